@@ -1,0 +1,83 @@
+"""Intake of X, y and weights: from what a user passes to the flat arrays that the kernels read, without copying X."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+
+class Examples(NamedTuple):
+    """What the kernels read; see `kernels.gather`. Empty arrays stand for what is not given."""
+
+    X32: NDArray[np.float32]
+    X64: NDArray[np.float64]
+    strides: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    Y: NDArray[np.floating]
+    weights: NDArray[np.float64]
+
+    @property
+    def inputs(self) -> tuple[NDArray, ...]:
+        """The fields that prediction needs."""
+        return self[:5]
+
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+        return int(self.strides[2])
+
+
+def _read_only(values: NDArray) -> NDArray:
+    """A read-only view: Numba would compile once more for writable arrays than for memory maps."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def examples(
+    X: NDArray | scipy.sparse.csr_array,
+    dtype: np.dtype,
+    *,
+    codes: NDArray | None = None,
+    Y: NDArray | None = None,
+    weights: NDArray | None = None,
+) -> Examples:
+    """Views of validated data as the kernels read it.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (m, S_1), float32 or float64
+        In any order. Copied only if dense and contiguous in neither C nor Fortran order.
+    dtype : numpy.dtype
+        Of the arithmetic, and so of Y.
+    codes : ndarray of int of shape (m,), optional
+        Class of each example.
+    Y : ndarray of shape (m, S_L), optional
+        Targets, in place of codes.
+    weights : ndarray of shape (m,), optional
+    """
+    indices, indptr, row_stride, column_stride = np.empty(0, np.int32), np.empty(0, np.int64), 0, 0
+    if scipy.sparse.issparse(X):
+        values = X.data
+        indices, indptr = X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64, copy=False)
+    else:
+        if not (X.flags.c_contiguous or X.flags.f_contiguous):
+            X = np.ascontiguousarray(X)
+        # 1 where a dimension has a single element: NumPy's strides are then arbitrary.
+        row_stride, column_stride = (X.shape[1], 1) if X.flags.c_contiguous else (1, X.shape[0])
+        values = X.reshape(-1) if X.flags.c_contiguous else X.T.reshape(-1)
+    values = _read_only(values.view(np.ndarray))
+    single = values.dtype == np.float32
+    return Examples(
+        values if single else _read_only(np.empty(0, np.float32)),
+        _read_only(np.empty(0, np.float64)) if single else values,
+        np.array([row_stride, column_stride, X.shape[0]], np.int64),
+        indices,
+        indptr,
+        np.empty(0, np.int64) if codes is None else np.ascontiguousarray(codes, np.int64),
+        np.empty((0, 0), dtype) if Y is None else np.array(Y, dtype, order="C"),
+        np.empty(0) if weights is None else np.array(weights, np.float64),
+    )

@@ -1,0 +1,1 @@
+"""The compiled half of fastbp. Nothing here validates, prints, warns or sees a string."""

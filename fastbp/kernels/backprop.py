@@ -1,0 +1,367 @@
+"""Backpropagation: forward, delta recursion and gradient, a block of examples or a tile of parameters at a time.
+
+A step has two phases. First every example: its rows of all a^(l), then of all delta^(l). Then every unit of parameters, a
+tile of Theta^(l): its gradient, summed over the examples, and its update while it is in cache. Within a phase nothing
+depends on anything else, so either may be cut among threads anywhere and the bits stay the same.
+
+Examples go through in chunks of a size that depends on the network alone, so memory does not grow with their number. A
+batch of several chunks adds their gradients up in `grad` and is updated with its last one.
+
+Arrays, all flat but the tables:
+
+layers   one row per layer l, see the fields below; layer 0 is the input, a^(1) of the formulas
+units    one row per tile of parameters, see the fields below; unit t belongs to the task i with tasks[i] <= t < tasks[i+1]
+theta    Theta^(l) of all layers, in panels (products.py); grad, first, second: likewise
+theta_t  transposed Theta^(l)[1:], in panels, below a row of zeros where a bias would be; what the delta recursion reads
+a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, the bias unit that all examples share
+z        z^(l), which becomes g'(z^(l)) and then delta^(l)
+"""
+
+from numba import prange
+
+from .activations import activate, differentiate
+from .elementary import constant
+from .gather import gather_examples, gather_targets, total_weight
+from .jit import entry, inlined, kernel, parallel_entry, runtime
+from .losses import output_delta, outputs
+from .optimizers import NONE, step_size, update
+from .products import PANEL_BYTES, affine, outer_sum
+from .simd import ROWS, VECTOR_BYTES, add, copy, load, multiply_add, part, splat, store, sum_of_squares
+from .simd import tile as shape
+
+# Fields of `layers`: units, units padded to whole vectors, code of g, and where the layer's data begins in each vector;
+# THETA and THETA_T of layer l are the parameters from l to l + 1.
+WIDTH, PADDED, ACTIVATION, A, Z, THETA, THETA_T, LAYER_FIELDS = range(8)
+
+# Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which lie
+# at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it.
+LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, UNIT_FIELDS = range(7)
+
+# Fields of `partial`, what is known of a batch whose last chunk is still to come: sum of w_i C_i, and W.
+COST, WEIGHT, PARTIAL_FIELDS = range(3)
+
+# Fields of `total`: sum over batches of J times rows, rows.
+LOSS, COUNT, TOTAL_FIELDS = range(3)
+
+
+@inlined
+def forward(layers, theta, a, z, first, rows):
+    """z^(l+1) = [1, a^(l)] Theta^(l), a^(l+1) = g(z^(l+1)) for rows [first, first + rows) of the chunk, up to z^(L)."""
+    last = layers.shape[0] - 1
+    for l in range(last):
+        n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
+        i, i_next = layers[l, A] + first * n, layers[l + 1, Z] + first * n_next
+        affine(rows, a, i, layers[l, WIDTH], n, theta, layers[l, THETA], z, i_next, n_next, runtime(False))
+        if l + 1 < last:
+            i_a = layers[l + 1, A] + first * n_next
+            activate(layers[l + 1, ACTIVATION], part(z, i_next, rows * n_next), part(a, i_a, rows * n_next))
+
+
+@inlined
+def backward(layers, theta_t, a, z, first, rows):
+    """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)), from delta^(L) in z; overwrites the z of hidden layers."""
+    for l in range(layers.shape[0] - 2, 0, -1):
+        n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
+        i, i_next = layers[l, Z] + first * n, layers[l + 1, Z] + first * n_next
+        i_a = layers[l, A] + first * n
+        differentiate(layers[l, ACTIVATION], part(a, i_a, rows * n), part(z, i, rows * n))
+        affine(rows, z, i_next, layers[l + 1, WIDTH], n_next, theta_t, layers[l, THETA_T], z, i, n, runtime(True))
+
+
+@inlined
+def _weigh(weights, order, start, rows, padded, delta, cost):
+    """Multiply each example's cost and delta^(L) by its weight; weight 0 removes even what is not finite."""
+    for i in range(rows):
+        w = weights[order[start + i]]
+        delta_i = part(delta, i * padded, padded)
+        cost[i] = w * cost[i] if w > 0.0 else 0.0
+        for k in range(padded):
+            delta_i[k] = constant(w, delta_i[k]) * delta_i[k] if w > 0.0 else constant(0, delta_i[k])
+
+
+@kernel
+def _run_examples(
+    layers,
+    theta,
+    theta_t,
+    a,
+    z,
+    y,
+    cost,
+    X32,
+    X64,
+    strides,
+    indices,
+    indptr,
+    codes,
+    Y,
+    weights,
+    order,
+    start,
+    first,
+    stop,
+    block,
+    loss,
+):
+    """Phase 1: costs and all delta^(l) of rows [first, stop) of the chunk that begins at order[start]."""
+    last = layers.shape[0] - 1
+    for i in range(first, stop, block):
+        rows, begin = min(block, stop - i), start + i
+        n = layers[0, PADDED]
+        block_a = part(a, layers[0, A] + i * n, rows * n)
+        gather_examples(X32, X64, strides, indices, indptr, order, begin, begin + rows, layers[0, WIDTH], n, block_a)
+        forward(layers, theta, a, z, i, rows)
+
+        width, n = layers[last, WIDTH], layers[last, PADDED]
+        block_y, block_cost = part(y, i * n, rows * n), part(cost, i, rows)
+        block_a = part(a, layers[last, A] + i * n, rows * n)
+        block_z = part(z, layers[last, Z] + i * n, rows * n)
+        gather_targets(codes, Y, order, begin, begin + rows, width, block_y)
+        output_delta(loss, layers[last, ACTIVATION], block_z, block_a, block_y, rows, width, n, block_cost)
+        if weights.size:
+            _weigh(weights, order, begin, rows, n, block_z, block_cost)
+        backward(layers, theta_t, a, z, i, rows)
+
+
+@inlined
+def _transpose(layers, units, u, theta, theta_t):
+    """Copy unit u into theta_t, where the delta recursion needs it."""
+    l = units[u, LAYER]
+    if l == 0 or units[u, ROW] == 0:
+        return  # there is no delta^(1), and the bias has no delta
+    panel, n, height = PANEL_BYTES // theta.itemsize, layers[l, PADDED], 1 + layers[l + 1, WIDTH]
+    columns = min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
+    for r in range(units[u, N_ROWS]):
+        unit = units[u, ROW] - 1 + r  # row r + ROW of Theta is unit r + ROW - 1 of layer l: a column of theta_t
+        left = unit // panel * panel
+        width = min(panel, n - left)
+        target = layers[l, THETA_T] + left * height + (1 + units[u, COLUMN]) * width + unit - left
+        source = units[u, OFFSET] + r * units[u, N_COLUMNS]
+        row = part(theta, source, columns)
+        column = part(theta_t, target, (columns - 1) * width + 1)
+        for k in range(columns):
+            column[k * width] = row[k]
+
+
+@entry
+def transpose_all(layers, units, theta, theta_t):
+    """theta_t from theta; its rows of zeros and padded columns are left as they are."""
+    for u in range(units.shape[0]):
+        _transpose(layers, units, u, theta, theta_t)
+
+
+@inlined
+def _finish_gradient(grad, theta, i, n, alpha, weight):
+    """grad[:n] = (grad[:n] + alpha theta[i : i + n]) / W; n: a multiple of a vector."""
+    scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
+    for k in range(0, n, VECTOR_BYTES // grad.itemsize):
+        g = multiply_add(load(shape(1, 1), grad, k, 0), strength, load(shape(1, 1), theta, i + k, 0))
+        store(g * scale, grad, k, 0)
+
+
+@kernel
+def _run_parameters(
+    layers,
+    units,
+    begin,
+    end,
+    theta,
+    theta_t,
+    grad,
+    first,
+    second,
+    tile,
+    squares,
+    a,
+    z,
+    rows,
+    begins,
+    ends,
+    optimizer,
+    rates,
+    step,
+    alpha,
+    weight,
+):
+    """Phase 2: gradient of units [begin, end) over the chunk's rows; after a batch's last chunk, penalty and update.
+
+    D = (sum_i [1, a]^T delta + alpha Theta) / W, row 0 without the penalty. tile: scratch for one unit.
+    """
+    for u in range(begin, end):
+        l, row, width, offset = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], units[u, OFFSET]
+        size = units[u, N_ROWS] * width
+        n, i_delta = layers[l + 1, PADDED], layers[l + 1, Z] + units[u, COLUMN]
+        # the bias row multiplies a[0] = 1, the same for every example
+        i_a, lda = (0, 0) if row == 0 else (layers[l, A] + row - 1, layers[l, PADDED])
+        outer_sum(units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, tile, width)
+
+        if not begins:
+            add(grad, offset, tile, 0, size)
+        if ends and weight > 0.0:
+            penalty = 0.0 if row == 0 else alpha
+            squares[u] = 0.0 if penalty == 0.0 else sum_of_squares(theta, offset, size)
+            _finish_gradient(tile, theta, offset, size, penalty, weight)
+            if optimizer != NONE:
+                update(optimizer, rates, step, theta, offset, size, tile, first, second)
+                _transpose(layers, units, u, theta, theta_t)
+        if not ends or optimizer == NONE:
+            copy(tile, 0, grad, offset, size)
+
+
+@inlined
+def _rows_of_chunk(start, batch, n, chunk):
+    """(rows, whether a batch begins, whether it ends) of the chunk that begins at example `start` of an epoch of n."""
+    within = start % batch
+    end = min(start - within + batch, n)
+    rows = min(chunk, end - start)
+    return rows, within == 0, start + rows == end
+
+
+@inlined
+def _finish_chunk(cost, rows, weights, order, start, begins, partial):
+    """Add a chunk's costs and weights to its batch, in the order of its rows."""
+    if begins:
+        partial[COST] = 0.0
+        partial[WEIGHT] = 0.0
+    for i in range(rows):
+        partial[COST] += cost[i]
+    partial[WEIGHT] += total_weight(weights, order, start, start + rows)
+
+
+@inlined
+def _finish_batch(squares, alpha, rows, partial, total):
+    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows; a batch without weight is skipped."""
+    if partial[WEIGHT] > 0.0:
+        penalty = 0.0
+        if alpha != 0.0:
+            for u in range(squares.size):
+                penalty += squares[u]
+        total[LOSS] += (partial[COST] + 0.5 * alpha * penalty) / partial[WEIGHT] * rows
+        total[COUNT] += rows
+
+
+@entry
+def train_serial(
+    layers, units, tasks, theta, theta_t, grad, first, second, tiles, squares, a, z, y, cost,
+    X32, X64, strides, indices, indptr, codes, Y, weights, order, start, stop, batch, chunk, block,
+    loss, optimizer, rates, alpha, t, partial, total,
+):  # fmt: skip
+    """Train on examples order[start:stop] in batches, whole chunks at a time; returns the example that it stopped before.
+
+    Batches begin at multiples of `batch` in `order`. t: (1,) steps taken so far. With optimizer NONE only `grad` is written.
+    """
+    n = order.size
+    while start < stop:
+        rows, begins, ends = _rows_of_chunk(start, batch, n, chunk)
+        _run_examples(
+            layers,
+            theta,
+            theta_t,
+            a,
+            z,
+            y,
+            cost,
+            X32,
+            X64,
+            strides,
+            indices,
+            indptr,
+            codes,
+            Y,
+            weights,
+            order,
+            start,
+            0,
+            rows,
+            block,
+            loss,
+        )
+        _finish_chunk(cost, rows, weights, order, start, begins, partial)
+        weight = partial[WEIGHT]
+        step = step_size(optimizer, rates, t[0] + 1)
+        _run_parameters(
+            layers, units, 0, units.shape[0], theta, theta_t, grad, first, second, tiles, squares, a, z, rows, begins, ends,
+            optimizer, rates, step, alpha, weight,
+        )  # fmt: skip
+        start += rows
+        if ends:
+            t[0] += weight > 0.0
+            _finish_batch(squares, alpha, (start - 1) % batch + 1, partial, total)
+    return start
+
+
+@parallel_entry
+def train_parallel(
+    layers, units, tasks, theta, theta_t, grad, first, second, tiles, squares, a, z, y, cost,
+    X32, X64, strides, indices, indptr, codes, Y, weights, order, start, stop, batch, chunk, block,
+    loss, optimizer, rates, alpha, t, partial, total,
+):  # fmt: skip
+    """`train_serial` with each phase cut into tasks.size - 1 parallel tasks."""
+    n, n_tasks = order.size, tasks.size - 1
+    tile_size = tiles.size // n_tasks
+    while start < stop:
+        rows, begins, ends = _rows_of_chunk(start, batch, n, chunk)
+        share = -(-rows // (ROWS * n_tasks)) * ROWS
+        for i in prange(n_tasks):
+            _run_examples(
+                layers, theta, theta_t, a, z, y, cost, X32, X64, strides, indices, indptr, codes, Y, weights, order, start,
+                min(i * share, rows), min((i + 1) * share, rows), block, loss,
+            )  # fmt: skip
+        _finish_chunk(cost, rows, weights, order, start, begins, partial)
+        weight = partial[WEIGHT]
+        step = step_size(optimizer, rates, t[0] + 1)
+        for i in prange(n_tasks):
+            _run_parameters(
+                layers, units, tasks[i], tasks[i + 1], theta, theta_t, grad, first, second,
+                part(tiles, i * tile_size, tile_size), squares, a, z, rows, begins, ends,
+                optimizer, rates, step, alpha, weight,
+            )  # fmt: skip
+        start += rows
+        if ends:
+            t[0] += weight > 0.0
+            _finish_batch(squares, alpha, (start - 1) % batch + 1, partial, total)
+    return start
+
+
+@kernel
+def _run_predictions(layers, theta, a, z, X32, X64, strides, indices, indptr, order, start, first, stop, block, out):
+    """a^(L) of rows [first, stop) of the chunk that begins at order[start], into the same rows of out."""
+    last = layers.shape[0] - 1
+    width, n = layers[last, WIDTH], layers[last, PADDED]
+    for i in range(first, stop, block):
+        rows, begin = min(block, stop - i), start + i
+        block_a = part(a, layers[0, A] + i * layers[0, PADDED], rows * layers[0, PADDED])
+        gather_examples(
+            X32, X64, strides, indices, indptr, order, begin, begin + rows, layers[0, WIDTH], layers[0, PADDED], block_a
+        )
+        forward(layers, theta, a, z, i, rows)
+        block_a = part(a, layers[last, A] + i * n, rows * n)
+        outputs(layers[last, ACTIVATION], part(z, layers[last, Z] + i * n, rows * n), block_a, rows, width, n)
+        for r in range(rows):
+            for k in range(width):
+                out[begin + r, k] = block_a[k * rows + r]
+
+
+@entry
+def predict_serial(
+    layers, n_tasks, theta, a, z, X32, X64, strides, indices, indptr, order, start, stop, chunk, block, out
+):
+    """out[i] = a^(L) of example order[i], for i in [start, stop)."""
+    for begin in range(start, stop, chunk):
+        rows = min(chunk, stop - begin)
+        _run_predictions(layers, theta, a, z, X32, X64, strides, indices, indptr, order, begin, 0, rows, block, out)
+
+
+@parallel_entry
+def predict_parallel(
+    layers, n_tasks, theta, a, z, X32, X64, strides, indices, indptr, order, start, stop, chunk, block, out
+):
+    """`predict_serial` with each chunk cut into parallel tasks."""
+    for begin in range(start, stop, chunk):
+        rows = min(chunk, stop - begin)
+        share = -(-rows // (ROWS * n_tasks)) * ROWS
+        for i in prange(n_tasks):
+            _run_predictions(
+                layers, theta, a, z, X32, X64, strides, indices, indptr, order, begin,
+                min(i * share, rows), min((i + 1) * share, rows), block, out,
+            )  # fmt: skip

@@ -1,0 +1,68 @@
+"""From the user's data to a block of examples: the only place that knows how X and y are stored.
+
+X is a flat vector of values: of a dense matrix in either order, with its two strides, or of a CSR matrix, with `indices`
+and `indptr` (empty for a dense one). It is X32 or X64, the other one is empty: one compiled kernel reads both. Targets are class codes, or a dense matrix Y where an example has several.
+"""
+
+from .elementary import constant
+from .jit import inlined
+from .simd import copy, part
+
+
+@inlined
+def _gather_row(X, row, strides, indices, indptr, a_i):
+    zero = constant(0, a_i[0])
+    if indptr.size:
+        for k in range(a_i.size):
+            a_i[k] = zero
+        for p in range(indptr[row], indptr[row + 1]):
+            a_i[indices[p]] += constant(X[p], zero)  # += : a CSR row may name a column twice
+    elif strides[1] == 1 and X.itemsize == a_i.itemsize:
+        copy(X, row * strides[0], a_i, 0, a_i.size)
+    else:
+        for k in range(a_i.size):
+            a_i[k] = X[row * strides[0] + k * strides[1]]
+
+
+@inlined
+def gather_examples(X32, X64, strides, indices, indptr, order, start, stop, width, padded, a):
+    """Rows order[start:stop] of X into a: (stop - start, padded), flat; padded columns are left as they are."""
+    for i in range(stop - start):
+        a_i = part(a, i * padded, width)
+        if X32.size:
+            _gather_row(X32, order[start + i], strides, indices, indptr, a_i)
+        else:
+            _gather_row(X64, order[start + i], strides, indices, indptr, a_i)
+
+
+@inlined
+def gather_targets(codes, Y, order, start, stop, width, y):
+    """Targets of examples order[start:stop] into y, transposed: (width, stop - start), flat.
+
+    A code k becomes the unit vector e_k, or the number k where there is one output.
+    """
+    zero, one = constant(0, y[0]), constant(1, y[0])
+    rows = stop - start
+    if Y.size:
+        for i in range(rows):
+            for k in range(width):
+                y[k * rows + i] = Y[order[start + i], k]
+    elif width == 1:
+        for i in range(rows):
+            y[i] = constant(codes[order[start + i]], zero)
+    else:
+        for j in range(rows * width):
+            y[j] = zero
+        for i in range(rows):
+            y[codes[order[start + i]] * rows + i] = one
+
+
+@inlined
+def total_weight(weights, order, start, stop):
+    """W of examples order[start:stop]: the sum of their weights, or their number where there are none."""
+    if weights.size == 0:
+        return float(stop - start)
+    total = 0.0
+    for i in range(start, stop):
+        total += weights[order[i]]
+    return total

@@ -1,0 +1,52 @@
+"""The optimisers, as sweeps over flat vectors: theta, its gradient and the optimiser's memory, element by element.
+
+They follow scikit-learn's, so that a model can be compared update by update: Adam adds epsilon to sqrt(v) before bias
+correction, which sits in the step size; momentum is v = mu v - eta g.
+"""
+
+import math
+
+from .jit import inlined
+from .simd import VECTOR_BYTES, load, splat, square_root, store, tile
+
+NONE, SGD, NESTEROV, ADAM = range(4)
+
+# Where each hyperparameter lies in `rates`
+ETA, MU, BETA_1, BETA_2, EPSILON, N_RATES = range(6)
+
+
+@inlined
+def step_size(optimizer, rates, t):
+    """eta of step t (from 1): constant for sgd, bias-corrected for Adam."""
+    if optimizer == ADAM:
+        return rates[ETA] * math.sqrt(1.0 - rates[BETA_2] ** t) / (1.0 - rates[BETA_1] ** t)
+    return rates[ETA]
+
+
+@inlined
+def update(optimizer, rates, step, theta, i, n, grad, first, second):
+    """One step of theta[i : i + n] from grad[:n]; n: a multiple of a vector. Overwrites theta, first and second there.
+
+    first: velocity, or Adam's mean of g; second: Adam's mean of g^2; both lie as theta. step: from `step_size`.
+    """
+    lanes = VECTOR_BYTES // theta.itemsize
+    eta, mu = splat(tile(1, 1), theta, step), splat(tile(1, 1), theta, rates[MU])
+    if optimizer == ADAM:
+        beta_1, new_1 = splat(tile(1, 1), theta, rates[BETA_1]), splat(tile(1, 1), theta, 1.0 - rates[BETA_1])
+        beta_2, new_2 = splat(tile(1, 1), theta, rates[BETA_2]), splat(tile(1, 1), theta, 1.0 - rates[BETA_2])
+        epsilon = splat(tile(1, 1), theta, rates[EPSILON])
+        for k in range(0, n, lanes):
+            g = load(tile(1, 1), grad, k, 0)
+            m = beta_1 * load(tile(1, 1), first, i + k, 0) + new_1 * g
+            v = beta_2 * load(tile(1, 1), second, i + k, 0) + new_2 * (g * g)
+            store(m, first, i + k, 0)
+            store(v, second, i + k, 0)
+            store(load(tile(1, 1), theta, i + k, 0) - eta * m / (square_root(v) + epsilon), theta, i + k, 0)
+    else:
+        for k in range(0, n, lanes):
+            g = load(tile(1, 1), grad, k, 0)
+            v = mu * load(tile(1, 1), first, i + k, 0) - eta * g
+            store(v, first, i + k, 0)
+            if optimizer == NESTEROV:
+                v = mu * v - eta * g
+            store(load(tile(1, 1), theta, i + k, 0) + v, theta, i + k, 0)

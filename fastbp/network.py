@@ -1,0 +1,299 @@
+"""A network's shape, the layout of its parameters, and the calls into its kernels.
+
+`loss_and_gradient` is the one objective: gradient descent, L-BFGS and the textbook functions all use it, and the
+stochastic solvers run the same kernels with an optimiser in place.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .data import Examples
+from .kernels import backprop, optimizers
+from .kernels.activations import OUTPUT
+from .kernels.losses import LOSSES
+from .kernels.products import PANEL_BYTES
+from .kernels.simd import ROWS, VECTOR_BYTES
+
+Array = NDArray[np.floating]
+
+# A chunk's activations and deltas should stay in a core's second-level cache, but a chunk of fewer rows than this
+# would spend its time on loading and storing gradients; a block's should stay there beside a panel of parameters.
+CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 1 << 20, 256, 1024
+BLOCK_BYTES = 1 << 17
+
+# Floating-point operations of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
+CALL_WORK = 4e9
+# What a row, a chunk and a parameter cost beyond their multiply-adds, in floating-point operations, roughly.
+ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
+
+
+def _aligned_zeros(size: int, dtype: np.dtype) -> Array:
+    """Zeros that begin at a whole cache line, so that no vector straddles two."""
+    spare = 64 // dtype.itemsize
+    memory = np.zeros(size + spare, dtype)
+    start = -memory.ctypes.data % 64 // dtype.itemsize
+    return memory[start : start + size]
+
+
+def _round_up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The shape of a network.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Units per layer, input and output included: S_1 ... S_L.
+    activations : tuple of str
+        Activation of each layer but the input: g_2 ... g_L.
+    loss : str
+        Name of the loss.
+    dtype : numpy.dtype
+        float32 or float64: of parameters and arithmetic.
+    fit_intercept : bool
+        Whether row 0 of each Theta^(l) is learned; otherwise it stays 0.
+    """
+
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    dtype: np.dtype
+    fit_intercept: bool = True
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.widths)
+
+    @functools.cached_property
+    def padded(self) -> tuple[int, ...]:
+        """Widths rounded up to whole vectors."""
+        return tuple(_round_up(width, VECTOR_BYTES // self.dtype.itemsize) for width in self.widths)
+
+    @functools.cached_property
+    def theta_offsets(self) -> tuple[int, ...]:
+        """Where each Theta^(l) begins in theta, and its whole size."""
+        sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
+        return (0, *np.cumsum(sizes).tolist())
+
+    @property
+    def size(self) -> int:
+        """Elements of theta, padding included."""
+        return self.theta_offsets[-1]
+
+    @property
+    def panel(self) -> int:
+        """Columns of a full panel of parameters."""
+        return PANEL_BYTES // self.dtype.itemsize
+
+    @functools.cached_property
+    def units(self) -> NDArray[np.int64]:
+        """Table of the tiles of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
+        tables = []
+        for l in range(self.n_layers - 1):
+            starts = np.arange(1, 1 + self.widths[l], ROWS)
+            rows = np.concatenate([[0], starts]) if self.fit_intercept else starts
+            columns = np.arange(0, self.padded[l + 1], self.panel)
+            column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing="ij"))
+            n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
+            n_rows = np.where(row == 0, 1, np.minimum(ROWS, 1 + self.widths[l] - row))
+            offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
+            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET
+            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset], axis=1))
+        return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
+
+    def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
+        """(true columns, view of shape (1 + S_l, true columns)) of each panel of Theta^(l)."""
+        height, width = 1 + self.widths[l], self.widths[l + 1]
+        for left in range(0, width, self.panel):
+            n_columns = min(self.panel, self.padded[l + 1] - left)
+            start = self.theta_offsets[l] + left * height
+            view = theta[start : start + height * n_columns].reshape(height, n_columns)
+            right = min(left + n_columns, width)
+            yield slice(left, right), view[:, : right - left]
+
+    def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
+        """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},)."""
+        theta = _aligned_zeros(self.size, self.dtype)
+        for l, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+            for columns, view in self._panels(theta, l):
+                view[0] = intercept[columns]
+                view[1:] = coef[:, columns]
+        return theta
+
+    def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:
+        """Inverse of `pack`, as copies."""
+        coefs, intercepts = [], []
+        for l in range(self.n_layers - 1):
+            coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
+            intercept = np.empty(self.widths[l + 1], self.dtype)
+            for columns, view in self._panels(theta, l):
+                intercept[columns] = view[0]
+                coef[:, columns] = view[1:]
+            coefs.append(coef)
+            intercepts.append(intercept)
+        return coefs, intercepts
+
+    def flatten(self, theta: Array) -> Array:
+        """The real parameters alone, in scikit-learn's order: all coefs, then all intercepts."""
+        coefs, intercepts = self.unpack(theta)
+        return np.concatenate([part.ravel() for part in coefs + (intercepts if self.fit_intercept else [])])
+
+    def unflatten(self, vector: Array) -> Array:
+        """Inverse of `flatten`."""
+        sizes = [n * m for n, m in zip(self.widths, self.widths[1:], strict=False)] + list(self.widths[1:])
+        parts = np.split(vector, np.cumsum(sizes[: len(sizes) if self.fit_intercept else self.n_layers - 1])[:-1])
+        shapes = zip(self.widths, self.widths[1:], strict=False)
+        coefs = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
+        intercepts = parts[self.n_layers - 1 :] or [np.zeros(width, self.dtype) for width in self.widths[1:]]
+        return self.pack(coefs, intercepts)
+
+    @property
+    def row_work(self) -> float:
+        """Floating-point operations that one example costs in a step, roughly."""
+        return ROW_WORK + 6.0 * sum(n * m for n, m in zip(self.widths, self.widths[1:], strict=False))
+
+    @property
+    def chunk(self) -> int:
+        """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
+        row_bytes = 2 * sum(self.padded) * self.dtype.itemsize
+        return _round_up(min(max(CHUNK_BYTES // row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
+
+
+class Workspace:
+    """Everything that a network's kernels write to, for chunks of up to `rows` rows and a number of threads."""
+
+    def __init__(self, network: Network, rows: int, n_threads: int, *, chunk: int | None = None):
+        self.network, self.n_threads = network, n_threads
+        padded, dtype = network.padded, network.dtype
+        self.chunk = min(chunk or network.chunk, _round_up(rows, ROWS))
+        row_bytes = 2 * sum(padded) * dtype.itemsize
+        self.block = _round_up(min(max(BLOCK_BYTES // row_bytes, 2 * ROWS), self.chunk), ROWS)
+
+        capacity = _round_up(self.chunk, ROWS)
+        codes = [0] + [OUTPUT[name] for name in network.activations]
+        lanes = VECTOR_BYTES // dtype.itemsize
+        self.layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
+        i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
+        for l, (width, stride) in enumerate(zip(network.widths, padded, strict=True)):
+            self.layers[l] = (width, stride, codes[l], i_a, i_z, network.theta_offsets[l], i_t)
+            i_a += capacity * stride
+            i_z += capacity * stride if l else 0
+            i_t += (1 + network.widths[l + 1]) * stride if 0 < l < network.n_layers - 1 else 0
+        self.a, self.z, self.theta_t = (_aligned_zeros(size, dtype) for size in (i_a, i_z, i_t))
+        self.a[0] = 1
+
+    def predict(self, theta: Array, examples: Examples, order: NDArray[np.int64], out: Array) -> None:
+        """out = a^(L) of the examples of `order`: (n, S_L)."""
+        run = backprop.predict_serial if self.n_threads == 1 else backprop.predict_parallel
+        rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work)), self.chunk)
+        for start in range(0, len(order), rows_per_call):
+            run(
+                self.layers, self.n_threads, theta, self.a, self.z, *examples.inputs, order,
+                start, min(start + rows_per_call, len(order)), self.chunk, self.block, out,
+            )  # fmt: skip
+
+    def activation(self, l: int, rows: int) -> Array:
+        """View of a^(l), l from 0 for the input, of the last chunk: (rows, S_l)."""
+        return self._view(self.a, self.layers[l, backprop.A], l, rows)
+
+    def delta(self, l: int, rows: int) -> Array:
+        """View of delta^(l), l from 1, of the last chunk: (rows, S_l)."""
+        return self._view(self.z, self.layers[l, backprop.Z], l, rows)
+
+    def _view(self, memory: Array, offset: int, l: int, rows: int) -> Array:
+        width, stride = self.network.widths[l], self.network.padded[l]
+        return memory[offset : offset + rows * stride].reshape(rows, stride)[:, :width]
+
+
+class Trainer(Workspace):
+    """A network's parameters and optimiser in the kernels' layout, and steps on them.
+
+    Parameters
+    ----------
+    network : Network
+    theta : ndarray of shape (network.size,)
+        Parameters; steps overwrite it.
+    examples : Examples
+    batch : int
+        Rows of a step; the last one of an epoch may have fewer.
+    n_threads : int
+        From `threads.team`.
+    optimizer : int
+        Code of `kernels.optimizers`; NONE leaves theta alone and fills `grad`.
+    alpha : float
+        L2 strength, lambda of the formulas.
+    chunk : int, optional
+        Rows of a chunk, in place of the network's own.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        theta: Array,
+        examples: Examples,
+        *,
+        batch: int,
+        n_threads: int,
+        optimizer: int = optimizers.NONE,
+        alpha: float = 0.0,
+        chunk: int | None = None,
+    ):
+        super().__init__(network, batch, n_threads, chunk=chunk)
+        self.theta, self.examples, self.batch, self.optimizer, self.alpha = theta, examples, batch, optimizer, alpha
+        dtype, units = network.dtype, network.units
+        self.grad = _aligned_zeros(network.size, dtype)
+        self.first = _aligned_zeros(network.size if optimizer != optimizers.NONE else 0, dtype)
+        self.second = _aligned_zeros(network.size if optimizer == optimizers.ADAM else 0, dtype)
+        self.t = np.zeros(1, np.int64)
+        self.rates = np.zeros(optimizers.N_RATES)
+        self._y = _aligned_zeros(self.chunk * network.padded[-1], dtype)
+        self._cost = np.zeros(self.chunk)
+        self._tiles = _aligned_zeros(n_threads * ROWS * network.panel, dtype)
+        self._squares = np.zeros(len(units))
+        self._partial = np.zeros(backprop.PARTIAL_FIELDS)
+        self._total = np.zeros(backprop.TOTAL_FIELDS)
+        # Equal shares of work; a unit of few rows still pays for a tile's latency.
+        work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
+        shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
+        self._tasks = np.array([0, *shares, len(units)], np.int64)
+        backprop.transpose_all(self.layers, units, theta, self.theta_t)
+
+    def epoch(self, order: NDArray[np.int64]) -> float:
+        """Go through the examples of `order` once, batch by batch; the mean of the batches' J, weighted by rows.
+
+        Control comes back from the kernel every few hundredths of a second, so that Ctrl-C is answered.
+        """
+        self._total[:] = 0
+        chunk_rows = min(self.chunk, self.batch)
+        chunk_work = CHUNK_WORK + UPDATE_WORK * self.network.size + chunk_rows * self.network.row_work
+        rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
+        train = backprop.train_serial if self.n_threads == 1 else backprop.train_parallel
+        start = 0
+        while start < len(order):
+            start = train(
+                self.layers, self.network.units, self._tasks, self.theta, self.theta_t, self.grad, self.first, self.second,
+                self._tiles, self._squares, self.a, self.z, self._y, self._cost, *self.examples, order,
+                start, min(start + rows_per_call, len(order)), self.batch, self.chunk, self.block,
+                LOSSES[self.network.loss], self.optimizer, self.rates, self.alpha, self.t, self._partial, self._total,
+            )  # fmt: skip
+        return float(self._total[backprop.LOSS] / max(self._total[backprop.COUNT], 1.0))
+
+    def loss_and_gradient(self, theta: Array) -> float:
+        """J at theta over all examples; its gradient is in `grad`."""
+        self.theta[:] = theta
+        backprop.transpose_all(self.layers, self.network.units, self.theta, self.theta_t)
+        return self.epoch(np.arange(self.batch))
+
+
+def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], n_threads: int) -> Array:
+    """a^(L) of the examples of `order`: (n, S_L)."""
+    out = np.empty((len(order), network.widths[-1]), network.dtype)
+    Workspace(network, len(order), n_threads).predict(theta, examples, order, out)
+    return out
