@@ -21,7 +21,7 @@ import numba
 import numpy as np
 import sklearn
 from threadpoolctl import threadpool_limits
-from workloads import DTYPES, FASTBP, LIBRARIES, SKLEARN, WORKLOADS, Workload, train, warm_up
+from workloads import DTYPES, FASTBP, LIBRARIES, SKLEARN, WORKLOADS, Workload, settle, train, warm_up
 
 import fastbp
 
@@ -62,6 +62,7 @@ def measure(workload: Workload, dtype: str, threads: str, repeats: int) -> Timin
             warm_up(library, workload, dtype, n_jobs=n_jobs)
         # Alternating, so that whatever slows the machine for a while slows both.
         for _, library in itertools.product(range(repeats), LIBRARIES):
+            settle()
             start = time.perf_counter()
             model = train(library, workload, dtype, n_jobs=n_jobs)
             milliseconds[library].append(1e3 * (time.perf_counter() - start) / workload.epochs)

@@ -1,6 +1,6 @@
 """Intake of X, y and weights: from what a user passes to the flat arrays that the kernels read, without copying X."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -38,7 +38,7 @@ def _read_only(values: NDArray) -> NDArray:
 
 
 def examples(
-    X: NDArray | scipy.sparse.csr_array,
+    X: Any,
     dtype: np.dtype,
     *,
     codes: NDArray | None = None,

@@ -2,8 +2,9 @@
 
 import dataclasses
 import warnings
+from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse
@@ -97,8 +98,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch, for 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the rate, for 'sgd': 'invscaling' divides by (t_ + 1) ** power_t after each epoch, 'adaptive' divides
-        by 5 in place of stopping.
+        Schedule of the rate, for 'sgd': 'invscaling' divides by (t_ + 1) ** power_t after each epoch, 'adaptive'
+        divides by 5 in place of stopping.
     learning_rate_init : float, default=0.001
         Learning rate eta, for 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -137,8 +138,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm),
         'mean_squared_error' (the squared norm), 'euclidean' (the norm).
     out_activation : str, default='auto'
-        Activation of the output layer. 'auto' is softmax or logistic for 'log_loss', as the target needs, else logistic.
-        The squared and Euclidean losses take any hidden activation.
+        Activation of the output layer. 'auto' is softmax or logistic for 'log_loss', as the target needs, else
+        logistic. The squared and Euclidean losses take any hidden activation.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
@@ -146,8 +147,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Of weights and arithmetic; 'auto' is float32 for float32 input, else float64.
     n_jobs : int or None, default=None
-        Upper bound on threads; -1 is all of Numba's, -2 all but one. None uses all of them where the work is worth it. A
-        fit or predict that finds them in use runs serially. The result has the same bits in every case.
+        Upper bound on threads; -1 is all of Numba's, -2 all but one. None uses all of them where the work is worth
+        it. A fit or predict that finds them in use runs serially. The result has the same bits in every case.
 
     Attributes
     ----------
@@ -201,7 +202,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     array([0, 0])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(HIDDEN)), "array-like"],
         "solver": [StrOptions({"adam", "sgd", "lbfgs", "gd"})],
@@ -232,6 +233,10 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right"), None],
     }
+
+    classes_: NDArray
+    coefs_: list[Array]
+    intercepts_: list[Array]
 
     def __init__(
         self,
@@ -411,7 +416,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     def _hidden_layers(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Sizes and activations of the hidden layers."""
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
-        if sizes.ndim != 1 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        if sizes.ndim != 1 or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be > 0, one whole number per hidden layer, got {self.hidden_layer_sizes!r}."
             )
@@ -458,7 +463,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_weights(self, shape: Network) -> None:
         """That coefs_ and intercepts_, which the user may have edited, are those of a network of this shape."""
-        expected = list(zip(shape.widths, shape.widths[1:], strict=False))
+        expected = list(pairwise(shape.widths))
         found = [np.shape(coef) for coef in self.coefs_]
         biases = [np.shape(intercept) for intercept in self.intercepts_]
         if found != expected or biases != [(width,) for width in shape.widths[1:]]:
@@ -467,17 +472,16 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 f"{self.hidden_layer_sizes!r} and the data need coefs_ of shapes {expected}."
             )
 
-    def _initial_weights(
-        self, shape: Network, random_state: np.random.RandomState
-    ) -> tuple[list[Array], list[Array]]:
+    def _initial_weights(self, shape: Network, random_state: np.random.RandomState) -> tuple[list[Array], list[Array]]:
         """Glorot uniform, biases too, in scikit-learn's order of draws; factor 2 for logistic, else 6.
 
-        What counts is the activation of the layer that the weights lead to; for the output, as in scikit-learn, the last
-        hidden layer's, or `activation` itself where there is none.
+        What counts is the activation of the layer that the weights lead to; for the output, as in scikit-learn, the
+        last hidden layer's, or `activation` itself where there is none.
         """
         hidden = shape.activations[:-1]
         deciding = (*hidden, hidden[-1] if hidden else self.activation)
-        coefs, intercepts = [], []
+        coefs: list[Array] = []
+        intercepts: list[Array] = []
         for n, m, activation in zip(shape.widths, shape.widths[1:], deciding, strict=False):
             bound = np.sqrt((2.0 if isinstance(activation, str) and activation == "logistic" else 6.0) / (n + m))
             coefs.append(random_state.uniform(-bound, bound, (n, m)))
@@ -505,7 +509,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         incremental: bool,
     ) -> _OptimizerState | None:
         """Train theta in place; returns what a later partial_fit continues with."""
-        order, validation = np.arange(examples.n), None
+        order = validation = np.arange(examples.n)
         if history.scored:
             order, validation = self._split(examples, random_state, stratify=shape.widths[-1] == 1)
         batch = self._batch_size(len(order)) if self.solver in STOCHASTIC else examples.n
@@ -560,7 +564,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
             return min(200, n_samples)
-        if self.batch_size > n_samples:
+        if int(self.batch_size) > n_samples:
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
             )
@@ -590,7 +594,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         n_hidden = len(self.coefs_) - 1
-        activations = (self.activation,) * n_hidden if isinstance(self.activation, str) else tuple(self.activation)
+        names = self.activation
+        activations = (names,) * n_hidden if isinstance(names, str) else tuple(str(name) for name in np.ravel(names))
         dtype = np.dtype(np.float32 if self.coefs_[0].dtype == np.float32 else np.float64)
         shape = Network(
             widths=(self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)),

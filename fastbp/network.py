@@ -7,6 +7,7 @@ stochastic solvers run the same kernels with an optimiser in place.
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from .kernels import backprop, optimizers
 from .kernels.activations import OUTPUT
 from .kernels.losses import LOSSES
 from .kernels.products import PANEL_BYTES
-from .kernels.simd import ROWS, VECTOR_BYTES
+from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 
 Array = NDArray[np.floating]
 
@@ -147,9 +148,9 @@ class Network:
 
     def unflatten(self, vector: Array) -> Array:
         """Inverse of `flatten`."""
-        sizes = [n * m for n, m in zip(self.widths, self.widths[1:], strict=False)] + list(self.widths[1:])
+        sizes = [n * m for n, m in pairwise(self.widths)] + list(self.widths[1:])
         parts = np.split(vector, np.cumsum(sizes[: len(sizes) if self.fit_intercept else self.n_layers - 1])[:-1])
-        shapes = zip(self.widths, self.widths[1:], strict=False)
+        shapes = pairwise(self.widths)
         coefs = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
         intercepts = parts[self.n_layers - 1 :] or [np.zeros(width, self.dtype) for width in self.widths[1:]]
         return self.pack(coefs, intercepts)
@@ -157,7 +158,7 @@ class Network:
     @property
     def row_work(self) -> float:
         """Floating-point operations that one example costs in a step, roughly."""
-        return ROW_WORK + 6.0 * sum(n * m for n, m in zip(self.widths, self.widths[1:], strict=False))
+        return ROW_WORK + 6.0 * sum(n * m for n, m in pairwise(self.widths))
 
     @property
     def chunk(self) -> int:
@@ -195,7 +196,7 @@ class Workspace:
         rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work)), self.chunk)
         for start in range(0, len(order), rows_per_call):
             run(
-                self.layers, self.n_threads, theta, self.a, self.z, *examples.inputs, order,
+                self.layers, self.n_threads, theta, self.a, self.z, examples.inputs, order,
                 start, min(start + rows_per_call, len(order)), self.chunk, self.block, out,
             )  # fmt: skip
 
@@ -246,19 +247,24 @@ class Trainer(Workspace):
         chunk: int | None = None,
     ):
         super().__init__(network, batch, n_threads, chunk=chunk)
-        self.theta, self.examples, self.batch, self.optimizer, self.alpha = theta, examples, batch, optimizer, alpha
+        self.theta, self.batch, self.optimizer = theta, batch, optimizer
         dtype, units = network.dtype, network.units
         self.grad = _aligned_zeros(network.size, dtype)
         self.first = _aligned_zeros(network.size if optimizer != optimizers.NONE else 0, dtype)
         self.second = _aligned_zeros(network.size if optimizer == optimizers.ADAM else 0, dtype)
         self.t = np.zeros(1, np.int64)
         self.rates = np.zeros(optimizers.N_RATES)
-        self._y = _aligned_zeros(self.chunk * network.padded[-1], dtype)
-        self._cost = np.zeros(self.chunk)
-        self._tiles = _aligned_zeros(n_threads * ROWS * network.panel, dtype)
-        self._squares = np.zeros(len(units))
-        self._partial = np.zeros(backprop.PARTIAL_FIELDS)
+        self.rates[optimizers.ALPHA] = alpha
         self._total = np.zeros(backprop.TOTAL_FIELDS)
+        y, tiles = (
+            _aligned_zeros(size, dtype)
+            for size in (self.chunk * network.padded[-1], n_threads * ROWS * VECTORS * VECTOR_BYTES // dtype.itemsize)
+        )
+        self._parameters = (theta, self.theta_t, self.grad, self.first, self.second)
+        self._buffers = (self.a, self.z, y, np.zeros(self.chunk), tiles, np.zeros(len(units)))
+        self._examples = tuple(examples)
+        self._plan = (batch, self.chunk, self.block, LOSSES[network.loss], optimizer)
+        self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
         # Equal shares of work; a unit of few rows still pays for a tile's latency.
         work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
         shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
@@ -277,11 +283,10 @@ class Trainer(Workspace):
         train = backprop.train_serial if self.n_threads == 1 else backprop.train_parallel
         start = 0
         while start < len(order):
+            stop = min(start + rows_per_call, len(order))
             start = train(
-                self.layers, self.network.units, self._tasks, self.theta, self.theta_t, self.grad, self.first, self.second,
-                self._tiles, self._squares, self.a, self.z, self._y, self._cost, *self.examples, order,
-                start, min(start + rows_per_call, len(order)), self.batch, self.chunk, self.block,
-                LOSSES[self.network.loss], self.optimizer, self.rates, self.alpha, self.t, self._partial, self._total,
+                self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples, order,
+                start, stop, self._plan, self.rates, self._record,
             )  # fmt: skip
         return float(self._total[backprop.LOSS] / max(self._total[backprop.COUNT], 1.0))
 

@@ -8,6 +8,7 @@ Arithmetic is float32 if X is, else float64. The formulas and where they come fr
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -158,8 +159,8 @@ def check_gradient(
 ) -> float:
     """Largest relative difference between the gradient and central differences of J, in float64.
 
-    Below 1e-6 where the gradient is right; a kink of relu or a mistake gives much more. The difference of each parameter
-    is taken relative to its derivative, or to a thousandth of the largest derivative where that is more.
+    Below 1e-6 where the gradient is right; a kink of relu or a mistake gives much more. The difference of each
+    parameter is taken relative to its derivative, or to a thousandth of the largest derivative where that is more.
 
     Parameters
     ----------
@@ -246,7 +247,7 @@ def _network(
     shapes = [np.shape(_matrix(coef, f"coefs[{l}]")) for l, coef in enumerate(coefs)]
     if X.shape[1] != shapes[0][0]:
         raise ValueError(f"X of shape {X.shape} does not compose with coefs[0] of shape {shapes[0]}.")
-    for l, (before, after) in enumerate(zip(shapes, shapes[1:], strict=False)):
+    for l, (before, after) in enumerate(pairwise(shapes)):
         if before[1] != after[0]:
             raise ValueError(
                 f"Layers do not compose: coefs[{l}] of shape {before} gives {before[1]} units, "

@@ -1,7 +1,7 @@
 """The solvers: full-batch gradient descent, epochs of stochastic steps, and SciPy's L-BFGS.
 
-All run the same kernels through a `Trainer` and write what they did into a `History`. On KeyboardInterrupt they warn and
-keep what they have.
+All run the same kernels through a `Trainer` and write what they did into a `History`. On KeyboardInterrupt they warn
+and keep what they have.
 """
 
 import warnings
@@ -21,9 +21,10 @@ from .network import Array, Trainer
 # adaptive: below this rate, stop in place of dividing it once more (scikit-learn's rule)
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
 
-# The first sentence is scikit-learn's, whose users' code may look for it.
+# The first two sentences are scikit-learn's, whose users' code may look for them.
 DIVERGED = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
+    "Solver produced non-finite parameter weights. "
+    "The input data may contain large values and need to be preprocessed. "
     "Training diverged in epoch {epoch}: {what}. Scale the features (for instance with StandardScaler), or lower "
     "learning_rate_init, which is {rate:g}."
 )
@@ -62,8 +63,8 @@ def gradient_descent(
                 return
             if history.n_iter == max_iter:
                 warnings.warn(
-                    f"Gradient descent: Maximum iterations ({max_iter}) reached and the norm of the gradient, {norm:g}, "
-                    f"is still above gtol={gtol:g}.",
+                    f"Gradient descent: Maximum iterations ({max_iter}) reached and the norm of the gradient, "
+                    f"{norm:g}, is still above gtol={gtol:g}.",
                     ConvergenceWarning,
                     stacklevel=3,
                 )

@@ -1,7 +1,7 @@
 """Activations and their derivatives, side by side: a = g(z), and g'(z) written over z.
 
-A layer's activation is an integer code, looked up once per block of examples and never inside a loop. To add one: a code
-and a name here, and one branch in `activate` and in `differentiate`.
+A layer's activation is an integer code, looked up once per block of examples and never inside a loop. To add one: a
+code and a name here, and one branch in `activate` and in `differentiate`.
 """
 
 from .elementary import constant, expm1, fma, logistic, softplus, tanh
@@ -28,7 +28,7 @@ GELU_SCALE = 0.7978845608028654  # sqrt(2 / pi)
 GELU_CUBE = 0.044715
 
 
-@kernel
+@inlined
 def _gelu_tanh(z):
     """tanh(sqrt(2/pi) (z + 0.044715 z^3)): gelu is z (1 + this) / 2."""
     return tanh(constant(GELU_SCALE, z) * fma(constant(GELU_CUBE, z) * z * z, z, z))

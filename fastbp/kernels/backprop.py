@@ -1,20 +1,27 @@
 """Backpropagation: forward, delta recursion and gradient, a block of examples or a tile of parameters at a time.
 
-A step has two phases. First every example: its rows of all a^(l), then of all delta^(l). Then every unit of parameters, a
-tile of Theta^(l): its gradient, summed over the examples, and its update while it is in cache. Within a phase nothing
-depends on anything else, so either may be cut among threads anywhere and the bits stay the same.
+A step has two phases. First every example: its rows of all a^(l), then of all delta^(l). Then every unit of
+parameters, a tile of Theta^(l): its gradient, summed over the examples, and its update while it is in cache. Within a
+phase nothing depends on anything else, so either may be cut among threads anywhere and the bits stay the same.
 
 Examples go through in chunks of a size that depends on the network alone, so memory does not grow with their number. A
 batch of several chunks adds their gradients up in `grad` and is updated with its last one.
 
-Arrays, all flat but the tables:
+What the functions here share, arrays flat but for the tables:
 
-layers   one row per layer l, see the fields below; layer 0 is the input, a^(1) of the formulas
-units    one row per tile of parameters, see the fields below; unit t belongs to the task i with tasks[i] <= t < tasks[i+1]
-theta    Theta^(l) of all layers, in panels (products.py); grad, first, second: likewise
-theta_t  transposed Theta^(l)[1:], in panels, below a row of zeros where a bias would be; what the delta recursion reads
-a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, the bias unit that all examples share
-z        z^(l), which becomes g'(z^(l)) and then delta^(l)
+layers      table, a row per layer l, see the fields below; layer 0 is the input, a^(1) of the formulas
+units       table, a row per tile of parameters; task i has the units from tasks[i] to tasks[i + 1]
+parameters  (theta, theta_t, grad, first, second):
+            theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
+            theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros where a bias would be: what `backward`
+            reads
+buffers     (a, z, y, cost, tiles, squares):
+            a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, the bias unit that all examples
+            share z        z^(l), which becomes g'(z^(l)) and then delta^(l) y, cost  targets and costs of the chunk's
+            rows tiles    room for one unit of gradient per task; squares: sum of Theta^2 per unit
+examples    (X32, X64, strides, indices, indptr, codes, Y, weights): the data, see gather.py; `order` picks its rows
+plan        (batch, chunk, block, loss, optimizer): rows of a batch, a chunk and a block, and two codes
+record      (t, partial, total): steps taken; sums of the unfinished batch; sums of the epoch
 """
 
 from numba import prange
@@ -24,17 +31,17 @@ from .elementary import constant
 from .gather import gather_examples, gather_targets, total_weight
 from .jit import entry, inlined, kernel, parallel_entry, runtime
 from .losses import output_delta, outputs
-from .optimizers import NONE, step_size, update
+from .optimizers import ALPHA, NONE, step_size, update
 from .products import PANEL_BYTES, affine, outer_sum
-from .simd import ROWS, VECTOR_BYTES, add, copy, load, multiply_add, part, splat, store, sum_of_squares
+from .simd import ROWS, VECTOR_BYTES, VECTORS, add, copy, load, multiply_add, part, splat, store, sum_of_squares
 from .simd import tile as shape
 
 # Fields of `layers`: units, units padded to whole vectors, code of g, and where the layer's data begins in each vector;
 # THETA and THETA_T of layer l are the parameters from l to l + 1.
 WIDTH, PADDED, ACTIVATION, A, Z, THETA, THETA_T, LAYER_FIELDS = range(8)
 
-# Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which lie
-# at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it.
+# Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which
+# lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it.
 LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, UNIT_FIELDS = range(7)
 
 # Fields of `partial`, what is known of a batch whose last chunk is still to come: sum of w_i C_i, and W.
@@ -80,46 +87,26 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 
 
 @kernel
-def _run_examples(
-    layers,
-    theta,
-    theta_t,
-    a,
-    z,
-    y,
-    cost,
-    X32,
-    X64,
-    strides,
-    indices,
-    indptr,
-    codes,
-    Y,
-    weights,
-    order,
-    start,
-    first,
-    stop,
-    block,
-    loss,
-):
+def _run_examples(layers, parameters, buffers, examples, order, start, first, stop, plan):
     """Phase 1: costs and all delta^(l) of rows [first, stop) of the chunk that begins at order[start]."""
+    theta, theta_t, _, _, _ = parameters
+    a, z, y, cost, _, _ = buffers
+    X32, X64, strides, indices, indptr, codes, Y, weights = examples
+    _, _, block, loss, _ = plan
     last = layers.shape[0] - 1
+    width, n = layers[last, WIDTH], layers[last, PADDED]
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        n = layers[0, PADDED]
-        block_a = part(a, layers[0, A] + i * n, rows * n)
-        gather_examples(X32, X64, strides, indices, indptr, order, begin, begin + rows, layers[0, WIDTH], n, block_a)
+        x = part(a, layers[0, A] + i * layers[0, PADDED], rows * layers[0, PADDED])
+        gather_examples(X32, X64, strides, indices, indptr, order, begin, rows, layers[0, WIDTH], layers[0, PADDED], x)
         forward(layers, theta, a, z, i, rows)
 
-        width, n = layers[last, WIDTH], layers[last, PADDED]
-        block_y, block_cost = part(y, i * n, rows * n), part(cost, i, rows)
-        block_a = part(a, layers[last, A] + i * n, rows * n)
-        block_z = part(z, layers[last, Z] + i * n, rows * n)
-        gather_targets(codes, Y, order, begin, begin + rows, width, block_y)
-        output_delta(loss, layers[last, ACTIVATION], block_z, block_a, block_y, rows, width, n, block_cost)
+        a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
+        y_i, cost_i = part(y, i * n, rows * n), part(cost, i, rows)
+        gather_targets(codes, Y, order, begin, rows, width, y_i)
+        output_delta(loss, layers[last, ACTIVATION], z_i, a_i, y_i, rows, width, n, cost_i)
         if weights.size:
-            _weigh(weights, order, begin, rows, n, block_z, block_cost)
+            _weigh(weights, order, begin, rows, n, z_i, cost_i)
         backward(layers, theta_t, a, z, i, rows)
 
 
@@ -161,51 +148,36 @@ def _finish_gradient(grad, theta, i, n, alpha, weight):
 
 @kernel
 def _run_parameters(
-    layers,
-    units,
-    begin,
-    end,
-    theta,
-    theta_t,
-    grad,
-    first,
-    second,
-    tile,
-    squares,
-    a,
-    z,
-    rows,
-    begins,
-    ends,
-    optimizer,
-    rates,
-    step,
-    alpha,
-    weight,
+    layers, units, begin, end, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
 ):
     """Phase 2: gradient of units [begin, end) over the chunk's rows; after a batch's last chunk, penalty and update.
 
-    D = (sum_i [1, a]^T delta + alpha Theta) / W, row 0 without the penalty. tile: scratch for one unit.
+    D = (sum_i [1, a]^T delta + alpha Theta) / W, row 0 without the penalty. tile: where the task's room begins in
+    `tiles`.
     """
+    theta, theta_t, grad, first, second = parameters
+    a, z, _, _, tiles, squares = buffers
+    optimizer = plan[4]
+    g = part(tiles, tile, ROWS * VECTORS * VECTOR_BYTES // theta.itemsize)
     for u in range(begin, end):
         l, row, width, offset = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], units[u, OFFSET]
         size = units[u, N_ROWS] * width
-        n, i_delta = layers[l + 1, PADDED], layers[l + 1, Z] + units[u, COLUMN]
         # the bias row multiplies a[0] = 1, the same for every example
         i_a, lda = (0, 0) if row == 0 else (layers[l, A] + row - 1, layers[l, PADDED])
-        outer_sum(units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, tile, width)
+        i_delta, n = layers[l + 1, Z] + units[u, COLUMN], layers[l + 1, PADDED]
+        outer_sum(units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, g, width)
 
         if not begins:
-            add(grad, offset, tile, 0, size)
+            add(grad, offset, g, 0, size)
         if ends and weight > 0.0:
-            penalty = 0.0 if row == 0 else alpha
-            squares[u] = 0.0 if penalty == 0.0 else sum_of_squares(theta, offset, size)
-            _finish_gradient(tile, theta, offset, size, penalty, weight)
+            alpha = 0.0 if row == 0 else rates[ALPHA]
+            squares[u] = 0.0 if alpha == 0.0 else sum_of_squares(theta, offset, size)
+            _finish_gradient(g, theta, offset, size, alpha, weight)
             if optimizer != NONE:
-                update(optimizer, rates, step, theta, offset, size, tile, first, second)
+                update(optimizer, rates, step, theta, offset, size, g, first, second)
                 _transpose(layers, units, u, theta, theta_t)
         if not ends or optimizer == NONE:
-            copy(tile, 0, grad, offset, size)
+            copy(g, 0, grad, offset, size)
 
 
 @inlined
@@ -218,150 +190,120 @@ def _rows_of_chunk(start, batch, n, chunk):
 
 
 @inlined
-def _finish_chunk(cost, rows, weights, order, start, begins, partial):
-    """Add a chunk's costs and weights to its batch, in the order of its rows."""
+def _finish_chunk(buffers, examples, order, start, rows, begins, record):
+    """Add a chunk's costs and weights to its batch, in the order of its rows; returns the batch's W so far."""
+    cost, partial = buffers[3], record[1]
     if begins:
         partial[COST] = 0.0
         partial[WEIGHT] = 0.0
     for i in range(rows):
         partial[COST] += cost[i]
-    partial[WEIGHT] += total_weight(weights, order, start, start + rows)
+    partial[WEIGHT] += total_weight(examples[7], order, start, start + rows)
+    return partial[WEIGHT]
 
 
 @inlined
-def _finish_batch(squares, alpha, rows, partial, total):
-    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows; a batch without weight is skipped."""
+def _finish_batch(buffers, rows, alpha, record):
+    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows; a batch with W = 0 is skipped."""
+    squares, (t, partial, total) = buffers[5], record
     if partial[WEIGHT] > 0.0:
         penalty = 0.0
         if alpha != 0.0:
             for u in range(squares.size):
                 penalty += squares[u]
+        t[0] += 1
         total[LOSS] += (partial[COST] + 0.5 * alpha * penalty) / partial[WEIGHT] * rows
         total[COUNT] += rows
 
 
 @entry
-def train_serial(
-    layers, units, tasks, theta, theta_t, grad, first, second, tiles, squares, a, z, y, cost,
-    X32, X64, strides, indices, indptr, codes, Y, weights, order, start, stop, batch, chunk, block,
-    loss, optimizer, rates, alpha, t, partial, total,
-):  # fmt: skip
-    """Train on examples order[start:stop] in batches, whole chunks at a time; returns the example that it stopped before.
+def train_serial(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
+    """Train on examples order[start:stop] in batches, by whole chunks; returns the example that it stopped before.
 
-    Batches begin at multiples of `batch` in `order`. t: (1,) steps taken so far. With optimizer NONE only `grad` is written.
+    Batches begin at multiples of plan's batch in `order`. With optimizer NONE, `grad` is all that changes.
     """
-    n = order.size
+    batch, chunk, _, _, optimizer = plan
+    n_tasks = tasks.size - 1
+    room = buffers[4].size // n_tasks
     while start < stop:
-        rows, begins, ends = _rows_of_chunk(start, batch, n, chunk)
-        _run_examples(
-            layers,
-            theta,
-            theta_t,
-            a,
-            z,
-            y,
-            cost,
-            X32,
-            X64,
-            strides,
-            indices,
-            indptr,
-            codes,
-            Y,
-            weights,
-            order,
-            start,
-            0,
-            rows,
-            block,
-            loss,
-        )
-        _finish_chunk(cost, rows, weights, order, start, begins, partial)
-        weight = partial[WEIGHT]
-        step = step_size(optimizer, rates, t[0] + 1)
-        _run_parameters(
-            layers, units, 0, units.shape[0], theta, theta_t, grad, first, second, tiles, squares, a, z, rows, begins, ends,
-            optimizer, rates, step, alpha, weight,
-        )  # fmt: skip
+        rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
+        share = -(-rows // (ROWS * n_tasks)) * ROWS
+        for i in range(n_tasks):
+            first, last = min(i * share, rows), min((i + 1) * share, rows)
+            _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
+        weight = _finish_chunk(buffers, examples, order, start, rows, begins, record)
+        step = step_size(optimizer, rates, record[0][0] + 1)
+        for i in range(n_tasks):
+            first, last = tasks[i], tasks[i + 1]
+            _run_parameters(
+                layers, units, first, last, parameters, buffers, i * room, rows, begins, ends, plan, rates, step, weight
+            )
         start += rows
         if ends:
-            t[0] += weight > 0.0
-            _finish_batch(squares, alpha, (start - 1) % batch + 1, partial, total)
+            _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
     return start
 
 
 @parallel_entry
-def train_parallel(
-    layers, units, tasks, theta, theta_t, grad, first, second, tiles, squares, a, z, y, cost,
-    X32, X64, strides, indices, indptr, codes, Y, weights, order, start, stop, batch, chunk, block,
-    loss, optimizer, rates, alpha, t, partial, total,
-):  # fmt: skip
-    """`train_serial` with each phase cut into tasks.size - 1 parallel tasks."""
-    n, n_tasks = order.size, tasks.size - 1
-    tile_size = tiles.size // n_tasks
+def train_parallel(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
+    """`train_serial`, its tasks in parallel: the same text, but a function of its own for the cache's sake."""
+    batch, chunk, _, _, optimizer = plan
+    n_tasks = tasks.size - 1
+    room = buffers[4].size // n_tasks
     while start < stop:
-        rows, begins, ends = _rows_of_chunk(start, batch, n, chunk)
+        rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
         for i in prange(n_tasks):
-            _run_examples(
-                layers, theta, theta_t, a, z, y, cost, X32, X64, strides, indices, indptr, codes, Y, weights, order, start,
-                min(i * share, rows), min((i + 1) * share, rows), block, loss,
-            )  # fmt: skip
-        _finish_chunk(cost, rows, weights, order, start, begins, partial)
-        weight = partial[WEIGHT]
-        step = step_size(optimizer, rates, t[0] + 1)
+            first, last = min(i * share, rows), min((i + 1) * share, rows)
+            _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
+        weight = _finish_chunk(buffers, examples, order, start, rows, begins, record)
+        step = step_size(optimizer, rates, record[0][0] + 1)
         for i in prange(n_tasks):
+            first, last = tasks[i], tasks[i + 1]
             _run_parameters(
-                layers, units, tasks[i], tasks[i + 1], theta, theta_t, grad, first, second,
-                part(tiles, i * tile_size, tile_size), squares, a, z, rows, begins, ends,
-                optimizer, rates, step, alpha, weight,
-            )  # fmt: skip
+                layers, units, first, last, parameters, buffers, i * room, rows, begins, ends, plan, rates, step, weight
+            )
         start += rows
         if ends:
-            t[0] += weight > 0.0
-            _finish_batch(squares, alpha, (start - 1) % batch + 1, partial, total)
+            _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
     return start
 
 
 @kernel
-def _run_predictions(layers, theta, a, z, X32, X64, strides, indices, indptr, order, start, first, stop, block, out):
+def _run_predictions(layers, theta, a, z, inputs, order, start, first, stop, block, out):
     """a^(L) of rows [first, stop) of the chunk that begins at order[start], into the same rows of out."""
+    X32, X64, strides, indices, indptr = inputs
     last = layers.shape[0] - 1
     width, n = layers[last, WIDTH], layers[last, PADDED]
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        block_a = part(a, layers[0, A] + i * layers[0, PADDED], rows * layers[0, PADDED])
-        gather_examples(
-            X32, X64, strides, indices, indptr, order, begin, begin + rows, layers[0, WIDTH], layers[0, PADDED], block_a
-        )
+        x = part(a, layers[0, A] + i * layers[0, PADDED], rows * layers[0, PADDED])
+        gather_examples(X32, X64, strides, indices, indptr, order, begin, rows, layers[0, WIDTH], layers[0, PADDED], x)
         forward(layers, theta, a, z, i, rows)
-        block_a = part(a, layers[last, A] + i * n, rows * n)
-        outputs(layers[last, ACTIVATION], part(z, layers[last, Z] + i * n, rows * n), block_a, rows, width, n)
+        a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
+        outputs(layers[last, ACTIVATION], z_i, a_i, rows, width, n)
         for r in range(rows):
             for k in range(width):
-                out[begin + r, k] = block_a[k * rows + r]
+                out[begin + r, k] = a_i[k * rows + r]
 
 
 @entry
-def predict_serial(
-    layers, n_tasks, theta, a, z, X32, X64, strides, indices, indptr, order, start, stop, chunk, block, out
-):
-    """out[i] = a^(L) of example order[i], for i in [start, stop)."""
+def predict_serial(layers, n_tasks, theta, a, z, inputs, order, start, stop, chunk, block, out):
+    """out[i] = a^(L) of example order[i], for i in [start, stop); inputs: the first five of `examples`."""
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
-        _run_predictions(layers, theta, a, z, X32, X64, strides, indices, indptr, order, begin, 0, rows, block, out)
+        share = -(-rows // (ROWS * n_tasks)) * ROWS
+        for i in range(n_tasks):
+            first, last = min(i * share, rows), min((i + 1) * share, rows)
+            _run_predictions(layers, theta, a, z, inputs, order, begin, first, last, block, out)
 
 
 @parallel_entry
-def predict_parallel(
-    layers, n_tasks, theta, a, z, X32, X64, strides, indices, indptr, order, start, stop, chunk, block, out
-):
-    """`predict_serial` with each chunk cut into parallel tasks."""
+def predict_parallel(layers, n_tasks, theta, a, z, inputs, order, start, stop, chunk, block, out):
+    """`predict_serial`, its tasks in parallel."""
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
         for i in prange(n_tasks):
-            _run_predictions(
-                layers, theta, a, z, X32, X64, strides, indices, indptr, order, begin,
-                min(i * share, rows), min((i + 1) * share, rows), block, out,
-            )  # fmt: skip
+            first, last = min(i * share, rows), min((i + 1) * share, rows)
+            _run_predictions(layers, theta, a, z, inputs, order, begin, first, last, block, out)

@@ -1,7 +1,8 @@
 """From the user's data to a block of examples: the only place that knows how X and y are stored.
 
-X is a flat vector of values: of a dense matrix in either order, with its two strides, or of a CSR matrix, with `indices`
-and `indptr` (empty for a dense one). It is X32 or X64, the other one is empty: one compiled kernel reads both. Targets are class codes, or a dense matrix Y where an example has several.
+X is a flat vector of values: of a dense matrix in either order, with its two strides, or of a CSR matrix, with
+`indices` and `indptr` (empty for a dense one). It is X32 or X64, the other one is empty: one compiled kernel reads
+both. Targets are class codes, or a dense matrix Y where an example has several.
 """
 
 from .elementary import constant
@@ -25,9 +26,9 @@ def _gather_row(X, row, strides, indices, indptr, a_i):
 
 
 @inlined
-def gather_examples(X32, X64, strides, indices, indptr, order, start, stop, width, padded, a):
-    """Rows order[start:stop] of X into a: (stop - start, padded), flat; padded columns are left as they are."""
-    for i in range(stop - start):
+def gather_examples(X32, X64, strides, indices, indptr, order, start, rows, width, padded, a):
+    """Examples order[start : start + rows] of X into a: (rows, padded), flat; padded columns are left as they are."""
+    for i in range(rows):
         a_i = part(a, i * padded, width)
         if X32.size:
             _gather_row(X32, order[start + i], strides, indices, indptr, a_i)
@@ -36,13 +37,12 @@ def gather_examples(X32, X64, strides, indices, indptr, order, start, stop, widt
 
 
 @inlined
-def gather_targets(codes, Y, order, start, stop, width, y):
-    """Targets of examples order[start:stop] into y, transposed: (width, stop - start), flat.
+def gather_targets(codes, Y, order, start, rows, width, y):
+    """Targets of examples order[start : start + rows] into y, transposed: (width, rows), flat.
 
     A code k becomes the unit vector e_k, or the number k where there is one output.
     """
     zero, one = constant(0, y[0]), constant(1, y[0])
-    rows = stop - start
     if Y.size:
         for i in range(rows):
             for k in range(width):

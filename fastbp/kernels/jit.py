@@ -85,7 +85,7 @@ CACHE_FOLDER = _find_cache_folder()
 
 
 class _KernelCache(FunctionCache):
-    """A cache that never stops a program: a file that cannot be read is compiled again, one that cannot be written is not."""
+    """A cache that never stops a program: what cannot be read is compiled again, what cannot be written is not kept."""
 
     def load_overload(self, sig, target_context):
         try:
@@ -116,8 +116,8 @@ def _cached(dispatcher):
 def kernel(function):
     """Compile a building block. It is linked into the entries that call it, so it needs no cache of its own.
 
-    Nor the wrappers that would make it callable from Python. Every level of calls is optimised and assembled once more by
-    LLVM, so there are few: most building blocks are `inlined`.
+    Nor the wrappers that would make it callable from Python. Every level of calls is optimised and assembled once
+    more by LLVM, so there are few: most building blocks are `inlined`.
     """
     return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)(function)
 

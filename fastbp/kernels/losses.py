@@ -55,7 +55,7 @@ def _shifted(z, rows, width, largest):
 
 @inlined
 def outputs(activation, z, a, rows, width, padded):
-    """a^(L) = g(z^(L)) on a block, transposed: z (rows, padded) to a (width, rows), flat. Overwrites a; z is scratch."""
+    """a^(L) = g(z^(L)) on a block, transposed: z (rows, padded) to a (width, rows). Overwrites a; z is scratch."""
     size = rows * width
     _by_unit(z, rows, width, padded, a)
     if activation == SOFTMAX:  # e^z / sum_k e^z_k
@@ -114,8 +114,8 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
 def _logistic_cross_entropy(z, y, rows, width, terms, cost):
     """C = sum_k y_k softplus(-z_k) + (1 - y_k) softplus(z_k); z becomes a - y.
 
-    With e = e^-|z| both softplus share log1p(e), and no term cancels: at y = 1, z = 40 the cost is e^-40. terms: (rows,),
-    scratch.
+    With e = e^-|z| both softplus share log1p(e), and no term cancels: at y = 1, z = 40 the cost is e^-40. terms:
+    (rows,), scratch.
     """
     zero, one = constant(0, z[0]), constant(1, z[0])
     for i in range(rows):
@@ -179,8 +179,9 @@ def _residual_cost(loss, a, y, rows, width, cost):
 def output_delta(loss, activation, z, a, y, rows, width, padded, cost):
     """cost[i] = C of example i; z becomes delta^(L), 0 in padded columns.
 
-    z: (rows, padded), flat, of which `width` columns are units, on entry z^(L); y: targets, transposed: (width, rows), flat.
-    Overwrites cost and z; a and y are scratch. In between all is transposed: few units and many examples fill a vector.
+    z: (rows, padded), flat, of which `width` columns are units, on entry z^(L); y: targets, transposed: (width,
+    rows), flat. Overwrites cost and z; a and y are scratch. In between all is transposed: few units and many examples
+    fill a vector.
     """
     size = rows * width
     _by_unit(z, rows, width, padded, a)

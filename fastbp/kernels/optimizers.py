@@ -12,7 +12,7 @@ from .simd import VECTOR_BYTES, load, splat, square_root, store, tile
 NONE, SGD, NESTEROV, ADAM = range(4)
 
 # Where each hyperparameter lies in `rates`
-ETA, MU, BETA_1, BETA_2, EPSILON, N_RATES = range(6)
+ALPHA, ETA, MU, BETA_1, BETA_2, EPSILON, N_RATES = range(7)
 
 
 @inlined

@@ -1,9 +1,9 @@
 """The two matrix products of backpropagation, as loops of register tiles.
 
 Theta^(l), of 1 + k rows and a padded number of columns, is stored as panels one tile wide: all rows of columns 0 to W,
-then all rows of columns W to 2W, and so on, the last panel narrower. A tile so reads its operand contiguously. Widths are
-multiples of a vector, so there is no scalar remainder; the last rows use narrower tiles. Every element is summed in the
-order of its index whatever the tile, so a row's bits depend on nothing but the row.
+then all rows of columns W to 2W, and so on, the last panel narrower. A tile so reads its operand contiguously. Widths
+are multiples of a vector, so there is no scalar remainder; the last rows use narrower tiles. Every element is summed
+in the order of its index whatever the tile, so a row's bits depend on nothing but the row.
 """
 
 from .jit import inlined, kernel

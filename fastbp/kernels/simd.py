@@ -135,7 +135,7 @@ class _Emitter:
 
 @intrinsic
 def part(typingctx, x, start, size):
-    """x[start : start + size] of a flat array, borrowed: a pointer and a length, where a slice also counts references."""
+    """x[start : start + size] of a flat array, borrowed: a pointer and a length, nothing checked or counted."""
     result = types.Array(x.dtype, 1, "C")
 
     def codegen(context, builder, sig, args):
@@ -294,7 +294,7 @@ def total(typingctx, x):
 
 @inlined
 def sum_of_squares(x, i, n):
-    """Sum of x[i : i + n]^2; n: a multiple of a vector. A few hundred elements add up in x's type, the rest in float64."""
+    """Sum of x[i : i + n]^2; n: a multiple of a vector. Some dozen squares add up in x's type, the rest in float64."""
     lanes = VECTOR_BYTES // x.itemsize
     acc = zeros(tile(1, 1), x)
     for k in range(i, i + n, lanes):

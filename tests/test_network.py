@@ -1,0 +1,183 @@
+"""The layout of parameters and the steps on them: padding, chunks, threads, and the fused update."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from fastbp import data, training
+from fastbp.kernels import optimizers
+from fastbp.kernels.activations import HIDDEN
+from fastbp.network import Network, Trainer, Workspace
+
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+over_dtypes = pytest.mark.parametrize("dtype", [F32, F64], ids=["float32", "float64"])
+OPTIMIZERS = {"sgd": optimizers.SGD, "nesterov": optimizers.NESTEROV, "adam": optimizers.ADAM}
+RATES = {"learning_rate_init": 0.01, "momentum": 0.9, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+# No width is a multiple of a vector; the panels of the wider ones are full, two vectors wide and one vector wide.
+WIDTHS = (7, 115, 37, 5)
+
+
+def network(dtype, activation="tanh", **kwargs):
+    return Network(WIDTHS, (activation, activation, "softmax"), "log_loss", dtype, **kwargs)
+
+
+def random_theta(shape, rng):
+    coefs = [rng.normal(size=(n, m)) / np.sqrt(n) for n, m in zip(shape.widths, shape.widths[1:], strict=False)]
+    intercepts = [rng.normal(size=m) * shape.fit_intercept for m in shape.widths[1:]]
+    return shape.pack(coefs, intercepts), coefs, intercepts
+
+
+def random_examples(shape, rng, n, weights=None):
+    X = rng.normal(size=(n, shape.widths[0])).astype(shape.dtype)
+    return data.examples(X, shape.dtype, codes=rng.integers(shape.widths[-1], size=n), weights=weights)
+
+
+def trainer(shape, theta, examples, **kwargs):
+    options = {"batch": examples.n, "n_threads": 1, "alpha": 0.1} | kwargs
+    result = Trainer(shape, theta.copy(), examples, **options)
+    training.set_rates(result, **RATES)
+    return result
+
+
+def padding(shape, vector):
+    """What is left of a vector in the kernels' layout without the real parameters."""
+    return vector - shape.pack(*shape.unpack(vector))
+
+
+@over_dtypes
+def test_unpack_is_the_inverse_of_pack(dtype):
+    shape = network(dtype)
+    theta, coefs, intercepts = random_theta(shape, np.random.default_rng(0))
+    unpacked_coefs, unpacked_intercepts = shape.unpack(theta)
+    for found, given in zip(unpacked_coefs + unpacked_intercepts, coefs + intercepts, strict=True):
+        np.testing.assert_array_equal(found, given.astype(dtype))
+
+
+@over_dtypes
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_unflatten_is_the_inverse_of_flatten_in_the_order_of_scikit_learn(dtype, fit_intercept):
+    shape = network(dtype, fit_intercept=fit_intercept)
+    theta, coefs, intercepts = random_theta(shape, np.random.default_rng(1))
+    flat = shape.flatten(theta)
+    parts = coefs + (intercepts if fit_intercept else [])
+    np.testing.assert_array_equal(flat, np.concatenate([part.ravel() for part in parts]).astype(dtype))
+    np.testing.assert_array_equal(shape.unflatten(flat), theta)
+
+
+@over_dtypes
+def test_units_cover_every_parameter_once(dtype):
+    shape = network(dtype)
+    covered = np.zeros(shape.size, int)
+    for _, _, n_rows, _, n_columns, offset in shape.units:
+        covered[offset : offset + n_rows * n_columns] += 1
+    assert (covered == 1).all()
+
+
+@over_dtypes
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_padded_parameters_stay_zero_for_100_steps(dtype, activation, optimizer):
+    rng = np.random.default_rng(2)
+    shape = network(dtype, activation)
+    run = trainer(
+        shape, random_theta(shape, rng)[0], random_examples(shape, rng, 60), batch=15, optimizer=OPTIMIZERS[optimizer]
+    )
+    order = np.arange(60)
+    for _ in range(25):
+        run.epoch(order)
+    assert run.t[0] == 100
+    for vector in (run.theta, run.first, run.second):
+        if vector.size:
+            assert not padding(shape, vector).any()
+            assert np.isfinite(vector).all()
+
+
+@over_dtypes
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("solver", ["gd", "lbfgs"])
+def test_padded_parameters_stay_zero_for_100_full_batch_steps(dtype, activation, solver):
+    rng = np.random.default_rng(3)
+    shape = network(dtype, activation)
+    run = trainer(shape, random_theta(shape, rng)[0], random_examples(shape, rng, 30))
+    history = training.History(tol=0.0, verbose=False, scored=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # after 100 steps
+        if solver == "gd":
+            training.gradient_descent(run, history, learning_rate_init=0.05, gtol=0.0, max_iter=100)
+        else:
+            training.lbfgs(run, history, tol=0.0, max_iter=100, max_fun=101)
+    assert len(history.loss_curve) > 20
+    for vector in (run.theta, run.grad):
+        assert not padding(shape, vector).any()
+
+
+@over_dtypes
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fused_step_equals_gradient_then_sweep_bit_for_bit(dtype, optimizer, weighted):
+    rng = np.random.default_rng(4)
+    shape = network(dtype)
+    theta, *_ = random_theta(shape, rng)
+    examples = random_examples(shape, rng, 45, rng.uniform(0.5, 2, 45) if weighted else None)
+    fused = trainer(shape, theta, examples, optimizer=OPTIMIZERS[optimizer])
+    apart = trainer(shape, theta, examples)
+    first, second = np.zeros_like(theta), np.zeros_like(theta)
+    T = dtype.type
+    for step in range(1, 4):
+        loss = fused.epoch(np.arange(45))
+        assert apart.loss_and_gradient(theta) == loss
+        g = apart.grad
+        if optimizer == "adam":
+            first = T(0.9) * first + T(1 - 0.9) * g
+            second = T(0.999) * second + T(1 - 0.999) * (g * g)
+            eta = 0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            theta = theta - T(eta) * first / (np.sqrt(second) + T(1e-8))
+        else:
+            first = T(0.9) * first - T(0.01) * g
+            theta = theta + (first if optimizer == "sgd" else T(0.9) * first - T(0.01) * g)
+        np.testing.assert_array_equal(fused.theta, theta)
+
+
+@over_dtypes
+@pytest.mark.parametrize("batch", [70, 33])
+def test_any_number_of_threads_gives_the_same_bits(dtype, batch):
+    rng = np.random.default_rng(5)
+    shape = network(dtype)
+    theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 70)
+    order = np.random.default_rng(0).permutation(70)
+    runs = [
+        # a chunk of 16 rows: batches of several chunks, and more tasks than some chunks have tiles of rows
+        trainer(shape, theta, examples, batch=batch, n_threads=n, optimizer=optimizers.ADAM, chunk=16)
+        for n in (1, 2, 3, 7)
+    ]
+    losses = [[run.epoch(order) for _ in range(3)] for run in runs]
+    for run, loss in zip(runs, losses, strict=True):
+        assert loss == losses[0]
+        np.testing.assert_array_equal(run.theta, runs[0].theta)
+
+
+@over_dtypes
+def test_chunks_of_a_batch_add_up_to_its_gradient(dtype):
+    rng = np.random.default_rng(6)
+    shape = network(dtype)
+    theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 70, rng.uniform(0, 2, 70))
+    whole, chunked = (trainer(shape, theta, examples, chunk=chunk) for chunk in (96, 16))
+    assert chunked.chunk == 16
+    tolerance = 1e-5 if dtype == F32 else 1e-13
+    assert chunked.loss_and_gradient(theta) == pytest.approx(whole.loss_and_gradient(theta), rel=tolerance)
+    np.testing.assert_allclose(chunked.grad, whole.grad, atol=tolerance * abs(whole.grad).max(), rtol=0)
+
+
+@over_dtypes
+def test_predictions_do_not_depend_on_the_size_of_a_chunk(dtype):
+    rng = np.random.default_rng(8)
+    shape = network(dtype)
+    theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 70)
+    outs = []
+    for chunk in (96, 24):
+        out = np.full((70, WIDTHS[-1]), np.nan, dtype)
+        Workspace(shape, 70, 1, chunk=chunk).predict(theta, examples, np.arange(70), out)
+        outs.append(out)
+    np.testing.assert_array_equal(*outs)
