@@ -518,10 +518,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             code = optimizers.ADAM
         elif self.solver == "sgd":
             code = optimizers.NESTEROV if self.nesterovs_momentum else optimizers.SGD
-        with threads.team(self.n_jobs, shape.row_work * min(batch, shape.chunk)) as n_threads:
-            trainer = Trainer(
-                shape, theta, examples, batch=batch, n_threads=n_threads, optimizer=code, alpha=float(self.alpha)
-            )
+        with threads.team(self.n_jobs, shape.row_work * min(batch, shape.chunk)) as team:
+            trainer = Trainer(shape, theta, examples, batch=batch, team=team, optimizer=code, alpha=float(self.alpha))
             if self.solver == "gd":
                 training.gradient_descent(
                     trainer, history, learning_rate_init=self.learning_rate_init, gtol=self.gtol, max_iter=self.max_iter
@@ -543,7 +541,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 state.restore(trainer)
 
             def score(theta: Array) -> float:
-                return _accuracy(network.predict(shape, theta, examples, validation, n_threads), examples, validation)
+                return _accuracy(network.predict(shape, theta, examples, validation, team), examples, validation)
 
             training.stochastic(
                 trainer,
@@ -605,9 +603,9 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         )
         self._check_weights(shape)
         examples = data.examples(X, dtype)
-        with threads.team(self.n_jobs, shape.row_work / 3 * min(examples.n, shape.chunk)) as n_threads:
+        with threads.team(self.n_jobs, shape.row_work / 3 * min(examples.n, shape.chunk)) as team:
             order = np.arange(examples.n)
-            return network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, n_threads)
+            return network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.

@@ -18,6 +18,7 @@ from .kernels.activations import OUTPUT
 from .kernels.losses import LOSSES
 from .kernels.products import PANEL_BYTES
 from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
+from .threads import Team
 
 Array = NDArray[np.floating]
 
@@ -168,10 +169,10 @@ class Network:
 
 
 class Workspace:
-    """Everything that a network's kernels write to, for chunks of up to `rows` rows and a number of threads."""
+    """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads."""
 
-    def __init__(self, network: Network, rows: int, n_threads: int, *, chunk: int | None = None):
-        self.network, self.n_threads = network, n_threads
+    def __init__(self, network: Network, rows: int, team: Team, *, chunk: int | None = None):
+        self.network, self.team = network, team
         padded, dtype = network.padded, network.dtype
         self.chunk = min(chunk or network.chunk, _round_up(rows, ROWS))
         row_bytes = 2 * sum(padded) * dtype.itemsize
@@ -192,12 +193,13 @@ class Workspace:
 
     def predict(self, theta: Array, examples: Examples, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`: (n, S_L)."""
-        run = backprop.predict_serial if self.n_threads == 1 else backprop.predict_parallel
+        kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
         rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work)), self.chunk)
         for start in range(0, len(order), rows_per_call):
-            run(
-                self.layers, self.n_threads, theta, self.a, self.z, examples.inputs, order,
-                start, min(start + rows_per_call, len(order)), self.chunk, self.block, out,
+            stop = min(start + rows_per_call, len(order))
+            self.team.run(
+                kernel, self.layers, self.team.n_threads, theta, self.a, self.z, examples.inputs, order, start, stop,
+                self.chunk, self.block, out, work=stop - start,
             )  # fmt: skip
 
     def activation(self, l: int, rows: int) -> Array:
@@ -224,7 +226,7 @@ class Trainer(Workspace):
     examples : Examples
     batch : int
         Rows of a step; the last one of an epoch may have fewer.
-    n_threads : int
+    team : Team
         From `threads.team`.
     optimizer : int
         Code of `kernels.optimizers`; NONE leaves theta alone and fills `grad`.
@@ -241,12 +243,13 @@ class Trainer(Workspace):
         examples: Examples,
         *,
         batch: int,
-        n_threads: int,
+        team: Team,
         optimizer: int = optimizers.NONE,
         alpha: float = 0.0,
         chunk: int | None = None,
     ):
-        super().__init__(network, batch, n_threads, chunk=chunk)
+        super().__init__(network, batch, team, chunk=chunk)
+        n_threads = team.n_threads
         self.theta, self.batch, self.optimizer = theta, batch, optimizer
         dtype, units = network.dtype, network.units
         self.grad = _aligned_zeros(network.size, dtype)
@@ -280,13 +283,13 @@ class Trainer(Workspace):
         chunk_rows = min(self.chunk, self.batch)
         chunk_work = CHUNK_WORK + UPDATE_WORK * self.network.size + chunk_rows * self.network.row_work
         rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
-        train = backprop.train_serial if self.n_threads == 1 else backprop.train_parallel
+        kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
         start = 0
         while start < len(order):
             stop = min(start + rows_per_call, len(order))
-            start = train(
-                self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples, order,
-                start, stop, self._plan, self.rates, self._record,
+            start = self.team.run(
+                kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
+                order, start, stop, self._plan, self.rates, self._record, work=stop - start,
             )  # fmt: skip
         return float(self._total[backprop.LOSS] / max(self._total[backprop.COUNT], 1.0))
 
@@ -297,8 +300,8 @@ class Trainer(Workspace):
         return self.epoch(np.arange(self.batch))
 
 
-def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], n_threads: int) -> Array:
+def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], team: Team) -> Array:
     """a^(L) of the examples of `order`: (n, S_L)."""
     out = np.empty((len(order), network.widths[-1]), network.dtype)
-    Workspace(network, len(order), n_threads).predict(theta, examples, order, out)
+    Workspace(network, len(order), team).predict(theta, examples, order, out)
     return out

@@ -20,6 +20,7 @@ from .kernels.activations import HIDDEN, OUTPUT
 from .kernels.losses import LEGAL_OUTPUTS
 from .kernels.simd import ROWS
 from .network import Array, Network, Trainer, Workspace
+from .threads import Team
 
 Activation = str | Sequence[str]
 
@@ -60,7 +61,7 @@ def forward(
     X = _matrix(X, "X")
     shape = _network(X, coefs, intercepts, activation, out_activation, loss="")
     m = len(X)
-    space = Workspace(shape, m, 1, chunk=m + ROWS)
+    space = Workspace(shape, m, Team(1), chunk=m + ROWS)
     out = np.empty((m, shape.widths[-1]), shape.dtype)
     space.predict(_theta(shape, coefs, intercepts), data.examples(X, shape.dtype), np.arange(m), out)
     return [space.activation(l, m).copy() for l in range(shape.n_layers - 1)] + [out]
@@ -229,7 +230,7 @@ def _trained(
             )
     theta = _theta(shape, coefs, intercepts)
     examples = data.examples(X, shape.dtype, Y=Y, weights=weights)
-    trainer = Trainer(shape, theta, examples, batch=len(X), n_threads=1, alpha=float(alpha), chunk=len(X) + ROWS)
+    trainer = Trainer(shape, theta, examples, batch=len(X), team=Team(1), alpha=float(alpha), chunk=len(X) + ROWS)
     return trainer, trainer.loss_and_gradient(theta)
 
 

@@ -4,18 +4,28 @@ Numba's threads belong to the process. Two parallel regions at once abort it und
 by fork() is killed by OpenMP when it enters one. So a call gets threads only where the work is worth it, the layer is
 safe, this process did not come from fork(), and nobody else in it holds them; otherwise it runs serially, to the same
 bits, and releases the GIL.
+
+On a machine that others use too, a thread that does not get its core keeps the rest waiting at the end of every parallel
+region, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls and goes on
+with one thread where that is faster. That cannot change a bit of the result either.
 """
 
 import contextlib
+import math
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numba
 from numba.np.ufunc import parallel as _numba_parallel
 
 # Floating-point operations of one parallel region below which entering it costs more than it saves: some microseconds.
 MIN_WORK = 1_000_000
+
+# How long a team keeps the better number of threads before it tries the other one, at first and at most.
+TRIAL_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
 _held = threading.Lock()
 _forked = False
@@ -47,9 +57,48 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
+class Team:
+    """The threads that a fit or a prediction may use, and for how long each number of them took.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads held; 1 means: call the serial kernels, and nothing is timed.
+    """
+
+    def __init__(self, n_threads: int):
+        self.n_threads = n_threads
+        self._best, self._other = n_threads, 1  # numbers of threads
+        self._seconds = math.inf  # per unit of work, with the best number
+        self._pause, self._next_trial = TRIAL_SECONDS, -math.inf
+        self._warm = False
+
+    def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
+        """`kernel(*args)`, a parallel kernel, with the number of threads that was the faster one lately."""
+        if self.n_threads == 1:
+            return kernel(*args)
+        # The first call may compile, so it says nothing of how fast it will be.
+        trial = self._warm and time.perf_counter() >= self._next_trial and self._seconds < math.inf
+        numba.set_num_threads(self._other if trial else self._best)
+        start = time.perf_counter()
+        result = kernel(*args)
+        seconds = (time.perf_counter() - start) / work
+        if trial:
+            if seconds < self._seconds:
+                self._best, self._other, self._seconds = self._other, self._best, seconds
+                self._pause = TRIAL_SECONDS
+            else:
+                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+            self._next_trial = time.perf_counter() + self._pause
+        elif self._warm:
+            self._seconds = seconds
+        self._warm = True
+        return result
+
+
 @contextlib.contextmanager
-def team(n_jobs: int | None, work: float) -> Iterator[int]:
-    """Hold Numba's threads for a while; yields how many to use, 1 meaning: run the serial kernel.
+def team(n_jobs: int | None, work: float) -> Iterator[Team]:
+    """Hold Numba's threads for a while, or get a team of one.
 
     Parameters
     ----------
@@ -60,12 +109,11 @@ def team(n_jobs: int | None, work: float) -> Iterator[int]:
     """
     n_threads = upper_bound(n_jobs)
     if n_threads == 1 or work < MIN_WORK or _forked or not layer_is_safe() or not _held.acquire(blocking=False):
-        yield 1
+        yield Team(1)
         return
     held, before = _held, numba.get_num_threads()
     try:
-        numba.set_num_threads(n_threads)
-        yield n_threads
+        yield Team(n_threads)
     finally:
         numba.set_num_threads(before)
         held.release()

@@ -10,6 +10,7 @@ from fastbp import data, training
 from fastbp.kernels import optimizers
 from fastbp.kernels.activations import HIDDEN
 from fastbp.network import Network, Trainer, Workspace
+from fastbp.threads import Team
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 over_dtypes = pytest.mark.parametrize("dtype", [F32, F64], ids=["float32", "float64"])
@@ -35,7 +36,7 @@ def random_examples(shape, rng, n, weights=None):
 
 
 def trainer(shape, theta, examples, **kwargs):
-    options = {"batch": examples.n, "n_threads": 1, "alpha": 0.1} | kwargs
+    options = {"batch": examples.n, "team": Team(1), "alpha": 0.1} | kwargs
     result = Trainer(shape, theta.copy(), examples, **options)
     training.set_rates(result, **RATES)
     return result
@@ -149,7 +150,7 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, batch):
     order = np.random.default_rng(0).permutation(70)
     runs = [
         # a chunk of 16 rows: batches of several chunks, and more tasks than some chunks have tiles of rows
-        trainer(shape, theta, examples, batch=batch, n_threads=n, optimizer=optimizers.ADAM, chunk=16)
+        trainer(shape, theta, examples, batch=batch, team=Team(n), optimizer=optimizers.ADAM, chunk=16)
         for n in (1, 2, 3, 7)
     ]
     losses = [[run.epoch(order) for _ in range(3)] for run in runs]
@@ -178,6 +179,6 @@ def test_predictions_do_not_depend_on_the_size_of_a_chunk(dtype):
     outs = []
     for chunk in (96, 24):
         out = np.full((70, WIDTHS[-1]), np.nan, dtype)
-        Workspace(shape, 70, 1, chunk=chunk).predict(theta, examples, np.arange(70), out)
+        Workspace(shape, 70, Team(1), chunk=chunk).predict(theta, examples, np.arange(70), out)
         outs.append(out)
     np.testing.assert_array_equal(*outs)
