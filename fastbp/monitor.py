@@ -51,7 +51,8 @@ class History:
 
     def add_loss(self, loss: float) -> None:
         self.loss_curve.append(loss)
-        self.say(f"Iteration {self.n_iter}, loss = {loss:.8f}")
+        if self.verbose:
+            print(f"Iteration {self.n_iter}, loss = {loss:.8f}")
         if not self.scored:
             self._count(loss > self.best_loss - self.tol)
             self.best_loss = min(self.best_loss, loss)

@@ -17,7 +17,7 @@ from .kernels import backprop, optimizers
 from .kernels.activations import OUTPUT
 from .kernels.losses import LOSSES
 from .kernels.products import PANEL_BYTES
-from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
+from .kernels.simd import ROWS, VECTOR_BYTES
 from .threads import Team
 
 Array = NDArray[np.floating]
@@ -96,18 +96,19 @@ class Network:
 
     @functools.cached_property
     def units(self) -> NDArray[np.int64]:
-        """Table of the tiles of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
+        """Table of the units of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
         tables = []
         for l in range(self.n_layers - 1):
-            starts = np.arange(1, 1 + self.widths[l], ROWS)
+            starts = np.arange(1, 1 + self.widths[l], backprop.UNIT_ROWS)
             rows = np.concatenate([[0], starts]) if self.fit_intercept else starts
             columns = np.arange(0, self.padded[l + 1], self.panel)
             column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing="ij"))
             n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
-            n_rows = np.where(row == 0, 1, np.minimum(ROWS, 1 + self.widths[l] - row))
+            n_rows = np.where(row == 0, 1, np.minimum(backprop.UNIT_ROWS, 1 + self.widths[l] - row))
             offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
-            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET
-            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset], axis=1))
+            left = np.maximum(row - 1, 0) // self.panel * self.panel
+            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, LEFT
+            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset, left], axis=1))
         return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
 
     def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
@@ -261,13 +262,16 @@ class Trainer(Workspace):
         self._total = np.zeros(backprop.TOTAL_FIELDS)
         y, tiles = (
             _aligned_zeros(size, dtype)
-            for size in (self.chunk * network.padded[-1], n_threads * ROWS * VECTORS * VECTOR_BYTES // dtype.itemsize)
+            for size in (self.chunk * network.padded[-1], n_threads * backprop.UNIT_BYTES // dtype.itemsize)
         )
         self._parameters = (theta, self.theta_t, self.grad, self.first, self.second)
         self._buffers = (self.a, self.z, y, np.zeros(self.chunk), tiles, np.zeros(len(units)))
         self._examples = tuple(examples)
         self._plan = (batch, self.chunk, self.block, LOSSES[network.loss], optimizer)
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
+        chunk_rows = min(self.chunk, batch)
+        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * network.row_work
+        self._rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
         # Equal shares of work; a unit of few rows still pays for a tile's latency.
         work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
         shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
@@ -280,13 +284,10 @@ class Trainer(Workspace):
         Control comes back from the kernel every few hundredths of a second, so that Ctrl-C is answered.
         """
         self._total[:] = 0
-        chunk_rows = min(self.chunk, self.batch)
-        chunk_work = CHUNK_WORK + UPDATE_WORK * self.network.size + chunk_rows * self.network.row_work
-        rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
         kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
         start = 0
         while start < len(order):
-            stop = min(start + rows_per_call, len(order))
+            stop = min(start + self._rows_per_call, len(order))
             start = self.team.run(
                 kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
                 order, start, stop, self._plan, self.rates, self._record, work=stop - start,

@@ -5,9 +5,9 @@ by fork() is killed by OpenMP when it enters one. So a call gets threads only wh
 safe, this process did not come from fork(), and nobody else in it holds them; otherwise it runs serially, to the same
 bits, and releases the GIL.
 
-On a machine that others use too, a thread that does not get its core keeps the rest waiting at the end of every parallel
-region, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls and goes on
-with one thread where that is faster. That cannot change a bit of the result either.
+On a machine that others use too, a thread that does not get its core keeps the rest waiting at the end of every
+parallel region, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls
+and goes on with one thread where that is faster. That cannot change a bit of the result either.
 """
 
 import contextlib

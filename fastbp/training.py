@@ -4,6 +4,7 @@ All run the same kernels through a `Trainer` and write what they did into a `His
 and keep what they have.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -158,7 +159,7 @@ def stochastic(
             loss = trainer.epoch(order)
             history.n_iter = epoch
             history.t += len(order)
-            diverged = not np.isfinite(loss)
+            diverged = not math.isfinite(loss)
             if diverged and score is None:
                 raise ValueError(DIVERGED.format(epoch=epoch, what=f"the loss is {loss:g}", rate=trainer.rates[ETA]))
             history.add_loss(loss)

@@ -1,8 +1,8 @@
-"""Backpropagation: forward, delta recursion and gradient, a block of examples or a tile of parameters at a time.
+"""Backpropagation: forward, delta recursion and gradient, a block of examples or a unit of parameters at a time.
 
-A step has two phases. First every example: its rows of all a^(l), then of all delta^(l). Then every unit of
-parameters, a tile of Theta^(l): its gradient, summed over the examples, and its update while it is in cache. Within a
-phase nothing depends on anything else, so either may be cut among threads anywhere and the bits stay the same.
+A step has two phases. First every example: its rows of all a^(l), then of all delta^(l). Then every unit of parameters,
+some rows of one panel of Theta^(l): its gradient, summed over the examples, and its update while it is in cache. Within
+a phase nothing depends on anything else, so either may be cut among threads anywhere and the bits stay the same.
 
 Examples go through in chunks of a size that depends on the network alone, so memory does not grow with their number. A
 batch of several chunks adds their gradients up in `grad` and is updated with its last one.
@@ -10,7 +10,7 @@ batch of several chunks adds their gradients up in `grad` and is updated with it
 What the functions here share, arrays flat but for the tables:
 
 layers      table, a row per layer l, see the fields below; layer 0 is the input, a^(1) of the formulas
-units       table, a row per tile of parameters; task i has the units from tasks[i] to tasks[i + 1]
+units       table, a row per unit of parameters, see below; task i has the units from tasks[i] to tasks[i + 1]
 parameters  (theta, theta_t, grad, first, second):
             theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
             theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros where a bias would be: what `backward`
@@ -33,7 +33,7 @@ from .jit import entry, inlined, kernel, parallel_entry, runtime
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, NONE, step_size, update
 from .products import PANEL_BYTES, affine, outer_sum
-from .simd import ROWS, VECTOR_BYTES, VECTORS, add, copy, load, multiply_add, part, splat, store, sum_of_squares
+from .simd import ROWS, VECTOR_BYTES, add, copy, load, multiply_add, part, splat, store, sum_of_squares
 from .simd import tile as shape
 
 # Fields of `layers`: units, units padded to whole vectors, code of g, and where the layer's data begins in each vector;
@@ -41,8 +41,12 @@ from .simd import tile as shape
 WIDTH, PADDED, ACTIVATION, A, Z, THETA, THETA_T, LAYER_FIELDS = range(8)
 
 # Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which
-# lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it.
-LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, UNIT_FIELDS = range(7)
+# lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it. LEFT: where the panel of
+# theta_t begins that has the first of these rows as a column.
+LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, LEFT, UNIT_FIELDS = range(8)
+# Of some tiles, so that they share what a unit costs beyond its elements; it stays in the first-level cache.
+UNIT_ROWS = 4 * ROWS
+UNIT_BYTES = UNIT_ROWS * PANEL_BYTES
 
 # Fields of `partial`, what is known of a batch whose last chunk is still to come: sum of w_i C_i, and W.
 COST, WEIGHT, PARTIAL_FIELDS = range(3)
@@ -118,14 +122,14 @@ def _transpose(layers, units, u, theta, theta_t):
         return  # there is no delta^(1), and the bias has no delta
     panel, n, height = PANEL_BYTES // theta.itemsize, layers[l, PADDED], 1 + layers[l + 1, WIDTH]
     columns = min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
+    left = units[u, LEFT]
     for r in range(units[u, N_ROWS]):
         unit = units[u, ROW] - 1 + r  # row r + ROW of Theta is unit r + ROW - 1 of layer l: a column of theta_t
-        left = unit // panel * panel
+        left = unit if unit == left + panel else left
         width = min(panel, n - left)
         target = layers[l, THETA_T] + left * height + (1 + units[u, COLUMN]) * width + unit - left
-        source = units[u, OFFSET] + r * units[u, N_COLUMNS]
-        row = part(theta, source, columns)
-        column = part(theta_t, target, (columns - 1) * width + 1)
+        row = part(theta, units[u, OFFSET] + r * units[u, N_COLUMNS], columns)
+        column = part(theta_t, target, columns * width)
         for k in range(columns):
             column[k * width] = row[k]
 
@@ -158,7 +162,7 @@ def _run_parameters(
     theta, theta_t, grad, first, second = parameters
     a, z, _, _, tiles, squares = buffers
     optimizer = plan[4]
-    g = part(tiles, tile, ROWS * VECTORS * VECTOR_BYTES // theta.itemsize)
+    g = part(tiles, tile, UNIT_BYTES // theta.itemsize)
     for u in range(begin, end):
         l, row, width, offset = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], units[u, OFFSET]
         size = units[u, N_ROWS] * width

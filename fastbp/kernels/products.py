@@ -76,22 +76,22 @@ def _outer_tile(shape, m, a, ia, lda, delta, i_delta, ld_delta, grad, i_grad, wi
 
 
 @inlined
-def _outer_rows(full, half, single, rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, i_grad, width):
+def _outer_rows(full, half, single, rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width):
     r = 0
-    if rows == ROWS:
-        _outer_tile(full, m, a, ia, lda, delta, i_delta, ld_delta, grad, i_grad, width)
-        r = ROWS
-    elif rows >= HALF:
-        _outer_tile(half, m, a, ia, lda, delta, i_delta, ld_delta, grad, i_grad, width)
-        r = HALF
+    while rows - r >= ROWS:
+        _outer_tile(full, m, a, ia + r, lda, delta, i_delta, ld_delta, grad, r * width, width)
+        r += ROWS
+    if rows - r >= HALF:
+        _outer_tile(half, m, a, ia + r, lda, delta, i_delta, ld_delta, grad, r * width, width)
+        r += HALF
     while r < rows:
-        _outer_tile(single, m, a, ia + r, lda, delta, i_delta, ld_delta, grad, i_grad + r * width, width)
+        _outer_tile(single, m, a, ia + r, lda, delta, i_delta, ld_delta, grad, r * width, width)
         r += 1
 
 
 @kernel
 def outer_sum(rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width):
-    """grad = sum over m examples of a outer delta, for at most ROWS rows of Theta and one panel; overwrites grad.
+    """grad = sum over m examples of a outer delta, for some rows of Theta and one panel; overwrites grad.
 
     a: `rows` neighbouring units of each of m examples, or the one a_0 = 1 (rows 1, lda 0); delta: (m, width) in
     rows of ld_delta; grad: (rows, width), contiguous.
@@ -99,13 +99,13 @@ def outer_sum(rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width):
     lanes = VECTOR_BYTES // grad.itemsize
     if width == 3 * lanes:
         _outer_rows(
-            tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, 0, width
+            tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width
         )
     elif width == 2 * lanes:
         _outer_rows(
-            tile(ROWS, 2), tile(HALF, 2), tile(1, 2), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, 0, width
+            tile(ROWS, 2), tile(HALF, 2), tile(1, 2), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width
         )
     else:
         _outer_rows(
-            tile(ROWS, 1), tile(HALF, 1), tile(1, 1), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, 0, width
+            tile(ROWS, 1), tile(HALF, 1), tile(1, 1), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width
         )

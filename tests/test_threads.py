@@ -1,0 +1,102 @@
+"""Who gets threads, and how many of them a team goes on with."""
+
+import contextlib
+import threading
+
+import numba
+import pytest
+
+from fastbp import threads
+
+many = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "available", "expected"),
+    [(None, 8, 8), (-1, 8, 8), (-2, 8, 7), (-20, 8, 1), (1, 8, 1), (3, 8, 3), (100, 8, 8), (-2, 1, 1)],
+)
+def test_n_jobs_is_an_upper_bound(monkeypatch, n_jobs, available, expected):
+    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: available)
+    assert threads.upper_bound(n_jobs) == expected
+
+
+def test_small_work_and_n_jobs_1_run_serially():
+    with threads.team(None, threads.MIN_WORK - 1) as team:
+        assert team.n_threads == 1
+    with threads.team(1, 10 * threads.MIN_WORK) as team:
+        assert team.n_threads == 1
+
+
+@many
+def test_only_one_caller_holds_the_threads_and_gives_them_back():
+    if not threads.layer_is_safe():
+        pytest.skip("the workqueue layer is never used in parallel")
+    work, found = 10 * threads.MIN_WORK, []
+
+    def other():
+        with threads.team(None, work) as team:
+            found.append(team.n_threads)
+
+    before = numba.get_num_threads()
+    with contextlib.suppress(KeyError), threads.team(2, work) as team:
+        assert team.n_threads == 2
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        raise KeyError
+    assert found == [1]
+    assert numba.get_num_threads() == before
+    with threads.team(2, work) as team:
+        assert team.n_threads == 2
+
+
+def test_under_workqueue_and_after_fork_everything_is_serial(monkeypatch):
+    work = 10 * threads.MIN_WORK
+    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(threads.numba, "threading_layer", lambda: "workqueue")
+        with threads.team(None, work) as team:
+            assert team.n_threads == 1
+    monkeypatch.setattr(threads, "_forked", True)
+    with threads.team(None, work) as team:
+        assert team.n_threads == 1
+
+
+class Machine:
+    """A clock, and a kernel that takes as long as `seconds` says for the number of threads in force."""
+
+    def __init__(self, monkeypatch, seconds):
+        self.now, self.n_threads, self.seconds, self.calls = 0.0, None, seconds, []
+        monkeypatch.setattr(threads.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(threads.numba, "set_num_threads", self.use)
+
+    def use(self, n_threads):
+        self.n_threads = n_threads
+
+    def kernel(self, result):
+        self.now += self.seconds[self.n_threads]
+        self.calls.append(self.n_threads)
+        return result
+
+    def share(self, n_threads):
+        return self.calls.count(n_threads) / len(self.calls)
+
+
+def run_for(team, machine, seconds):
+    stop = machine.now + seconds
+    machine.calls.clear()
+    while machine.now < stop:
+        assert team.run(machine.kernel, "result", work=1.0) == "result"
+
+
+def test_a_team_goes_on_with_one_thread_while_the_machine_is_busy_and_comes_back(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
+    team = threads.Team(4)
+    run_for(team, machine, 10.0)
+    assert machine.share(4) > 0.98  # it tries one thread now and then
+    machine.seconds[4] = 0.400  # another process takes a core
+    run_for(team, machine, 30.0)
+    assert machine.share(1) > 0.9
+    machine.seconds[4] = 0.003
+    run_for(team, machine, 30.0)
+    assert machine.share(4) > 0.5
