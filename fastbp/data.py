@@ -58,6 +58,7 @@ def examples(
     Y : ndarray of shape (m, S_L), optional
         Targets, in place of codes.
     weights : ndarray of shape (m,), optional
+        Weight of each example.
     """
     indices, indptr, row_stride, column_stride = np.empty(0, np.int32), np.empty(0, np.int64), 0, 0
     if scipy.sparse.issparse(X):
@@ -75,8 +76,8 @@ def examples(
         values if single else _read_only(np.empty(0, np.float32)),
         _read_only(np.empty(0, np.float64)) if single else values,
         np.array([row_stride, column_stride, X.shape[0]], np.int64),
-        indices,
-        indptr,
+        _read_only(indices),
+        _read_only(indptr),
         np.empty(0, np.int64) if codes is None else np.ascontiguousarray(codes, np.int64),
         np.empty((0, 0), dtype) if Y is None else np.array(Y, dtype, order="C"),
         np.empty(0) if weights is None else np.array(weights, np.float64),

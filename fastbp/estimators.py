@@ -1,24 +1,18 @@
 """The scikit-learn estimators: parameters, validation, tags and fitted attributes. The numbers are made elsewhere."""
 
-import dataclasses
 import warnings
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import (
-    _check_partial_fit_first_call,
-    check_classification_targets,
-    unique_labels,
-)
+from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from . import data, network, threads, training
@@ -28,33 +22,11 @@ from .kernels.activations import HIDDEN, OUTPUT
 from .kernels.losses import LEGAL_OUTPUTS, LOSSES
 from .monitor import History
 from .network import Array, Network, Trainer
+from .targets import MULTILABEL, accuracy, classes_of, dense_target, encode, target_kind, winners
+from .training import OptimizerState
 
 STOCHASTIC = ("sgd", "adam")
 PROBABILITIES = ("softmax", "logistic")  # outputs that are probabilities
-MULTILABEL = "multilabel-indicator"
-
-
-@dataclasses.dataclass
-class _OptimizerState:
-    """What partial_fit continues with; unpadded vectors, so that it may be pickled and used on another CPU."""
-
-    solver: str
-    first: Array
-    second: Array
-    t: int
-    rate: float
-
-    @classmethod
-    def of(cls, solver: str, trainer: Trainer) -> Self:
-        shape = trainer.network
-        first, second = (shape.flatten(v) if v.size else v for v in (trainer.first, trainer.second))
-        return cls(solver, first, second, int(trainer.t[0]), float(trainer.rates[optimizers.ETA]))
-
-    def restore(self, trainer: Trainer) -> None:
-        for vector, target in ((self.first, trainer.first), (self.second, trainer.second)):
-            if vector.size:
-                target[:] = trainer.network.unflatten(vector)
-        trainer.t[0], trainer.rates[optimizers.ETA] = self.t, self.rate
 
 
 def _can_predict_proba(estimator: "BackpropClassifier") -> bool:
@@ -80,8 +52,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
     """Multilayer perceptron classifier, trained by backpropagation in compiled loops.
 
     A drop-in for `sklearn.neural_network.MLPClassifier`: the same parameters in the same order, the same model from the
-    same `random_state`; then more activations, losses and solvers. The mathematics and its sources are in the README's
-    table of symbols; J below is the objective.
+    same `random_state`; then more activations, losses and solvers. J below is the objective; the README has the
+    formulas, the symbols and where they come from.
 
     Parameters
     ----------
@@ -325,7 +297,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             A parameter or the data is not valid, or training diverged.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        return self._fit(X, y, sample_weight, None, incremental=False)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -345,7 +317,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, or the indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each example's cost.
+            Weight of each example's cost, not negative and not all zero.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls; needed in the first one.
 
@@ -355,16 +327,33 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
+        AttributeError
+            The solver is not stochastic.
         ValueError
             As `fit`; or `early_stopping` is set, for which a part of the data says too little.
         """
         if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        _check_partial_fit_first_call(self, classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: a part of the data is no validation set. "
+                "Set early_stopping=False, or use fit."
+            )
+        return self._fit(X, y, sample_weight, classes, incremental=True)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
-        hidden, activations = self._hidden_layers()
+    def _fit(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, incremental: bool) -> Self:
+        """Fit, or leave the estimator as it was."""
+        before = self.__dict__.copy()
+        try:
+            if incremental:
+                _check_partial_fit_first_call(self, classes)
+            return self._fit_or_fail(X, y, sample_weight, incremental)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit_or_fail(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Self:
+        hidden = self._hidden_layers()
+        activations = self._activations(len(hidden))
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, dtype=(np.float64, np.float32), reset=not continues
@@ -374,11 +363,10 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
             _refuse_useless(weights)
-        y = _dense_target(y)
-        known = self.classes_ if incremental or (continues and self.warm_start) else None
-        classes = self._classes(y, known, subset=incremental)
-        target = _target_kind(y, classes)
-        codes, Y, n_outputs = _encode(y, target, classes, self.loss)
+        y = dense_target(y)
+        classes = classes_of(y, self.classes_ if incremental or continues else None, subset=incremental)
+        target = target_kind(y, classes)
+        codes, Y, n_outputs = encode(y, target, classes, self.loss)
         shape = Network(
             widths=(X.shape[1], *hidden, n_outputs),
             activations=(*activations, self._output_activation(target)),
@@ -388,18 +376,18 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         )
         random_state = check_random_state(self.random_state)
         if continues:
-            self._check_weights(shape)
+            self._check_weights(shape, f"hidden_layer_sizes={self.hidden_layer_sizes!r} and the data need")
             theta = shape.pack(self.coefs_, self.intercepts_)
         else:
-            theta = shape.pack(*self._initial_weights(shape, random_state))
+            # With no hidden layer scikit-learn still looks at `activation`.
+            last = activations[-1] if activations else str(self.activation)
+            theta = shape.pack(*network.glorot(shape, (*activations, last), random_state))
         history = self._history(continues)
         examples = data.examples(X, dtype, codes=codes, Y=Y, weights=weights)
         state = self._run_solver(shape, theta, examples, history, random_state, incremental)
         if not np.isfinite(theta).all():
-            what = "a weight is not finite"
-            raise ValueError(training.DIVERGED.format(epoch=history.n_iter, what=what, rate=self.learning_rate_init))
+            raise ValueError(training.diverged(history.n_iter, "a weight is not finite", self.learning_rate_init))
 
-        # Only now, so that a fit that failed leaves the estimator as it was.
         self.classes_, self._target = classes, target
         self.coefs_, self.intercepts_ = shape.unpack(theta)
         self.n_layers_, self.n_outputs_ = shape.n_layers, n_outputs
@@ -413,25 +401,31 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         self._optimizer_state = state
         return self
 
-    def _hidden_layers(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Sizes and activations of the hidden layers."""
+    def _hidden_layers(self) -> tuple[int, ...]:
+        """Sizes of the hidden layers."""
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
         if sizes.ndim != 1 or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
             raise ValueError(
-                f"hidden_layer_sizes must be > 0, one whole number per hidden layer, got {self.hidden_layer_sizes!r}."
+                "hidden_layer_sizes must be > 0: whole numbers, one per hidden layer, or one number; "
+                f"got {self.hidden_layer_sizes!r}."
             )
-        if isinstance(self.activation, str):
-            return tuple(int(size) for size in sizes), (self.activation,) * len(sizes)
-        activations = tuple(str(name) for name in np.ravel(self.activation))
-        for name in activations:
+        return tuple(int(size) for size in sizes)
+
+    def _activations(self, n_hidden: int) -> tuple[str, ...]:
+        """Activation of each of n_hidden hidden layers."""
+        one_for_all = isinstance(self.activation, str)
+        names = (str(self.activation),) if one_for_all else tuple(str(name) for name in np.ravel(self.activation))
+        for name in names:
             if name not in HIDDEN:
                 raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {name!r}.")
-        if len(activations) != len(sizes):
+        if one_for_all:
+            return names * n_hidden
+        if len(names) != n_hidden:
             raise ValueError(
-                f"activation must be one name or one per hidden layer: got {len(activations)} names, "
-                f"{list(activations)!r}, for {len(sizes)} hidden layers."
+                f"activation must be one name or one per hidden layer: got {len(names)} names, "
+                f"{list(names)!r}, for {n_hidden} hidden layers."
             )
-        return tuple(int(size) for size in sizes), activations
+        return names
 
     def _output_activation(self, target: str) -> str:
         fitting = "logistic" if self.loss != "log_loss" or target != "multiclass" else "softmax"
@@ -446,47 +440,19 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             )
         return self.out_activation
 
-    def _classes(self, y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
-        """Classes of y, or the known ones after a check that y agrees with them."""
-        classes = unique_labels(y)
-        if known is None:
-            return classes
-        found, expected = set(classes.tolist()), set(known.tolist())
-        if not subset and found != expected:
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {known}, `y` has {classes}"
-            )
-        if not found <= expected:
-            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {known}. 'y' has {classes}.")
-        return known
-
-    def _check_weights(self, shape: Network) -> None:
+    def _check_weights(self, shape: Network, who: str) -> None:
         """That coefs_ and intercepts_, which the user may have edited, are those of a network of this shape."""
-        expected = list(pairwise(shape.widths))
-        found = [np.shape(coef) for coef in self.coefs_]
-        biases = [np.shape(intercept) for intercept in self.intercepts_]
-        if found != expected or biases != [(width,) for width in shape.widths[1:]]:
+        coefs, intercepts = list(pairwise(shape.widths)), [(width,) for width in shape.widths[1:]]
+        found = [np.shape(coef) for coef in self.coefs_], [np.shape(intercept) for intercept in self.intercepts_]
+        if found != (coefs, intercepts):
             raise ValueError(
-                f"coefs_ and intercepts_ have shapes {found} and {biases}, but hidden_layer_sizes="
-                f"{self.hidden_layer_sizes!r} and the data need coefs_ of shapes {expected}."
+                f"coefs_ and intercepts_ have shapes {found[0]} and {found[1]}, but {who} {coefs} and {intercepts}."
             )
-
-    def _initial_weights(self, shape: Network, random_state: np.random.RandomState) -> tuple[list[Array], list[Array]]:
-        """Glorot uniform, biases too, in scikit-learn's order of draws; factor 2 for logistic, else 6.
-
-        What counts is the activation of the layer that the weights lead to; for the output, as in scikit-learn, the
-        last hidden layer's, or `activation` itself where there is none.
-        """
-        hidden = shape.activations[:-1]
-        deciding = (*hidden, hidden[-1] if hidden else self.activation)
-        coefs: list[Array] = []
-        intercepts: list[Array] = []
-        for n, m, activation in zip(shape.widths, shape.widths[1:], deciding, strict=False):
-            bound = np.sqrt((2.0 if isinstance(activation, str) and activation == "logistic" else 6.0) / (n + m))
-            coefs.append(random_state.uniform(-bound, bound, (n, m)))
-            intercepts.append(random_state.uniform(-bound, bound, m) * shape.fit_intercept)
-        return coefs, intercepts
+        if not shape.fit_intercept and any(np.any(intercept) for intercept in self.intercepts_):
+            raise ValueError(
+                "fit_intercept=False, but intercepts_ of the previous fit are not zero. Set them to 0, or fit anew "
+                "with warm_start=False."
+            )
 
     def _history(self, continues: bool) -> History:
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
@@ -507,7 +473,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         history: History,
         random_state: np.random.RandomState,
         incremental: bool,
-    ) -> _OptimizerState | None:
+    ) -> OptimizerState | None:
         """Train theta in place; returns what a later partial_fit continues with."""
         order = validation = np.arange(examples.n)
         if history.scored:
@@ -537,11 +503,11 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 epsilon=self.epsilon,
             )
             state = getattr(self, "_optimizer_state", None)
-            if incremental and state is not None and state.solver == self.solver:
+            if incremental and state is not None and state.fits(self.solver, trainer):
                 state.restore(trainer)
 
             def score(theta: Array) -> float:
-                return _accuracy(network.predict(shape, theta, examples, validation, team), examples, validation)
+                return accuracy(network.predict(shape, theta, examples, validation, team), examples, validation)
 
             training.stochastic(
                 trainer,
@@ -557,14 +523,15 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 score=score if history.scored else None,
                 one_epoch=incremental,
             )
-            return _OptimizerState.of(self.solver, trainer)
+            return OptimizerState.of(self.solver, trainer)
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
             return min(200, n_samples)
         if int(self.batch_size) > n_samples:
+            # scikit-learn's words, which users may filter
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7
             )
         return min(int(self.batch_size), n_samples)
 
@@ -587,21 +554,18 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     # ---------------------------------------------------------------- predicting
 
-    def _outputs(self, X: ArrayLike) -> Array:
+    def _outputs(self, X: Any) -> Array:
         """a^(L) of X: (n_samples, S_L)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        n_hidden = len(self.coefs_) - 1
-        names = self.activation
-        activations = (names,) * n_hidden if isinstance(names, str) else tuple(str(name) for name in np.ravel(names))
-        dtype = np.dtype(np.float32 if self.coefs_[0].dtype == np.float32 else np.float64)
+        dtype = np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
         shape = Network(
-            widths=(self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)),
-            activations=(*activations, self.out_activation_),
+            widths=(X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_)),
+            activations=(*self._activations(len(self.coefs_) - 1), self.out_activation_),
             loss=self.loss,
             dtype=dtype,
         )
-        self._check_weights(shape)
+        self._check_weights(shape, "layers that compose, on this X, have")
         examples = data.examples(X, dtype)
         with threads.team(self.n_jobs, shape.row_work / 3 * min(examples.n, shape.chunk)) as team:
             order = np.arange(examples.n)
@@ -619,11 +583,18 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Labels, or the indicator matrix of a multilabel target.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError
+            X is not valid, or coefs_ or activation were edited into something that is not a network.
         """
         output = self._outputs(X)
         if self._target == MULTILABEL:
             return (output >= 0.5).astype(np.int64)
-        return self.classes_[_winners(output)]
+        return self.classes_[winners(output)]
 
     @available_if(_can_predict_proba)
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -641,6 +612,13 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         -------
         p : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`.
+
+        Raises
+        ------
+        AttributeError
+            The outputs are not probabilities.
+        NotFittedError, ValueError
+            As `predict`.
         """
         output = self._outputs(X)
         if self._target == MULTILABEL or self.out_activation_ == "softmax":
@@ -665,6 +643,11 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         -------
         log_p : ndarray of shape (n_samples, n_classes)
             Log-probabilities, in the order of `classes_`; -inf where a probability is 0.
+
+        Raises
+        ------
+        AttributeError, NotFittedError, ValueError
+            As `predict_proba`.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
@@ -683,45 +666,3 @@ def _refuse_useless(weights: NDArray[np.float64]) -> None:
         )
     if not weights.any():
         raise ValueError("sample_weight must have at least one positive value: all of them are zero.")
-
-
-def _dense_target(y: Any) -> NDArray:
-    check_classification_targets(y)
-    if scipy.sparse.issparse(y):
-        y = y.toarray()
-    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-
-
-def _target_kind(y: NDArray, classes: NDArray) -> str:
-    """'multilabel-indicator', 'multiclass', or 'binary' for at most two classes."""
-    if y.ndim == 2:
-        return MULTILABEL
-    return "multiclass" if len(classes) > 2 else "binary"
-
-
-def _encode(
-    y: NDArray, target: str, classes: NDArray, loss: str
-) -> tuple[NDArray[np.int64] | None, NDArray | None, int]:
-    """(class codes, target matrix, number of outputs), one of the first two None."""
-    if target == MULTILABEL:
-        return None, y, y.shape[1]
-    one_output = loss == "log_loss" and target == "binary"
-    return np.searchsorted(classes, y), None, 1 if one_output else len(classes)
-
-
-def _winners(output: Array) -> NDArray[np.int64]:
-    """Index of the largest output; of a single one, whether it is above 1/2."""
-    if output.shape[1] == 1:
-        return (output[:, 0] > 0.5).astype(np.int64)
-    return output.argmax(axis=1)
-
-
-def _accuracy(output: Array, examples: Examples, validation: NDArray[np.int64]) -> float:
-    """Weighted share of the validation examples that are predicted right; NaN where an output is not finite."""
-    if not np.isfinite(output).all():
-        return float("nan")
-    if examples.codes.size:
-        right = _winners(output) == examples.codes[validation]
-    else:
-        right = ((output >= 0.5) == examples.Y[validation]).all(axis=1)
-    return float(np.average(right, weights=examples.weights[validation] if examples.weights.size else None))

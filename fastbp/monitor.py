@@ -13,9 +13,13 @@ _watchers: contextvars.ContextVar[tuple[Callback, ...]] = contextvars.ContextVar
 
 @contextlib.contextmanager
 def watch(callback: Callback) -> Iterator[None]:
-    """Call `callback(epoch, max_iter, loss)` after each epoch of every fit in this thread.
+    """Tell `callback` of each epoch of every fit in this thread.
 
-    An exception that the callback raises ends the fit; KeyboardInterrupt ends it as Ctrl-C does.
+    Parameters
+    ----------
+    callback : callable
+        Called as callback(epoch, max_iter, loss) after each epoch ('sgd', 'adam'), iteration ('lbfgs') or update
+        ('gd'). An exception that it raises ends the fit; KeyboardInterrupt ends it as Ctrl-C does.
     """
     token = _watchers.set((*_watchers.get(), callback))
     try:
@@ -63,7 +67,8 @@ class History:
         self.say(f"Validation score: {score:f}")
         self._count(score < self.best_score + self.tol)
         is_best = score > self.best_score
-        self.best_score = max(score, self.best_score) if is_best else self.best_score
+        if is_best:
+            self.best_score = score
         return is_best
 
     def _count(self, stagnates: bool) -> None:

@@ -85,6 +85,11 @@ class Network:
         return (0, *np.cumsum(sizes).tolist())
 
     @property
+    def n_parameters(self) -> int:
+        """Real parameters, those that `flatten` keeps."""
+        return sum((n + self.fit_intercept) * m for n, m in pairwise(self.widths))
+
+    @property
     def size(self) -> int:
         """Elements of theta, padding included."""
         return self.theta_offsets[-1]
@@ -126,8 +131,8 @@ class Network:
         theta = _aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
             for columns, view in self._panels(theta, l):
-                view[0] = intercept[columns]
-                view[1:] = coef[:, columns]
+                view[0] = np.asarray(intercept)[columns]
+                view[1:] = np.asarray(coef)[:, columns]
         return theta
 
     def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:
@@ -165,8 +170,30 @@ class Network:
     @property
     def chunk(self) -> int:
         """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
-        row_bytes = 2 * sum(self.padded) * self.dtype.itemsize
-        return _round_up(min(max(CHUNK_BYTES // row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
+        return _round_up(min(max(CHUNK_BYTES // self.row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory of one row of all a^(l) and z^(l)."""
+        return 2 * sum(self.padded) * self.dtype.itemsize
+
+
+def glorot(
+    shape: Network, deciding: Sequence[str], random_state: np.random.RandomState
+) -> tuple[list[Array], list[Array]]:
+    """Initial coefs and intercepts: Glorot uniform, biases too, in scikit-learn's order of draws.
+
+    deciding: the activation that decides the bound of each Theta^(l), sqrt(2 / (S_l + S_{l+1})) for logistic, else
+    with 6 in place of 2: of the layer that the weights lead to; for the output, as in scikit-learn, the last hidden
+    layer's.
+    """
+    coefs: list[Array] = []
+    intercepts: list[Array] = []
+    for (n, m), activation in zip(pairwise(shape.widths), deciding, strict=True):
+        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n + m))
+        coefs.append(random_state.uniform(-bound, bound, (n, m)))
+        intercepts.append(random_state.uniform(-bound, bound, m) * shape.fit_intercept)
+    return coefs, intercepts
 
 
 class Workspace:
@@ -175,19 +202,17 @@ class Workspace:
     def __init__(self, network: Network, rows: int, team: Team, *, chunk: int | None = None):
         self.network, self.team = network, team
         padded, dtype = network.padded, network.dtype
-        self.chunk = min(chunk or network.chunk, _round_up(rows, ROWS))
-        row_bytes = 2 * sum(padded) * dtype.itemsize
-        self.block = _round_up(min(max(BLOCK_BYTES // row_bytes, 2 * ROWS), self.chunk), ROWS)
+        self.chunk = _round_up(min(chunk or network.chunk, rows), ROWS)
+        self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
 
-        capacity = _round_up(self.chunk, ROWS)
         codes = [0] + [OUTPUT[name] for name in network.activations]
         lanes = VECTOR_BYTES // dtype.itemsize
         self.layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
         i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
         for l, (width, stride) in enumerate(zip(network.widths, padded, strict=True)):
             self.layers[l] = (width, stride, codes[l], i_a, i_z, network.theta_offsets[l], i_t)
-            i_a += capacity * stride
-            i_z += capacity * stride if l else 0
+            i_a += self.chunk * stride
+            i_z += self.chunk * stride if l else 0
             i_t += (1 + network.widths[l + 1]) * stride if 0 < l < network.n_layers - 1 else 0
         self.a, self.z, self.theta_t = (_aligned_zeros(size, dtype) for size in (i_a, i_z, i_t))
         self.a[0] = 1
@@ -234,7 +259,7 @@ class Trainer(Workspace):
     alpha : float
         L2 strength, lambda of the formulas.
     chunk : int, optional
-        Rows of a chunk, in place of the network's own.
+        Rows of a chunk, in place of the network's own; rounded up to whole tiles.
     """
 
     def __init__(
@@ -260,6 +285,7 @@ class Trainer(Workspace):
         self.rates = np.zeros(optimizers.N_RATES)
         self.rates[optimizers.ALPHA] = alpha
         self._total = np.zeros(backprop.TOTAL_FIELDS)
+        self._all = np.arange(examples.n)
         y, tiles = (
             _aligned_zeros(size, dtype)
             for size in (self.chunk * network.padded[-1], n_threads * backprop.UNIT_BYTES // dtype.itemsize)
@@ -295,10 +321,10 @@ class Trainer(Workspace):
         return float(self._total[backprop.LOSS] / max(self._total[backprop.COUNT], 1.0))
 
     def loss_and_gradient(self, theta: Array) -> float:
-        """J at theta over all examples; its gradient is in `grad`."""
+        """J at theta over all examples, for a trainer of one batch without optimiser; its gradient is in `grad`."""
         self.theta[:] = theta
         backprop.transpose_all(self.layers, self.network.units, self.theta, self.theta_t)
-        return self.epoch(np.arange(self.batch))
+        return self.epoch(self._all)
 
 
 def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], team: Team) -> Array:

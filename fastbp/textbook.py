@@ -9,6 +9,7 @@ Arithmetic is float32 if X is, else float64. The formulas and where they come fr
 
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from sklearn.utils import check_array
 from . import data
 from .kernels.activations import HIDDEN, OUTPUT
 from .kernels.losses import LEGAL_OUTPUTS
-from .kernels.simd import ROWS
 from .network import Array, Network, Trainer, Workspace
 from .threads import Team
 
@@ -61,7 +61,7 @@ def forward(
     X = _matrix(X, "X")
     shape = _network(X, coefs, intercepts, activation, out_activation, loss="")
     m = len(X)
-    space = Workspace(shape, m, Team(1), chunk=m + ROWS)
+    space = Workspace(shape, m, Team(1), chunk=m)  # one chunk, so that all activations are still there afterwards
     out = np.empty((m, shape.widths[-1]), shape.dtype)
     space.predict(_theta(shape, coefs, intercepts), data.examples(X, shape.dtype), np.arange(m), out)
     return [space.activation(l, m).copy() for l in range(shape.n_layers - 1)] + [out]
@@ -86,13 +86,13 @@ def deltas(
     X, coefs, intercepts, activation, out_activation
         As in `forward`.
     Y : array-like of shape (m, S_L)
-        Targets.
+        Targets; probabilities, which sum to 1 in each row, for a softmax.
     loss : str, default='binary_cross_entropy'
         'log_loss', 'binary_cross_entropy', 'squared_error', 'mean_squared_error' or 'euclidean'.
 
     Returns
     -------
-    delta : list of ndarray of shape (m, S_l)
+    delta : list of ndarray of shape (m, S_l), l = 2 ... L
         [delta^(2), ..., delta^(L)].
 
     Raises
@@ -133,8 +133,11 @@ def loss_and_gradient(
     Returns
     -------
     J : float
+        The objective.
     coef_grads : list of ndarray of shape (S_l, S_{l+1})
+        dJ / dcoefs: D^(l) without row 0.
     intercept_grads : list of ndarray of shape (S_{l+1},), or None without intercepts
+        dJ / dintercepts: row 0 of D^(l).
 
     Raises
     ------
@@ -218,7 +221,13 @@ def _trained(
         raise ValueError(
             f"Y must have one row per example and one column per output, {(len(X), shape.widths[-1])}, got {Y.shape}."
         )
-    if not 0 <= alpha < np.inf:
+    if out_activation == "softmax" and not np.allclose(Y.sum(axis=1), 1, atol=1e-5):
+        sums = Y.sum(axis=1)
+        raise ValueError(
+            "Y must have rows that sum to 1, as probabilities do, for out_activation='softmax'; "
+            f"got sums from {sums.min():g} to {sums.max():g}."
+        )
+    if not (isinstance(alpha, Real) and 0 <= alpha < np.inf):
         raise ValueError(f"alpha must be a number >= 0, got {alpha!r}.")
     weights = None
     if sample_weight is not None:
@@ -230,7 +239,8 @@ def _trained(
             )
     theta = _theta(shape, coefs, intercepts)
     examples = data.examples(X, shape.dtype, Y=Y, weights=weights)
-    trainer = Trainer(shape, theta, examples, batch=len(X), team=Team(1), alpha=float(alpha), chunk=len(X) + ROWS)
+    # One chunk, so that a and delta of every example are still there afterwards.
+    trainer = Trainer(shape, theta, examples, batch=len(X), team=Team(1), alpha=float(alpha), chunk=len(X))
     return trainer, trainer.loss_and_gradient(theta)
 
 

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
-from numba.np.ufunc import parallel as _numba_parallel
 
 # Floating-point operations of one parallel region below which entering it costs more than it saves: some microseconds.
 MIN_WORK = 1_000_000
 
-# How long a team keeps the better number of threads before it tries the other one, at first and at most.
+# How long a kernel keeps the better number of threads between two trials of the other one: after a trial that was won,
+# and at most, twice as long after each that was lost.
 TRIAL_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
 _held = threading.Lock()
@@ -43,7 +43,7 @@ if hasattr(os, "register_at_fork"):
 
 def layer_is_safe() -> bool:
     """Whether parallel regions may be entered from any thread: all of Numba's layers but workqueue."""
-    _numba_parallel._launch_threads()  # chooses the layer; Numba has no public way to ask before a first parallel run
+    numba.get_num_threads()  # makes Numba choose its layer
     return bool(numba.threading_layer() != "workqueue")
 
 
@@ -57,8 +57,38 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
+class _Pace:
+    """Which number of threads runs one kernel faster, from the times of its calls."""
+
+    def __init__(self, n_threads: int):
+        self._best, self._other = n_threads, 1
+        self._seconds = math.inf  # per unit of work, of the latest call with the best number
+        self._pause, self._next_trial = TRIAL_SECONDS, -math.inf
+        self._calls = 0
+
+    def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
+        # The first call may compile, so it says nothing; the second gives the time that a trial has to beat.
+        trial = self._calls >= 2 and time.perf_counter() >= self._next_trial
+        numba.set_num_threads(self._other if trial else self._best)
+        start = time.perf_counter()
+        result = kernel(*args)
+        now = time.perf_counter()
+        seconds = (now - start) / work
+        if trial:
+            if seconds < self._seconds:
+                self._best, self._other, self._seconds = self._other, self._best, seconds
+                self._pause = TRIAL_SECONDS
+            else:
+                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+            self._next_trial = now + self._pause
+        elif self._calls:
+            self._seconds = seconds
+        self._calls += 1
+        return result
+
+
 class Team:
-    """The threads that a fit or a prediction may use, and for how long each number of them took.
+    """The threads that a fit or a prediction may use.
 
     Parameters
     ----------
@@ -68,32 +98,14 @@ class Team:
 
     def __init__(self, n_threads: int):
         self.n_threads = n_threads
-        self._best, self._other = n_threads, 1  # numbers of threads
-        self._seconds = math.inf  # per unit of work, with the best number
-        self._pause, self._next_trial = TRIAL_SECONDS, -math.inf
-        self._warm = False
+        self._paces: dict[Callable[..., Any], _Pace] = {}
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
-        """`kernel(*args)`, a parallel kernel, with the number of threads that was the faster one lately."""
+        """`kernel(*args)`; a parallel one with the number of threads that was faster lately, per unit of `work`."""
         if self.n_threads == 1:
             return kernel(*args)
-        # The first call may compile, so it says nothing of how fast it will be.
-        trial = self._warm and time.perf_counter() >= self._next_trial and self._seconds < math.inf
-        numba.set_num_threads(self._other if trial else self._best)
-        start = time.perf_counter()
-        result = kernel(*args)
-        seconds = (time.perf_counter() - start) / work
-        if trial:
-            if seconds < self._seconds:
-                self._best, self._other, self._seconds = self._other, self._best, seconds
-                self._pause = TRIAL_SECONDS
-            else:
-                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-            self._next_trial = time.perf_counter() + self._pause
-        elif self._warm:
-            self._seconds = seconds
-        self._warm = True
-        return result
+        pace = self._paces.setdefault(kernel, _Pace(self.n_threads))
+        return pace.run(kernel, args, work)
 
 
 @contextlib.contextmanager

@@ -4,9 +4,11 @@ All run the same kernels through a `Trainer` and write what they did into a `His
 and keep what they have.
 """
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 import scipy.optimize
@@ -22,31 +24,63 @@ from .network import Array, Trainer
 # adaptive: below this rate, stop in place of dividing it once more (scikit-learn's rule)
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
 
-# The first two sentences are scikit-learn's, whose users' code may look for them.
-DIVERGED = (
-    "Solver produced non-finite parameter weights. "
-    "The input data may contain large values and need to be preprocessed. "
-    "Training diverged in epoch {epoch}: {what}. Scale the features (for instance with StandardScaler), or lower "
-    "learning_rate_init, which is {rate:g}."
-)
+
+def diverged(epoch: int, what: str, rate: float | None = None) -> str:
+    """The message for a fit that diverged: what happened and what to change.
+
+    Its first two sentences are scikit-learn's, whose users' code may look for them.
+    """
+    lower = "" if rate is None else f", or lower learning_rate_init, which is {rate:g}"
+    return (
+        "Solver produced non-finite parameter weights. "
+        "The input data may contain large values and need to be preprocessed. "
+        f"Training diverged in epoch {epoch}: {what}. Scale the features (for instance with StandardScaler){lower}."
+    )
+
+
+@dataclasses.dataclass
+class OptimizerState:
+    """What partial_fit continues with; unpadded vectors, so that it may be pickled and used on another CPU."""
+
+    solver: str
+    first: Array
+    second: Array
+    t: int
+    rate: float
+
+    @classmethod
+    def of(cls, solver: str, trainer: Trainer) -> Self:
+        shape = trainer.network
+        first, second = (shape.flatten(v) if v.size else v for v in (trainer.first, trainer.second))
+        return cls(solver, first, second, int(trainer.t[0]), float(trainer.rates[ETA]))
+
+    def fits(self, solver: str, trainer: Trainer) -> bool:
+        """Whether it is the state of this solver on parameters as many as these."""
+        return solver == self.solver and len(self.first) == trainer.network.n_parameters
+
+    def restore(self, trainer: Trainer) -> None:
+        for vector, target in ((self.first, trainer.first), (self.second, trainer.second)):
+            if vector.size:
+                target[:] = trainer.network.unflatten(vector)
+        trainer.t[0], trainer.rates[ETA] = self.t, self.rate
 
 
 def _warn_interrupted() -> None:
-    warnings.warn("Training interrupted by user.", stacklevel=4)
+    warnings.warn("Training interrupted by user.", stacklevel=8)
 
 
 def _norm(vector: Array) -> float:
-    """Euclidean norm in float64; of what it would overflow on too. No BLAS: see `lbfgs`."""
+    """Euclidean norm, in float64, also where squares would overflow. No BLAS: see `lbfgs`."""
     largest = float(np.abs(vector).max())
-    if largest == 0 or not np.isfinite(largest):
+    if largest == 0 or not math.isfinite(largest):
         return largest
-    return largest * float(np.sqrt(np.sum(np.square(vector / largest), dtype=np.float64)))
+    return largest * math.sqrt(np.sum(np.square(vector.astype(np.float64) / largest)))
 
 
 def gradient_descent(
     trainer: Trainer, history: History, *, learning_rate_init: float, gtol: float, max_iter: int
 ) -> None:
-    """Theta -= eta D until ||D|| <= gtol (formulas.md, row 4); the norm is taken before the update.
+    """Theta -= eta D until ||D|| <= gtol (the README's fourth description); the norm is taken before the update.
 
     `history.n_iter` counts updates; `history.loss_curve` has J wherever the gradient was taken.
     """
@@ -57,7 +91,7 @@ def gradient_descent(
             norm = _norm(trainer.grad)
             if not (np.isfinite(loss) and np.isfinite(norm)):
                 what = f"the loss is {loss:g}, the norm of its gradient {norm:g}"
-                raise ValueError(DIVERGED.format(epoch=history.n_iter + 1, what=what, rate=learning_rate_init))
+                raise ValueError(diverged(history.n_iter + 1, what, learning_rate_init))
             history.add_loss(loss)
             if norm <= gtol:
                 history.say(f"Norm of the gradient {norm:g} <= gtol={gtol:g}. Stopping.")
@@ -67,7 +101,7 @@ def gradient_descent(
                     f"Gradient descent: Maximum iterations ({max_iter}) reached and the norm of the gradient, "
                     f"{norm:g}, is still above gtol={gtol:g}.",
                     ConvergenceWarning,
-                    stacklevel=3,
+                    stacklevel=7,
                 )
                 return
             theta -= learning_rate_init * trainer.grad
@@ -108,6 +142,8 @@ def lbfgs(trainer: Trainer, history: History, *, tol: float, max_iter: int, max_
                 callback=after_iteration,
                 options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
             )
+        if not math.isfinite(result.fun):
+            raise ValueError(diverged(history.n_iter + 1, f"the loss is {result.fun:g}"))
         history.n_iter = int(_check_optimize_result("lbfgs", result, max_iter))
         last = result.x
         if not history.loss_curve or history.loss != result.fun:
@@ -143,8 +179,12 @@ def stochastic(
 
     Parameters
     ----------
+    trainer, history
+        What trains and what records it.
     order : ndarray of int64
         The training examples; shuffled in place before each epoch, which draws what scikit-learn's `shuffle` draws.
+    learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, n_iter_no_change
+        As in `BackpropClassifier`.
     score : callable or None
         Validation score of a theta, with early stopping; the best theta is restored at the end.
     one_epoch : bool
@@ -159,16 +199,15 @@ def stochastic(
             loss = trainer.epoch(order)
             history.n_iter = epoch
             history.t += len(order)
-            diverged = not math.isfinite(loss)
-            if diverged and score is None:
-                raise ValueError(DIVERGED.format(epoch=epoch, what=f"the loss is {loss:g}", rate=trainer.rates[ETA]))
+            problem = "" if math.isfinite(loss) else diverged(epoch, f"the loss is {loss:g}", trainer.rates[ETA])
+            if problem and score is None:
+                raise ValueError(problem)
             history.add_loss(loss)
             if score is not None and history.add_score(score(trainer.theta)):
                 best_theta = trainer.theta.copy()
             notify(epoch, max_iter, loss)
-            if diverged:
-                message = DIVERGED.format(epoch=epoch, what=f"the loss is {loss:g}", rate=trainer.rates[ETA])
-                warnings.warn(f"{message} The best weights so far are kept.", ConvergenceWarning, stacklevel=3)
+            if problem:
+                warnings.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning, stacklevel=7)
                 break
             if trainer.optimizer != ADAM and learning_rate == "invscaling":
                 trainer.rates[ETA] = learning_rate_init / (history.t + 1) ** power_t
@@ -183,7 +222,7 @@ def stochastic(
                 f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged "
                 "yet.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=7,
             )
     except KeyboardInterrupt:
         _warn_interrupted()

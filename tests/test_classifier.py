@@ -7,6 +7,7 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_multilabel_classification
@@ -26,7 +27,7 @@ ACTIVATIONS = ["identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "sof
 LOSSES = ["log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean"]
 SOLVERS = ["gd", "sgd", "adam", "lbfgs"]
 
-# formulas.md, "Names in the public API"; learning rates and layer sizes are this problem's
+# The README's five published descriptions; learning rates and layer sizes are this problem's
 TEXTBOOK: dict[str, dict[str, Any]] = {
     "closed form": {"activation": "logistic", "loss": "binary_cross_entropy", "alpha": 0, "learning_rate_init": 0.01},
     "accumulator": {
@@ -794,3 +795,68 @@ class TestState:
         assert_array_equal(clf.classes_, np.arange(4))
         assert clf.predict(X).shape == (60, 4)
         assert 0.0 <= clf.score(X, y) <= 1.0
+
+
+def small_problem(n_features=4, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, n_features))
+    return X, (X[:, 0] > 0).astype(int)
+
+
+class TestNothingIsLost:
+    """A fit that fails leaves the estimator as it was; edited models are checked before a kernel reads them."""
+
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+    @pytest.mark.parametrize("rows", [3, 5])
+    def test_edited_weights_that_do_not_fit_the_features_are_refused(self, rows, form):
+        X, y = small_problem()
+        clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=2, random_state=0, tol=1).fit(X, y)
+        clf.coefs_[0] = np.ones((rows, 5))
+        with pytest.raises(ValueError, match=rf"coefs_.*\({rows}, 5\).*\(4, 5\)"):
+            clf.predict(form(X))
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_a_failed_fit_leaves_the_previous_model(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=2, random_state=0).fit(X, y)
+        before = clf.predict_proba(X)
+        with pytest.raises(ValueError, match="(?i)sample.weight"):
+            clf.fit(X[:, :2], y, sample_weight=np.zeros(40))
+        with pytest.raises(ValueError, match="diverged"):
+            clf.set_params(solver="sgd", learning_rate_init=1e30).fit(X[:, :3], y)
+        np.testing.assert_array_equal(clf.predict_proba(X), before)
+        assert clf.n_features_in_ == 4
+
+    def test_a_failed_first_fit_leaves_the_estimator_unfitted(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(hidden_layer_sizes=(5,))
+        with pytest.raises(ValueError, match="classes not in"):
+            clf.partial_fit(X, y, classes=[0, 2])
+        assert not [name for name in vars(clf) if name.endswith("_")]
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    @pytest.mark.parametrize("activation", [["tanh", "relu"], [], "foo", ["foo"]])
+    def test_an_activation_that_does_not_fit_the_model_is_refused(self, activation):
+        X, y = small_problem()
+        clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=2, random_state=0).fit(X, y)
+        with pytest.raises(ValueError, match="activation must be"):
+            clf.set_params(activation=activation).predict(X)
+
+    def test_lbfgs_that_diverges_says_so(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(solver="lbfgs", activation="identity", loss="squared_error", out_activation="identity")
+        with pytest.raises(ValueError, match="Scale the features") as error, np.errstate(all="ignore"):
+            clf.fit(1e200 * X, y)
+        assert "learning_rate_init" not in str(error.value)
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_dropping_the_biases_of_a_fitted_model_is_refused(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=2, random_state=0, warm_start=True).fit(X, y)
+        clf.set_params(fit_intercept=False)
+        for again in (clf.fit, clf.partial_fit):
+            with pytest.raises(ValueError, match="fit_intercept=False, but intercepts_"):
+                again(X, y)
+        clf.intercepts_ = [np.zeros_like(intercept) for intercept in clf.intercepts_]
+        assert not np.any(clf.fit(X, y).intercepts_[0])
+        assert not np.any(clf.partial_fit(X, y).intercepts_[0])

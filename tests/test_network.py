@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+import fastbp.network
 from fastbp import data, training
 from fastbp.kernels import optimizers
 from fastbp.kernels.activations import HIDDEN
@@ -164,6 +165,41 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, batch):
     for run, loss in zip(runs, losses, strict=True):
         assert loss == losses[0]
         np.testing.assert_array_equal(run.theta, runs[0].theta)
+
+
+@over_dtypes
+@pytest.mark.parametrize("rows", [1, 3, 8, 45])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_kernels_stay_within_their_buffers(dtype, rows, n_threads, monkeypatch):
+    """With NaN around every buffer nothing becomes NaN, and none of that NaN is overwritten."""
+    zones = []
+
+    def guarded(size, dtype):
+        zone = 4096 // dtype.itemsize
+        memory = np.full(size + 2 * zone, np.nan, dtype)
+        memory[zone : zone + size] = 0
+        zones.extend([memory[:zone], memory[zone + size :]])
+        return memory[zone : zone + size]
+
+    monkeypatch.setattr(fastbp.network, "_aligned_zeros", guarded)
+    rng = np.random.default_rng(9)
+    shape = network(dtype)
+    theta = shape.pack(*shape.unpack(random_theta(shape, rng)[0]))
+    X = guarded(rows * WIDTHS[0], dtype)
+    X[:] = rng.normal(size=X.size)
+    examples = data.examples(X.reshape(rows, -1), dtype, codes=rng.integers(WIDTHS[-1], size=rows))
+    run = trainer(
+        shape, theta, examples, batch=min(rows, 30), team=Tasks(n_threads), optimizer=optimizers.ADAM, chunk=16
+    )
+    for _ in range(3):
+        assert np.isfinite(run.epoch(np.arange(rows)))
+    whole = trainer(shape, theta, examples, team=Tasks(n_threads), chunk=16)
+    assert np.isfinite(whole.loss_and_gradient(theta))
+    out = np.full((rows, WIDTHS[-1]), np.nan, dtype)
+    whole.predict(theta, examples, np.arange(rows), out)
+    for vector in (run.first, run.second, whole.grad, out):
+        assert np.isfinite(vector).all()
+    assert all(np.isnan(zone).all() for zone in zones)
 
 
 @over_dtypes

@@ -781,3 +781,9 @@ def test_a_wrong_argument_is_named_with_its_value(changed, named):
         textbook.loss_and_gradient(**(arguments | changed))
     for part in named:
         assert part in str(error.value)
+
+
+def test_softmax_refuses_targets_that_are_no_probabilities():
+    X, Y, coefs, intercepts = random_problem(0, (7, 3), "log_loss")
+    with pytest.raises(ValueError, match=r"Y must have rows that sum to 1.*from 5 to 5"):
+        textbook.loss_and_gradient(X, 5 * Y, coefs, intercepts, out_activation="softmax", loss="log_loss")

@@ -62,6 +62,22 @@ def test_under_workqueue_and_after_fork_everything_is_serial(monkeypatch):
         assert team.n_threads == 1
 
 
+def test_a_team_compares_calls_of_one_kernel_only(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.019, 4: 0.010})
+    team = threads.Team(4)
+    quick = []
+
+    def other_kernel():
+        machine.now += machine.seconds[machine.n_threads] / 100
+        quick.append(machine.n_threads)
+
+    for _ in range(500):
+        team.run(machine.kernel, "result", work=1.0)
+        team.run(other_kernel, work=1.0)
+    assert machine.share(4) > 0.95
+    assert quick.count(4) > 450
+
+
 class Machine:
     """A clock, and a kernel that takes as long as `seconds` says for the number of threads in force."""
 

@@ -13,12 +13,13 @@ layers      table, a row per layer l, see the fields below; layer 0 is the input
 units       table, a row per unit of parameters, see below; task i has the units from tasks[i] to tasks[i + 1]
 parameters  (theta, theta_t, grad, first, second):
             theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
-            theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros where a bias would be: what `backward`
-            reads
+            theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`
 buffers     (a, z, y, cost, tiles, squares):
-            a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, the bias unit that all examples
-            share z        z^(l), which becomes g'(z^(l)) and then delta^(l) y, cost  targets and costs of the chunk's
-            rows tiles    room for one unit of gradient per task; squares: sum of Theta^2 per unit
+            a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, which all examples share
+            z        z^(l), which becomes g'(z^(l)) and then delta^(l)
+            y, cost  targets and costs of the chunk's rows
+            tiles    room for one unit of gradient per task
+            squares  sum of Theta^2 per unit
 examples    (X32, X64, strides, indices, indptr, codes, Y, weights): the data, see gather.py; `order` picks its rows
 plan        (batch, chunk, block, loss, optimizer): rows of a batch, a chunk and a block, and two codes
 record      (t, partial, total): steps taken; sums of the unfinished batch; sums of the epoch
@@ -62,7 +63,7 @@ def forward(layers, theta, a, z, first, rows):
     for l in range(last):
         n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
         i, i_next = layers[l, A] + first * n, layers[l + 1, Z] + first * n_next
-        affine(rows, a, i, layers[l, WIDTH], n, theta, layers[l, THETA], z, i_next, n_next, runtime(False))
+        affine(rows, a, i, n, layers[l, WIDTH], theta, layers[l, THETA], z, i_next, n_next, runtime(False))
         if l + 1 < last:
             i_a = layers[l + 1, A] + first * n_next
             activate(layers[l + 1, ACTIVATION], part(z, i_next, rows * n_next), part(a, i_a, rows * n_next))
@@ -76,7 +77,7 @@ def backward(layers, theta_t, a, z, first, rows):
         i, i_next = layers[l, Z] + first * n, layers[l + 1, Z] + first * n_next
         i_a = layers[l, A] + first * n
         differentiate(layers[l, ACTIVATION], part(a, i_a, rows * n), part(z, i, rows * n))
-        affine(rows, z, i_next, layers[l + 1, WIDTH], n_next, theta_t, layers[l, THETA_T], z, i, n, runtime(True))
+        affine(rows, z, i_next, n_next, layers[l + 1, WIDTH], theta_t, layers[l, THETA_T], z, i, n, runtime(True))
 
 
 @inlined

@@ -1,7 +1,7 @@
 """From the user's data to a block of examples: the only place that knows how X and y are stored.
 
-X is a flat vector of values: of a dense matrix in either order, with its two strides, or of a CSR matrix, with
-`indices` and `indptr` (empty for a dense one). It is X32 or X64, the other one is empty: one compiled kernel reads
+X is a flat vector of values: of a dense matrix in either order, with its two strides in elements, or of a CSR matrix,
+with `indices` and `indptr` (empty for a dense one). It is X32 or X64, the other one is empty: one compiled kernel reads
 both. Targets are class codes, or a dense matrix Y where an example has several.
 """
 

@@ -13,6 +13,7 @@ import stat
 import tempfile
 import time
 
+import llvmlite
 import numba
 from numba import njit, types
 from numba.core.caching import FunctionCache
@@ -27,11 +28,11 @@ FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False
 
 
 def source_digest(folder: pathlib.Path = HERE) -> str:
-    """Digest of all kernel sources and of the compiler's version: what compiled code depends on besides the CPU.
+    """Digest of all kernel sources and of the compilers' versions: what compiled code depends on besides the CPU.
 
     The CPU's name and features, and so the tile that is derived from them, are already part of Numba's own key.
     """
-    digest = hashlib.sha256(numba.__version__.encode())
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     for source in sorted(folder.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
@@ -40,7 +41,7 @@ def source_digest(folder: pathlib.Path = HERE) -> str:
 def _is_private(folder: pathlib.Path) -> bool:
     """Whether nobody else could have put code there: loading a cache runs it."""
     if not hasattr(os, "getuid"):
-        return True  # Windows: the candidates lie in the user's profile
+        return True  # Windows, where these bits mean nothing
     status = folder.stat()
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
@@ -61,10 +62,11 @@ def _find_cache_folder() -> pathlib.Path | None:
     for base in _candidates():
         folder = base / f"kernels-{source_digest()}"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in (base, folder):
+                part.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-            if _is_private(folder):
+            if _is_private(base) and _is_private(folder):
                 _remove_old(folder)
                 return folder
         except OSError:

@@ -1,8 +1,8 @@
 """The output layer: its activation, the cost of each example, and delta^(L), on one block of examples.
 
 The cost of one example is a sum over outputs; J is the weighted mean over examples, taken by the caller. The matched
-pairs (formulas.md) have delta = a - y, which is formed directly: dC/da * g'(z) is 0 * inf where the output saturates.
-To add a loss: a code, a name with its legal outputs in LEGAL_OUTPUTS, and one branch in `output_delta`.
+pairs have delta = a - y, which is formed directly: dC/da * g'(z) is 0 * inf where the output saturates.
+To add a loss of the residual: a code, its name in LOSSES and LEGAL_OUTPUTS, and one branch in `_residual_cost`.
 """
 
 import math
@@ -170,7 +170,7 @@ def _residual_cost(loss, a, y, rows, width, cost):
     elif loss == SQUARED_ERROR:
         for i in range(rows):
             cost[i] *= 0.5
-    else:
+    elif loss == MEAN_SQUARED_ERROR:
         for j in range(size):
             a[j] *= constant(2, zero)
 

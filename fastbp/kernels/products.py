@@ -54,7 +54,7 @@ def affine_panel(rows, x, ix, ldx, k, theta, it, width, z, iz, ldz, scale):
 
 
 @inlined
-def affine(rows, x, ix, k, ldx, theta, it, z, iz, ldz, scale):
+def affine(rows, x, ix, ldx, k, theta, it, z, iz, ldz, scale):
     """z = theta[0] + x theta[1:], or that times z with `scale`; overwrites z.
 
     x: (rows, k) in rows of ldx, theta: panels (1 + k, ldz), z: (rows, ldz).

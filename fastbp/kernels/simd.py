@@ -27,22 +27,24 @@ from numba.np.arrayobj import populate_array
 
 from .jit import inlined
 
+VECTORS = 3  # of a full tile; products.py spells out tiles of 3, 2 and 1
 
-def choose_tile(features: str, triple: str) -> tuple[int, int, int]:
-    """(bytes of a vector, rows, vectors) of the tile for a CPU, from the features that Numba compiles for.
 
-    rows * vectors accumulators, `vectors` operands and one broadcast must fit the registers: 32 on AVX-512 and NEON, 16
+def choose_tile(features: str, triple: str) -> tuple[int, int]:
+    """(bytes of a vector, rows of a full tile) for a CPU, from the features that Numba compiles for.
+
+    rows * VECTORS accumulators, VECTORS operands and one broadcast must fit the registers: 32 on AVX-512 and NEON, 16
     on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512; on AVX2 4x3 does and 8x3 spills, at a third of the speed.
     """
     if "+avx512f" in features:
-        return 64, 8, 3
+        return 64, 8
     if "+avx" in features:
-        return 32, 4, 3
-    return 16, (8 if triple.startswith(("aarch64", "arm64")) else 4), 3
+        return 32, 4
+    return 16, (8 if triple.startswith(("aarch64", "arm64")) else 4)
 
 
 _TRIPLE, _CPU, _FEATURES = cpu_target.target_context.codegen().magic_tuple()
-VECTOR_BYTES, ROWS, VECTORS = choose_tile(_FEATURES, _TRIPLE)
+VECTOR_BYTES, ROWS = choose_tile(_FEATURES, _TRIPLE)
 HALF = ROWS // 2
 
 
@@ -294,7 +296,7 @@ def total(typingctx, x):
 
 @inlined
 def sum_of_squares(x, i, n):
-    """Sum of x[i : i + n]^2; n: a multiple of a vector. Some dozen squares add up in x's type, the rest in float64."""
+    """Sum of x[i : i + n]^2; n: a multiple of a vector. Each lane adds up in x's type, the lanes in float64."""
     lanes = VECTOR_BYTES // x.itemsize
     acc = zeros(tile(1, 1), x)
     for k in range(i, i + n, lanes):
