@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.model_selection import train_test_split
@@ -206,6 +207,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         "n_jobs": [Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right"), None],
     }
 
+    _target: str
     classes_: NDArray
     coefs_: list[Array]
     intercepts_: list[Array]
@@ -358,7 +360,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, dtype=(np.float64, np.float32), reset=not continues
         )
-        dtype = np.dtype(X.dtype if self.dtype == "auto" else self.dtype)
+        natural = self._weights_dtype() if continues else X.dtype
+        dtype = np.dtype(natural if self.dtype == "auto" else self.dtype)
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -366,6 +369,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         y = dense_target(y)
         classes = classes_of(y, self.classes_ if incremental or continues else None, subset=incremental)
         target = target_kind(y, classes)
+        if continues and target != self._target:
+            raise ValueError(f"y is a {target} target, but the previous fit had a {self._target} one. Fit anew.")
         codes, Y, n_outputs = encode(y, target, classes, self.loss)
         shape = Network(
             widths=(X.shape[1], *hidden, n_outputs),
@@ -384,7 +389,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
             theta = shape.pack(*network.glorot(shape, (*activations, last), random_state))
         history = self._history(continues)
         examples = data.examples(X, dtype, codes=codes, Y=Y, weights=weights)
-        state = self._run_solver(shape, theta, examples, history, random_state, incremental)
+        state = self._run_solver(shape, theta, examples, history, random_state, incremental, target, len(classes))
         if not np.isfinite(theta).all():
             raise ValueError(training.diverged(history.n_iter, "a weight is not finite", self.learning_rate_init))
 
@@ -473,11 +478,15 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         history: History,
         random_state: np.random.RandomState,
         incremental: bool,
+        target: str,
+        n_classes: int,
     ) -> OptimizerState | None:
         """Train theta in place; returns what a later partial_fit continues with."""
         order = validation = np.arange(examples.n)
         if history.scored:
-            order, validation = self._split(examples, random_state, stratify=shape.widths[-1] == 1)
+            order, validation = self._split(
+                examples, random_state, stratify=shape.widths[-1] == 1 and examples.codes.size > 0
+            )
         batch = self._batch_size(len(order)) if self.solver in STOCHASTIC else examples.n
         code = optimizers.NONE
         if self.solver == "adam":
@@ -507,7 +516,8 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 state.restore(trainer)
 
             def score(theta: Array) -> float:
-                return accuracy(network.predict(shape, theta, examples, validation, team), examples, validation)
+                output = network.predict(shape, theta, examples, validation, team)
+                return accuracy(output, examples, validation, target, n_classes)
 
             training.stochastic(
                 trainer,
@@ -550,6 +560,12 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset. "
                 f"validation_fraction={self.validation_fraction!r} of {examples.n} examples leaves {len(validation)}."
             )
+        for part, name in ((train, "training"), (validation, "validation")):
+            if examples.weights.size and not examples.weights[part].any():
+                raise ValueError(
+                    f"early_stopping=True: all sample_weight of the {name} examples are zero in this split. "
+                    "Use another random_state or validation_fraction, or leave out examples of weight zero."
+                )
         return train, validation
 
     # ---------------------------------------------------------------- predicting
@@ -558,9 +574,9 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         """a^(L) of X: (n_samples, S_L)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        dtype = np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
+        dtype = self._weights_dtype()
         shape = Network(
-            widths=(X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_)),
+            widths=(X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
             activations=(*self._activations(len(self.coefs_) - 1), self.out_activation_),
             loss=self.loss,
             dtype=dtype,
@@ -569,7 +585,16 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         examples = data.examples(X, dtype)
         with threads.team(self.n_jobs, shape.row_work / 3 * min(examples.n, shape.chunk)) as team:
             order = np.arange(examples.n)
-            return network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
+            output = network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
+        if dtype == np.float32 and X.dtype == np.float64 and not np.isfinite(output).all():
+            values = X.data if scipy.sparse.issparse(X) else X
+            if np.abs(values).max() > np.finfo(np.float32).max:
+                raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
+        return output
+
+    def _weights_dtype(self) -> np.dtype:
+        """dtype of the fitted weights, as edited: float32, or else float64."""
+        return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.
@@ -594,7 +619,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         output = self._outputs(X)
         if self._target == MULTILABEL:
             return (output >= 0.5).astype(np.int64)
-        return self.classes_[winners(output)]
+        return self.classes_[winners(output, len(self.classes_))]
 
     @available_if(_can_predict_proba)
     def predict_proba(self, X: ArrayLike) -> Array:

@@ -6,6 +6,7 @@ stochastic solvers run the same kernels with an optimiser in place.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -305,7 +306,8 @@ class Trainer(Workspace):
         backprop.transpose_all(self.layers, units, theta, self.theta_t)
 
     def epoch(self, order: NDArray[np.int64]) -> float:
-        """Go through the examples of `order` once, batch by batch; the mean of the batches' J, weighted by rows.
+        """Go through the examples of `order` once, batch by batch; the mean of the batches' J, weighted by rows,
+        NaN if no batch had any weight.
 
         Control comes back from the kernel every few hundredths of a second, so that Ctrl-C is answered.
         """
@@ -318,7 +320,8 @@ class Trainer(Workspace):
                 kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
                 order, start, stop, self._plan, self.rates, self._record, work=stop - start,
             )  # fmt: skip
-        return float(self._total[backprop.LOSS] / max(self._total[backprop.COUNT], 1.0))
+        loss, rows = self._total
+        return float(loss / rows) if rows else math.nan
 
     def loss_and_gradient(self, theta: Array) -> float:
         """J at theta over all examples, for a trainer of one batch without optimiser; its gradient is in `grad`."""

@@ -57,23 +57,27 @@ def encode(
     """
     if target == MULTILABEL:
         return None, y, y.shape[1]
+    if len(classes) == 1 and loss != "log_loss":
+        return None, np.ones((len(y), 1)), 1  # of a single output, code 0 would be the number 0
     one_output = loss == "log_loss" and target == "binary"
     return np.searchsorted(classes, y), None, 1 if one_output else len(classes)
 
 
-def winners(output: Array) -> NDArray[np.int64]:
-    """Index of the largest output; of a single one, whether it is above 1/2."""
+def winners(output: Array, n_classes: int) -> NDArray[np.int64]:
+    """Code of the class with the largest output; a single output of two classes says by 1/2 which one."""
     if output.shape[1] == 1:
-        return (output[:, 0] > 0.5).astype(np.int64)
+        return ((output[:, 0] > 0.5) & (n_classes > 1)).astype(np.int64)
     return output.argmax(axis=1)
 
 
-def accuracy(output: Array, examples: Examples, chosen: NDArray[np.int64]) -> float:
+def accuracy(output: Array, examples: Examples, chosen: NDArray[np.int64], target: str, n_classes: int) -> float:
     """Weighted share of the chosen examples that are predicted right; NaN where an output is not finite."""
     if not np.isfinite(output).all():
         return float("nan")
-    if examples.codes.size:
-        right = winners(output) == examples.codes[chosen]
-    else:
+    if target == MULTILABEL:
         right = ((output >= 0.5) == examples.Y[chosen]).all(axis=1)
+    elif n_classes == 1:
+        right = np.ones(len(output))
+    else:
+        right = winners(output, n_classes) == examples.codes[chosen]
     return float(np.average(right, weights=examples.weights[chosen] if examples.weights.size else None))

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
+from threadpoolctl import threadpool_limits
 
 # Floating-point operations of one parallel region below which entering it costs more than it saves: some microseconds.
 MIN_WORK = 1_000_000
@@ -29,11 +30,12 @@ TRIAL_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
 _held = threading.Lock()
 _forked = False
+_blas_held = threading.Lock()
 
 
 def _after_fork_in_child() -> None:
-    global _held, _forked
-    _held = threading.Lock()  # a thread that no longer exists may have held the old one
+    global _held, _blas_held, _forked
+    _held, _blas_held = threading.Lock(), threading.Lock()  # threads that no longer exist may have held the old ones
     _forked = True
 
 
@@ -47,9 +49,29 @@ def layer_is_safe() -> bool:
     return bool(numba.threading_layer() != "workqueue")
 
 
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread, unless somebody in here already does.
+
+    It is a setting of the process: overlapping users would each restore what the other has set.
+    """
+    if not _blas_held.acquire(blocking=False):
+        yield
+        return
+    held = _blas_held
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
+    finally:
+        held.release()
+
+
 def upper_bound(n_jobs: int | None) -> int:
     """Threads that `n_jobs` allows: None and -1 are all of Numba's, -2 all but one, and so on."""
-    available = int(numba.get_num_threads())
+    try:
+        available = int(numba.get_num_threads())
+    except ValueError:  # Numba found no threading layer
+        return 1
     if n_jobs is None:
         return available
     if n_jobs < 0:
@@ -119,8 +141,10 @@ def team(n_jobs: int | None, work: float) -> Iterator[Team]:
     work : float
         Floating-point operations of a typical parallel region.
     """
-    n_threads = upper_bound(n_jobs)
-    if n_threads == 1 or work < MIN_WORK or _forked or not layer_is_safe() or not _held.acquire(blocking=False):
+    # In this order: small work does not even make Numba start its threads.
+    small = n_jobs == 1 or work < MIN_WORK or _forked
+    n_threads = 1 if small else upper_bound(n_jobs)
+    if n_threads == 1 or not layer_is_safe() or not _held.acquire(blocking=False):
         yield Team(1)
         return
     held, before = _held, numba.get_num_threads()

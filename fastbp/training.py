@@ -15,11 +15,11 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
-from threadpoolctl import threadpool_limits
 
 from .kernels.optimizers import ADAM, BETA_1, BETA_2, EPSILON, ETA, MU
 from .monitor import History, notify
 from .network import Array, Trainer
+from .threads import one_blas_thread
 
 # adaptive: below this rate, stop in place of dividing it once more (scikit-learn's rule)
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
@@ -133,7 +133,7 @@ def lbfgs(trainer: Trainer, history: History, *, tol: float, max_iter: int, max_
     try:
         # SciPy's few BLAS calls on short vectors would wake a second pool of spinning threads, which fights Numba's:
         # 50 times slower, measured.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             result = scipy.optimize.minimize(
                 objective,
                 start,
@@ -200,7 +200,7 @@ def stochastic(
             history.n_iter = epoch
             history.t += len(order)
             problem = "" if math.isfinite(loss) else diverged(epoch, f"the loss is {loss:g}", trainer.rates[ETA])
-            if problem and score is None:
+            if problem and not (score and np.isfinite(history.best_score)):  # no weights to go back to
                 raise ValueError(problem)
             history.add_loss(loss)
             if score is not None and history.add_score(score(trainer.theta)):

@@ -12,7 +12,7 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -860,3 +860,65 @@ class TestNothingIsLost:
         clf.intercepts_ = [np.zeros_like(intercept) for intercept in clf.intercepts_]
         assert not np.any(clf.fit(X, y).intercepts_[0])
         assert not np.any(clf.partial_fit(X, y).intercepts_[0])
+
+    def test_a_model_keeps_its_outputs_and_its_kind_of_target(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(solver="sgd", loss="squared_error").partial_fit(X, y, classes=[0, 1])
+        with pytest.raises(ValueError, match="multilabel-indicator target, but the previous fit had a binary one"):
+            clf.partial_fit(X, np.column_stack([y, y]))
+        clf.coefs_[-1], clf.intercepts_[-1] = np.ones((100, 5)), np.ones(5)
+        with pytest.raises(ValueError, match=r"\(100, 5\).*\(100, 2\)"):
+            clf.predict(X)
+
+    def test_partial_fit_keeps_the_dtype_of_the_model(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(random_state=0).partial_fit(X, y, classes=[0, 1])
+        clf.partial_fit(X.astype(np.float32), y)
+        assert {coef.dtype for coef in clf.coefs_ + clf.intercepts_} == {np.dtype(np.float64)}
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_values_beyond_the_dtype_of_the_model_are_refused(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(max_iter=2, random_state=0).fit(X.astype(np.float32), y)
+        for form in (np.asarray, sparse.csr_array):
+            with pytest.raises(ValueError, match="too large for dtype\\('float32'\\)"):
+                clf.predict_proba(form(1e39 * X))
+
+    def test_divergence_before_any_validation_score_is_an_error(self):
+        X, y = small_problem()
+        clf = BackpropClassifier(
+            solver="sgd", batch_size=1, early_stopping=True, random_state=0, activation="identity", alpha=1
+        )
+        with pytest.raises(ValueError, match="diverged in epoch 1"):
+            clf.set_params(learning_rate_init=1e6).fit(np.tile(X, (5, 1)), np.tile(y, 5))
+
+    @pytest.mark.parametrize("part", ["training", "validation"])
+    def test_early_stopping_refuses_a_split_without_weight(self, part):
+        X, y = small_problem()
+        stopper = BackpropClassifier(early_stopping=True, max_iter=3, random_state=0)
+        chosen = train_test_split(
+            np.arange(40), random_state=self.after_initial_weights(stopper, X, y), test_size=0.1, stratify=y
+        )[part == "validation"]
+        weights = np.ones(40)
+        weights[chosen] = 0
+        with pytest.raises(ValueError, match=f"sample_weight of the {part} examples are zero"):
+            stopper.fit(X, y, weights)
+
+    @staticmethod
+    def after_initial_weights(clf, X, y):
+        """The random state that is left when a fit has drawn its weights: 4-100-1, biases too."""
+        state = np.random.RandomState(clf.random_state)
+        state.uniform(size=4 * 100 + 100 + 100 + 1)
+        return state
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    @pytest.mark.parametrize("loss", ["log_loss", "squared_error", "binary_cross_entropy"])
+    @pytest.mark.parametrize("early_stopping", [False, True])
+    def test_a_single_class_is_always_predicted(self, loss, early_stopping):
+        X, _ = small_problem()
+        clf = BackpropClassifier(loss=loss, early_stopping=early_stopping, max_iter=3, random_state=3)
+        clf.fit(X, ["a"] * 40)
+        assert set(clf.predict(100 * X)) == {"a"}
+        assert clf.score(X, ["a"] * 40) == 1
+        np.testing.assert_array_equal(clf.predict_proba(X), np.ones((40, 1)))
+        assert clf.loss_curve_[-1] < clf.loss_curve_[0]

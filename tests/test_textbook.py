@@ -787,3 +787,17 @@ def test_softmax_refuses_targets_that_are_no_probabilities():
     X, Y, coefs, intercepts = random_problem(0, (7, 3), "log_loss")
     with pytest.raises(ValueError, match=r"Y must have rows that sum to 1.*from 5 to 5"):
         textbook.loss_and_gradient(X, 5 * Y, coefs, intercepts, out_activation="softmax", loss="log_loss")
+
+
+@over_dtypes
+@pytest.mark.parametrize("activation", sorted(reference.ACTIVATIONS))
+def test_derivatives_are_finite_for_any_finite_logit(activation, dtype):
+    if activation == "softmax":
+        pytest.skip("couples its units; see the logits of 1000")
+    largest = 18 if dtype == "float32" else 150  # gelu cubes it
+    z = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(-largest, largest * 2, 3)], dtype)[:, None]
+    one = np.ones((1, 1), dtype)
+    for delta in textbook.deltas(
+        z, 0 * z, [one, 1e-30 * one], None, activation=activation, out_activation="identity", loss="squared_error"
+    ):
+        assert np.isfinite(delta).all()

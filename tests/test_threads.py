@@ -5,6 +5,7 @@ import threading
 
 import numba
 import pytest
+from threadpoolctl import threadpool_info
 
 from fastbp import threads
 
@@ -116,3 +117,34 @@ def test_a_team_goes_on_with_one_thread_while_the_machine_is_busy_and_comes_back
     machine.seconds[4] = 0.003
     run_for(team, machine, 30.0)
     assert machine.share(4) > 0.5
+
+
+def test_overlapping_users_of_one_blas_thread_leave_blas_as_it_was():
+    def n_threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before, inside, leave = n_threads(), threading.Event(), threading.Event()
+
+    def other():
+        with threads.one_blas_thread():
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=other)
+    with threads.one_blas_thread():
+        assert set(n_threads()) <= {1}
+        thread.start()
+        inside.wait()
+    leave.set()
+    thread.join()
+    assert n_threads() == before
+
+
+def test_without_any_threading_layer_everything_is_serial(monkeypatch):
+    def no_layer():
+        raise ValueError("No threading layer could be loaded.")
+
+    monkeypatch.setattr(threads.numba, "get_num_threads", no_layer)
+    for n_jobs in (None, 1, 2, -1):
+        with threads.team(n_jobs, 10 * threads.MIN_WORK) as team:
+            assert team.n_threads == 1

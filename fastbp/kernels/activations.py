@@ -98,5 +98,7 @@ def differentiate(code, a, z):
         for i in range(z.size):
             t = _gelu_tanh(z[i])
             slope = constant(GELU_SCALE, t) * fma(constant(3 * GELU_CUBE, t) * z[i], z[i], constant(1, t))
-            half = constant(0.5, t)
-            z[i] = fma(half * z[i] * slope, (constant(1, t) - t) * (constant(1, t) + t), half + half * t)
+            half, zero = constant(0.5, t), constant(0, t)
+            rest = (constant(1, t) - t) * (constant(1, t) + t)
+            rest = zero if rest == zero else half * z[i] * slope * rest  # z * slope may overflow there
+            z[i] = fma(half, t, half) + rest

@@ -53,8 +53,10 @@ def _candidates() -> list[pathlib.Path]:
     with contextlib.suppress(RuntimeError):  # no home folder
         cache_home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
         folders.append(pathlib.Path(cache_home) / "fastbp")
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return [*folders, pathlib.Path(tempfile.gettempdir()) / f"fastbp-{user}"]
+    with contextlib.suppress(OSError):  # no temporary folder
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        folders.append(pathlib.Path(tempfile.gettempdir()) / f"fastbp-{user}")
+    return folders
 
 
 def _find_cache_folder() -> pathlib.Path | None:
