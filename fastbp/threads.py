@@ -13,8 +13,10 @@ and goes on with one thread where that is faster. That cannot change a bit of th
 import contextlib
 import math
 import os
+import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -84,27 +86,30 @@ class _Pace:
 
     def __init__(self, n_threads: int):
         self._best, self._other = n_threads, 1
-        self._seconds = math.inf  # per unit of work, of the latest call with the best number
+        # Per unit of work, of the latest calls with the best number; their median, because single calls get disturbed.
+        self._seconds: deque[float] = deque(maxlen=3)
         self._pause, self._next_trial = TRIAL_SECONDS, -math.inf
         self._calls = 0
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
-        # The first call may compile, so it says nothing; the second gives the time that a trial has to beat.
-        trial = self._calls >= 2 and time.perf_counter() >= self._next_trial
+        # The first call may compile, so it says nothing; the next ones give the time that a trial has to beat.
+        trial = self._calls >= 4 and time.perf_counter() >= self._next_trial
         numba.set_num_threads(self._other if trial else self._best)
         start = time.perf_counter()
         result = kernel(*args)
         now = time.perf_counter()
         seconds = (now - start) / work
         if trial:
-            if seconds < self._seconds:
-                self._best, self._other, self._seconds = self._other, self._best, seconds
+            if seconds < statistics.median_low(self._seconds):
+                self._best, self._other = self._other, self._best
+                self._seconds.clear()
+                self._seconds.append(seconds)
                 self._pause = TRIAL_SECONDS
             else:
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
             self._next_trial = now + self._pause
         elif self._calls:
-            self._seconds = seconds
+            self._seconds.append(seconds)
         self._calls += 1
         return result
 
