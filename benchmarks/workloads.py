@@ -59,7 +59,7 @@ WORKLOADS = (
     Workload(100_000, 8, (128, 32), 2, 70, epochs=3),
     Workload(100_000, 4, (500,), 2, 1000, epochs=3),
     Workload(100_000, 54, (256, 128), 7, 1024, epochs=3),
-    Workload(1000, 16, (32, 16), 4, 32, epochs=200),
+    Workload(1000, 16, (32, 16), 4, 32, epochs=400),
     Workload(150, 4, (5,), 3, 150, epochs=1000, source="iris"),
 )
 

@@ -24,7 +24,7 @@ def dense_target(y: Any) -> NDArray:
 
 def classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
     """Classes of y, or the known ones after a check that y has the same, or with `subset` no others."""
-    classes = unique_labels(y)
+    classes = np.unique(y) if y.ndim == 1 and y.dtype != object else unique_labels(y)
     if known is None:
         return classes
     found, expected = set(classes.tolist()), set(known.tolist())
