@@ -57,15 +57,20 @@ def parallel_calls(monkeypatch) -> list[str]:
     monkeypatch.setattr(threads, "MIN_WORK", 0)
     calls: list[str] = []
 
-    def spied(name, kernel):
-        def spy(*args):
-            calls.append(name)
-            return kernel(*args)
+    class Spy:
+        def __init__(self, name, kernel):
+            self.name, self.kernel, self.py_func = name, kernel, kernel.py_func
 
-        return spy
+        def __call__(self, *args):
+            calls.append(self.name)
+            return self.kernel(*args)
+
+        @property
+        def signatures(self):
+            return self.kernel.signatures
 
     for name in [name for name in vars(backprop) if name.endswith("_parallel")]:
-        monkeypatch.setattr(backprop, name, spied(name, getattr(backprop, name)))
+        monkeypatch.setattr(backprop, name, Spy(name, getattr(backprop, name)))
     return calls
 
 
@@ -146,7 +151,6 @@ class TestThreads:
         assert numba.get_num_threads() == before
 
 
-@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="NUMBA_DISABLE_JIT: nothing is compiled")
 class TestCompilation:
     @pytest.mark.parametrize("solver", SOLVERS)
     def test_depths_0_to_5_compile_nothing_new(self, solver):
@@ -157,6 +161,26 @@ class TestCompilation:
             clone(clf).set_params(hidden_layer_sizes=(5,) * depth).fit(X, y).predict(X)
             counts.append((len(backprop.train_serial.signatures), compiled()))
         assert all(count == counts[0] for count in counts)
+
+    def test_depths_0_to_5_compile_nothing_new_in_parallel(self, parallel_calls):
+        X, y = problem()
+        serial, counts = backprop.train_serial.signatures, []
+        for depth in range(6):
+            network(n_jobs=2, hidden_layer_sizes=(5,) * depth).fit(X, y).predict(X)
+            counts.append(compiled())
+        assert set(parallel_calls) == {"train_parallel", "predict_parallel"}
+        assert all(count == counts[0] for count in counts)
+        assert backprop.train_serial.signatures == serial
+
+    def test_read_only_sparse_data_compile_nothing_new(self):
+        X, y = problem()
+        X = sparse.csr_array(X)
+        network(n_jobs=1).fit(X, y)
+        before = compiled()
+        for part in (X.data, X.indices, X.indptr):
+            part.flags.writeable = False
+        network(n_jobs=1).fit(X, y)
+        assert compiled() == before
 
     def test_a_second_fit_compiles_nothing_whatever_its_options_and_data(self):
         X, y = problem()
