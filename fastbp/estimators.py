@@ -355,7 +355,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit_or_fail(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Self:
         hidden = self._hidden_layers()
-        activations = self._activations(len(hidden))
+        activations = network.hidden_activations(self.activation, len(hidden))
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", multi_output=True, dtype=(np.float64, np.float32), reset=not continues
@@ -415,22 +415,6 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
                 f"got {self.hidden_layer_sizes!r}."
             )
         return tuple(int(size) for size in sizes)
-
-    def _activations(self, n_hidden: int) -> tuple[str, ...]:
-        """Activation of each of n_hidden hidden layers."""
-        one_for_all = isinstance(self.activation, str)
-        names = (str(self.activation),) if one_for_all else tuple(str(name) for name in np.ravel(self.activation))
-        for name in names:
-            if name not in HIDDEN:
-                raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {name!r}.")
-        if one_for_all:
-            return names * n_hidden
-        if len(names) != n_hidden:
-            raise ValueError(
-                f"activation must be one name or one per hidden layer: got {len(names)} names, "
-                f"{list(names)!r}, for {n_hidden} hidden layers."
-            )
-        return names
 
     def _output_activation(self, target: str) -> str:
         fitting = "logistic" if self.loss != "log_loss" or target != "multiclass" else "softmax"
@@ -577,7 +561,7 @@ class BackpropClassifier(ClassifierMixin, BaseEstimator):
         dtype = self._weights_dtype()
         shape = Network(
             widths=(X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
-            activations=(*self._activations(len(self.coefs_) - 1), self.out_activation_),
+            activations=(*network.hidden_activations(self.activation, len(self.coefs_) - 1), self.out_activation_),
             loss=self.loss,
             dtype=dtype,
         )

@@ -9,13 +9,14 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .data import Examples
 from .kernels import backprop, optimizers
-from .kernels.activations import OUTPUT
+from .kernels.activations import HIDDEN, OUTPUT
 from .kernels.losses import LOSSES
 from .kernels.products import PANEL_BYTES
 from .kernels.simd import ROWS, VECTOR_BYTES
@@ -177,6 +178,23 @@ class Network:
     def row_bytes(self) -> int:
         """Memory of one row of all a^(l) and z^(l)."""
         return 2 * sum(self.padded) * self.dtype.itemsize
+
+
+def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
+    """Activation of each of n_hidden hidden layers, from one name for all or one per layer; raises ValueError."""
+    one_for_all = isinstance(activation, str)
+    names = (str(activation),) if one_for_all else tuple(str(name) for name in np.ravel(activation))
+    for name in names:
+        if name not in HIDDEN:
+            raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {name!r}.")
+    if one_for_all:
+        return names * n_hidden
+    if len(names) != n_hidden:
+        raise ValueError(
+            f"activation must be one name or one per hidden layer: got {len(names)} names, "
+            f"{list(names)!r}, for {n_hidden} hidden layers."
+        )
+    return names
 
 
 def glorot(

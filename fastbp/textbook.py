@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from . import data
-from .kernels.activations import HIDDEN, OUTPUT
+from .kernels.activations import OUTPUT
 from .kernels.losses import LEGAL_OUTPUTS
-from .network import Array, Network, Trainer, Workspace
+from .network import Array, Network, Trainer, Workspace, hidden_activations
 from .threads import Team
 
 Activation = str | Sequence[str]
@@ -270,15 +270,7 @@ def _network(
             raise ValueError(f"intercepts must have shapes {expected} to go with coefs, or be None; got {found}.")
         for l, b in enumerate(intercepts):
             check_array(b, ensure_2d=False, dtype=np.float64, input_name=f"intercepts[{l}]")
-    n_hidden = len(coefs) - 1
-    names = (activation,) * n_hidden if isinstance(activation, str) else tuple(activation)
-    for name in (activation,) if isinstance(activation, str) else names:
-        if name not in HIDDEN:
-            raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {name!r}.")
-    if len(names) != n_hidden:
-        raise ValueError(
-            f"activation must be one name or one per hidden layer: got {list(names)!r} for {n_hidden} layers."
-        )
+    names = hidden_activations(activation, len(coefs) - 1)
     legal = LEGAL_OUTPUTS[loss] if loss else tuple(OUTPUT)
     if out_activation not in legal:
         with_loss = f" with loss={loss!r}" if loss else ""

@@ -16,7 +16,7 @@ import os
 import statistics
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -125,14 +125,13 @@ class Team:
 
     def __init__(self, n_threads: int):
         self.n_threads = n_threads
-        self._paces: dict[Callable[..., Any], _Pace] = {}
+        self._paces: defaultdict[Callable[..., Any], _Pace] = defaultdict(lambda: _Pace(n_threads))
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
         """`kernel(*args)`; a parallel one with the number of threads that was faster lately, per unit of `work`."""
         if self.n_threads == 1:
             return kernel(*args)
-        pace = self._paces.setdefault(kernel, _Pace(self.n_threads))
-        return pace.run(kernel, args, work)
+        return self._paces[kernel].run(kernel, args, work)
 
 
 @contextlib.contextmanager

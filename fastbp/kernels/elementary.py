@@ -14,10 +14,10 @@ import struct
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .jit import inlined
+from .simd import emit_fma
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,17 +65,10 @@ _FORMATS = {
 _LN2 = (0.6931471805599453, 2.3190468138462996e-17)  # as the sum of two float64
 
 
-def _emit_fma(builder, x, y, z):
-    # fmuladd, not fma: on a CPU without FMA, llvm.fma is a library call, 16 times slower (measured).
-    bits = 32 if isinstance(x.type, ir.FloatType) else 64
-    signature = ir.FunctionType(x.type, [x.type] * 3)
-    return builder.call(cgutils.get_or_insert_function(builder.module, signature, f"llvm.fmuladd.f{bits}"), [x, y, z])
-
-
 @intrinsic
 def fma(typingctx, x, y, z):
     """x * y + z, rounded once where the CPU can."""
-    return x(x, x, x), lambda context, builder, sig, args: _emit_fma(builder, *args)
+    return x(x, x, x), lambda context, builder, sig, args: emit_fma(builder, *args)
 
 
 @intrinsic
@@ -112,7 +105,7 @@ def _polynomial(series_of_format):
             kind = context.get_value_type(x)
             first, *rest = (ir.Constant(kind, c) for c in series_of_format(_FORMATS[x]))
             for coefficient in rest:
-                first = _emit_fma(builder, first, args[0], coefficient)
+                first = emit_fma(builder, first, args[0], coefficient)
             return first
 
         return x(x), codegen

@@ -61,8 +61,9 @@ def _candidates() -> list[pathlib.Path]:
 
 def _find_cache_folder() -> pathlib.Path | None:
     """The first candidate that we can write to and nobody else can, or None: then every process compiles anew."""
+    name = f"kernels-{source_digest()}"
     for base in _candidates():
-        folder = base / f"kernels-{source_digest()}"
+        folder = base / name
         try:
             for part in (base, folder):
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
