@@ -1,6 +1,7 @@
 """fastbp: multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface."""
 
-from .estimators import BackpropClassifier
+from .classifier import BackpropClassifier
+from .regressor import BackpropRegressor
 
 __version__ = "0.1.0"
-__all__ = ["BackpropClassifier", "__version__"]
+__all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]

@@ -29,6 +29,23 @@ class Examples(NamedTuple):
         """Number of examples."""
         return int(self.strides[2])
 
+    @property
+    def sparse(self) -> bool:
+        """Whether X is sparse."""
+        return self.indptr.size > 0
+
+    @property
+    def entries_per_row(self) -> float:
+        """Stored entries of an average example; of a dense X, its features."""
+        return (self.X32.size + self.X64.size) / max(self.n, 1)
+
+    def most_entries(self, rows: int) -> int:
+        """Stored entries of that many examples of a sparse X, at most; 0 for a dense one."""
+        lengths = np.diff(self.indptr)
+        if rows < len(lengths):
+            lengths = np.partition(lengths, len(lengths) - rows)[len(lengths) - rows :]
+        return int(lengths.sum())
+
 
 def _read_only(values: NDArray) -> NDArray:
     """A read-only view: Numba would compile once more for writable arrays than for memory maps."""
@@ -50,7 +67,8 @@ def examples(
     Parameters
     ----------
     X : ndarray or CSR of shape (m, S_1), float32 or float64
-        In any order. Copied only if dense and contiguous in neither C nor Fortran order.
+        In any order. Copied only if dense and contiguous in neither C nor Fortran order, or if a CSR matrix has
+        unsorted or repeated entries: the sum over a row must not depend on how it is stored.
     dtype : numpy.dtype
         Of the arithmetic, and so of Y.
     codes : ndarray of int of shape (m,), optional
@@ -62,6 +80,9 @@ def examples(
     """
     indices, indptr, row_stride, column_stride = np.empty(0, np.int32), np.empty(0, np.int64), 0, 0
     if scipy.sparse.issparse(X):
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
         values = X.data
         indices, indptr = X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64, copy=False)
     else:

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 
+from .network import Array
+
 Callback = Callable[[int, int, float], None]
 
 _watchers: contextvars.ContextVar[tuple[Callback, ...]] = contextvars.ContextVar("fastbp_watchers", default=())
@@ -28,10 +30,20 @@ def watch(callback: Callback) -> Iterator[None]:
         _watchers.reset(token)
 
 
-def notify(epoch: int, max_iter: int, loss: float) -> None:
-    """Tell the watchers of this thread about an epoch."""
-    for callback in _watchers.get():
-        callback(epoch, max_iter, loss)
+class Observer:
+    """Whom a solver tells of each epoch, iteration or update: the watchers of this thread."""
+
+    def epoch_begins(self, n_parts: int) -> None:
+        """An epoch begins that takes n_parts calls into a kernel."""
+
+    def part_ends(self) -> None:
+        """One of several calls into a kernel is done."""
+
+    def epoch_ends(self, epoch: int, max_iter: int, loss: float, theta: Array) -> bool:
+        """An epoch is over, from 1, with its loss and parameters; returns whether somebody asks to stop."""
+        for callback in _watchers.get():
+            callback(epoch, max_iter, loss)
+        return False
 
 
 @dataclasses.dataclass
@@ -45,9 +57,12 @@ class History:
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)
     validation_scores: list[float] = dataclasses.field(default_factory=list)
+    validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
     best_loss: float = math.inf
     best_score: float = -math.inf
+    best_theta: Array | None = None  # with the best score, to be restored, where progress is the score
     n_without_improvement: int = 0
+    converged: bool = False
 
     @property
     def loss(self) -> float:
@@ -61,15 +76,18 @@ class History:
             self._count(loss > self.best_loss - self.tol)
             self.best_loss = min(self.best_loss, loss)
 
-    def add_score(self, score: float) -> bool:
-        """Whether the score is the best so far."""
+    def add_validation(self, score: float, loss: float, theta: Array) -> None:
+        """Record score and loss of theta on the validation set."""
         self.validation_scores.append(score)
+        self.validation_loss_curve.append(loss)
         self.say(f"Validation score: {score:f}")
-        self._count(score < self.best_score + self.tol)
         is_best = score > self.best_score
+        if self.scored:
+            self._count(score < self.best_score + self.tol)
+            if is_best:
+                self.best_theta = theta.copy()
         if is_best:
             self.best_score = score
-        return is_best
 
     def _count(self, stagnates: bool) -> None:
         self.n_without_improvement = self.n_without_improvement + 1 if stagnates else 0

@@ -7,7 +7,7 @@ stochastic solvers run the same kernels with an optimiser in place.
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -164,10 +164,10 @@ class Network:
         intercepts = parts[self.n_layers - 1 :] or [np.zeros(width, self.dtype) for width in self.widths[1:]]
         return self.pack(coefs, intercepts)
 
-    @property
-    def row_work(self) -> float:
-        """Floating-point operations that one example costs in a step, roughly."""
-        return ROW_WORK + 6.0 * sum(n * m for n, m in pairwise(self.widths))
+    def row_work(self, examples: Examples) -> float:
+        """Floating-point operations that one of the examples costs in a step, roughly."""
+        widths = (examples.entries_per_row, *self.widths[1:])
+        return ROW_WORK + 6.0 * sum(n * m for n, m in pairwise(widths))
 
     @property
     def chunk(self) -> int:
@@ -218,11 +218,14 @@ def glorot(
 class Workspace:
     """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads."""
 
-    def __init__(self, network: Network, rows: int, team: Team, *, chunk: int | None = None):
-        self.network, self.team = network, team
+    def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
+        self.network, self.examples, self.team = network, examples, team
         padded, dtype = network.padded, network.dtype
         self.chunk = _round_up(min(chunk or network.chunk, rows), ROWS)
         self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
+        # of a chunk of a sparse X, at most
+        self.n_entries = examples.most_entries(min(self.chunk, rows))
+        self.starts = np.zeros(self.chunk + 1 if examples.sparse else 0, np.int64)
 
         codes = [0] + [OUTPUT[name] for name in network.activations]
         lanes = VECTOR_BYTES // dtype.itemsize
@@ -230,21 +233,21 @@ class Workspace:
         i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
         for l, (width, stride) in enumerate(zip(network.widths, padded, strict=True)):
             self.layers[l] = (width, stride, codes[l], i_a, i_z, network.theta_offsets[l], i_t)
-            i_a += self.chunk * stride
+            i_a += _round_up(self.n_entries, lanes) if examples.sparse and l == 0 else self.chunk * stride
             i_z += self.chunk * stride if l else 0
             i_t += (1 + network.widths[l + 1]) * stride if 0 < l < network.n_layers - 1 else 0
         self.a, self.z, self.theta_t = (_aligned_zeros(size, dtype) for size in (i_a, i_z, i_t))
         self.a[0] = 1
 
-    def predict(self, theta: Array, examples: Examples, order: NDArray[np.int64], out: Array) -> None:
+    def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`: (n, S_L)."""
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
-        rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work)), self.chunk)
+        rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work(self.examples))), self.chunk)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
             self.team.run(
-                kernel, self.layers, self.team.n_threads, theta, self.a, self.z, examples.inputs, order, start, stop,
-                self.chunk, self.block, out, work=stop - start,
+                kernel, self.layers, self.team.n_threads, theta, self.a, self.z, self.starts, self.examples.inputs,
+                order, start, stop, self.chunk, self.block, out, work=stop - start,
             )  # fmt: skip
 
     def activation(self, l: int, rows: int) -> Array:
@@ -274,7 +277,7 @@ class Trainer(Workspace):
     team : Team
         From `threads.team`.
     optimizer : int
-        Code of `kernels.optimizers`; NONE leaves theta alone and fills `grad`.
+        Code of `kernels.optimizers`; NONE leaves theta alone and fills `grad`, EVALUATE gives nothing but J.
     alpha : float
         L2 strength, lambda of the formulas.
     chunk : int, optional
@@ -293,13 +296,18 @@ class Trainer(Workspace):
         alpha: float = 0.0,
         chunk: int | None = None,
     ):
-        super().__init__(network, batch, team, chunk=chunk)
+        super().__init__(network, examples, batch, team, chunk=chunk)
         n_threads = team.n_threads
         self.theta, self.batch, self.optimizer = theta, batch, optimizer
         dtype, units = network.dtype, network.units
-        self.grad = _aligned_zeros(network.size, dtype)
-        self.first = _aligned_zeros(network.size if optimizer != optimizers.NONE else 0, dtype)
-        self.second = _aligned_zeros(network.size if optimizer == optimizers.ADAM else 0, dtype)
+        self.grad, self.first, self.second = (
+            _aligned_zeros(network.size if needed else 0, dtype)
+            for needed in (
+                optimizer != optimizers.EVALUATE,
+                optimizer not in (optimizers.EVALUATE, optimizers.NONE),
+                optimizer == optimizers.ADAM,
+            )
+        )
         self.t = np.zeros(1, np.int64)
         self.rates = np.zeros(optimizers.N_RATES)
         self.rates[optimizers.ALPHA] = alpha
@@ -309,25 +317,38 @@ class Trainer(Workspace):
             _aligned_zeros(size, dtype)
             for size in (self.chunk * network.padded[-1], n_threads * backprop.UNIT_BYTES // dtype.itemsize)
         )
+        sorts = examples.sparse and optimizer != optimizers.EVALUATE
+        heads, entries, entry_rows = (
+            np.zeros(size if sorts else 0, np.int64) for size in (network.widths[0] + 1, self.n_entries, self.n_entries)
+        )
         self._parameters = (theta, self.theta_t, self.grad, self.first, self.second)
-        self._buffers = (self.a, self.z, y, np.zeros(self.chunk), tiles, np.zeros(len(units)))
+        cost, squares = np.zeros(self.chunk), np.zeros(len(units))
+        self._buffers = (self.a, self.z, y, cost, tiles, squares, self.starts, heads, entries, entry_rows)
         self._examples = tuple(examples)
         self._plan = (batch, self.chunk, self.block, LOSSES[network.loss], optimizer)
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
         chunk_rows = min(self.chunk, batch)
-        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * network.row_work
+        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * network.row_work(examples)
         self._rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
         # Equal shares of work; a unit of few rows still pays for a tile's latency.
         work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
         shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
         self._tasks = np.array([0, *shares, len(units)], np.int64)
-        backprop.transpose_all(self.layers, units, theta, self.theta_t)
+        if optimizer == optimizers.EVALUATE:
+            self._tasks[:] = 0
+        else:
+            backprop.transpose_all(self.layers, units, theta, self.theta_t)
 
-    def epoch(self, order: NDArray[np.int64]) -> float:
+    def calls(self, n: int) -> int:
+        """Most calls into the kernel that an epoch of n examples takes."""
+        return -(-n // self._rows_per_call)
+
+    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
         """Go through the examples of `order` once, batch by batch; the mean of the batches' J, weighted by rows,
         NaN if no batch had any weight.
 
-        Control comes back from the kernel every few hundredths of a second, so that Ctrl-C is answered.
+        Control comes back from the kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to
+        `after_call`.
         """
         self._total[:] = 0
         kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
@@ -338,18 +359,38 @@ class Trainer(Workspace):
                 kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
                 order, start, stop, self._plan, self.rates, self._record, work=stop - start,
             )  # fmt: skip
+            if after_call:
+                after_call()
         loss, rows = self._total
         return float(loss / rows) if rows else math.nan
 
-    def loss_and_gradient(self, theta: Array) -> float:
+    def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
         """J at theta over all examples, for a trainer of one batch without optimiser; its gradient is in `grad`."""
         self.theta[:] = theta
         backprop.transpose_all(self.layers, self.network.units, self.theta, self.theta_t)
-        return self.epoch(self._all)
+        return self.epoch(self._all, after_call)
+
+    def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
+        """J at theta over the examples of `order`, for a trainer of one batch that only evaluates."""
+        self.theta[:] = theta
+        return self.epoch(order)
+
+
+def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team) -> list[Array]:
+    """a^(l) of all examples for every hidden layer: (n, S_l) each."""
+    space = Workspace(network, examples, examples.n, team)
+    layers = [np.empty((examples.n, width), network.dtype) for width in network.widths[1:-1]]
+    order, out = np.arange(examples.n), np.empty((examples.n, network.widths[-1]), network.dtype)
+    for start in range(0, examples.n, space.chunk):
+        stop = min(start + space.chunk, examples.n)
+        space.predict(theta, order[start:stop], out[start:stop])
+        for l, layer in enumerate(layers, 1):
+            layer[start:stop] = space.activation(l, stop - start)
+    return layers
 
 
 def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], team: Team) -> Array:
     """a^(L) of the examples of `order`: (n, S_L)."""
     out = np.empty((len(order), network.widths[-1]), network.dtype)
-    Workspace(network, len(order), team).predict(theta, examples, order, out)
+    Workspace(network, examples, len(order), team).predict(theta, order, out)
     return out

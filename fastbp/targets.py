@@ -1,10 +1,12 @@
-"""From labels to what a network is trained on, and from its outputs back to labels."""
+"""What a network is trained to give: classes or numbers; from y to targets, from outputs to predictions."""
 
-from typing import Any
+import dataclasses
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
+from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
@@ -12,9 +14,108 @@ from .data import Examples
 from .network import Array
 
 MULTILABEL = "multilabel-indicator"
+Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # class codes or a target matrix, the other one None
 
 
-def dense_target(y: Any) -> NDArray:
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """Classes, or sets of them.
+
+    Parameters
+    ----------
+    kind : {'binary', 'multiclass', 'multilabel-indicator'}
+        'binary' is at most two classes.
+    classes : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    n_outputs : int
+        Outputs S_L: for log_loss as in scikit-learn, a single one for two classes; for any other loss one per class.
+    """
+
+    kind: str
+    classes: NDArray
+    n_outputs: int
+
+    @classmethod
+    def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
+        """From y, or from the known classes after a check that y has the same, or with `subset` no others."""
+        classes = _classes_of(y, known, subset=subset)
+        kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
+        if kind == MULTILABEL:
+            n_outputs = y.shape[1]
+        else:
+            single = len(classes) == 1 or (loss == "log_loss" and kind == "binary")
+            n_outputs = 1 if single else len(classes)
+        return cls(kind, classes, n_outputs)
+
+    def encode(self, y: NDArray, loss: str) -> Encoded:
+        """Targets of the network for labels y, all of them known."""
+        if self.kind == MULTILABEL:
+            return None, y
+        if len(self.classes) == 1 and loss != "log_loss":
+            return None, np.ones((len(y), 1))  # of a single output, code 0 would be the number 0
+        return np.searchsorted(self.classes, y), None
+
+    def predict(self, output: Array) -> NDArray:
+        """The class with the largest output, or every label with an output of at least 1/2."""
+        if self.kind == MULTILABEL:
+            return (output >= 0.5).astype(np.int64)
+        return self.classes[self._winners(output)]
+
+    def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
+        """Weighted share of the rows that are predicted right; NaN where an output is not finite."""
+        if not np.isfinite(output).all():
+            return float("nan")
+        if self.kind == MULTILABEL:
+            right = ((output >= 0.5) == examples.Y[rows]).all(axis=1)
+        elif len(self.classes) == 1:
+            right = np.ones(len(output))
+        else:
+            right = self._winners(output) == examples.codes[rows]
+        return float(np.average(right, weights=examples.weights[rows] if examples.weights.size else None))
+
+    def _winners(self, output: Array) -> NDArray[np.int64]:
+        """Code of the class with the largest output; a single output of two classes says by 1/2 which one."""
+        if output.shape[1] == 1:
+            return ((output[:, 0] > 0.5) & (len(self.classes) > 1)).astype(np.int64)
+        return output.argmax(axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """Numbers, one or several per example.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Outputs S_L.
+    """
+
+    n_outputs: int
+    kind = "continuous"
+
+    @classmethod
+    def of(cls, y: NDArray) -> Self:
+        return cls(1 if y.ndim == 1 else y.shape[1])
+
+    def encode(self, y: NDArray, loss: str) -> Encoded:
+        """Targets of the network; raises ValueError for those that the loss is not defined for."""
+        if loss == "poisson" and (y < 0).any():
+            raise ValueError(f"loss='poisson' needs y >= 0, got a least y of {y.min()!r}.")
+        return None, y.reshape(len(y), -1)
+
+    def predict(self, output: Array) -> NDArray:
+        """The outputs; without their axis where there is one."""
+        return output[:, 0] if self.n_outputs == 1 else output
+
+    def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
+        """Weighted R^2, averaged over the outputs; NaN where an output is not finite."""
+        if not np.isfinite(output).all():
+            return float("nan")
+        weights = examples.weights[rows] if examples.weights.size else None
+        return float(r2_score(examples.Y[rows], output, sample_weight=weights))
+
+
+def dense_labels(y: Any) -> NDArray:
     """y as a vector of labels or a dense indicator matrix; raises ValueError for anything but classes."""
     check_classification_targets(y)
     if scipy.sparse.issparse(y):
@@ -22,8 +123,7 @@ def dense_target(y: Any) -> NDArray:
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
-    """Classes of y, or the known ones after a check that y has the same, or with `subset` no others."""
+def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
     classes = np.unique(y) if y.ndim == 1 and y.dtype != object else unique_labels(y)
     if known is None:
         return classes
@@ -39,45 +139,3 @@ def classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
             f"Previously got {known}, `y` has {classes}. Set warm_start=False to fit anew."
         )
     return known
-
-
-def target_kind(y: NDArray, classes: NDArray) -> str:
-    """'multilabel-indicator', 'multiclass', or 'binary' for at most two classes."""
-    if y.ndim == 2:
-        return MULTILABEL
-    return "multiclass" if len(classes) > 2 else "binary"
-
-
-def encode(
-    y: NDArray, target: str, classes: NDArray, loss: str
-) -> tuple[NDArray[np.int64] | None, NDArray | None, int]:
-    """(class codes, target matrix, number of outputs), one of the first two None.
-
-    log_loss has scikit-learn's outputs, a single one for two classes; every other loss has one per class.
-    """
-    if target == MULTILABEL:
-        return None, y, y.shape[1]
-    if len(classes) == 1 and loss != "log_loss":
-        return None, np.ones((len(y), 1)), 1  # of a single output, code 0 would be the number 0
-    one_output = loss == "log_loss" and target == "binary"
-    return np.searchsorted(classes, y), None, 1 if one_output else len(classes)
-
-
-def winners(output: Array, n_classes: int) -> NDArray[np.int64]:
-    """Code of the class with the largest output; a single output of two classes says by 1/2 which one."""
-    if output.shape[1] == 1:
-        return ((output[:, 0] > 0.5) & (n_classes > 1)).astype(np.int64)
-    return output.argmax(axis=1)
-
-
-def accuracy(output: Array, examples: Examples, chosen: NDArray[np.int64], target: str, n_classes: int) -> float:
-    """Weighted share of the chosen examples that are predicted right; NaN where an output is not finite."""
-    if not np.isfinite(output).all():
-        return float("nan")
-    if target == MULTILABEL:
-        right = ((output >= 0.5) == examples.Y[chosen]).all(axis=1)
-    elif n_classes == 1:
-        right = np.ones(len(output))
-    else:
-        right = winners(output, n_classes) == examples.codes[chosen]
-    return float(np.average(right, weights=examples.weights[chosen] if examples.weights.size else None))

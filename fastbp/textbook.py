@@ -61,9 +61,10 @@ def forward(
     X = _matrix(X, "X")
     shape = _network(X, coefs, intercepts, activation, out_activation, loss="")
     m = len(X)
-    space = Workspace(shape, m, Team(1), chunk=m)  # one chunk, so that all activations are still there afterwards
+    examples = data.examples(X, shape.dtype)
+    space = Workspace(shape, examples, m, Team(1), chunk=m)  # one chunk: all activations are still there afterwards
     out = np.empty((m, shape.widths[-1]), shape.dtype)
-    space.predict(_theta(shape, coefs, intercepts), data.examples(X, shape.dtype), np.arange(m), out)
+    space.predict(_theta(shape, coefs, intercepts), np.arange(m), out)
     return [space.activation(l, m).copy() for l in range(shape.n_layers - 1)] + [out]
 
 
@@ -227,6 +228,8 @@ def _trained(
             "Y must have rows that sum to 1, as probabilities do, for out_activation='softmax'; "
             f"got sums from {sums.min():g} to {sums.max():g}."
         )
+    if loss == "poisson" and (Y < 0).any():
+        raise ValueError(f"Y must not be negative for loss='poisson', got a least value of {Y.min():g}.")
     if not (isinstance(alpha, Real) and 0 <= alpha < np.inf):
         raise ValueError(f"alpha must be a number >= 0, got {alpha!r}.")
     weights = None

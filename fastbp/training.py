@@ -1,7 +1,7 @@
 """The solvers: full-batch gradient descent, epochs of stochastic steps, and SciPy's L-BFGS.
 
-All run the same kernels through a `Trainer` and write what they did into a `History`. On KeyboardInterrupt they warn
-and keep what they have.
+All run the same kernels through a `Trainer`, write what they did into a `History` and tell an `Observer`, who may ask
+them to stop. On KeyboardInterrupt they warn and keep what they have.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
 from .kernels.optimizers import ADAM, BETA_1, BETA_2, EPSILON, ETA, MU
-from .monitor import History, notify
+from .monitor import History, Observer
 from .network import Array, Trainer
 from .threads import one_blas_thread
 
@@ -78,7 +78,7 @@ def _norm(vector: Array) -> float:
 
 
 def gradient_descent(
-    trainer: Trainer, history: History, *, learning_rate_init: float, gtol: float, max_iter: int
+    trainer: Trainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
 ) -> None:
     """Theta -= eta D until ||D|| <= gtol (the README's fourth description); the norm is taken before the update.
 
@@ -87,7 +87,8 @@ def gradient_descent(
     theta = trainer.theta
     try:
         while True:
-            loss = trainer.loss_and_gradient(theta)
+            observer.epoch_begins(trainer.calls(trainer.batch))
+            loss = trainer.loss_and_gradient(theta, observer.part_ends)
             norm = _norm(trainer.grad)
             if not (np.isfinite(loss) and np.isfinite(norm)):
                 what = f"the loss is {loss:g}, the norm of its gradient {norm:g}"
@@ -95,6 +96,7 @@ def gradient_descent(
             history.add_loss(loss)
             if norm <= gtol:
                 history.say(f"Norm of the gradient {norm:g} <= gtol={gtol:g}. Stopping.")
+                history.converged = True
                 return
             if history.n_iter == max_iter:
                 warnings.warn(
@@ -107,16 +109,17 @@ def gradient_descent(
             theta -= learning_rate_init * trainer.grad
             history.n_iter += 1
             history.t += trainer.batch
-            notify(history.n_iter, max_iter, loss)
+            if observer.epoch_ends(history.n_iter, max_iter, loss, theta):
+                return
     except KeyboardInterrupt:
         _warn_interrupted()
 
 
-def lbfgs(trainer: Trainer, history: History, *, tol: float, max_iter: int, max_fun: int) -> None:
+def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float, max_iter: int, max_fun: int) -> None:
     """SciPy's L-BFGS on the real parameters, unpadded, in float64."""
     network = trainer.network
     start = network.flatten(trainer.theta).astype(np.float64)
-    last, loss = start, np.inf
+    last, loss, stopped = start, np.inf, False
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         nonlocal loss
@@ -124,15 +127,19 @@ def lbfgs(trainer: Trainer, history: History, *, tol: float, max_iter: int, max_
         return loss, network.flatten(trainer.grad).astype(np.float64)
 
     def after_iteration(vector: NDArray[np.float64]) -> None:
-        nonlocal last
+        nonlocal last, stopped
         last = vector.copy()
         history.n_iter += 1
         history.add_loss(loss)  # of the line search's last evaluation, which is the point it accepted
-        notify(history.n_iter, max_iter, loss)
+        stopped = observer.epoch_ends(history.n_iter, max_iter, loss, trainer.theta)
+        if stopped:
+            raise StopIteration  # SciPy ends there
+        observer.epoch_begins(1)
 
     try:
         # SciPy's few BLAS calls on short vectors would wake a second pool of spinning threads, which fights Numba's:
         # 50 times slower, measured.
+        observer.epoch_begins(1)
         with one_blas_thread():
             result = scipy.optimize.minimize(
                 objective,
@@ -144,7 +151,9 @@ def lbfgs(trainer: Trainer, history: History, *, tol: float, max_iter: int, max_
             )
         if not math.isfinite(result.fun):
             raise ValueError(diverged(history.n_iter + 1, f"the loss is {result.fun:g}"))
-        history.n_iter = int(_check_optimize_result("lbfgs", result, max_iter))
+        if not stopped:
+            history.n_iter = int(_check_optimize_result("lbfgs", result, max_iter))
+            history.converged = bool(result.success)
         last = result.x
         if not history.loss_curve or history.loss != result.fun:
             history.add_loss(float(result.fun))
@@ -163,6 +172,7 @@ def set_rates(
 def stochastic(
     trainer: Trainer,
     history: History,
+    observer: Observer,
     order: NDArray[np.int64],
     *,
     learning_rate: str,
@@ -172,50 +182,56 @@ def stochastic(
     shuffle: bool,
     random_state: np.random.RandomState,
     n_iter_no_change: float,
-    score: Callable[[Array], float] | None,
+    validate: Callable[[Array], tuple[float, float]] | None,
     one_epoch: bool,
 ) -> None:
     """Epochs of sgd or Adam over the examples of `order`, by the rules of scikit-learn's MLP.
 
     Parameters
     ----------
-    trainer, history
-        What trains and what records it.
+    trainer, history, observer
+        What trains, what records it and who is told.
     order : ndarray of int64
         The training examples; shuffled in place before each epoch, which draws what scikit-learn's `shuffle` draws.
     learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, n_iter_no_change
         As in `BackpropClassifier`.
-    score : callable or None
-        Validation score of a theta, with early stopping; the best theta is restored at the end.
+    validate : callable or None
+        Validation score and loss of a theta. With `history.scored` the score decides when to stop, and the best theta
+        is restored then.
     one_epoch : bool
-        partial_fit: a single epoch and no warning that it did not converge.
+        partial_fit: a single epoch and no warning that it did not converge; the best theta is restored only when the
+        score has not improved for too long.
     """
-    best_theta = trainer.theta.copy() if score else None
+    if history.scored and history.best_theta is None:
+        history.best_theta = trainer.theta.copy()
     adapts = trainer.optimizer != ADAM and learning_rate == "adaptive"
     try:
         for epoch in range(1, max_iter + 1):
             if shuffle:
                 random_state.shuffle(order)
-            loss = trainer.epoch(order)
+            observer.epoch_begins(trainer.calls(len(order)))
+            loss = trainer.epoch(order, observer.part_ends)
             history.n_iter = epoch
             history.t += len(order)
             problem = "" if math.isfinite(loss) else diverged(epoch, f"the loss is {loss:g}", trainer.rates[ETA])
-            if problem and not (score and np.isfinite(history.best_score)):  # no weights to go back to
+            if problem and not (history.scored and math.isfinite(history.best_score)):  # no weights to go back to
                 raise ValueError(problem)
             history.add_loss(loss)
-            if score is not None and history.add_score(score(trainer.theta)):
-                best_theta = trainer.theta.copy()
-            notify(epoch, max_iter, loss)
+            if validate is not None:
+                history.add_validation(*validate(trainer.theta), trainer.theta)
+            stops = observer.epoch_ends(epoch, max_iter, loss, trainer.theta)
             if problem:
                 warnings.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning, stacklevel=7)
+                history.converged = True
                 break
             if trainer.optimizer != ADAM and learning_rate == "invscaling":
                 trainer.rates[ETA] = learning_rate_init / (history.t + 1) ** power_t
             if history.n_without_improvement > n_iter_no_change:
                 if _stops(trainer, history, adapts, n_iter_no_change):
+                    history.converged = True
                     break
                 history.n_without_improvement = 0
-            if one_epoch:
+            if one_epoch or stops:
                 break
         else:
             warnings.warn(
@@ -226,8 +242,8 @@ def stochastic(
             )
     except KeyboardInterrupt:
         _warn_interrupted()
-    if best_theta is not None:
-        trainer.theta[:] = best_theta
+    if history.best_theta is not None and (history.converged or not one_epoch):
+        trainer.theta[:] = history.best_theta
 
 
 def _stops(trainer: Trainer, history: History, adapts: bool, n_iter_no_change: float) -> bool:

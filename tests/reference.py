@@ -98,6 +98,10 @@ def _gelu_argument(z: Array) -> Array:
     return math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)
 
 
+def exp(z: Array) -> Array:
+    return np.exp(z)
+
+
 def softmax(z: Array) -> Array:
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
@@ -125,6 +129,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "silu": silu,
     "gelu": gelu,
     "softmax": softmax,
+    "exp": exp,
 }
 HIDDEN_ACTIVATIONS = tuple(DERIVATIVES)
 LEGAL_OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -133,6 +138,7 @@ LEGAL_OUTPUTS: dict[str, tuple[str, ...]] = {
     "squared_error": HIDDEN_ACTIVATIONS,
     "mean_squared_error": HIDDEN_ACTIVATIONS,
     "euclidean": HIDDEN_ACTIVATIONS,
+    "poisson": ("exp",),
 }
 
 
@@ -145,6 +151,8 @@ def example_costs(z: Array, Y: Array, *, out_activation: str, loss: str) -> Arra
         return (Y * (np.log(np.exp(z).sum(axis=1, keepdims=True)) - z)).sum(axis=1)
     if loss in ("log_loss", "binary_cross_entropy"):
         return (Y * softplus(-z) + (1 - Y) * softplus(z)).sum(axis=1)
+    if loss == "poisson":
+        return (Y * (np.log(np.where(Y > 0, Y, 1)) - z) - Y + np.exp(z)).sum(axis=1)
     residual = ACTIVATIONS[out_activation](z) - Y
     if loss == "squared_error":
         return (residual**2).sum(axis=1) / 2
@@ -155,7 +163,7 @@ def example_costs(z: Array, Y: Array, *, out_activation: str, loss: str) -> Arra
 
 def output_delta(z: Array, Y: Array, *, out_activation: str, loss: str) -> Array:
     residual = ACTIVATIONS[out_activation](z) - Y
-    if loss in ("log_loss", "binary_cross_entropy"):
+    if loss in ("log_loss", "binary_cross_entropy", "poisson"):
         return residual
     derivative = DERIVATIVES[out_activation](z)
     if loss == "squared_error":

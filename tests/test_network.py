@@ -10,6 +10,7 @@ import fastbp.network
 from fastbp import data, training
 from fastbp.kernels import optimizers
 from fastbp.kernels.activations import HIDDEN
+from fastbp.monitor import Observer
 from fastbp.network import Network, Trainer, Workspace
 from fastbp.threads import Team
 
@@ -107,9 +108,9 @@ def test_padded_parameters_stay_zero_for_100_full_batch_steps(dtype, activation,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # after 100 steps
         if solver == "gd":
-            training.gradient_descent(run, history, learning_rate_init=0.05, gtol=0.0, max_iter=100)
+            training.gradient_descent(run, history, Observer(), learning_rate_init=0.05, gtol=0.0, max_iter=100)
         else:
-            training.lbfgs(run, history, tol=0.0, max_iter=100, max_fun=101)
+            training.lbfgs(run, history, Observer(), tol=0.0, max_iter=100, max_fun=101)
     assert len(history.loss_curve) > 20
     for vector in (run.theta, run.grad):
         assert not padding(shape, vector).any()
@@ -196,7 +197,7 @@ def test_kernels_stay_within_their_buffers(dtype, rows, n_threads, monkeypatch):
     whole = trainer(shape, theta, examples, team=Tasks(n_threads), chunk=16)
     assert np.isfinite(whole.loss_and_gradient(theta))
     out = np.full((rows, WIDTHS[-1]), np.nan, dtype)
-    whole.predict(theta, examples, np.arange(rows), out)
+    whole.predict(theta, np.arange(rows), out)
     for vector in (run.first, run.second, whole.grad, out):
         assert np.isfinite(vector).all()
     assert all(np.isnan(zone).all() for zone in zones)
@@ -222,6 +223,6 @@ def test_predictions_do_not_depend_on_the_size_of_a_chunk(dtype):
     outs = []
     for chunk in (96, 24):
         out = np.full((70, WIDTHS[-1]), np.nan, dtype)
-        Workspace(shape, 70, Team(1), chunk=chunk).predict(theta, examples, np.arange(70), out)
+        Workspace(shape, examples, 70, Team(1), chunk=chunk).predict(theta, np.arange(70), out)
         outs.append(out)
     np.testing.assert_array_equal(*outs)

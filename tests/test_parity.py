@@ -128,8 +128,17 @@ def test_signature_is_that_of_mlp_classifier_then_the_new_keywords():
         "gtol": 1e-5,
         "dtype": "auto",
         "n_jobs": None,
+        "class_weight": None,
     }
-    assert [p.name for p in new] == ["loss", "out_activation", "fit_intercept", "gtol", "dtype", "n_jobs"]
+    assert [p.name for p in new] == [
+        "loss",
+        "out_activation",
+        "fit_intercept",
+        "gtol",
+        "dtype",
+        "n_jobs",
+        "class_weight",
+    ]
     assert all(p.kind is p.KEYWORD_ONLY for p in new)
 
 

@@ -4,12 +4,11 @@ A layer's activation is an integer code, looked up once per block of examples an
 code and a name here, and one branch in `activate` and in `differentiate`.
 """
 
-from .elementary import constant, expm1, fma, logistic, softplus, tanh
+from .elementary import constant, exp, expm1, fma, logistic, softplus, tanh
 from .jit import inlined, kernel
 
-IDENTITY, LOGISTIC, TANH, RELU, LEAKY_RELU, ELU, SOFTPLUS, SILU, GELU, SOFTMAX = range(10)
+IDENTITY, LOGISTIC, TANH, RELU, LEAKY_RELU, ELU, SOFTPLUS, SILU, GELU, SOFTMAX, EXP = range(11)
 
-# Softmax couples the units of a layer, so it is an output only; losses.py has it.
 HIDDEN = {
     "identity": IDENTITY,
     "logistic": LOGISTIC,
@@ -21,7 +20,8 @@ HIDDEN = {
     "silu": SILU,
     "gelu": GELU,
 }
-OUTPUT = HIDDEN | {"softmax": SOFTMAX}
+# Outputs only: softmax couples the units of a layer, losses.py has it; exp is the mean of a Poisson distribution.
+OUTPUT = HIDDEN | {"softmax": SOFTMAX, "exp": EXP}
 
 LEAK = 0.01  # slope of leaky_relu below 0
 GELU_SCALE = 0.7978845608028654  # sqrt(2 / pi)
@@ -64,6 +64,9 @@ def activate(code, z, a):
     elif code == GELU:
         for i in range(z.size):
             a[i] = constant(0.5, z[i]) * z[i] * (constant(1, z[i]) + _gelu_tanh(z[i]))
+    elif code == EXP:
+        for i in range(z.size):
+            a[i] = exp(z[i])
 
 
 @kernel

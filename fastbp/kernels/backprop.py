@@ -14,12 +14,14 @@ units       table, a row per unit of parameters, see below; task i has the units
 parameters  (theta, theta_t, grad, first, second):
             theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
             theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`
-buffers     (a, z, y, cost, tiles, squares):
-            a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, which all examples share
+buffers     (a, z, y, cost, tiles, squares, starts, heads, entries, entry_rows):
+            a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, which all examples share; of a
+                     sparse X the chunk's stored entries in place of a^(1)
             z        z^(l), which becomes g'(z^(l)) and then delta^(l)
             y, cost  targets and costs of the chunk's rows
             tiles    room for one unit of gradient per task
             squares  sum of Theta^2 per unit
+            starts, heads, entries, entry_rows: where the entries of a sparse X are, see gather.py
 examples    (X32, X64, strides, indices, indptr, codes, Y, weights): the data, see gather.py; `order` picks its rows
 plan        (batch, chunk, block, loss, optimizer): rows of a batch, a chunk and a block, and two codes
 record      (t, partial, total): steps taken; sums of the unfinished batch; sums of the epoch
@@ -29,11 +31,18 @@ from numba import prange
 
 from .activations import activate, differentiate
 from .elementary import constant
-from .gather import gather_examples, gather_targets, total_weight
+from .gather import (
+    gather_entries,
+    gather_examples,
+    gather_targets,
+    number_entries,
+    sort_entries,
+    total_weight,
+)
 from .jit import entry, inlined, kernel, parallel_entry, runtime
 from .losses import output_delta, outputs
-from .optimizers import ALPHA, NONE, step_size, update
-from .products import PANEL_BYTES, affine, outer_sum
+from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
+from .products import PANEL_BYTES, affine, outer_sum, sparse_affine, sparse_outer_sum
 from .simd import ROWS, VECTOR_BYTES, add, copy, load, multiply_add, part, splat, store, sum_of_squares
 from .simd import tile as shape
 
@@ -57,13 +66,38 @@ LOSS, COUNT, TOTAL_FIELDS = range(3)
 
 
 @inlined
-def forward(layers, theta, a, z, first, rows):
-    """z^(l+1) = [1, a^(l)] Theta^(l), a^(l+1) = g(z^(l+1)) for rows [first, first + rows) of the chunk, up to z^(L)."""
-    last = layers.shape[0] - 1
+def _first_affine(layers, theta, a, z, inputs, order, start, first, rows, starts):
+    """z^(2) = [1, x] Theta^(1) for rows [first, first + rows) of a chunk of a sparse X, their entries in `a`."""
+    _, _, _, indices, indptr = inputs
+    n_next = layers[1, PADDED]
+    for i in range(first, first + rows):
+        sparse_affine(
+            starts[i + 1] - starts[i], a, layers[0, A] + starts[i], indices, indptr[order[start + i]],
+            layers[0, WIDTH], theta, layers[0, THETA], z, layers[1, Z] + i * n_next, n_next,
+        )  # fmt: skip
+
+
+@inlined
+def forward(layers, theta, a, z, inputs, order, start, first, rows, starts):
+    """z^(l+1) = [1, a^(l)] Theta^(l), a^(l+1) = g(z^(l+1)) for rows [first, first + rows) of the chunk, up to z^(L).
+
+    Reads the examples, order[start + first] and on, into a^(1) first.
+    """
+    X32, X64, strides, _, indptr = inputs
+    last, n = layers.shape[0] - 1, layers[0, PADDED]
+    if indptr.size:
+        values = part(a, layers[0, A], starts[first + rows])
+        gather_entries(X32, X64, indptr, order, start, first, first + rows, starts, values)
+    else:
+        x = part(a, layers[0, A] + first * n, rows * n)
+        gather_examples(X32, X64, strides, order, start + first, rows, layers[0, WIDTH], n, x)
     for l in range(last):
         n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
         i, i_next = layers[l, A] + first * n, layers[l + 1, Z] + first * n_next
-        affine(rows, a, i, n, layers[l, WIDTH], theta, layers[l, THETA], z, i_next, n_next, runtime(False))
+        if l == 0 and indptr.size:
+            _first_affine(layers, theta, a, z, inputs, order, start, first, rows, starts)
+        else:
+            affine(rows, a, i, n, layers[l, WIDTH], theta, layers[l, THETA], z, i_next, n_next, runtime(False))
         if l + 1 < last:
             i_a = layers[l + 1, A] + first * n_next
             activate(layers[l + 1, ACTIVATION], part(z, i_next, rows * n_next), part(a, i_a, rows * n_next))
@@ -95,16 +129,15 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 def _run_examples(layers, parameters, buffers, examples, order, start, first, stop, plan):
     """Phase 1: costs and all delta^(l) of rows [first, stop) of the chunk that begins at order[start]."""
     theta, theta_t, _, _, _ = parameters
-    a, z, y, cost, _, _ = buffers
+    a, z, y, cost, _, _, starts, _, _, _ = buffers
     X32, X64, strides, indices, indptr, codes, Y, weights = examples
-    _, _, block, loss, _ = plan
+    inputs = X32, X64, strides, indices, indptr
+    _, _, block, loss, optimizer = plan
     last = layers.shape[0] - 1
     width, n = layers[last, WIDTH], layers[last, PADDED]
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        x = part(a, layers[0, A] + i * layers[0, PADDED], rows * layers[0, PADDED])
-        gather_examples(X32, X64, strides, indices, indptr, order, begin, rows, layers[0, WIDTH], layers[0, PADDED], x)
-        forward(layers, theta, a, z, i, rows)
+        forward(layers, theta, a, z, inputs, order, start, i, rows, starts)
 
         a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
         y_i, cost_i = part(y, i * n, rows * n), part(cost, i, rows)
@@ -112,7 +145,8 @@ def _run_examples(layers, parameters, buffers, examples, order, start, first, st
         output_delta(loss, layers[last, ACTIVATION], z_i, a_i, y_i, rows, width, n, cost_i)
         if weights.size:
             _weigh(weights, order, begin, rows, n, z_i, cost_i)
-        backward(layers, theta_t, a, z, i, rows)
+        if optimizer != EVALUATE:
+            backward(layers, theta_t, a, z, i, rows)
 
 
 @inlined
@@ -161,7 +195,7 @@ def _run_parameters(
     `tiles`.
     """
     theta, theta_t, grad, first, second = parameters
-    a, z, _, _, tiles, squares = buffers
+    a, z, _, _, tiles, squares, _, heads, entries, entry_rows = buffers
     optimizer = plan[4]
     g = part(tiles, tile, UNIT_BYTES // theta.itemsize)
     for u in range(begin, end):
@@ -170,7 +204,12 @@ def _run_parameters(
         # the bias row multiplies a[0] = 1, the same for every example
         i_a, lda = (0, 0) if row == 0 else (layers[l, A] + row - 1, layers[l, PADDED])
         i_delta, n = layers[l + 1, Z] + units[u, COLUMN], layers[l + 1, PADDED]
-        outer_sum(units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, g, width)
+        if l == 0 and row > 0 and heads.size:
+            sparse_outer_sum(
+                units[u, N_ROWS], row - 1, heads, entries, entry_rows, a, layers[0, A], z, i_delta, n, g, width
+            )
+        else:
+            outer_sum(units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, g, width)
 
         if not begins:
             add(grad, offset, g, 0, size)
@@ -192,6 +231,17 @@ def _rows_of_chunk(start, batch, n, chunk):
     end = min(start - within + batch, n)
     rows = min(chunk, end - start)
     return rows, within == 0, start + rows == end
+
+
+@inlined
+def _index_chunk(buffers, examples, order, start, rows, optimizer):
+    """Number and sort the entries of a chunk of a sparse X."""
+    _, _, _, _, _, _, starts, heads, entries, entry_rows = buffers
+    indices, indptr = examples[3], examples[4]
+    if indptr.size:
+        number_entries(indptr, order, start, rows, starts)
+        if optimizer != EVALUATE:
+            sort_entries(indices, indptr, order, start, rows, starts, heads, entries, entry_rows)
 
 
 @inlined
@@ -225,7 +275,8 @@ def _finish_batch(buffers, rows, alpha, record):
 def train_serial(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
     """Train on examples order[start:stop] in batches, by whole chunks; returns the example that it stopped before.
 
-    Batches begin at multiples of plan's batch in `order`. With optimizer NONE, `grad` is all that changes.
+    Batches begin at multiples of plan's batch in `order`. With optimizer NONE, `grad` is all that changes. With
+    EVALUATE nothing does; its tasks have no units.
     """
     batch, chunk, _, _, optimizer = plan
     n_tasks = tasks.size - 1
@@ -233,6 +284,7 @@ def train_serial(layers, units, tasks, parameters, buffers, examples, order, sta
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
+        _index_chunk(buffers, examples, order, start, rows, optimizer)
         for i in range(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
@@ -258,6 +310,7 @@ def train_parallel(layers, units, tasks, parameters, buffers, examples, order, s
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
+        _index_chunk(buffers, examples, order, start, rows, optimizer)
         for i in prange(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
@@ -275,16 +328,13 @@ def train_parallel(layers, units, tasks, parameters, buffers, examples, order, s
 
 
 @kernel
-def _run_predictions(layers, theta, a, z, inputs, order, start, first, stop, block, out):
+def _run_predictions(layers, theta, a, z, starts, inputs, order, start, first, stop, block, out):
     """a^(L) of rows [first, stop) of the chunk that begins at order[start], into the same rows of out."""
-    X32, X64, strides, indices, indptr = inputs
     last = layers.shape[0] - 1
     width, n = layers[last, WIDTH], layers[last, PADDED]
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        x = part(a, layers[0, A] + i * layers[0, PADDED], rows * layers[0, PADDED])
-        gather_examples(X32, X64, strides, indices, indptr, order, begin, rows, layers[0, WIDTH], layers[0, PADDED], x)
-        forward(layers, theta, a, z, i, rows)
+        forward(layers, theta, a, z, inputs, order, start, i, rows, starts)
         a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
         outputs(layers[last, ACTIVATION], z_i, a_i, rows, width, n)
         for r in range(rows):
@@ -293,22 +343,26 @@ def _run_predictions(layers, theta, a, z, inputs, order, start, first, stop, blo
 
 
 @entry
-def predict_serial(layers, n_tasks, theta, a, z, inputs, order, start, stop, chunk, block, out):
+def predict_serial(layers, n_tasks, theta, a, z, starts, inputs, order, start, stop, chunk, block, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); inputs: the first five of `examples`."""
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
+        if inputs[4].size:
+            number_entries(inputs[4], order, begin, rows, starts)
         for i in range(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
-            _run_predictions(layers, theta, a, z, inputs, order, begin, first, last, block, out)
+            _run_predictions(layers, theta, a, z, starts, inputs, order, begin, first, last, block, out)
 
 
 @parallel_entry
-def predict_parallel(layers, n_tasks, theta, a, z, inputs, order, start, stop, chunk, block, out):
+def predict_parallel(layers, n_tasks, theta, a, z, starts, inputs, order, start, stop, chunk, block, out):
     """`predict_serial`, its tasks in parallel."""
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
+        if inputs[4].size:
+            number_entries(inputs[4], order, begin, rows, starts)
         for i in prange(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
-            _run_predictions(layers, theta, a, z, inputs, order, begin, first, last, block, out)
+            _run_predictions(layers, theta, a, z, starts, inputs, order, begin, first, last, block, out)

@@ -8,11 +8,11 @@ To add a loss of the residual: a code, its name in LOSSES and LEGAL_OUTPUTS, and
 import math
 
 from .activations import HIDDEN, LOGISTIC, SOFTMAX, activate, differentiate
-from .elementary import constant, exp, log1p
+from .elementary import constant, exp, expm1, log1p
 from .jit import inlined
 from .simd import part
 
-LOG_LOSS, BINARY_CROSS_ENTROPY, SQUARED_ERROR, MEAN_SQUARED_ERROR, EUCLIDEAN = range(5)
+LOG_LOSS, BINARY_CROSS_ENTROPY, SQUARED_ERROR, MEAN_SQUARED_ERROR, EUCLIDEAN, POISSON = range(6)
 
 LOSSES = {
     "log_loss": LOG_LOSS,
@@ -20,6 +20,7 @@ LOSSES = {
     "squared_error": SQUARED_ERROR,
     "mean_squared_error": MEAN_SQUARED_ERROR,
     "euclidean": EUCLIDEAN,
+    "poisson": POISSON,
 }
 LEGAL_OUTPUTS = {
     "log_loss": ("softmax", "logistic"),
@@ -27,6 +28,7 @@ LEGAL_OUTPUTS = {
     "squared_error": tuple(HIDDEN),
     "mean_squared_error": tuple(HIDDEN),
     "euclidean": tuple(HIDDEN),
+    "poisson": ("exp",),
 }
 
 
@@ -134,6 +136,27 @@ def _logistic_cross_entropy(z, y, rows, width, terms, cost):
 
 
 @inlined
+def _poisson_deviance(z, y, rows, width, cost):
+    """C = sum_k y_k log(y_k / a_k) - y_k + a_k with a = e^z, half the deviance; z becomes a - y.
+
+    As y (e^r - 1 - r) with r = z - log y it is never negative, where the terms above cancel.
+    """
+    for i in range(rows):
+        cost[i] = 0.0
+    for k in range(width):
+        z_k, y_k = part(z, k * rows, rows), part(y, k * rows, rows)
+        for i in range(rows):
+            count, logit = float(y_k[i]), float(z_k[i])
+            if count > 0.0:
+                r = logit - math.log(count)
+                cost[i] += count * (expm1(r) - r)
+            else:
+                cost[i] += exp(logit)
+        for i in range(rows):
+            z_k[i] = exp(z_k[i]) - y_k[i]
+
+
+@inlined
 def _residual_cost(loss, a, y, rows, width, cost):
     """C of r = a - y, and dC/da written over a: half r.r and r, r.r and 2 r, or |r| and r / |r| (0 where r = 0).
 
@@ -189,6 +212,8 @@ def output_delta(loss, activation, z, a, y, rows, width, padded, cost):
         _softmax_cross_entropy(a, y, rows, width, z, cost)
     elif activation == LOGISTIC and loss in (LOG_LOSS, BINARY_CROSS_ENTROPY):
         _logistic_cross_entropy(a, y, rows, width, part(z, 0, rows), cost)
+    elif loss == POISSON:
+        _poisson_deviance(a, y, rows, width, cost)
     else:
         activate(activation, part(a, 0, size), part(z, 0, size))
         differentiate(activation, part(z, 0, size), part(a, 0, size))

@@ -9,7 +9,8 @@ import math
 from .jit import inlined
 from .simd import VECTOR_BYTES, load, splat, square_root, store, tile
 
-NONE, SGD, NESTEROV, ADAM = range(4)
+# What becomes of a batch's gradient. EVALUATE does not even compute it, NONE leaves it in `grad`.
+EVALUATE, NONE, SGD, NESTEROV, ADAM = range(5)
 
 # Where each hyperparameter lies in `rates`
 ALPHA, ETA, MU, BETA_1, BETA_2, EPSILON, N_RATES = range(7)

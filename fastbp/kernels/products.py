@@ -1,4 +1,4 @@
-"""The two matrix products of backpropagation, as loops of register tiles.
+"""The two matrix products of backpropagation, as loops of register tiles, and the same with a sparse X.
 
 Theta^(l), of 1 + k rows and a padded number of columns, is stored as panels one tile wide: all rows of columns 0 to W,
 then all rows of columns W to 2W, and so on, the last panel narrower. A tile so reads its operand contiguously. Widths
@@ -109,3 +109,55 @@ def outer_sum(rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width):
         _outer_rows(
             tile(ROWS, 1), tile(HALF, 1), tile(1, 1), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width
         )
+
+
+@inlined
+def _sparse_affine_tile(shape, n, x, ix, indices, i, theta, it, width, z, iz):
+    acc = load(shape, theta, it, 0)
+    for e in range(n):
+        acc = rank1(acc, x, ix + e, 0, theta, it + (1 + indices[i + e]) * width)
+    store(acc, z, iz, 0)
+
+
+@kernel
+def sparse_affine(n, x, ix, indices, i, k, theta, it, z, iz, ldz):
+    """z = theta[0] + x theta[1:] for one example with n stored entries: the bits of `affine`, without its zeros.
+
+    x: values of the entries, from ix, indices: their columns, from i; theta: panels (1 + k, ldz), z: (ldz,). Overwrites
+    z.
+    """
+    lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    for column in range(0, ldz, panel):
+        width, begin = min(panel, ldz - column), it + column * (1 + k)
+        if width == 3 * lanes:
+            _sparse_affine_tile(tile(1, 3), n, x, ix, indices, i, theta, begin, width, z, iz + column)
+        elif width == 2 * lanes:
+            _sparse_affine_tile(tile(1, 2), n, x, ix, indices, i, theta, begin, width, z, iz + column)
+        else:
+            _sparse_affine_tile(tile(1, 1), n, x, ix, indices, i, theta, begin, width, z, iz + column)
+
+
+@inlined
+def _sparse_outer_tile(shape, begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i_grad):
+    acc = zeros(shape, grad)
+    for e in range(begin, end):
+        acc = rank1(acc, x, ix + entries[e], 0, delta, i_delta + entry_rows[e] * ld_delta)
+    store(acc, grad, i_grad, 0)
+
+
+@kernel
+def sparse_outer_sum(rows, first, heads, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, width):
+    """grad = sum over examples of x outer delta, for columns [first, first + rows) of a sparse x and one panel.
+
+    The bits of `outer_sum`, without its zeros. heads, entries, entry_rows: of `gather.sort_entries`; x: values of the
+    entries, from ix; delta: rows of ld_delta; grad: (rows, width), contiguous. Overwrites grad.
+    """
+    lanes = VECTOR_BYTES // grad.itemsize
+    for r in range(rows):
+        begin, end, i = heads[first + r], heads[first + r + 1], r * width
+        if width == 3 * lanes:
+            _sparse_outer_tile(tile(1, 3), begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i)
+        elif width == 2 * lanes:
+            _sparse_outer_tile(tile(1, 2), begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i)
+        else:
+            _sparse_outer_tile(tile(1, 1), begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i)

@@ -1,0 +1,515 @@
+"""What the classifier and the regressor share: parameters and their validation, the fit as a whole, fitted attributes.
+
+The numbers are made elsewhere; what differs between classes and numbers is in `targets`.
+"""
+
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from . import data, network, threads, training
+from .data import Examples
+from .kernels import optimizers
+from .kernels.activations import HIDDEN
+from .kernels.losses import LEGAL_OUTPUTS
+from .monitor import History, Observer
+from .network import Array, Network, Trainer
+from .targets import Labels, Values
+from .training import OptimizerState
+
+STOCHASTIC = ("sgd", "adam")
+Target = Labels | Values
+
+
+class HeldOut(NamedTuple):
+    """The validation set that a user passes to `fit`."""
+
+    X: Any = None
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one; raises ValueError for half of one."""
+        if (self.X is None) != (self.y is None):
+            given, missing = ("y_val", "X_val") if self.X is None else ("X_val", "y_val")
+            raise ValueError(f"{given} is provided, but {missing} was not provided.")
+        if self.X is None and self.sample_weight is not None:
+            raise ValueError("sample_weight_val is provided, but X_val and y_val were not provided.")
+        return self.X is not None
+
+
+class Validation(NamedTuple):
+    """What progress is measured on: some rows of some examples."""
+
+    examples: Examples
+    rows: NDArray[np.int64]
+
+
+def is_stochastic(estimator: "Perceptron") -> bool:
+    """For `available_if`: raises AttributeError where partial_fit makes no sense."""
+    if estimator.solver not in STOCHASTIC:
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers, {' and '.join(STOCHASTIC)}. "
+            f"solver={estimator.solver!r} is not stochastic."
+        )
+    return True
+
+
+class Perceptron(BaseEstimator):
+    """Base class of the estimators; not for use on its own."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(HIDDEN)), "array-like"],
+        "solver": [StrOptions({"adam", "sgd", "lbfgs", "gd"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "fit_intercept": ["boolean"],
+        "gtol": [Interval(Real, 0, None, closed="left")],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "n_jobs": [Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right"), None],
+    }
+
+    hidden_layer_sizes: int | ArrayLike
+    activation: str | ArrayLike
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    loss: str
+    out_activation: str
+    fit_intercept: bool
+    gtol: float
+    dtype: str
+    n_jobs: int | None
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    n_outputs_: int
+    out_activation_: str
+    _target_kind: str
+
+    def __init__(self, parameters: dict[str, Any]):
+        """Store the parameters, `locals()` of the subclass's own __init__, which has them all in its signature."""
+        for name in self._get_param_names():
+            setattr(self, name, parameters[name])
+
+    # ---------------------------------------------------------------- what differs between classes and numbers
+
+    def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
+        """X and y, validated and y dense."""
+        raise NotImplementedError
+
+    def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
+        """What the network is to give; classes: those that partial_fit was told."""
+        raise NotImplementedError
+
+    def _output_for(self, target: Target) -> str:
+        """Output activation that out_activation='auto' stands for."""
+        raise NotImplementedError
+
+    def _check_held_out(self, y: NDArray, target: Target) -> None:
+        """That y_val is of the kind of y; raises ValueError."""
+        raise NotImplementedError
+
+    def _reweighted(
+        self, weights: NDArray | None, y: NDArray, target: Target, *, incremental: bool
+    ) -> NDArray[np.float64] | None:
+        """Weights of examples with targets y; None is one each."""
+        return weights
+
+    # ---------------------------------------------------------------- fitting
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        held_out: HeldOut,
+        *,
+        incremental: bool,
+        classes: Any = None,
+    ) -> Self:
+        """Fit, or leave the estimator as it was."""
+        before = self.__dict__.copy()
+        try:
+            return self._fit_or_fail(X, y, sample_weight, held_out, classes, incremental)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit_or_fail(
+        self, X: Any, y: Any, sample_weight: Any, held_out: HeldOut, classes: Any, incremental: bool
+    ) -> Self:
+        hidden = self._hidden_layers()
+        activations = network.hidden_activations(self.activation, len(hidden))
+        continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
+        X, y = self._validated(X, y, reset=not continues)
+        natural = self._weights_dtype() if continues else X.dtype
+        dtype = np.dtype(natural if self.dtype == "auto" else self.dtype)
+        target = self._target_of(y, classes, continues=continues, incremental=incremental)
+        if continues and target.kind != self._target_kind:
+            raise ValueError(
+                f"y is a {target.kind} target, but the previous fit had a {self._target_kind} one. Fit anew."
+            )
+        shape = Network(
+            widths=(X.shape[1], *hidden, target.n_outputs),
+            activations=(*activations, self._output_activation(target)),
+            loss=self.loss,
+            dtype=dtype,
+            fit_intercept=bool(self.fit_intercept),
+        )
+        examples = self._examples(X, y, sample_weight, target, dtype, incremental=incremental)
+        given = self._given_validation(held_out, target, dtype, incremental)
+        random_state = check_random_state(self.random_state)
+        if continues:
+            self._check_weights(shape, f"hidden_layer_sizes={self.hidden_layer_sizes!r} and the data need")
+            theta = shape.pack(self.coefs_, self.intercepts_)
+        else:
+            # With no hidden layer scikit-learn still looks at `activation`.
+            last = activations[-1] if activations else str(self.activation)
+            theta = shape.pack(*network.glorot(shape, (*activations, last), random_state))
+        history = self._history(shape, target, continues, incremental)
+        state = self._run_solver(shape, theta, examples, given, history, random_state, target, incremental)
+        if not np.isfinite(theta).all():
+            raise ValueError(training.diverged(history.n_iter, "a weight is not finite", self.learning_rate_init))
+
+        self._target_kind = target.kind
+        self.coefs_, self.intercepts_ = shape.unpack(theta)
+        self.n_layers_, self.n_outputs_ = shape.n_layers, target.n_outputs
+        self.out_activation_ = shape.activations[-1]
+        self.n_iter_, self.t_ = history.n_iter, history.t
+        self.loss_, self.loss_curve_ = history.loss, history.loss_curve
+        self.best_loss_ = None if history.scored else history.best_loss
+        validated = history.scored or given is not None
+        self.validation_scores_ = history.validation_scores if validated else None
+        self.validation_loss_curve_ = history.validation_loss_curve if validated else None
+        self.best_validation_score_ = history.best_score if validated else None
+        self.converged_ = history.converged
+        self._n_without_improvement = history.n_without_improvement
+        self._best_theta = None if history.best_theta is None else shape.flatten(history.best_theta)
+        self._optimizer_state = state
+        return self
+
+    def _hidden_layers(self) -> tuple[int, ...]:
+        """Sizes of the hidden layers."""
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
+        if sizes.ndim != 1 or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must be > 0: whole numbers, one per hidden layer, or one number; "
+                f"got {self.hidden_layer_sizes!r}."
+            )
+        return tuple(int(size) for size in sizes)
+
+    def _output_activation(self, target: Target) -> str:
+        fitting = self._output_for(target)
+        if self.out_activation == "auto":
+            return fitting
+        legal = (fitting,) if self.loss == "log_loss" else LEGAL_OUTPUTS[self.loss]
+        if self.out_activation not in legal:
+            of_target = f" and a {target.kind} target" if self.loss == "log_loss" else ""
+            raise ValueError(
+                f"out_activation={self.out_activation!r} does not go with loss={self.loss!r}{of_target}; "
+                f"legal are: {', '.join(legal)}."
+            )
+        return self.out_activation
+
+    def _examples(
+        self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype, *, incremental: bool
+    ) -> Examples:
+        """The data as the kernels read it; weights are checked, y is one of the target."""
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (weights < 0).any():
+                raise ValueError(
+                    f"Negative values in data passed to `sample_weight`: the least is {weights.min()!r}, must be >= 0."
+                )
+        weights = self._reweighted(weights, y, target, incremental=incremental)
+        if weights is not None and not weights.any():
+            raise ValueError("sample_weight must have at least one positive value: all of them are zero.")
+        codes, Y = target.encode(y, self.loss)
+        with np.errstate(over="ignore"):
+            examples = data.examples(X, dtype, codes=codes, Y=Y, weights=weights)
+        if not np.isfinite(examples.Y).all():
+            raise ValueError(f"Input y contains a value too large for {dtype!r}, in which this model is trained.")
+        return examples
+
+    def _given_validation(
+        self, held_out: HeldOut, target: Target, dtype: np.dtype, incremental: bool
+    ) -> Validation | None:
+        """The user's own validation set, as the kernels read it."""
+        if not held_out.given:
+            if incremental and self.early_stopping:
+                raise ValueError(
+                    "partial_fit does not support early_stopping=True without a validation set: a part of the data is "
+                    "none. Pass X_val and y_val, set early_stopping=False, or use fit."
+                )
+            return None
+        if self.solver not in STOCHASTIC:
+            raise ValueError(
+                f"X_val and y_val are used by the solvers {' and '.join(STOCHASTIC)} only, got solver={self.solver!r}."
+            )
+        X, y = self._validated(held_out.X, held_out.y, reset=False)
+        self._check_held_out(y, target)
+        _refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
+        examples = self._examples(X, y, held_out.sample_weight, target, dtype, incremental=incremental)
+        return Validation(examples, np.arange(examples.n))
+
+    def _check_weights(self, shape: Network, who: str) -> None:
+        """That coefs_ and intercepts_, which the user may have edited, are those of a network of this shape."""
+        coefs, intercepts = list(pairwise(shape.widths)), [(width,) for width in shape.widths[1:]]
+        found = [np.shape(coef) for coef in self.coefs_], [np.shape(intercept) for intercept in self.intercepts_]
+        if found != (coefs, intercepts):
+            raise ValueError(
+                f"coefs_ and intercepts_ have shapes {found[0]} and {found[1]}, but {who} {coefs} and {intercepts}."
+            )
+        if not shape.fit_intercept and any(np.any(intercept) for intercept in self.intercepts_):
+            raise ValueError(
+                "fit_intercept=False, but intercepts_ of the previous fit are not zero. Set them to 0, or fit anew "
+                "with warm_start=False."
+            )
+
+    def _history(self, shape: Network, target: Target, continues: bool, incremental: bool) -> History:
+        scored = bool(self.early_stopping) and self.solver in STOCHASTIC
+        # scikit-learn averages squared errors over the outputs, where J adds them up: the same tol, the same epoch.
+        scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
+        history = History(float(self.tol) * scale, bool(self.verbose), scored)
+        if continues:
+            history.t, history.n_without_improvement = self.t_, self._n_without_improvement
+            history.loss_curve = list(self.loss_curve_)
+            history.validation_scores = list(self.validation_scores_ or [])
+            history.validation_loss_curve = list(self.validation_loss_curve_ or [])
+            history.best_loss = np.inf if self.best_loss_ is None else self.best_loss_
+            history.best_score = -np.inf if self.best_validation_score_ is None else self.best_validation_score_
+            if incremental and scored and self._best_theta is not None and len(self._best_theta) == shape.n_parameters:
+                history.best_theta = shape.unflatten(self._best_theta)
+        return history
+
+    def _run_solver(
+        self,
+        shape: Network,
+        theta: Array,
+        examples: Examples,
+        given: Validation | None,
+        history: History,
+        random_state: np.random.RandomState,
+        target: Target,
+        incremental: bool,
+    ) -> OptimizerState | None:
+        """Train theta in place; returns what a later partial_fit continues with."""
+        order, validation = np.arange(examples.n), given
+        if history.scored and given is None:
+            stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
+            order, rows = self._split(examples, random_state, stratify=stratify)
+            validation = Validation(examples, rows)
+        batch = self._batch_size(len(order)) if self.solver in STOCHASTIC else examples.n
+        code = optimizers.NONE
+        if self.solver == "adam":
+            code = optimizers.ADAM
+        elif self.solver == "sgd":
+            code = optimizers.NESTEROV if self.nesterovs_momentum else optimizers.SGD
+        observer = Observer()
+        with threads.team(self.n_jobs, shape.row_work(examples) * min(batch, shape.chunk)) as team:
+            trainer = Trainer(shape, theta, examples, batch=batch, team=team, optimizer=code, alpha=float(self.alpha))
+            if self.solver == "gd":
+                training.gradient_descent(
+                    trainer,
+                    history,
+                    observer,
+                    learning_rate_init=self.learning_rate_init,
+                    gtol=self.gtol,
+                    max_iter=self.max_iter,
+                )
+                return None
+            if self.solver == "lbfgs":
+                training.lbfgs(trainer, history, observer, tol=self.tol, max_iter=self.max_iter, max_fun=self.max_fun)
+                return None
+            training.set_rates(
+                trainer,
+                learning_rate_init=self.learning_rate_init,
+                momentum=self.momentum,
+                beta_1=self.beta_1,
+                beta_2=self.beta_2,
+                epsilon=self.epsilon,
+            )
+            state = getattr(self, "_optimizer_state", None)
+            if incremental and state is not None and state.fits(self.solver, trainer):
+                state.restore(trainer)
+            training.stochastic(
+                trainer,
+                history,
+                observer,
+                order,
+                learning_rate=self.learning_rate,
+                learning_rate_init=self.learning_rate_init,
+                power_t=self.power_t,
+                max_iter=self.max_iter,
+                shuffle=bool(self.shuffle),
+                random_state=random_state,
+                n_iter_no_change=self.n_iter_no_change,
+                validate=_validator(trainer, validation, target) if validation else None,
+                one_epoch=incremental,
+            )
+            return OptimizerState.of(self.solver, trainer)
+
+    def _batch_size(self, n_samples: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n_samples)
+        if int(self.batch_size) > n_samples:
+            # scikit-learn's words, which users may filter
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7
+            )
+        return min(int(self.batch_size), n_samples)
+
+    def _split(
+        self, examples: Examples, random_state: np.random.RandomState, *, stratify: bool
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices of training and validation examples, drawn as scikit-learn's MLP draws them."""
+        train, validation = train_test_split(
+            np.arange(examples.n),
+            random_state=random_state,
+            test_size=self.validation_fraction,
+            stratify=examples.codes if stratify else None,
+        )
+        _refuse_too_few(
+            len(validation),
+            f"Increase 'validation_fraction' or the size of your dataset. "
+            f"validation_fraction={self.validation_fraction!r} of {examples.n} examples leaves {len(validation)}.",
+        )
+        for part, name in ((train, "training"), (validation, "validation")):
+            if examples.weights.size and not examples.weights[part].any():
+                raise ValueError(
+                    f"early_stopping=True: all sample_weight of the {name} examples are zero in this split. "
+                    "Use another random_state or validation_fraction, or leave out examples of weight zero."
+                )
+        return train, validation
+
+    # ---------------------------------------------------------------- predicting
+
+    def _outputs(self, X: Any) -> Array:
+        """a^(L) of X: (n_samples, S_L)."""
+        X, shape = self._validated_for_prediction(X)
+        examples = data.examples(X, shape.dtype)
+        with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
+            order = np.arange(examples.n)
+            output = network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
+        if shape.dtype == np.float32 and X.dtype == np.float64 and not np.isfinite(output).all():
+            values = X.data if scipy.sparse.issparse(X) else X
+            if np.abs(values).max() > np.finfo(np.float32).max:
+                raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
+        return output
+
+    def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
+        """X, and the network that the fitted attributes, which may have been edited, make on it."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        shape = Network(
+            widths=(X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
+            activations=(*network.hidden_activations(self.activation, len(self.coefs_) - 1), self.out_activation_),
+            loss=self.loss,
+            dtype=self._weights_dtype(),
+        )
+        self._check_weights(shape, "layers that compose, on this X, have")
+        return X, shape
+
+    def hidden_activations(self, X: ArrayLike) -> list[Array]:
+        """Activations a^(l) of the hidden layers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        activations : list of ndarray of shape (n_samples, S_l)
+            One array per hidden layer, from the first to the last.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`.
+        """
+        X, shape = self._validated_for_prediction(X)
+        examples = data.examples(X, shape.dtype)
+        with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
+            return network.hidden_layers(shape, shape.pack(self.coefs_, self.intercepts_), examples, team)
+
+    def _weights_dtype(self) -> np.dtype:
+        """dtype of the fitted weights, as edited: float32, or else float64."""
+        return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _refuse_too_few(n: int, advice: str) -> None:
+    if n < 2:
+        raise ValueError(f"The validation set is too small. {advice}")
+
+
+def _validator(trainer: Trainer, validation: Validation, target: Target) -> Callable[[Array], tuple[float, float]]:
+    """A function of theta: (score, mean cost without the L2 term) on the validation set."""
+    examples, rows = validation
+    shape, team = trainer.network, trainer.team
+    evaluator = Trainer(
+        shape, trainer.theta.copy(), examples, batch=len(rows), team=team, optimizer=optimizers.EVALUATE
+    )
+
+    def validate(theta: Array) -> tuple[float, float]:
+        output = network.predict(shape, theta, examples, rows, team)
+        return target.score(output, examples, rows), evaluator.loss(theta, rows)
+
+    return validate
