@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from . import data, network, threads, training
+from . import callbacks, data, network, threads, training
 from .data import Examples
 from .kernels import optimizers
 from .kernels.activations import HIDDEN
@@ -67,7 +67,7 @@ def is_stochastic(estimator: "Perceptron") -> bool:
     return True
 
 
-class Perceptron(BaseEstimator):
+class Perceptron(callbacks.CallbackSupport, BaseEstimator):
     """Base class of the estimators; not for use on its own."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -178,17 +178,35 @@ class Perceptron(BaseEstimator):
         classes: Any = None,
     ) -> Self:
         """Fit, or leave the estimator as it was."""
-        before = self.__dict__.copy()
+        observer = callbacks.observer(
+            self,
+            X,
+            y,
+            sample_weight,
+            method="partial_fit" if incremental else "fit",
+            # 'gd' looks once more at the gradient, SciPy does not say which iteration is the last
+            max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
+        )
+        before = self.__dict__.copy()  # with the set-up callbacks, which are told of the end in any case
         try:
-            return self._fit_or_fail(X, y, sample_weight, held_out, classes, incremental)
+            self._fit_or_fail(X, y, sample_weight, held_out, classes, observer, incremental)
+            observer.fit_ends()
+            return self
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
 
     def _fit_or_fail(
-        self, X: Any, y: Any, sample_weight: Any, held_out: HeldOut, classes: Any, incremental: bool
-    ) -> Self:
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        held_out: HeldOut,
+        classes: Any,
+        observer: Observer,
+        incremental: bool,
+    ) -> None:
         hidden = self._hidden_layers()
         activations = network.hidden_activations(self.activation, len(hidden))
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
@@ -218,26 +236,12 @@ class Perceptron(BaseEstimator):
             last = activations[-1] if activations else str(self.activation)
             theta = shape.pack(*network.glorot(shape, (*activations, last), random_state))
         history = self._history(shape, target, continues, incremental)
-        state = self._run_solver(shape, theta, examples, given, history, random_state, target, incremental)
+        attributes = self._run_solver(
+            shape, theta, examples, given, history, observer, random_state, target, incremental
+        )
         if not np.isfinite(theta).all():
             raise ValueError(training.diverged(history.n_iter, "a weight is not finite", self.learning_rate_init))
-
-        self._target_kind = target.kind
-        self.coefs_, self.intercepts_ = shape.unpack(theta)
-        self.n_layers_, self.n_outputs_ = shape.n_layers, target.n_outputs
-        self.out_activation_ = shape.activations[-1]
-        self.n_iter_, self.t_ = history.n_iter, history.t
-        self.loss_, self.loss_curve_ = history.loss, history.loss_curve
-        self.best_loss_ = None if history.scored else history.best_loss
-        validated = history.scored or given is not None
-        self.validation_scores_ = history.validation_scores if validated else None
-        self.validation_loss_curve_ = history.validation_loss_curve if validated else None
-        self.best_validation_score_ = history.best_score if validated else None
-        self.converged_ = history.converged
-        self._n_without_improvement = history.n_without_improvement
-        self._best_theta = None if history.best_theta is None else shape.flatten(history.best_theta)
-        self._optimizer_state = state
-        return self
+        self.__dict__.update(attributes)
 
     def _hidden_layers(self) -> tuple[int, ...]:
         """Sizes of the hidden layers."""
@@ -341,11 +345,12 @@ class Perceptron(BaseEstimator):
         examples: Examples,
         given: Validation | None,
         history: History,
+        observer: Observer,
         random_state: np.random.RandomState,
         target: Target,
         incremental: bool,
-    ) -> OptimizerState | None:
-        """Train theta in place; returns what a later partial_fit continues with."""
+    ) -> dict[str, Any]:
+        """Train theta in place; returns the fitted attributes."""
         order, validation = np.arange(examples.n), given
         if history.scored and given is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
@@ -357,9 +362,27 @@ class Perceptron(BaseEstimator):
             code = optimizers.ADAM
         elif self.solver == "sgd":
             code = optimizers.NESTEROV if self.nesterovs_momentum else optimizers.SGD
-        observer = Observer()
+
+        def fitted() -> dict[str, Any]:
+            kept = history.kept(theta, one_epoch=incremental)
+            state = OptimizerState.of(self.solver, trainer) if self.solver in STOCHASTIC else None
+            return _fitted_attributes(shape, kept, target, history, state, validated=validation is not None)
+
         with threads.team(self.n_jobs, shape.row_work(examples) * min(batch, shape.chunk)) as team:
             trainer = Trainer(shape, theta, examples, batch=batch, team=team, optimizer=code, alpha=float(self.alpha))
+            if self.solver in STOCHASTIC:
+                training.set_rates(
+                    trainer,
+                    learning_rate_init=self.learning_rate_init,
+                    momentum=self.momentum,
+                    beta_1=self.beta_1,
+                    beta_2=self.beta_2,
+                    epsilon=self.epsilon,
+                )
+                state = getattr(self, "_optimizer_state", None)
+                if incremental and state is not None and state.fits(self.solver, trainer):
+                    state.restore(trainer)
+            observer.training_begins(order, fitted)
             if self.solver == "gd":
                 training.gradient_descent(
                     trainer,
@@ -369,37 +392,25 @@ class Perceptron(BaseEstimator):
                     gtol=self.gtol,
                     max_iter=self.max_iter,
                 )
-                return None
-            if self.solver == "lbfgs":
+            elif self.solver == "lbfgs":
                 training.lbfgs(trainer, history, observer, tol=self.tol, max_iter=self.max_iter, max_fun=self.max_fun)
-                return None
-            training.set_rates(
-                trainer,
-                learning_rate_init=self.learning_rate_init,
-                momentum=self.momentum,
-                beta_1=self.beta_1,
-                beta_2=self.beta_2,
-                epsilon=self.epsilon,
-            )
-            state = getattr(self, "_optimizer_state", None)
-            if incremental and state is not None and state.fits(self.solver, trainer):
-                state.restore(trainer)
-            training.stochastic(
-                trainer,
-                history,
-                observer,
-                order,
-                learning_rate=self.learning_rate,
-                learning_rate_init=self.learning_rate_init,
-                power_t=self.power_t,
-                max_iter=self.max_iter,
-                shuffle=bool(self.shuffle),
-                random_state=random_state,
-                n_iter_no_change=self.n_iter_no_change,
-                validate=_validator(trainer, validation, target) if validation else None,
-                one_epoch=incremental,
-            )
-            return OptimizerState.of(self.solver, trainer)
+            else:
+                training.stochastic(
+                    trainer,
+                    history,
+                    observer,
+                    order,
+                    learning_rate=self.learning_rate,
+                    learning_rate_init=self.learning_rate_init,
+                    power_t=self.power_t,
+                    max_iter=self.max_iter,
+                    shuffle=bool(self.shuffle),
+                    random_state=random_state,
+                    n_iter_no_change=self.n_iter_no_change,
+                    validate=_validator(trainer, validation, target) if validation else None,
+                    one_epoch=incremental,
+                )
+            return fitted()
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
@@ -419,7 +430,8 @@ class Perceptron(BaseEstimator):
             np.arange(examples.n),
             random_state=random_state,
             test_size=self.validation_fraction,
-            stratify=examples.codes if stratify else None,
+            # by name, as scikit-learn's MLP does: the error about a class of a single example shows them
+            stratify=np.array(["False", "True"])[examples.codes] if stratify else None,
         )
         _refuse_too_few(
             len(validation),
@@ -493,6 +505,33 @@ class Perceptron(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _fitted_attributes(
+    shape: Network, theta: Array, target: Target, history: History, state: OptimizerState | None, *, validated: bool
+) -> dict[str, Any]:
+    """Attributes of an estimator whose fit ends with theta, copies all of them; state: for a later partial_fit."""
+    coefs, intercepts = shape.unpack(theta)
+    return {
+        "coefs_": coefs,
+        "intercepts_": intercepts,
+        "n_layers_": shape.n_layers,
+        "n_outputs_": target.n_outputs,
+        "out_activation_": shape.activations[-1],
+        "n_iter_": history.n_iter,
+        "t_": history.t,
+        "loss_": history.loss,
+        "loss_curve_": list(history.loss_curve),
+        "best_loss_": None if history.scored else history.best_loss,
+        "validation_scores_": list(history.validation_scores) if validated else None,
+        "validation_loss_curve_": list(history.validation_loss_curve) if validated else None,
+        "best_validation_score_": history.best_score if validated else None,
+        "converged_": history.converged,
+        "_target_kind": target.kind,
+        "_n_without_improvement": history.n_without_improvement,
+        "_best_theta": None if history.best_theta is None else shape.flatten(history.best_theta),
+        "_optimizer_state": state,
+    }
 
 
 def _refuse_too_few(n: int, advice: str) -> None:
