@@ -5,6 +5,10 @@ import contextvars
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .network import Array
 
@@ -31,19 +35,25 @@ def watch(callback: Callback) -> Iterator[None]:
 
 
 class Observer:
-    """Whom a solver tells of each epoch, iteration or update: the watchers of this thread."""
+    """Whom a fit and its solver tell of each epoch, iteration or update: the watchers of this thread."""
+
+    def training_begins(self, rows: NDArray[np.int64], fitted: Callable[[], dict[str, Any]]) -> None:
+        """Epochs over these rows of X begin; fitted() gives copies of the attributes of a fit that ends there."""
 
     def epoch_begins(self, n_parts: int) -> None:
-        """An epoch begins that takes n_parts calls into a kernel."""
+        """An epoch begins that takes at most n_parts calls into a kernel."""
 
     def part_ends(self) -> None:
-        """One of several calls into a kernel is done."""
+        """One of these calls is done."""
 
-    def epoch_ends(self, epoch: int, max_iter: int, loss: float, theta: Array) -> bool:
-        """An epoch is over, from 1, with its loss and parameters; returns whether somebody asks to stop."""
+    def epoch_ends(self, epoch: int, max_iter: int, loss: float) -> bool:
+        """An epoch is over, from 1, with its loss; returns whether somebody asks to stop."""
         for callback in _watchers.get():
             callback(epoch, max_iter, loss)
         return False
+
+    def fit_ends(self) -> None:
+        """The estimator has its fitted attributes."""
 
 
 @dataclasses.dataclass
@@ -67,6 +77,10 @@ class History:
     @property
     def loss(self) -> float:
         return self.loss_curve[-1] if self.loss_curve else math.nan  # interrupted in the first epoch
+
+    def kept(self, theta: Array, *, one_epoch: bool) -> Array:
+        """What a fit that ends with theta keeps: the best theta so far, for one_epoch only when it has converged."""
+        return theta if self.best_theta is None or (one_epoch and not self.converged) else self.best_theta
 
     def add_loss(self, loss: float) -> None:
         self.loss_curve.append(loss)

@@ -67,7 +67,7 @@ def is_stochastic(estimator: "Perceptron") -> bool:
     return True
 
 
-class Perceptron(callbacks.CallbackSupport, BaseEstimator):
+class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
     """Base class of the estimators; not for use on its own."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -370,18 +370,7 @@ class Perceptron(callbacks.CallbackSupport, BaseEstimator):
 
         with threads.team(self.n_jobs, shape.row_work(examples) * min(batch, shape.chunk)) as team:
             trainer = Trainer(shape, theta, examples, batch=batch, team=team, optimizer=code, alpha=float(self.alpha))
-            if self.solver in STOCHASTIC:
-                training.set_rates(
-                    trainer,
-                    learning_rate_init=self.learning_rate_init,
-                    momentum=self.momentum,
-                    beta_1=self.beta_1,
-                    beta_2=self.beta_2,
-                    epsilon=self.epsilon,
-                )
-                state = getattr(self, "_optimizer_state", None)
-                if incremental and state is not None and state.fits(self.solver, trainer):
-                    state.restore(trainer)
+            self._set_optimizer(trainer, incremental)
             observer.training_begins(order, fitted)
             if self.solver == "gd":
                 training.gradient_descent(
@@ -411,6 +400,20 @@ class Perceptron(callbacks.CallbackSupport, BaseEstimator):
                     one_epoch=incremental,
                 )
             return fitted()
+
+    def _set_optimizer(self, trainer: Trainer, incremental: bool) -> None:
+        """Hyperparameters of the optimiser, and the state in which the previous partial_fit left it."""
+        training.set_rates(
+            trainer,
+            learning_rate_init=self.learning_rate_init,
+            momentum=self.momentum,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+        state = getattr(self, "_optimizer_state", None)
+        if incremental and state is not None and state.fits(self.solver, trainer):
+            state.restore(trainer)
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":

@@ -109,7 +109,7 @@ def gradient_descent(
             theta -= learning_rate_init * trainer.grad
             history.n_iter += 1
             history.t += trainer.batch
-            if observer.epoch_ends(history.n_iter, max_iter, loss, theta):
+            if observer.epoch_ends(history.n_iter, max_iter, loss):
                 return
     except KeyboardInterrupt:
         _warn_interrupted()
@@ -131,7 +131,7 @@ def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float,
         last = vector.copy()
         history.n_iter += 1
         history.add_loss(loss)  # of the line search's last evaluation, which is the point it accepted
-        stopped = observer.epoch_ends(history.n_iter, max_iter, loss, trainer.theta)
+        stopped = observer.epoch_ends(history.n_iter, max_iter, loss)
         if stopped:
             raise StopIteration  # SciPy ends there
         observer.epoch_begins(1)
@@ -219,19 +219,17 @@ def stochastic(
             history.add_loss(loss)
             if validate is not None:
                 history.add_validation(*validate(trainer.theta), trainer.theta)
-            stops = observer.epoch_ends(epoch, max_iter, loss, trainer.theta)
             if problem:
                 warnings.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning, stacklevel=7)
                 history.converged = True
-                break
-            if trainer.optimizer != ADAM and learning_rate == "invscaling":
+            elif trainer.optimizer != ADAM and learning_rate == "invscaling":
                 trainer.rates[ETA] = learning_rate_init / (history.t + 1) ** power_t
-            if history.n_without_improvement > n_iter_no_change:
-                if _stops(trainer, history, adapts, n_iter_no_change):
-                    history.converged = True
-                    break
-                history.n_without_improvement = 0
-            if one_epoch or stops:
+            if not problem and history.n_without_improvement > n_iter_no_change:
+                history.converged = _stops(trainer, history, adapts, n_iter_no_change)
+                if not history.converged:
+                    history.n_without_improvement = 0
+            asked_to_stop = observer.epoch_ends(epoch, max_iter, loss)
+            if history.converged or one_epoch or asked_to_stop:
                 break
         else:
             warnings.warn(
@@ -242,8 +240,7 @@ def stochastic(
             )
     except KeyboardInterrupt:
         _warn_interrupted()
-    if history.best_theta is not None and (history.converged or not one_epoch):
-        trainer.theta[:] = history.best_theta
+    trainer.theta[:] = history.kept(trainer.theta, one_epoch=one_epoch)
 
 
 def _stops(trainer: Trainer, history: History, adapts: bool, n_iter_no_change: float) -> bool:
