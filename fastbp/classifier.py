@@ -5,12 +5,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.neural_network import MLPClassifier
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import validate_data
 
+from . import convert
 from .kernels.activations import HIDDEN
 from .network import Array
 from .perceptron import HeldOut, Perceptron, Target, is_stochastic
@@ -79,8 +81,10 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         and keep the best weights.
     validation_fraction : float, default=0.1
         Share of the examples that is set aside.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of Adam's means of the gradient and of its square, in [0, 1).
+    beta_1 : float, default=0.9
+        Decay rate of Adam's mean of the gradient, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay rate of Adam's mean of the squared gradient, in [0, 1).
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
@@ -291,6 +295,56 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """
         held_out = HeldOut(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, held_out, incremental=True, classes=classes)
+
+    @classmethod
+    def from_sklearn(cls, mlp: MLPClassifier) -> Self:
+        """The same model as scikit-learn's, fitted or not.
+
+        Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
+        agree to rounding, and partial_fit goes on as it would have there.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier
+            Or an instance of a subclass, whose own parameters and methods are left behind.
+
+        Returns
+        -------
+        estimator : BackpropClassifier
+            A copy, which shares nothing with mlp. What scikit-learn does not record is as good as can be told:
+            `validation_loss_curve_` is NaN per epoch of early stopping, `loss_curve_` of 'lbfgs' has its end only, and
+            `converged_` follows from the patience that was left or, for 'lbfgs', from `max_iter`.
+
+        Raises
+        ------
+        TypeError
+            mlp is none.
+
+        Examples
+        --------
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> from fastbp import BackpropClassifier
+        >>> BackpropClassifier.from_sklearn(MLPClassifier(alpha=0.5))
+        BackpropClassifier(alpha=0.5)
+        """
+        return convert.from_sklearn(mlp, MLPClassifier, cls)
+
+    def to_sklearn(self) -> MLPClassifier:
+        """The same model as scikit-learn's MLPClassifier, fitted or not, for tools that read one.
+
+        Returns
+        -------
+        mlp : MLPClassifier
+            A copy, which shares nothing with this estimator. Weights keep their dtype; `dtype` and `n_jobs` are left
+            behind, as are callbacks and metadata requests.
+
+        Raises
+        ------
+        ValueError
+            scikit-learn cannot express the model: an activation that it lacks or several different ones, a loss or
+            output activation other than its own, solver 'gd', no biases, or class weights.
+        """
+        return convert.to_sklearn(self, MLPClassifier)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
         X, y = validate_data(

@@ -63,6 +63,7 @@ class History:
     tol: float
     verbose: bool
     scored: bool  # whether progress is the validation score, or else the training loss
+    scale: int = 1  # what the loss is a multiple of, tol being of its unit
     n_iter: int = 0
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)
@@ -87,7 +88,7 @@ class History:
         if self.verbose:
             print(f"Iteration {self.n_iter}, loss = {loss:.8f}")
         if not self.scored:
-            self._count(loss > self.best_loss - self.tol)
+            self._count(loss > self.best_loss - self.tol * self.scale)
             self.best_loss = min(self.best_loss, loss)
 
     def add_validation(self, score: float, loss: float, theta: Array) -> None:

@@ -326,7 +326,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, where J adds them up: the same tol, the same epoch.
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
-        history = History(float(self.tol) * scale, bool(self.verbose), scored)
+        history = History(float(self.tol), bool(self.verbose), scored, scale)
         if continues:
             history.t, history.n_without_improvement = self.t_, self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)

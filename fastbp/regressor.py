@@ -5,11 +5,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
+from sklearn.neural_network import MLPRegressor
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
+from . import convert
 from .kernels.activations import HIDDEN
 from .perceptron import HeldOut, Perceptron, Target, is_stochastic
 from .targets import Values
@@ -71,8 +73,10 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         and keep the best weights.
     validation_fraction : float, default=0.1
         Share of the examples that is set aside.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of Adam's means of the gradient and of its square, in [0, 1).
+    beta_1 : float, default=0.9
+        Decay rate of Adam's mean of the gradient, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay rate of Adam's mean of the squared gradient, in [0, 1).
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
@@ -269,6 +273,60 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         """
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=True)
 
+    @classmethod
+    def from_sklearn(cls, mlp: MLPRegressor) -> Self:
+        """The same model as scikit-learn's, fitted or not.
+
+        Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
+        agree to rounding, and partial_fit goes on as it would have there.
+
+        Parameters
+        ----------
+        mlp : MLPRegressor
+            Or an instance of a subclass, whose own parameters and methods are left behind.
+
+        Returns
+        -------
+        estimator : BackpropRegressor
+            A copy, which shares nothing with mlp. What scikit-learn does not record is as good as can be told:
+            `validation_loss_curve_` is NaN per epoch of early stopping, `loss_curve_` of 'lbfgs' has its end only, and
+            `converged_` follows from the patience that was left or, for 'lbfgs', from `max_iter`.
+            Losses 'squared_error' of several outputs are multiplied by their number, L2 term included; see Notes of the
+            class.
+
+        Raises
+        ------
+        TypeError
+            mlp is none.
+
+        Examples
+        --------
+        >>> from sklearn.neural_network import MLPRegressor
+        >>> from fastbp import BackpropRegressor
+        >>> BackpropRegressor.from_sklearn(MLPRegressor(alpha=0.5))
+        BackpropRegressor(alpha=0.5)
+        """
+        return convert.from_sklearn(mlp, MLPRegressor, cls)
+
+    def to_sklearn(self) -> MLPRegressor:
+        """The same model as scikit-learn's MLPRegressor, fitted or not, for tools that read one.
+
+        Returns
+        -------
+        mlp : MLPRegressor
+            A copy, which shares nothing with this estimator. Weights keep their dtype; `dtype` and `n_jobs` are left
+            behind, as are callbacks and metadata requests.
+            Losses 'squared_error' of several outputs are divided by their number, L2 term included; see Notes of the
+            class.
+
+        Raises
+        ------
+        ValueError
+            scikit-learn cannot express the model: an activation that it lacks or several different ones, a loss or
+            output activation other than its own, solver 'gd', or no biases.
+        """
+        return convert.to_sklearn(self, MLPRegressor)
+
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
         X, y = validate_data(
             self,
@@ -312,4 +370,5 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         ValueError
             X is not valid, or coefs_ or activation were edited into something that is not a network.
         """
-        return Values(self.n_outputs_).predict(self._outputs(X))
+        outputs = self._outputs(X)
+        return Values(self.n_outputs_).predict(outputs)
