@@ -1,13 +1,14 @@
 """BackpropClassifier beside scikit-learn's MLPClassifier: same parameters, same seed, same model to the last digits."""
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import parity
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from parity import CLASSIFIERS, EPOCHS, SOLVERS, assert_close, assert_follows, assert_parameters, recorded
 from scipy import sparse
 from sklearn.datasets import (
     load_breast_cancer,
@@ -29,90 +30,29 @@ LOADERS: dict[str, Callable[..., Any]] = {
     "breast_cancer": load_breast_cancer,
 }
 
-# Never stop early: every configuration that is not about stopping runs all its epochs.
-EPOCHS = {"max_iter": 50, "tol": 0.0, "n_iter_no_change": 1000}
-
-SOLVERS: dict[str, dict[str, Any]] = {
-    "adam": {"solver": "adam", "learning_rate_init": 0.01},
-    "sgd": {"solver": "sgd", "learning_rate_init": 0.05, "momentum": 0.0},
-    "sgd momentum": {"solver": "sgd", "learning_rate_init": 0.02, "nesterovs_momentum": False},
-    "sgd nesterov": {"solver": "sgd", "learning_rate_init": 0.02},
-    "sgd invscaling": {"solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "invscaling", "power_t": 0.2},
-    # the rate is divided several times within the 50 epochs, but does not reach the 1e-6 that stops
-    "sgd adaptive": {
-        "solver": "sgd",
-        "learning_rate_init": 0.1,
-        "learning_rate": "adaptive",
-        "tol": 0.02,
-        "n_iter_no_change": 5,
-    },
-}
-
 
 def load(name: str) -> tuple[np.ndarray, np.ndarray]:
     X, y = LOADERS[name](return_X_y=True)
     return StandardScaler().fit_transform(X), y
 
 
-def recorded(fit: Callable[[], Any]) -> tuple[Any, list[tuple[type, str]]]:
-    """Result of `fit()` and its warnings as (category, text)."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        result = fit()
-    return result, [(warning.category, str(warning.message)) for warning in caught]
+def sparse_problem() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 30)) * (rng.random((120, 30)) < 0.2)
+    return X, rng.integers(0, 3, 120)
 
 
-def fit_both(X, y, *, sample_weight=None, **params) -> tuple[BackpropClassifier, MLPClassifier]:
-    """Both estimators fitted with the same arguments; their warnings must agree."""
-    params.setdefault("random_state", 0)
-    theirs, expected = recorded(lambda: MLPClassifier(**params).fit(X, y, sample_weight=sample_weight))
-    ours, warned = recorded(lambda: BackpropClassifier(**params).fit(X, y, sample_weight=sample_weight))
-    assert warned == expected
-    return ours, theirs
+def target(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """A small problem with targets of a kind."""
+    if kind == "multilabel":
+        X, y = make_multilabel_classification(n_samples=150, n_features=10, n_classes=4, random_state=0)
+        return StandardScaler().fit_transform(X), y
+    X, y = load("wine")
+    return X, (y == 1).astype(int) if kind == "binary" else y
 
 
-def assert_close(actual, desired, rtol: float) -> None:
-    # atol only for entries that pass through zero, where a relative error means nothing
-    assert_allclose(actual, desired, rtol=rtol, atol=0.1 * rtol * np.abs(desired).max(initial=0.0))
-
-
-def assert_follows(ours, theirs, X, rtol: float = 1e-8) -> None:
-    """All that `theirs` learned, and what both predict for X."""
-    learned = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
-    assert learned <= {name for name in dir(ours) if name.endswith("_")}
-
-    assert ours.n_iter_ == theirs.n_iter_
-    assert ours.t_ == theirs.t_
-    assert ours.n_layers_ == theirs.n_layers_
-    assert ours.n_outputs_ == theirs.n_outputs_
-    assert ours.n_features_in_ == theirs.n_features_in_
-    assert ours.out_activation_ == theirs.out_activation_
-    assert ours.classes_.dtype == theirs.classes_.dtype
-    assert_array_equal(ours.classes_, theirs.classes_)
-
-    assert_close(ours.loss_, theirs.loss_, rtol)
-    assert_close(ours.loss_curve_, theirs.loss_curve_, rtol)
-    if theirs.best_loss_ is None:
-        assert ours.best_loss_ is None
-        assert_allclose(ours.validation_scores_, theirs.validation_scores_, rtol=1e-12)
-        assert_allclose(ours.best_validation_score_, theirs.best_validation_score_, rtol=1e-12)
-    else:
-        assert_close(ours.best_loss_, theirs.best_loss_, rtol)
-        assert ours.validation_scores_ is None
-        assert ours.best_validation_score_ is None
-
-    assert_parameters(ours, theirs, rtol)
-    assert_array_equal(ours.predict(X), theirs.predict(X))
-    assert_close(ours.predict_proba(X), theirs.predict_proba(X), rtol)
-
-
-def assert_parameters(ours, theirs, rtol: float) -> None:
-    for name in ("coefs_", "intercepts_"):
-        actual, desired = getattr(ours, name), getattr(theirs, name)
-        assert [array.shape for array in actual] == [array.shape for array in desired]
-        assert [array.dtype for array in actual] == [array.dtype for array in desired]
-        for a, b in zip(actual, desired, strict=True):
-            assert_close(a, b, rtol)
+def fit_both(X, y, **params) -> tuple[BackpropClassifier, MLPClassifier]:
+    return parity.fit_both(CLASSIFIERS, X, y, **params)
 
 
 def test_signature_is_that_of_mlp_classifier_then_the_new_keywords():
@@ -203,6 +143,16 @@ def test_follows_for_every_shared_activation(solver, activation, hidden):
     assert_follows(ours, theirs, X)
 
 
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+@pytest.mark.parametrize("solver", ["sgd invscaling", "sgd adaptive"])
+def test_schedule_follows_for_every_shared_activation(solver, kind, activation):
+    X, y = target(kind)
+    ours, theirs = fit_both(X, y, activation=activation, hidden_layer_sizes=(9,), **{**EPOCHS, **SOLVERS[solver]})
+    assert theirs.n_iter_ == 50
+    assert_follows(ours, theirs, X)
+
+
 @pytest.mark.parametrize(
     "option",
     [
@@ -257,6 +207,27 @@ def test_early_stopping_follows(solver, dataset, weighted):
         n_iter_no_change=5,
         max_iter=100,
         **SOLVERS[solver],
+    )
+    assert theirs.n_iter_ < 100
+    assert_follows(ours, theirs, X)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("schedule", ["invscaling", "adaptive"])
+def test_early_stopping_follows_with_a_schedule(schedule, kind):
+    X, y = target(kind)
+    ours, theirs = fit_both(
+        X,
+        y,
+        solver="sgd",
+        learning_rate=schedule,
+        learning_rate_init=0.1,
+        power_t=0.2,
+        early_stopping=True,
+        n_iter_no_change=2,
+        shuffle=False,
+        batch_size=30,
+        max_iter=100,
     )
     assert theirs.n_iter_ < 100
     assert_follows(ours, theirs, X)
@@ -394,6 +365,18 @@ def test_multilabel_follows(solver, weighted):
     assert_follows(ours, theirs, X)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_any_combination_of_options_follows(seed):
+    rng = np.random.default_rng(seed)
+    X, y = target(rng.choice(["binary", "multiclass", "multilabel"]))
+    params = parity.any_options(rng)
+    weight = rng.uniform(0.1, 3.0, len(y)) if rng.random() < 0.4 else None
+    if rng.random() < 0.3:
+        X = sparse.csr_array(np.where(np.abs(X) > 0.7, X, 0.0))
+    ours, theirs = fit_both(X, y, sample_weight=weight, **params)
+    assert_follows(ours, theirs, X)
+
+
 @pytest.mark.parametrize(
     "labels",
     [
@@ -427,13 +410,27 @@ def test_batch_size_above_the_number_of_rows_is_clipped_with_the_same_warning():
     assert any(category is UserWarning and "batch_size" in text for category, text in warned)
 
 
-@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_array])
-def test_sparse_input_follows(container):
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((120, 30)) * (rng.random((120, 30)) < 0.2)
-    y = rng.integers(0, 3, 120)
-    ours, theirs = fit_both(container(X), y, hidden_layer_sizes=(10,), batch_size=32, **EPOCHS)
+@pytest.mark.parametrize(
+    "container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array, sparse.coo_array]
+)
+@pytest.mark.parametrize("solver", ["adam", "sgd nesterov"])
+def test_sparse_input_follows(container, solver):
+    X, y = sparse_problem()
+    ours, theirs = fit_both(container(X), y, hidden_layer_sizes=(10,), batch_size=32, **{**EPOCHS, **SOLVERS[solver]})
     assert_follows(ours, theirs, container(X))
+
+
+@pytest.mark.parametrize("option", ["early_stopping", "sample_weight", "partial_fit", "warm_start"])
+def test_sparse_input_follows_with(option):
+    X, y = sparse_problem()
+    X = sparse.csr_array(X)
+    weight = np.random.default_rng(0).uniform(0.0, 3.0, len(y)) if option == "sample_weight" else None
+    params = {option: True} if option in ("early_stopping", "warm_start") else {}
+    ours, theirs = fit_both(X, y, sample_weight=weight, hidden_layer_sizes=(10,), batch_size=32, max_iter=50, **params)
+    if option in ("partial_fit", "warm_start"):
+        for _ in range(3):
+            parity.call_both((ours, theirs), option.replace("warm_start", "fit"), X[:90], y[:90])
+    assert_follows(ours, theirs, X)
 
 
 def test_random_stream_is_left_in_the_same_state():
@@ -491,6 +488,21 @@ def test_lbfgs_reaches_the_same_minimum(kind, activation):
     assert ours.score(X, y) == theirs.score(X, y)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-2)
     assert (ours.n_layers_, ours.n_outputs_, ours.out_activation_) == (3, theirs.n_outputs_, theirs.out_activation_)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_lbfgs_has_the_same_objective_and_gradient_along_the_path(kind, activation, weighted, monkeypatch):
+    X, y = target(kind)
+    weight = np.random.default_rng(0).uniform(0.0, 3.0, len(y)) if weighted else None
+    pairs = parity.lbfgs_objectives(
+        monkeypatch, CLASSIFIERS, X, y, sample_weight=weight, hidden_layer_sizes=(8,), activation=activation, alpha=0.1
+    )
+    assert len(pairs) > 5
+    for (value, gradient), (expected, expected_gradient) in pairs:
+        assert value == pytest.approx(expected, rel=1e-10)
+        assert_close(gradient, expected_gradient, 1e-10)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
