@@ -72,10 +72,9 @@ def iris() -> tuple[np.ndarray, np.ndarray]:
 def problem(kind: str) -> tuple[type, dict[str, Any], np.ndarray, np.ndarray]:
     """scikit-learn's class, parameters, X and y."""
     X, y = iris()
-    names = np.array(["setosa", "versicolor", "virginica"])
     return {
-        "binary": (MLPClassifier, {}, X, np.where(y == 0, "yes", "no")),
-        "multiclass": (MLPClassifier, {}, X, names[y]),
+        "binary": (MLPClassifier, {}, X, np.where(y == 0, -1, 4)),
+        "multiclass": (MLPClassifier, {}, X, np.array([-7, 0, 3])[y]),
         "multilabel": (MLPClassifier, {}, X, np.column_stack([y == 0, y != 1, y == 2]).astype(int)),
         "squared_error": (MLPRegressor, {}, X[:, :3], X[:, 3]),
         "several outputs": (MLPRegressor, {"alpha": 0.0}, X[:, :2], np.column_stack([X[:, 2:], X[:, 0] ** 2])),
@@ -266,8 +265,8 @@ class TestFromSklearn:
         before, kept = mlp.predict_proba(X), pickle.dumps(mlp)
         ours = from_sklearn(mlp)
         ours.coefs_[0][:] = 0
-        ours.classes_[:] = "?"
-        ours.partial_fit(X, np.full(len(y), "?"))
+        ours.classes_[:] = 5
+        ours.partial_fit(X, np.full(len(y), 5))
         assert_array_equal(mlp.predict_proba(X), before)
         assert pickle.dumps(mlp) == kept
 
@@ -402,7 +401,7 @@ class TestToSklearn:
         before, kept = ours.predict_proba(X), pickle.dumps(ours)
         mlp = ours.to_sklearn()
         mlp.partial_fit(X, y)
-        mlp.classes_[:] = "?"
+        mlp.classes_[:] = 5
         assert_array_equal(ours.predict_proba(X), before)
         assert pickle.dumps(ours) == kept
 
@@ -424,6 +423,19 @@ class TestToSklearn:
         X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 30
         ours = fitted(small(BackpropClassifier, max_iter=2), X, y)
         assert_predicts_as(ours.to_sklearn(), ours, X)
+
+    @pytest.mark.parametrize("dtype", [str, object])
+    def test_string_labels(self, dtype):
+        X, y = iris()
+        y = np.array(["setosa", "versicolor", "virginica"], dtype)[y]
+        for labels in (y, np.where(y == "setosa", "yes", "no").astype(dtype)):
+            ours = fitted(small(BackpropClassifier), X, labels)
+            mlp, own = ours.to_sklearn(), fitted(small(MLPClassifier), X, labels)
+            assert_same(mlp._label_binarizer, own._label_binarizer, "_label_binarizer")
+            assert_same(mlp.classes_, own.classes_, "classes_")
+            assert_same(BackpropClassifier.from_sklearn(own).classes_, ours.classes_, "classes_")
+            assert_goes_on_as(mlp, ours, X, labels, partial_fit)
+            assert_predicts_as(mlp, ours, X)
 
     def test_one_class(self):
         X, _ = iris()
