@@ -372,3 +372,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         """
         outputs = self._outputs(X)
         return Values(self.n_outputs_).predict(outputs)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
