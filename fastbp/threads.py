@@ -30,14 +30,15 @@ MIN_WORK = 1_000_000
 # and at most, twice as long after each that was lost.
 TRIAL_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
-_held = threading.Lock()
+# Reentrant: between two calls of a kernel, the holder may run another one, as a callback that predicts does.
+_held = threading.RLock()
 _forked = False
 _blas_held = threading.Lock()
 
 
 def _after_fork_in_child() -> None:
     global _held, _blas_held, _forked
-    _held, _blas_held = threading.Lock(), threading.Lock()  # threads that no longer exist may have held the old ones
+    _held, _blas_held = threading.RLock(), threading.Lock()  # threads that no longer exist may have held the old ones
     _forked = True
 
 

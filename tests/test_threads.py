@@ -51,6 +51,28 @@ def test_only_one_caller_holds_the_threads_and_gives_them_back():
         assert team.n_threads == 2
 
 
+@many
+def test_who_holds_the_threads_may_use_them_within():
+    """As a callback does that predicts in the middle of a fit."""
+    if not threads.layer_is_safe():
+        pytest.skip("the workqueue layer is never used in parallel")
+    work, found = 10 * threads.MIN_WORK, []
+
+    def other():
+        with threads.team(None, work) as team:
+            found.append(team.n_threads)
+
+    before = numba.get_num_threads()
+    with threads.team(2, work):
+        with threads.team(2, work) as team:
+            assert team.n_threads == 2
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert found == [1]  # the outer team still held them
+    assert numba.get_num_threads() == before
+
+
 def test_under_workqueue_and_after_fork_everything_is_serial(monkeypatch):
     work = 10 * threads.MIN_WORK
     monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 4)
