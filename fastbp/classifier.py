@@ -376,6 +376,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """Weights times class weights."""
         if self.class_weight is None:
             return weights
+        self._check_class_weight(target)
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not supported by partial_fit, which sees a part of the data. Pass the "
@@ -392,6 +393,16 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         if not (np.isfinite(by_class).all() and (by_class >= 0).all()):
             raise ValueError(f"class_weight must be finite and >= 0, got {self.class_weight!r}.")
         return by_class if weights is None else weights * by_class
+
+    def _check_class_weight(self, target: Target) -> None:
+        """That class_weight is of the form that the target needs; raises ValueError."""
+        given, n, needed = self.class_weight, target.n_outputs, "a dict"
+        fits = isinstance(given, dict)
+        if target.kind == MULTILABEL:
+            needed = f"a list of {n} dicts, one per output,"
+            fits = isinstance(given, list) and len(given) == n and all(isinstance(one, dict) for one in given)
+        if not fits and given != "balanced":
+            raise ValueError(f"For a {target.kind} target class_weight must be {needed} or 'balanced', got {given!r}.")
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.
