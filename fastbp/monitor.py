@@ -41,7 +41,7 @@ class Observer:
         """Epochs over these rows of X begin; fitted() gives copies of the attributes of a fit that ends there."""
 
     def epoch_begins(self, n_parts: int) -> None:
-        """An epoch begins that takes at most n_parts calls into a kernel."""
+        """An epoch begins that takes about n_parts calls into a kernel."""
 
     def part_ends(self) -> None:
         """One of these calls is done."""

@@ -120,10 +120,11 @@ def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float,
     network = trainer.network
     start = network.flatten(trainer.theta).astype(np.float64)
     last, loss, stopped = start, np.inf, False
+    n_parts = trainer.calls(trainer.batch)  # of one evaluation, which is what most iterations take
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         nonlocal loss
-        loss = trainer.loss_and_gradient(network.unflatten(vector))
+        loss = trainer.loss_and_gradient(network.unflatten(vector), observer.part_ends)
         return loss, network.flatten(trainer.grad).astype(np.float64)
 
     def after_iteration(vector: NDArray[np.float64]) -> None:
@@ -134,12 +135,12 @@ def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float,
         stopped = observer.epoch_ends(history.n_iter, max_iter, loss)
         if stopped:
             raise StopIteration  # SciPy ends there
-        observer.epoch_begins(1)
+        observer.epoch_begins(n_parts)
 
     try:
         # SciPy's few BLAS calls on short vectors would wake a second pool of spinning threads, which fights Numba's:
         # 50 times slower, measured.
-        observer.epoch_begins(1)
+        observer.epoch_begins(n_parts)
         with one_blas_thread():
             result = scipy.optimize.minimize(
                 objective,

@@ -196,12 +196,26 @@ class TestTasks:
 
         assert recorder.calls == expected_calls(long(0), long(1))
 
-    def test_fewer_kernel_calls_than_foreseen_leave_no_open_task(self):
+    @pytest.mark.parametrize("solver", ["lbfgs", "gd"])
+    def test_a_long_iteration_has_the_kernel_calls_of_one_evaluation_as_subtasks(self, solver, monkeypatch):
+        for name, value in {"CALL_WORK": 0, "MIN_CHUNK": 8, "MAX_CHUNK": 8}.items():
+            monkeypatch.setattr(network, name, value)
+        monkeypatch.setattr(callbacks, "LONG_EPOCH", 10)
+        recorder = Recorder()
+        small(solver=solver, max_iter=3).set_callbacks(recorder).fit(*iris(BackpropClassifier))
+        parts = [path for _, name, path in recorder.hooks("end") if name == "part"]
+        n = sum(path[1] == 0 for path in parts)
+        assert n >= 10
+        assert parts[: 3 * n] == [(0, i, j) for i in range(3) for j in range(n)]
+
+    @pytest.mark.parametrize("n_calls", [1, callbacks.LONG_EPOCH + 3])
+    def test_other_kernel_calls_than_foreseen_leave_no_open_task(self, n_calls):
         recorder = Recorder()
         clf = small().set_callbacks(recorder)
         observer = callbacks.CallbackObserver(clf, None, None, None, method="fit", max_subtasks=1)
         observer.epoch_begins(callbacks.LONG_EPOCH)
-        observer.part_ends()
+        for _ in range(n_calls):
+            observer.part_ends()
         observer.epoch_ends(1, 1, 0.5)
         assert sorted(recorder.hooks("begin")[1:]) == sorted(("begin", *end[1:]) for end in recorder.hooks("end"))
 
