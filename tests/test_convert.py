@@ -270,6 +270,15 @@ class TestFromSklearn:
         assert_array_equal(mlp.predict_proba(X), before)
         assert pickle.dumps(mlp) == kept
 
+    @pytest.mark.parametrize("max_iter", [2, 500])
+    def test_lbfgs_has_converged_unless_it_used_up_its_iterations(self, max_iter):
+        X, y = iris()
+        mlp, own = (
+            fitted(small(class_, solver="lbfgs", max_iter=max_iter, alpha=1), X, y)
+            for class_ in (MLPClassifier, BackpropClassifier)
+        )
+        assert from_sklearn(mlp).converged_ == own.converged_ == (max_iter == 500)
+
     def test_float32_stays_float32(self):
         X, y = iris()
         mlp = fitted(small(MLPClassifier), X.astype(np.float32), y)
@@ -388,6 +397,12 @@ class TestToSklearn:
         # Early stopping, once: then scikit-learn goes on training the very arrays that it keeps as the best.
         calls = 1 if solver == "early stopping" else 4
         assert_goes_on_as(ours.to_sklearn(), ours, X, y, warm_start, calls)
+
+    @pytest.mark.parametrize("solver", ["adam", "sgd"])
+    def test_a_rate_set_after_the_first_epochs_is_left_to_the_next_fit_on_both_sides(self, solver):
+        ours, X, y = fitted_ours("multiclass", solver)
+        ours.set_params(learning_rate_init=100 * ours.learning_rate_init)
+        assert_goes_on_as(ours.to_sklearn(), ours, X, y, partial_fit)
 
     def test_an_optimiser_of_another_solver_is_not_continued(self):
         ours, X, y = fitted_ours("multiclass", "adam")
