@@ -1,5 +1,6 @@
 """BackpropClassifier: the multilayer perceptron that predicts classes."""
 
+import dataclasses
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import validate_data
@@ -109,7 +110,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         it. A fit or predict that finds them in use runs serially. The result has the same bits in every case.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class on the weights of its examples, those of a validation set included. 'balanced' is
-        n_samples / (n_classes * count of the class). For a multilabel target a list, one dict per output.
+        n_samples / (n_classes * count of the class), counted in y. For a multilabel target a list, one dict per output.
 
     Attributes
     ----------
@@ -358,43 +359,33 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         known = self.classes_ if incremental or continues else None
         target = Labels.of(y, self.loss, known, subset=incremental)
         self.classes_ = target.classes
-        return target
+        class_weights = self._class_weights(y, target, incremental=incremental)
+        return dataclasses.replace(target, class_weights=class_weights)
 
     def _output_for(self, target: Target) -> str:
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
 
-    def _check_held_out(self, y: NDArray, target: Target) -> None:
-        if (y.ndim == 2) != (target.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != target.n_outputs):
-            raise ValueError(f"y_val has shape {y.shape}, which does not go with the {target.kind} target y.")
-        unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes_.tolist())
-        if unknown:
-            raise ValueError(f"y_val has classes {sorted(unknown)} that y does not have; y has {self.classes_}.")
-
-    def _reweighted(
-        self, weights: NDArray | None, y: NDArray, target: Target, *, incremental: bool
-    ) -> NDArray[np.float64] | None:
-        """Weights times class weights."""
+    def _class_weights(self, y: NDArray, target: Labels, *, incremental: bool) -> tuple[NDArray, ...] | None:
+        """Weights of the classes, or for a multilabel target of 0 and 1 of each output, from the training labels."""
         if self.class_weight is None:
-            return weights
+            return None
         self._check_class_weight(target)
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not supported by partial_fit, which sees a part of the data. Pass the "
                 "weights of the classes as a dict."
             )
-        if y.ndim == 2:
-            by_class = compute_sample_weight(self.class_weight, y)
+        if target.kind == MULTILABEL:
+            given = self.class_weight if isinstance(self.class_weight, list) else ["balanced"] * target.n_outputs
+            of_outputs = zip(given, y.T, strict=True)
+            weights = tuple(_weights_of_classes(one, np.array([0, 1]), column) for one, column in of_outputs)
         else:
-            # 'balanced' counts y; a dict is of all classes, of which a part of the data may lack some.
-            present = np.unique(y)
-            classes = present if self.class_weight == "balanced" else self.classes_
-            of_class = compute_class_weight(self.class_weight, classes=classes, y=y)
-            by_class = of_class[np.searchsorted(classes, y)]
-        if not (np.isfinite(by_class).all() and (by_class >= 0).all()):
+            weights = (_weights_of_classes(self.class_weight, target.classes, y),)
+        if not all(np.isfinite(w).all() and (w >= 0).all() for w in weights):
             raise ValueError(f"class_weight must be finite and >= 0, got {self.class_weight!r}.")
-        return by_class if weights is None else weights * by_class
+        return weights
 
-    def _check_class_weight(self, target: Target) -> None:
+    def _check_class_weight(self, target: Labels) -> None:
         """That class_weight is of the form that the target needs; raises ValueError."""
         given, n, needed = self.class_weight, target.n_outputs, "a dict"
         fits = isinstance(given, dict)
@@ -487,3 +478,11 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _weights_of_classes(class_weight: Any, classes: NDArray, y: NDArray) -> NDArray[np.float64]:
+    """The weight of each class; 'balanced' by the labels y, 1 for a class that they lack."""
+    present = np.unique(y) if class_weight == "balanced" else classes
+    weights = np.ones(len(classes))
+    weights[np.searchsorted(classes, present)] = compute_class_weight(class_weight, classes=present, y=y)
+    return weights

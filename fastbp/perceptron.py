@@ -155,16 +155,6 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         """Output activation that out_activation='auto' stands for."""
         raise NotImplementedError
 
-    def _check_held_out(self, y: NDArray, target: Target) -> None:
-        """That y_val is of the kind of y; raises ValueError."""
-        raise NotImplementedError
-
-    def _reweighted(
-        self, weights: NDArray | None, y: NDArray, target: Target, *, incremental: bool
-    ) -> NDArray[np.float64] | None:
-        """Weights of examples with targets y; None is one each."""
-        return weights
-
     # ---------------------------------------------------------------- fitting
 
     def _fit(
@@ -225,7 +215,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             dtype=dtype,
             fit_intercept=bool(self.fit_intercept),
         )
-        examples = self._examples(X, y, sample_weight, target, dtype, incremental=incremental)
+        examples = self._examples(X, y, sample_weight, target, dtype)
         given = self._given_validation(held_out, target, dtype, incremental)
         random_state = check_random_state(self.random_state)
         if continues:
@@ -266,9 +256,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             )
         return self.out_activation
 
-    def _examples(
-        self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype, *, incremental: bool
-    ) -> Examples:
+    def _examples(self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype) -> Examples:
         """The data as the kernels read it; weights are checked, y is one of the target."""
         weights = None
         if sample_weight is not None:
@@ -277,7 +265,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
                 raise ValueError(
                     f"Negative values in data passed to `sample_weight`: the least is {weights.min()!r}, must be >= 0."
                 )
-        weights = self._reweighted(weights, y, target, incremental=incremental)
+        by_target = target.weights(y)
+        if by_target is not None:
+            weights = by_target if weights is None else weights * by_target
         if weights is not None and not weights.any():
             raise ValueError("sample_weight must have at least one positive value: all of them are zero.")
         codes, Y = target.encode(y, self.loss)
@@ -303,9 +293,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
                 f"X_val and y_val are used by the solvers {' and '.join(STOCHASTIC)} only, got solver={self.solver!r}."
             )
         X, y = self._validated(held_out.X, held_out.y, reset=False)
-        self._check_held_out(y, target)
+        target.check_held_out(y)
         _refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
-        examples = self._examples(X, y, held_out.sample_weight, target, dtype, incremental=incremental)
+        examples = self._examples(X, y, held_out.sample_weight, target, dtype)
         return Validation(examples, np.arange(examples.n))
 
     def _check_weights(self, shape: Network, who: str) -> None:
@@ -545,13 +535,18 @@ def _refuse_too_few(n: int, advice: str) -> None:
 def _validator(trainer: Trainer, validation: Validation, target: Target) -> Callable[[Array], tuple[float, float]]:
     """A function of theta: (score, mean cost without the L2 term) on the validation set."""
     examples, rows = validation
-    shape, team = trainer.network, trainer.team
     evaluator = Trainer(
-        shape, trainer.theta.copy(), examples, batch=len(rows), team=team, optimizer=optimizers.EVALUATE
+        trainer.network,
+        trainer.theta.copy(),
+        examples,
+        batch=len(rows),
+        team=trainer.team,
+        optimizer=optimizers.EVALUATE,
     )
+    output = np.empty((len(rows), target.n_outputs), trainer.network.dtype)
 
     def validate(theta: Array) -> tuple[float, float]:
-        output = network.predict(shape, theta, examples, rows, team)
+        evaluator.predict(theta, rows, output)
         return target.score(output, examples, rows), evaluator.loss(theta, rows)
 
     return validate

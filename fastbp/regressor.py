@@ -346,10 +346,6 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     def _output_for(self, target: Target) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
-    def _check_held_out(self, y: NDArray, target: Target) -> None:
-        if Values.of(y) != target:
-            raise ValueError(f"y_val has shape {y.shape}, but y has {target.n_outputs} outputs.")
-
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict numbers.
 

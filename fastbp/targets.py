@@ -29,11 +29,14 @@ class Labels:
         Class labels, sorted.
     n_outputs : int
         Outputs S_L: for log_loss as in scikit-learn, a single one for two classes; for any other loss one per class.
+    class_weights : tuple of ndarray or None
+        Weights of the classes; for a multilabel target those of 0 and 1, per output.
     """
 
     kind: str
     classes: NDArray
     n_outputs: int
+    class_weights: tuple[NDArray, ...] | None = None
 
     @classmethod
     def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
@@ -47,6 +50,14 @@ class Labels:
             n_outputs = 1 if single else len(classes)
         return cls(kind, classes, n_outputs)
 
+    def check_held_out(self, y: NDArray) -> None:
+        """That y, of a validation set, has no other labels; raises ValueError."""
+        if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
+            raise ValueError(f"y_val has shape {y.shape}, which does not go with the {self.kind} target y.")
+        unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
+        if unknown:
+            raise ValueError(f"y_val has classes {sorted(unknown)} that y does not have; y has {self.classes}.")
+
     def encode(self, y: NDArray, loss: str) -> Encoded:
         """Targets of the network for labels y, all of them known."""
         if self.kind == MULTILABEL:
@@ -54,6 +65,15 @@ class Labels:
         if len(self.classes) == 1 and loss != "log_loss":
             return None, np.ones((len(y), 1))  # of a single output, code 0 would be the number 0
         return np.searchsorted(self.classes, y), None
+
+    def weights(self, y: NDArray) -> NDArray[np.float64] | None:
+        """What the labels y contribute to the weights of their examples; None is 1 each."""
+        if self.class_weights is None:
+            return None
+        if self.kind == MULTILABEL:
+            by_output = [w[column.astype(np.int64)] for w, column in zip(self.class_weights, y.T, strict=True)]
+            return np.prod(by_output, axis=0)
+        return self.class_weights[0][np.searchsorted(self.classes, y)]
 
     def predict(self, output: Array) -> NDArray:
         """The class with the largest output, or every label with an output of at least 1/2."""
@@ -97,11 +117,19 @@ class Values:
     def of(cls, y: NDArray) -> Self:
         return cls(1 if y.ndim == 1 else y.shape[1])
 
+    def check_held_out(self, y: NDArray) -> None:
+        """That y, of a validation set, has as many outputs; raises ValueError."""
+        if self.of(y) != self:
+            raise ValueError(f"y_val has shape {y.shape}, but y has {self.n_outputs} outputs.")
+
     def encode(self, y: NDArray, loss: str) -> Encoded:
         """Targets of the network; raises ValueError for those that the loss is not defined for."""
         if loss == "poisson" and (y < 0).any():
             raise ValueError(f"loss='poisson' needs y >= 0, got a least y of {y.min()!r}.")
         return None, y.reshape(len(y), -1)
+
+    def weights(self, y: NDArray) -> None:
+        """Numbers have no classes, so no weights."""
 
     def predict(self, output: Array) -> NDArray:
         """The outputs; without their axis where there is one."""

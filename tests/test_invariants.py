@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris, make_classification, make_multilabel_classification
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 import fastbp.kernels
 from fastbp import BackpropClassifier, BackpropRegressor, data, threads
@@ -725,6 +726,27 @@ class TestClassWeight:
         params = {"alpha": 1.0, "solver": "lbfgs", "hidden_layer_sizes": (), "max_iter": 200}
         plain, balanced = (network(class_weight=weight, **params).fit(X, y) for weight in (None, "balanced"))
         assert (balanced.predict(X) == 0).sum() > (plain.predict(X) == 0).sum()
+
+    def test_balanced_weighs_a_validation_set_by_the_counts_of_y(self):
+        X, y = self.unbalanced()
+        counts = np.bincount(y)
+        weight = len(y) / (len(counts) * counts)
+        X_val, y_val = X[::3], y[::3]
+        assert not np.allclose(np.bincount(y_val) / len(y_val), counts / len(y))
+        balanced = network(class_weight="balanced").fit(X, y, X_val=X_val, y_val=y_val)
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weight[y_val]}
+        by_hand = network().fit(X, y, sample_weight=weight[y], **given)
+        assert_same_bits(balanced, by_hand)
+        assert balanced.validation_scores_ == by_hand.validation_scores_
+        assert balanced.validation_loss_curve_ == by_hand.validation_loss_curve_
+
+    def test_balanced_of_a_multilabel_target_counts_each_output(self):
+        X, y = problem()
+        labels = np.column_stack([y == 0, y != 1]).astype(int)
+        weight = compute_sample_weight("balanced", labels)
+        assert_same_bits(
+            network(class_weight="balanced").fit(X, labels), network().fit(X, labels, sample_weight=weight)
+        )
 
     def test_of_a_multilabel_target_is_the_product_over_its_outputs(self):
         X, y = problem()
