@@ -20,6 +20,8 @@ from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 HERE = pathlib.Path(__file__).resolve().parent
+# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. Read once: compiled code cannot change its mind.
+CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 KEPT_SECONDS = 30 * 24 * 3600  # cache folders of other versions are removed after a month without use
 
 # No fastmath: `reassoc` and `contract` let two callers of one function round differently, and the promise is the same
@@ -28,11 +30,11 @@ FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False
 
 
 def source_digest(folder: pathlib.Path = HERE) -> str:
-    """Digest of all kernel sources and of the compilers' versions: what compiled code depends on besides the CPU.
+    """Digest of all kernel sources, the compilers' versions and the debug mode: what code depends on besides the CPU.
 
     The CPU's name and features, and so the tile that is derived from them, are already part of Numba's own key.
     """
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {CHECKED}".encode())
     for source in sorted(folder.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
