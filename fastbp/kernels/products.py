@@ -7,7 +7,7 @@ in the order of its index whatever the tile, so a row's bits depend on nothing b
 """
 
 from .jit import inlined, kernel
-from .simd import HALF, ROWS, VECTOR_BYTES, VECTORS, load, rank1, store, tile, zeros
+from .simd import HALF, ROWS, VECTOR_BYTES, VECTORS, check_multiple, load, rank1, store, tile, zeros
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
 
@@ -45,6 +45,7 @@ def affine_panel(rows, x, ix, ldx, k, theta, it, width, z, iz, ldz, scale):
     tile's may be read and written too.
     """
     lanes = VECTOR_BYTES // theta.itemsize
+    check_multiple(width, lanes)
     if width == 3 * lanes:
         _affine_rows(tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, x, ix, ldx, k, theta, it, width, z, iz, ldz, scale)
     elif width == 2 * lanes:
@@ -97,6 +98,7 @@ def outer_sum(rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width):
     rows of ld_delta; grad: (rows, width), contiguous.
     """
     lanes = VECTOR_BYTES // grad.itemsize
+    check_multiple(width, lanes)
     if width == 3 * lanes:
         _outer_rows(
             tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width
