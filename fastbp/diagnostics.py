@@ -23,7 +23,7 @@ import fastbp
 
 from . import data
 from .kernels import cache, simd
-from .kernels.jit import CHECKED, ENTRIES
+from .kernels.jit import CHECKED, ENTRIES, VARIANT
 from .kernels.optimizers import ADAM
 from .network import Network, Trainer, predict
 from .threads import Team
@@ -105,7 +105,7 @@ def _state(folder: pathlib.Path) -> str:
     if refusal := cache.refusal(folder):
         return "\n".join([*lines, f"    refused: {refusal}"])
     lines.append("    trusted, writable" if _writable(folder) else "    trusted, not writable")
-    conditions = ENTRIES[0]._cache.conditions(cpu_target.target_context.codegen())
+    conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
     files, kernels, foreign = set(folder.glob("*.kernel")), defaultdict(list), 0
     for path in sorted(files):
         try:

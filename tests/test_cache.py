@@ -16,7 +16,6 @@ from fastbp.kernels import cache, jit
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-FLAVOURS = range(4)  # NUMBA_CACHE_DIR, the package, the user's cache folder, the temporary folder
 
 
 @pytest.fixture
@@ -51,14 +50,22 @@ def files_in(folders):
     return [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_code_is_loaded_from_every_folder_and_then_written_to_none(places, flavour):
+def saved(places):
+    """The file of times(2), in the first place."""
     assert times(2) == (20, False)
-    if flavour:
-        places[flavour].parent.mkdir(parents=True)
-        places[0].rename(places[flavour])
     (file,) = files_in(places)
-    assert file.parent == places[flavour]
+    assert file.parent == places[0]
+    return file
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_code_is_loaded_from_every_folder_and_then_written_to_none(places, place):
+    assert times(2) == (20, False)
+    if place:
+        places[place].parent.mkdir(parents=True)
+        places[0].rename(places[place])
+    (file,) = files_in(places)
+    assert file.parent == places[place]
     assert times(3) == (20, True)
     assert files_in(places) == [file]
 
@@ -84,8 +91,7 @@ def test_a_circle_of_links_or_no_home_is_no_reason_to_fail(places, monkeypatch, 
 
 @pytest.mark.parametrize("length", [0, 1, cache.DIGEST_BYTES, cache.DIGEST_BYTES + 100, -1])
 def test_a_truncated_file_is_compiled_again_and_replaced(places, length):
-    times(2)
-    (file,) = files_in(places)
+    file = saved(places)
     whole = file.read_bytes()
     file.write_bytes(whole[:length])
     assert times(3) == (30, False)
@@ -94,8 +100,7 @@ def test_a_truncated_file_is_compiled_again_and_replaced(places, length):
 
 @pytest.mark.parametrize("position", [0.0, 0.3, 0.6, 0.99])
 def test_a_file_with_one_wrong_byte_is_compiled_again_and_replaced(places, position):
-    times(2)
-    (file,) = files_in(places)
+    file = saved(places)
     data = bytearray(file.read_bytes())
     data[int(position * len(data))] ^= 1
     file.write_bytes(data)
@@ -104,24 +109,21 @@ def test_a_file_with_one_wrong_byte_is_compiled_again_and_replaced(places, posit
 
 
 def test_garbage_is_compiled_again_and_replaced(places):
-    times(2)
-    (file,) = files_in(places)
+    file = saved(places)
     file.write_bytes(os.urandom(10_000))
     assert times(3) == (30, False)
     assert times(3) == (30, True)
 
 
 def test_a_broken_file_that_cannot_be_replaced_does_not_hide_a_good_one_behind_it(places):
-    times(2)
-    (file,) = files_in(places)
+    file = saved(places)
     shutil.copytree(places[0], places[2])
     file.write_bytes(b"garbage")
     assert times(3) == (20, True)
 
 
 def test_each_signature_has_a_file_of_its_own_that_serves_no_other(places):
-    times(2, value=10.0)
-    (file,) = files_in(places)
+    file = saved(places)
     assert times(3, value=10) == (30, False)
     (other,) = set(files_in(places)) - {file}
     assert times(0, value=10.0) == (20, True)
@@ -141,10 +143,9 @@ def test_a_setting_of_numba_that_changes_the_code_has_a_file_of_its_own(places, 
 
 
 def test_checked_kernels_have_files_of_their_own(places):
-    variants = [f"checked={value}" for value in (False, True)]
-    assert times(2, variant=variants[0]) == (20, False)
-    assert times(3, variant=variants[1]) == (30, False)
-    assert {entry._cache._variant for entry in jit.ENTRIES} == {f"checked={jit.CHECKED}"}
+    assert times(2, variant="checked=False") == (20, False)
+    assert times(3, variant="checked=True") == (30, False)
+    assert {entry._cache._variant for entry in jit.ENTRIES} == {jit.VARIANT}
 
 
 @pytest.mark.parametrize("package", ["numba", "llvmlite", "np"])
@@ -241,24 +242,21 @@ trusted = {
 
 @pytest.mark.parametrize("change", refused.values(), ids=refused.keys())
 def test_code_that_another_user_may_have_put_there_does_not_run(places, change):
-    times(2)
-    (file,) = files_in(places)
+    file = saved(places)
     change(file, places[0])
     assert times(3) == (30, False)
 
 
 @pytest.mark.parametrize("change", trusted.values(), ids=trusted.keys())
 def test_code_that_only_this_user_can_have_put_there_runs(places, change):
-    times(2)
-    (file,) = files_in(places)
+    file = saved(places)
     change(file, places[0])
     assert times(3) == (20, True)
 
 
 @as_root
 def test_code_of_the_owner_of_the_package_is_trusted_by_all_who_run_the_package(places, monkeypatch, tmp_path):
-    times(2)
-    (file,) = files_in(places)
+    file = saved(places)
     for path in (file, places[0]):
         os.chown(path, 12345, -1)
     package = tmp_path / "sources"
@@ -276,10 +274,9 @@ def test_code_of_the_owner_of_the_package_is_trusted_by_all_who_run_the_package(
 def test_others_cannot_change_what_is_written_under_a_generous_umask(places, umask):
     before = os.umask(umask)
     try:
-        times(2)
+        file = saved(places)
     finally:
         os.umask(before)
-    (file,) = files_in(places)
     assert not any(path.stat().st_mode & 0o022 for path in (file, *list(file.parents)[:3]))
     assert times(3) == (20, True)
 

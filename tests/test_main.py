@@ -11,7 +11,7 @@ from numba.core.registry import cpu_target
 from fastbp import __version__
 from fastbp.__main__ import main
 from fastbp.kernels import cache, simd
-from fastbp.kernels.jit import ENTRIES
+from fastbp.kernels.jit import VARIANT
 
 
 def test_the_main_job_prints_both_libraries_side_by_side(capsys):
@@ -80,7 +80,7 @@ def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, 
 
     assert section()[0] == "    trusted, writable, empty"
 
-    conditions = ENTRIES[0]._cache.conditions(cpu_target.target_context.codegen())
+    conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
     for name, key in (("a", f"train_serial (array(float32, 1d, C),) {conditions}"), ("b", "of another CPU")):
         cache._write(folder / f"{name}.kernel", key, b"machine code")
     (folder / "c.kernel").write_bytes(b"garbage")

@@ -134,6 +134,12 @@ def _remove_old(base: pathlib.Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def conditions(codegen, variant: str) -> str:
+    """CPU, Numba's settings and the variant: what code depends on beside sources and signature; the end of its key."""
+    settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
+    return " ".join([*codegen.magic_tuple(), *settings, variant])
+
+
 class KernelCache(NullCache):
     """Numba's interface to the files of one kernel. It never stops a program: without a usable file, it compiles.
 
@@ -149,13 +155,8 @@ class KernelCache(NullCache):
         self._name, self._variant = name, variant
         self.files = {}  # where the code of each signature that this process uses lies, of those that lie anywhere
 
-    def conditions(self, codegen):
-        """What the code depends on beside sources and signature; the last part of a file's key."""
-        settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
-        return " ".join([*codegen.magic_tuple(), *settings, self._variant])
-
     def _key(self, sig, codegen):
-        return f"{self._name} {sig} {self.conditions(codegen)}"
+        return f"{self._name} {sig} {conditions(codegen, self._variant)}"
 
     def _paths(self, key):
         name = f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"

@@ -11,6 +11,7 @@ from .cache import KernelCache
 
 # FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. Read once: compiled code cannot change its mind.
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
+VARIANT = f"checked={CHECKED}"
 
 # No fastmath: `reassoc` and `contract` let two callers of one function round differently, and the promise is the same
 # bits everywhere; `nnan` makes the checks for NaN vanish. The NumPy error model keeps division branch-free.
@@ -22,7 +23,7 @@ ENTRIES: list[Any] = []  # the kernels that are kept on disk
 def _cached(dispatcher):
     # The cache's folder knows the sources of this package only.
     if dispatcher.__module__.startswith(f"{__package__}.") and not numba.config.DISABLE_JIT:
-        dispatcher._cache = KernelCache(dispatcher.__name__, f"checked={CHECKED}")
+        dispatcher._cache = KernelCache(dispatcher.__name__, VARIANT)
         ENTRIES.append(dispatcher)
     return dispatcher
 
