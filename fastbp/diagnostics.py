@@ -72,7 +72,7 @@ def warmup(options: argparse.Namespace) -> int:
     if _threading_layer():  # else fits are serial, too
         teams["parallel"] = _Pair()
     start = time.perf_counter()
-    print(f"Compiling fastbp {fastbp.__version__} for {_cpu()[0]}, up to half a minute a line", flush=True)
+    print(f"Compiling fastbp {fastbp.__version__} for {_cpu()[0]}: some seconds to a minute a line", flush=True)
     for dtype, kind, training in itertools.product(dtypes, teams, (True, False)):
         print(f"  {dtype}  {kind:8}  {'training' if training else 'prediction':10}", end=" ... ", flush=True)
         before, misses = time.perf_counter(), _misses()

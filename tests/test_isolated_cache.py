@@ -14,7 +14,7 @@ import fastbp
 
 pytestmark = pytest.mark.isolated
 
-TIMEOUT = 600  # seconds, only to turn a hang into a failure
+TIMEOUT = 1200  # seconds, only to turn a hang into a failure
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 STRANGER = 12345  # a user without a home
 
