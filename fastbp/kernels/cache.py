@@ -82,7 +82,7 @@ def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
 
 
 def refusal(folder: pathlib.Path) -> str:
-    """Why this folder is out of use: another user can write to it or swap it, or it cannot be read. Empty: it is fine."""
+    """Why this folder must not be used: another user can write to it or swap it, or it cannot be read; else empty."""
     for part in (folder, *folder.parents):
         if part == PYCACHE:
             break  # who can write there, can change the code that is running here
