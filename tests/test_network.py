@@ -168,8 +168,8 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, batch):
 
 
 ZONE = 4096  # bytes of a red zone
-# What each byte is. Together NaN, or -1 which is no row: what is read there shows. And a finite number, or a huge one:
-# what is added there shows too, while NaN stays the same NaN.
+# What each of its bytes is. Together NaN: what is read there shows. Or finite numbers: what is added to them shows too,
+# while NaN stays the same NaN. Around integers always -1, which is no row and no offset.
 FILLS = (0xFF, 0x3F)
 
 
@@ -178,7 +178,6 @@ def within_red_zones(kernel, fill, called):
 
     called: set to which a call adds the kernel.
     """
-    red = np.full(ZONE, fill, np.uint8)
 
     def call(*args):
         memories = []
@@ -188,17 +187,18 @@ def within_red_zones(kernel, fill, called):
                 return tuple(map(enclosed, value))
             if not isinstance(value, np.ndarray):
                 return value
+            red = np.full(ZONE, fill if value.dtype.kind == "f" else 0xFF, np.uint8)
             memory = np.concatenate([red, np.ascontiguousarray(value).reshape(-1).view(np.uint8), red])
             view = memory[ZONE:-ZONE].view(value.dtype).reshape(value.shape)
             view.flags.writeable = value.flags.writeable  # Numba tells them apart
-            memories.append((memory, view, value))
+            memories.append((red, memory, view, value))
             return view
 
         called.add(kernel)
         result = kernel(*map(enclosed, args))
-        for memory, view, value in memories:
-            assert (memory[:ZONE] == fill).all()
-            assert (memory[-ZONE:] == fill).all()
+        for red, memory, view, value in memories:
+            assert (memory[:ZONE] == red).all()
+            assert (memory[-ZONE:] == red).all()
             if value.flags.writeable:
                 value[...] = view
         return result
