@@ -8,6 +8,8 @@ import sys
 import pytest
 from programs import run
 
+from fastbp import threads
+
 # Compiles training and prediction, parallel and serial.
 WARM_UP = """
 import json, programs
@@ -38,3 +40,10 @@ def layer(request, monkeypatch):
         assert "No threading layer could be loaded" in done.stderr
         pytest.skip(f"the threading layer {request.param} does not load here")
     return request.param
+
+
+@pytest.fixture
+def safe_layer():
+    """The threading layer that Numba chooses here, if we may use it."""
+    if not threads.layer_is_safe():
+        pytest.skip("the workqueue layer is never used in parallel")

@@ -120,7 +120,7 @@ print(json.dumps([[programs.status(child) for child in children], parent, calls.
 """
 
 
-def test_four_children_of_a_server_predict_at_once_with_the_model_it_fitted(expected, warm_cache):
+def test_four_children_of_a_server_predict_at_once_with_the_model_it_fitted(expected, warm_cache, safe_layer):
     found = run(SERVER.replace("EXPECTED", expected), warm_cache)
     assert found == [[0, 0, 0, 0], expected, True]
 
@@ -135,7 +135,7 @@ print(json.dumps([found, programs.digest()]))
 
 
 @pytest.mark.parametrize(("method", "parallel"), [("fork", False), ("spawn", True), ("forkserver", True)])
-def test_workers_of_multiprocessing_find_the_same_bits(method, parallel, expected, warm_cache):
+def test_workers_of_multiprocessing_find_the_same_bits(method, parallel, expected, warm_cache, safe_layer):
     found, parent = run(POOL.format(method=method), warm_cache)
     assert [(digest, calls > 0) for digest, calls in found] == [(expected, parallel)] * 4
     assert parent == expected
@@ -160,7 +160,9 @@ print(json.dumps(found))
         pytest.param("'threading'", id="threading"),
     ],
 )
-def test_in_a_joblib_worker_a_fit_is_serial_unless_n_jobs_asks_for_threads(config, n_jobs, expected, warm_cache):
+def test_in_a_joblib_worker_a_fit_is_serial_unless_n_jobs_asks_for_threads(
+    config, n_jobs, expected, warm_cache, safe_layer
+):
     found = run(JOBLIB.format(config=config, n_jobs=n_jobs), warm_cache, JOBLIB_START_METHOD="forkserver")
     assert [digest for digest, _ in found] == [expected] * 3
     assert any(calls for _, calls in found) == (n_jobs is not None)

@@ -75,7 +75,7 @@ print(json.dumps([found, used]))
     ("n", "expected"),
     [(1, [[[1, 1]] * 5, [0]]), (3, [[[3, 3]] * 5 + [[3, 2]], [3, 2]])],
 )
-def test_the_number_of_numba_threads_is_respected_and_left_alone(n, expected, warm_cache):
+def test_the_number_of_numba_threads_is_respected_and_left_alone(n, expected, warm_cache, safe_layer):
     assert run(NUMBER_OF_THREADS, warm_cache, NUMBA_NUM_THREADS=str(n)) == expected
 
 

@@ -30,9 +30,7 @@ def test_small_work_and_n_jobs_1_run_serially():
 
 
 @many
-def test_only_one_caller_holds_the_threads_and_gives_them_back():
-    if not threads.layer_is_safe():
-        pytest.skip("the workqueue layer is never used in parallel")
+def test_only_one_caller_holds_the_threads_and_gives_them_back(safe_layer):
     work, found = 10 * threads.MIN_WORK, []
 
     def other():
@@ -65,10 +63,7 @@ def test_under_workqueue_and_after_fork_everything_is_serial(monkeypatch):
 
 
 @many
-def test_in_a_joblib_worker_n_jobs_none_is_serial_and_a_number_is_honoured():
-    if not threads.layer_is_safe():
-        pytest.skip("the workqueue layer is never used in parallel")
-
+def test_in_a_joblib_worker_n_jobs_none_is_serial_and_a_number_is_honoured(safe_layer):
     def n_threads(n_jobs):
         with threads.team(n_jobs, 10 * threads.MIN_WORK) as team:
             return team.n_threads
