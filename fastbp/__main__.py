@@ -1,4 +1,7 @@
-"""``python -m fastbp``: train on scikit-learn's handwritten digits, beside scikit-learn's own MLPClassifier."""
+"""``python -m fastbp``: train on scikit-learn's handwritten digits, beside scikit-learn's own MLPClassifier.
+
+Its other jobs are in `diagnostics`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import BackpropClassifier, __version__, monitor
+from fastbp import BackpropClassifier, __version__, diagnostics, monitor
 
 Estimator: TypeAlias = BackpropClassifier | MLPClassifier
 MakeEstimator: TypeAlias = Callable[..., Estimator]
@@ -236,6 +239,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision of the training")
     parser.add_argument("--seed", type=seed, default=0, help="for the split, the initial weights and the order of rows")
     parser.set_defaults(run=compare_on_digits)
+
+    commands = parser.add_subparsers(title="other jobs", metavar="COMMAND")
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile all kernels now",
+        description="Compile all kernels and keep them on disk, so that no fit has to: for container images. "
+        "The exit code is 1 if they cannot be kept.",
+    )
+    warmup.add_argument("--dtype", choices=["float32", "float64", "both"], default="both", help="default: both")
+    warmup.set_defaults(run=diagnostics.warmup)
+    info = commands.add_parser(
+        "info",
+        help="print versions, CPU, threads and the state of the cache",
+        description="Print versions, CPU, threads and the state of the cache of compiled kernels: for a bug report.",
+    )
+    info.set_defaults(run=diagnostics.info)
     return parser
 
 
@@ -244,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except argparse.ArgumentTypeError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
@@ -253,7 +272,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as in `python -m fastbp | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit raises again
         return 141  # 128 + SIGPIPE
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Who may run in parallel: the one place that decides it.
 
 Numba's threads belong to the process. Two parallel regions at once abort it under the workqueue layer, and a child made
-by fork() is killed by OpenMP when it enters one. So a call gets threads only where the work is worth it, the layer is
-safe, this process did not come from fork(), and nobody else in it holds them; otherwise it runs serially, to the same
-bits, and releases the GIL.
+by fork() is killed or hangs when it enters one that its parent's threads should have run. So a call gets threads only
+where the work is worth it, the layer is safe, this process did not come from such a fork(), joblib does not run it
+beside others, and nobody else in here holds them; otherwise it runs serially, to the same bits, and releases the GIL.
 
 On a machine that others use too, a thread that does not get its core keeps the rest waiting at the end of every
 parallel region, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls
@@ -13,6 +13,7 @@ and goes on with one thread where that is faster. That cannot change a bit of th
 import contextlib
 import math
 import os
+import pathlib
 import statistics
 import threading
 import time
@@ -20,7 +21,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import llvmlite.binding.ffi
 import numba
+from joblib.parallel import get_active_backend
+from numba.core.compiler_lock import global_compiler_lock
+from numpy.random.mtrand import get_bit_generator
 from threadpoolctl import threadpool_limits
 
 # Floating-point operations of one parallel region below which entering it costs more than it saves: some microseconds.
@@ -30,20 +35,55 @@ MIN_WORK = 1_000_000
 # and at most, twice as long after each that was lost.
 TRIAL_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 
+PF_FORKNOEXEC = 0x40  # of Linux's flags of a process: it came from fork() and has not called exec() since
+
+
+def _may_have_lost_threads() -> bool:
+    """Whether this process may have been forked, before we were imported, from one that had started Numba's threads.
+
+    Only Linux tells. Where nobody does, or only zeros (emulated kernels), the answer is yes.
+    """
+    try:
+        numba.threading_layer()
+    except ValueError:  # not started yet: the hooks below see every fork from now on
+        return False
+    if not hasattr(os, "fork"):
+        return False
+    try:
+        fields = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True
+    flags = int(fields[6])  # the ninth of proc(5), the seventh after the name
+    return flags == 0 or bool(flags & PF_FORKNOEXEC)
+
+
+_forked = _may_have_lost_threads()
 # Reentrant: between two calls of a kernel, the holder may run another one, as a callback that predicts does.
 _held = threading.RLock()
-_forked = False
 _blas_held = threading.Lock()
+
+_held_by_fork = contextlib.ExitStack()
+
+
+def _before_fork() -> None:
+    """Wait for the locks that a fit needs in the child, where the thread that holds one would never release it."""
+    for lock in (
+        global_compiler_lock,
+        getattr(llvmlite.binding.ffi.lib, "_lock", contextlib.nullcontext()),  # dropping compiled code takes it alone
+        get_bit_generator().lock,  # random_state=None
+    ):
+        _held_by_fork.enter_context(lock)
 
 
 def _after_fork_in_child() -> None:
     global _held, _blas_held, _forked
+    _held_by_fork.close()
     _held, _blas_held = threading.RLock(), threading.Lock()  # threads that no longer exist may have held the old ones
     _forked = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_held_by_fork.close, after_in_child=_after_fork_in_child)
 
 
 def layer_is_safe() -> bool:
@@ -67,6 +107,11 @@ def one_blas_thread() -> Iterator[None]:
             yield
     finally:
         held.release()
+
+
+def in_joblib_worker() -> bool:
+    """Whether joblib runs the caller beside others, in a thread or a process of any of its own backends."""
+    return (get_active_backend()[0].nesting_level or 0) > 0
 
 
 def upper_bound(n_jobs: int | None) -> int:
@@ -142,13 +187,13 @@ def team(n_jobs: int | None, work: float) -> Iterator[Team]:
     Parameters
     ----------
     n_jobs : int or None
-        Upper bound, see `upper_bound`.
+        Upper bound, see `upper_bound`; None is 1 in a joblib worker, whose siblings use the other cores.
     work : float
         Floating-point operations of a typical parallel region.
     """
     # In this order: small work does not even make Numba start its threads.
-    small = n_jobs == 1 or work < MIN_WORK or _forked
-    n_threads = 1 if small else upper_bound(n_jobs)
+    serial = n_jobs == 1 or work < MIN_WORK or _forked or (n_jobs is None and in_joblib_worker())
+    n_threads = 1 if serial else upper_bound(n_jobs)
     if n_threads == 1 or not layer_is_safe() or not _held.acquire(blocking=False):
         yield Team(1)
         return

@@ -1,11 +1,17 @@
 """python -m fastbp, as a user meets it."""
 
 import re
+import sys
 
+import numba
+import numpy as np
 import pytest
+from numba.core.registry import cpu_target
 
 from fastbp import __version__
 from fastbp.__main__ import main
+from fastbp.kernels import cache, simd
+from fastbp.kernels.jit import VARIANT
 
 
 def test_the_main_job_prints_both_libraries_side_by_side(capsys):
@@ -30,6 +36,7 @@ def test_the_main_job_prints_both_libraries_side_by_side(capsys):
         (["--seed", "-1"], "--seed"),
         (["--batch-size", "100000"], "100000 is more than the 1437 images"),
         (["nonsense"], "nonsense"),
+        (["warmup", "--dtype", "float16"], "float16"),
     ],
 )
 def test_a_bad_option_gives_one_clear_line_and_exit_code_2(arguments, what, capsys):
@@ -47,3 +54,43 @@ def test_help_and_version(capsys):
             main([option])
         assert stopped.value.code == 0
         assert expected in capsys.readouterr().out
+
+
+def test_info_prints_versions_cpu_and_threads(capsys):
+    assert main(["info"]) == 0
+    printed = dict(re.findall(r"^(\S+) {2,}(.+)$", capsys.readouterr().out, re.M))
+    assert printed["fastbp"].startswith(f"{__version__}, ")
+    for name, version in (("NumPy", np.__version__), ("Numba", numba.__version__)):
+        assert printed[name].split(",")[0] == version
+    assert printed["vectors"].startswith(f"{simd.VECTOR_BYTES} bytes: {simd.VECTOR_BYTES // 4} float32")
+    assert printed["tile"] == f"{simd.ROWS} rows of 3 vectors"
+    assert printed["threads"].startswith(numba.threading_layer())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    folder = next(cache.folders())
+    folder.mkdir(parents=True)
+
+    def section():
+        assert main(["info"]) == 0
+        printed = capsys.readouterr().out
+        return printed[printed.index(str(folder)) :].splitlines()[1:]
+
+    assert section()[0] == "    trusted, writable, empty"
+
+    conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
+    for name, key in (("a", f"train_serial (array(float32, 1d, C),) {conditions}"), ("b", "of another CPU")):
+        cache._write(folder / f"{name}.kernel", key, b"machine code")
+    (folder / "c.kernel").write_bytes(b"garbage")
+    lines = section()
+    assert re.fullmatch(r"    trusted, writable, \d+[.]\d MB", lines[0])
+    assert lines[1:4] == [
+        f"    not usable: {folder}/c.kernel is broken",
+        "    float32: train_serial",
+        "    for other CPUs or settings: 1 kernels",
+    ]
+
+    folder.chmod(0o777)
+    assert section()[0] == f"    refused: {folder} may be written by others (drwxrwxrwx)"

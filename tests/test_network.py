@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
-import fastbp.network
 from fastbp import data, training
-from fastbp.kernels import optimizers
+from fastbp.kernels import backprop, optimizers
 from fastbp.kernels.activations import HIDDEN
 from fastbp.monitor import Observer
 from fastbp.network import Network, Trainer, Workspace
@@ -168,39 +168,104 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, batch):
         np.testing.assert_array_equal(run.theta, runs[0].theta)
 
 
+ZONE = 4096  # bytes of a red zone
+# What each of its bytes is. Together NaN: what is read there shows. Or finite numbers: what is added to them shows too,
+# while NaN stays the same NaN. Around integers always -1, which is no row and no offset.
+FILLS = (0xFF, 0x3F)
+
+
+def within_red_zones(kernel, fill, called):
+    """`kernel` on copies of its arrays, every one of them between two red zones, which it must leave as they are.
+
+    called: set to which a call adds the kernel.
+    """
+
+    def call(*args):
+        memories = []
+
+        def enclosed(value):
+            if isinstance(value, tuple):
+                return tuple(map(enclosed, value))
+            if not isinstance(value, np.ndarray):
+                return value
+            red = np.full(ZONE, fill if value.dtype.kind == "f" else 0xFF, np.uint8)
+            memory = np.concatenate([red, np.ascontiguousarray(value).reshape(-1).view(np.uint8), red])
+            view = memory[ZONE:-ZONE].view(value.dtype).reshape(value.shape)
+            view.flags.writeable = value.flags.writeable  # Numba tells them apart
+            memories.append((red, memory, view, value))
+            return view
+
+        called.add(kernel)
+        result = kernel(*map(enclosed, args))
+        for red, memory, view, value in memories:
+            assert (memory[:ZONE] == red).all()
+            assert (memory[-ZONE:] == red).all()
+            if value.flags.writeable:
+                value[...] = view
+        return result
+
+    return call
+
+
+def data_forms(shape, rng, n):
+    """Examples of every form that the kernels read."""
+    X = rng.normal(size=(n, shape.widths[0])).astype(shape.dtype)
+    codes, weights = rng.integers(max(2, shape.widths[-1]), size=n), rng.uniform(0.5, 2, n)
+    Y = rng.uniform(size=(n, shape.widths[-1]))
+    Y /= Y.sum(axis=1, keepdims=True)
+    yield data.examples(X, shape.dtype, codes=codes)
+    yield data.examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
+    yield data.examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
+    yield data.examples(scipy.sparse.csr_matrix(X * (X > 0)), shape.dtype, Y=Y, weights=weights)
+
+
+# Widths below, at and above a vector's and a panel's, on any CPU; every loss, and networks without hidden layers.
+SHAPES = [
+    (WIDTHS, ("tanh", "relu", "softmax"), "log_loss"),
+    ((1, 1), ("logistic",), "binary_cross_entropy"),
+    ((130, 9), ("identity",), "squared_error"),
+    ((3, 24, 48, 2), ("gelu", "elu", "logistic"), "mean_squared_error"),
+    ((5, 1, 33, 1, 3), ("softplus", "silu", "leaky_relu", "tanh"), "euclidean"),
+]
+
+
 @over_dtypes
-@pytest.mark.parametrize("rows", [1, 3, 8, 45])
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_kernels_stay_within_their_buffers(dtype, rows, n_threads, monkeypatch):
-    """With NaN around every buffer nothing becomes NaN, and none of that NaN is overwritten."""
-    zones = []
+@pytest.mark.parametrize(("widths", "activations", "loss"), SHAPES, ids=lambda value: str(value).replace(" ", ""))
+@pytest.mark.parametrize("optimizer", [None, *OPTIMIZERS])
+@pytest.mark.parametrize(("n_threads", "sizes"), [(1, (1, 3, 8, 45)), (3, (45,))], ids=["serial", "parallel"])
+def test_kernels_stay_within_their_buffers(dtype, widths, activations, loss, optimizer, n_threads, sizes, monkeypatch):
+    """With red zones around every array of every call, all results are the same, bit for bit, and no zone changes."""
+    shape = Network(widths, activations, loss, dtype)
+    kind = "serial" if n_threads == 1 else "parallel"
+    kernels = {name: getattr(backprop, name) for name in ("transpose_all", f"train_{kind}", f"predict_{kind}")}
 
-    def guarded(size, dtype):
-        zone = 4096 // dtype.itemsize
-        memory = np.full(size + 2 * zone, np.nan, dtype)
-        memory[zone : zone + size] = 0
-        zones.extend([memory[:zone], memory[zone + size :]])
-        return memory[zone : zone + size]
+    def results(examples):
+        order = np.random.default_rng(1).permutation(examples.n)
+        run = trainer(
+            shape, theta, examples, batch=min(examples.n, 30) if optimizer else examples.n, team=Tasks(n_threads),
+            optimizer=OPTIMIZERS.get(optimizer, optimizers.NONE), chunk=16,
+        )  # fmt: skip
+        losses = [run.epoch(order) for _ in range(2)] if optimizer else [run.loss_and_gradient(theta)]
+        out = np.full((examples.n, widths[-1]), np.nan, dtype)
+        run.predict(run.theta, order, out)
+        return [np.array(losses), run.theta, run.theta_t, run.grad, run.first, run.second, out]
 
-    monkeypatch.setattr(fastbp.network, "_aligned_zeros", guarded)
     rng = np.random.default_rng(9)
-    shape = network(dtype)
-    theta = shape.pack(*shape.unpack(random_theta(shape, rng)[0]))
-    X = guarded(rows * WIDTHS[0], dtype)
-    X[:] = rng.normal(size=X.size)
-    examples = data.examples(X.reshape(rows, -1), dtype, codes=rng.integers(WIDTHS[-1], size=rows))
-    run = trainer(
-        shape, theta, examples, batch=min(rows, 30), team=Tasks(n_threads), optimizer=optimizers.ADAM, chunk=16
-    )
-    for _ in range(3):
-        assert np.isfinite(run.epoch(np.arange(rows)))
-    whole = trainer(shape, theta, examples, team=Tasks(n_threads), chunk=16)
-    assert np.isfinite(whole.loss_and_gradient(theta))
-    out = np.full((rows, WIDTHS[-1]), np.nan, dtype)
-    whole.predict(theta, np.arange(rows), out)
-    for vector in (run.first, run.second, whole.grad, out):
-        assert np.isfinite(vector).all()
-    assert all(np.isnan(zone).all() for zone in zones)
+    theta = random_theta(shape, rng)[0]
+    called = set()
+    for rows in sizes:
+        for examples in data_forms(shape, rng, rows):
+            found = []
+            for fill in FILLS:
+                with monkeypatch.context() as patch:
+                    for name, kernel in kernels.items():
+                        patch.setattr(backprop, name, within_red_zones(kernel, fill, called))
+                    found.append(results(examples))
+            for *arrays, without_zones in zip(*found, results(examples), strict=True):
+                assert np.isfinite(without_zones).all()
+                for array in arrays:
+                    np.testing.assert_array_equal(array, without_zones)
+    assert called == set(kernels.values())
 
 
 @over_dtypes

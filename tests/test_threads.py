@@ -5,6 +5,7 @@ import threading
 
 import numba
 import pytest
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_info
 
 from fastbp import threads
@@ -29,9 +30,7 @@ def test_small_work_and_n_jobs_1_run_serially():
 
 
 @many
-def test_only_one_caller_holds_the_threads_and_gives_them_back():
-    if not threads.layer_is_safe():
-        pytest.skip("the workqueue layer is never used in parallel")
+def test_only_one_caller_holds_the_threads_and_gives_them_back(safe_layer):
     work, found = 10 * threads.MIN_WORK, []
 
     def other():
@@ -83,6 +82,50 @@ def test_under_workqueue_and_after_fork_everything_is_serial(monkeypatch):
     monkeypatch.setattr(threads, "_forked", True)
     with threads.team(None, work) as team:
         assert team.n_threads == 1
+
+
+@many
+def test_in_a_joblib_worker_n_jobs_none_is_serial_and_a_number_is_honoured(safe_layer):
+    def n_threads(n_jobs):
+        with threads.team(n_jobs, 10 * threads.MIN_WORK) as team:
+            return team.n_threads
+
+    def found(n_outer, *n_jobs):
+        return Parallel(n_jobs=n_outer, backend="threading")(delayed(n_threads)(n) for n in n_jobs)
+
+    assert found(2, None, None) == [1, 1]
+    assert found(2, 2) == [2]
+    assert found(1, None) == [numba.get_num_threads()]  # joblib runs one job after the other: no worker
+
+
+def no_such_file(path):
+    raise FileNotFoundError(path)
+
+
+def stat_with_flags(flags):
+    return lambda path: f"7 (a (name) 8 9) S 1 7 7 0 -1 {flags} 1 2 3"
+
+
+@pytest.mark.parametrize(
+    ("read_text", "lost"),
+    [
+        (no_such_file, True),  # not Linux
+        (stat_with_flags(0), True),  # some emulated kernel
+        (stat_with_flags(0x400040), True),
+        (stat_with_flags(0x400000), False),
+    ],
+)
+def test_only_what_is_known_not_to_be_forked_keeps_threads_that_were_started_before_the_import(
+    monkeypatch, read_text, lost
+):
+    def not_started():
+        raise ValueError("Threading layer is not initialized.")
+
+    monkeypatch.setattr(threads.pathlib.Path, "read_text", read_text)
+    monkeypatch.setattr(threads.numba, "threading_layer", lambda: "omp")
+    assert threads._may_have_lost_threads() == lost
+    monkeypatch.setattr(threads.numba, "threading_layer", not_started)
+    assert not threads._may_have_lost_threads()
 
 
 def test_a_team_compares_calls_of_one_kernel_only(monkeypatch):

@@ -43,7 +43,7 @@ from .jit import entry, inlined, kernel, parallel_entry, runtime
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
 from .products import PANEL_BYTES, affine, outer_sum, sparse_affine, sparse_outer_sum
-from .simd import ROWS, VECTOR_BYTES, add, copy, load, multiply_add, part, splat, store, sum_of_squares
+from .simd import ROWS, VECTOR_BYTES, add, check_multiple, copy, load, multiply_add, part, splat, store, sum_of_squares
 from .simd import tile as shape
 
 # Fields of `layers`: units, units padded to whole vectors, code of g, and where the layer's data begins in each vector;
@@ -164,7 +164,7 @@ def _transpose(layers, units, u, theta, theta_t):
         width = min(panel, n - left)
         target = layers[l, THETA_T] + left * height + (1 + units[u, COLUMN]) * width + unit - left
         row = part(theta, units[u, OFFSET] + r * units[u, N_COLUMNS], columns)
-        column = part(theta_t, target, columns * width)
+        column = part(theta_t, target, (columns - 1) * width + 1)
         for k in range(columns):
             column[k * width] = row[k]
 
@@ -180,7 +180,9 @@ def transpose_all(layers, units, theta, theta_t):
 def _finish_gradient(grad, theta, i, n, alpha, weight):
     """grad[:n] = (grad[:n] + alpha theta[i : i + n]) / W; n: a multiple of a vector."""
     scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
-    for k in range(0, n, VECTOR_BYTES // grad.itemsize):
+    lanes = VECTOR_BYTES // grad.itemsize
+    check_multiple(n, lanes)
+    for k in range(0, n, lanes):
         g = multiply_add(load(shape(1, 1), grad, k, 0), strength, load(shape(1, 1), theta, i + k, 0))
         store(g * scale, grad, k, 0)
 

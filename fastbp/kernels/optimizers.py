@@ -7,7 +7,7 @@ correction, which sits in the step size; momentum is v = mu v - eta g.
 import math
 
 from .jit import inlined
-from .simd import VECTOR_BYTES, load, splat, square_root, store, tile
+from .simd import VECTOR_BYTES, check_multiple, load, splat, square_root, store, tile
 
 # What becomes of a batch's gradient. EVALUATE does not even compute it, NONE leaves it in `grad`.
 EVALUATE, NONE, SGD, NESTEROV, ADAM = range(5)
@@ -31,6 +31,7 @@ def update(optimizer, rates, step, theta, i, n, grad, first, second):
     first: velocity, or Adam's mean of g; second: Adam's mean of g^2; both lie as theta. step: from `step_size`.
     """
     lanes = VECTOR_BYTES // theta.itemsize
+    check_multiple(n, lanes)
     eta, mu = splat(tile(1, 1), theta, step), splat(tile(1, 1), theta, rates[MU])
     if optimizer == ADAM:
         beta_1, new_1 = splat(tile(1, 1), theta, rates[BETA_1]), splat(tile(1, 1), theta, 1.0 - rates[BETA_1])

@@ -7,7 +7,7 @@ in the order of its index whatever the tile, so a row's bits depend on nothing b
 """
 
 from .jit import inlined, kernel
-from .simd import HALF, ROWS, VECTOR_BYTES, VECTORS, load, rank1, store, tile, zeros
+from .simd import HALF, ROWS, VECTOR_BYTES, VECTORS, check_multiple, load, rank1, store, tile, zeros
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
 
@@ -45,6 +45,7 @@ def affine_panel(rows, x, ix, ldx, k, theta, it, width, z, iz, ldz, scale):
     tile's may be read and written too.
     """
     lanes = VECTOR_BYTES // theta.itemsize
+    check_multiple(width, lanes)
     if width == 3 * lanes:
         _affine_rows(tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, x, ix, ldx, k, theta, it, width, z, iz, ldz, scale)
     elif width == 2 * lanes:
@@ -97,6 +98,7 @@ def outer_sum(rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width):
     rows of ld_delta; grad: (rows, width), contiguous.
     """
     lanes = VECTOR_BYTES // grad.itemsize
+    check_multiple(width, lanes)
     if width == 3 * lanes:
         _outer_rows(
             tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, m, a, ia, lda, delta, i_delta, ld_delta, grad, width
@@ -127,6 +129,7 @@ def sparse_affine(n, x, ix, indices, i, k, theta, it, z, iz, ldz):
     z.
     """
     lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    check_multiple(ldz, lanes)
     for column in range(0, ldz, panel):
         width, begin = min(panel, ldz - column), it + column * (1 + k)
         if width == 3 * lanes:
@@ -153,6 +156,7 @@ def sparse_outer_sum(rows, first, heads, entries, entry_rows, x, ix, delta, i_de
     entries, from ix; delta: rows of ld_delta; grad: (rows, width), contiguous. Overwrites grad.
     """
     lanes = VECTOR_BYTES // grad.itemsize
+    check_multiple(width, lanes)
     for r in range(rows):
         begin, end, i = heads[first + r], heads[first + r + 1], r * width
         if width == 3 * lanes:

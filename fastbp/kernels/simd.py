@@ -11,9 +11,11 @@ keeps the accumulators in registers for the whole loop::
 Tiles also add, subtract, multiply and divide element by element, for loops over flat vectors that have no remainder.
 
 All arrays are flat; `i...` are offsets into them and `ld...`, `step` the distance between two rows, all in elements.
-Nothing is checked: callers own the bounds.
+Callers own the bounds. With FASTBP_DEBUG=1 every tile, part and multiple is checked, and the first that is wrong stops
+the process; otherwise there is no code for it.
 """
 
+import functools
 import operator
 
 from llvmlite import ir
@@ -25,7 +27,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 from numba.np.arrayobj import populate_array
 
-from .jit import inlined
+from .jit import CHECKED, inlined
 
 VECTORS = 3  # of a full tile; products.py spells out tiles of 3, 2 and 1
 
@@ -88,6 +90,28 @@ def emit_fma(builder, x, y, z):
     return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [x, y, z])
 
 
+def _emit_check(context, builder, holds, message, *values):
+    """LLVM code that stops the process with a message, a format of printf for 64-bit `values`, unless `holds`."""
+    # An exception cannot leave a thread of a parallel loop, and of two threads in Py_FatalError the second aborts while
+    # the first still writes. dprintf writes at once, though only on POSIX; faulthandler then shows who called.
+    i32, void = ir.IntType(32), ir.VoidType()
+    with builder.if_then(builder.not_(holds), likely=False):
+        text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
+        dprintf = ir.FunctionType(i32, [i32, text.type], var_arg=True)
+        builder.call(cgutils.get_or_insert_function(builder.module, dprintf, "dprintf"), [i32(2), text, *values])
+        builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), "abort"), [])
+
+
+def _emit_bounds_check(context, builder, what, array, first, extent):
+    """LLVM code that stops the process unless elements [first, first + extent) lie within a flat array."""
+    zero, end = first.type(0), builder.add(first, extent)
+    ordered = [builder.icmp_signed("<=", x, y) for x, y in ((zero, first), (first, end), (end, array.nitems))]
+    inside = functools.reduce(builder.and_, ordered)
+    _emit_check(
+        context, builder, inside, f"{what} of elements %lld : %lld of an array of %lld", first, end, array.nitems
+    )
+
+
 class _Emitter:
     """LLVM code of one intrinsic on tiles of one type."""
 
@@ -96,12 +120,19 @@ class _Emitter:
         self.scalar = context.get_value_type(tile.dtype)
         self.vector = ir.VectorType(self.scalar, tile.lanes)
         self.size = tile.dtype.bitwidth // 8
+        self.shape = tile.rows, tile.vectors * tile.lanes
         self.slots = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
 
-    def address(self, array_type, array, index):
-        """Byte pointer to element `index` of a flat array."""
-        data = self.context.make_array(array_type)(self.context, self.builder, array).data
-        base = self.builder.bitcast(data, ir.IntType(8).as_pointer())
+    def address(self, what, array_type, array, index, step, rows, columns):
+        """Byte pointer to element `index` of a flat array, where `rows` rows begin that are `step` elements apart.
+
+        what: what wants to read or write all their `columns`.
+        """
+        array = self.context.make_array(array_type)(self.context, self.builder, array)
+        if CHECKED:
+            extent = self.builder.add(self.builder.mul(step, step.type(rows - 1)), step.type(columns))
+            _emit_bounds_check(self.context, self.builder, what, array, index, extent)
+        base = self.builder.bitcast(array.data, ir.IntType(8).as_pointer())
         return self.builder.gep(base, [self.builder.mul(index, ir.Constant(index.type, self.size))])
 
     def offset(self, row, step, vector):
@@ -146,17 +177,32 @@ class _Emitter:
 
 @intrinsic
 def part(typingctx, x, start, size):
-    """x[start : start + size] of a flat array, borrowed: a pointer and a length, nothing checked or counted."""
+    """x[start : start + size] of a flat array, borrowed: a pointer and a length, nothing counted."""
     result = types.Array(x.dtype, 1, "C")
 
     def codegen(context, builder, sig, args):
         source = context.make_array(sig.args[0])(context, builder, args[0])
+        if CHECKED:
+            _emit_bounds_check(context, builder, "part", source, args[1], args[2])
         view = context.make_array(result)(context, builder)
         data = builder.gep(source.data, [args[1]])
         populate_array(view, data, [args[2]], [source.itemsize], source.itemsize, meminfo=None)
         return view._getvalue()
 
     return result(x, types.intp, types.intp), codegen
+
+
+@intrinsic
+def check_multiple(typingctx, n, divisor):
+    """What the caller asks of a size: n is a multiple of `divisor`."""
+
+    def codegen(context, builder, sig, args):
+        if CHECKED:
+            holds = builder.icmp_signed("==", builder.srem(*args), args[0].type(0))
+            _emit_check(context, builder, holds, "%lld is no multiple of %lld", *args)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -184,7 +230,7 @@ def load(typingctx, shape, a, i, step):
 
     def codegen(context, builder, sig, args):
         emit, (_, array, index, distance) = _Emitter(context, builder, result), args
-        pointer = emit.address(sig.args[1], array, index)
+        pointer = emit.address("load", sig.args[1], array, index, distance, *emit.shape)
         return emit.build([emit.load(pointer, emit.offset(r, distance, v)) for r, v in emit.slots])
 
     return result(shape, a, types.intp, types.intp), codegen
@@ -197,7 +243,7 @@ def store(typingctx, acc, c, i, step):
     def codegen(context, builder, sig, args):
         value, array, index, distance = args
         emit = _Emitter(context, builder, sig.args[0])
-        pointer = emit.address(sig.args[1], array, index)
+        pointer = emit.address("store", sig.args[1], array, index, distance, *emit.shape)
         for slot, (r, v) in enumerate(emit.slots):
             target = builder.bitcast(builder.gep(pointer, [emit.offset(r, distance, v)]), emit.vector.as_pointer())
             builder.store(emit.at(value, slot), target).align = emit.size
@@ -213,8 +259,9 @@ def rank1(typingctx, acc, a, i, step, b, j):
     def codegen(context, builder, sig, args):
         value, a_array, i_index, distance, b_array, j_index = args
         emit = _Emitter(context, builder, sig.args[0])
-        a_pointer = emit.address(sig.args[1], a_array, i_index)
-        b_pointer = emit.address(sig.args[4], b_array, j_index)
+        rows, width = emit.shape
+        a_pointer = emit.address("rank1", sig.args[1], a_array, i_index, distance, rows, 1)
+        b_pointer = emit.address("rank1", sig.args[4], b_array, j_index, distance, 1, width)
         columns = [emit.load(b_pointer, emit.offset(0, distance, v)) for v in range(emit.tile.vectors)]
         factors = [emit.splat(emit.load(a_pointer, emit.offset(r, distance, 0), emit.scalar)) for r in range(acc.rows)]
         return emit.build(
@@ -307,6 +354,7 @@ def total(typingctx, x):
 def sum_of_squares(x, i, n):
     """Sum of x[i : i + n]^2; n: a multiple of a vector. Each lane adds up in x's type, the lanes in float64."""
     lanes = VECTOR_BYTES // x.itemsize
+    check_multiple(n, lanes)
     acc = zeros(tile(1, 1), x)
     for k in range(i, i + n, lanes):
         row = load(tile(1, 1), x, k, 0)
@@ -330,5 +378,7 @@ def copy(x, i, a, j, n):
 @inlined
 def add(x, i, a, j, n):
     """a[j : j + n] += x[i : i + n]; n: a multiple of a vector."""
-    for k in range(0, n, VECTOR_BYTES // a.itemsize):
+    lanes = VECTOR_BYTES // a.itemsize
+    check_multiple(n, lanes)
+    for k in range(0, n, lanes):
         store(load(tile(1, 1), a, j + k, 0) + load(tile(1, 1), x, i + k, 0), a, j + k, 0)
