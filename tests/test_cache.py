@@ -316,9 +316,10 @@ def test_loading_counts_as_use(places):
 
 
 def test_a_folder_that_vanishes_while_in_use_is_made_anew(places):
-    times(2)
+    file = saved(places)
     shutil.rmtree(places[0].parent)
     assert [times(3), times(3)] == [(30, False), (30, True)]
+    assert files_in(places) == [file]
 
 
 # Reports the activation softplus(0) of a network of one unit, and whether its kernel came from the disk.

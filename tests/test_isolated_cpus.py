@@ -1,0 +1,117 @@
+"""The same models on CPUs with other vectors, emulated by compiling for them, and on one thread."""
+
+import pathlib
+import pickle
+import platform
+
+import llvmlite.binding
+import numpy as np
+import pytest
+from programs import run
+
+from fastbp import BackpropClassifier
+
+# What Numba compiles for, and the (bytes of a vector, rows of a tile) that shows it; None: what this machine has.
+CPUS = {
+    "native": ({}, None),
+    "AVX2": ({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}, (32, 4)),
+    "SSE2": ({"NUMBA_CPU_NAME": "generic"}, (16, 4)),
+}
+SOLVERS = {
+    "adam": {"learning_rate_init": 0.01},
+    "sgd": {"learning_rate_init": 0.1},
+    "lbfgs": {},
+    "gd": {"learning_rate_init": 0.5},
+}
+
+TOLERANCE = 1e-12  # of the largest number
+
+pytestmark = pytest.mark.isolated
+over_solvers = pytest.mark.parametrize("solver", SOLVERS)
+
+
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 13))
+    return X, (X @ rng.normal(size=(13, 3)) + rng.normal(size=(300, 3))).argmax(axis=1)
+
+
+def fit_all(folder):
+    """Pickle a model of every solver into `folder`; returns the tile of this process."""
+    from fastbp.kernels import simd
+
+    for solver, options in SOLVERS.items():
+        clf = BackpropClassifier((50, 19), activation="tanh", solver=solver, max_iter=8, random_state=0, **options)
+        pathlib.Path(folder, f"{solver}.pickle").write_bytes(pickle.dumps(clf.fit(*data())))
+    return simd.VECTOR_BYTES, simd.ROWS
+
+
+def use_all(folder):
+    """What the models in `folder` predict here, and what becomes of those that learn in steps: numbers by solver."""
+    X, y = data()
+    found = {}
+    for solver in SOLVERS:
+        clf = pickle.loads(pathlib.Path(folder, f"{solver}.pickle").read_bytes())
+        found[solver] = {"probabilities": clf.predict_proba(X), "weights": flat(clf), "losses": clf.loss_curve_}
+        if solver in ("adam", "sgd"):
+            for _ in range(5):
+                clf.partial_fit(X, y)
+            found[solver] |= {"weights after partial_fit": flat(clf), "losses after partial_fit": clf.loss_curve_}
+    return {solver: {name: np.array(value).tolist() for name, value in of.items()} for solver, of in found.items()}
+
+
+def flat(clf):
+    return np.concatenate([array.ravel() for array in clf.coefs_ + clf.intercepts_])
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, warm_cache):
+    """What `use_all` says, by the CPU that it ran on and the CPU of the fit."""
+    if platform.machine() not in ("x86_64", "AMD64") or not llvmlite.binding.get_host_cpu_features().get("avx2"):
+        pytest.skip("a CPU with AVX2 is needed to run as one, with and without it")
+    folders = {cpu: str(tmp_path_factory.mktemp(cpu)) for cpu in CPUS}
+
+    def on(cpu, call):
+        """JSON keeps every bit of a float64."""
+        program = f"import json, test_isolated_cpus as here; print(json.dumps(here.{call}))"
+        return run(program, warm_cache, **CPUS[cpu][0])
+
+    for cpu, (_, tile) in CPUS.items():
+        found = tuple(on(cpu, f"fit_all({folders[cpu]!r})"))
+        assert tile in (None, found)
+    return {cpu: {origin: on(cpu, f"use_all({folders[origin]!r})") for origin in CPUS} for cpu in CPUS}
+
+
+def assert_equal_to_rounding(found, expected):
+    assert found.keys() == expected.keys()
+    for name, numbers in expected.items():
+        scale = np.abs(numbers).max()
+        np.testing.assert_allclose(found[name], numbers, rtol=0, atol=TOLERANCE * scale, err_msg=name)
+
+
+@over_solvers
+@pytest.mark.parametrize("cpu", sorted(CPUS.keys() - {"native"}))
+def test_fits_agree_between_cpus(results, cpu, solver):
+    assert_equal_to_rounding(results[cpu][cpu][solver], results["native"]["native"][solver])
+
+
+@over_solvers
+@pytest.mark.parametrize("origin", CPUS)
+@pytest.mark.parametrize("cpu", CPUS)
+def test_a_pickle_of_one_cpu_predicts_and_learns_on_under_another(results, cpu, origin, solver):
+    found, expected = results[cpu][origin][solver], results[origin][origin][solver]
+    assert found["weights"] == expected["weights"]
+    assert_equal_to_rounding(found, expected)
+
+
+THREADS = """
+import json, programs
+calls = programs.Calls()
+print(json.dumps([programs.digest(), calls.count]))
+"""
+
+
+def test_one_numba_thread_gives_the_bits_of_four(warm_cache):
+    (alone, n_alone), (together, n_together) = (run(THREADS, warm_cache, NUMBA_NUM_THREADS=n) for n in "14")
+    assert n_alone == 0 < n_together
+    assert alone == together
