@@ -17,15 +17,16 @@ CONFIGURATIONS = [snippet for snippet in SNIPPETS if snippet.lstrip().startswith
 
 
 def test_the_readme_has_its_snippets():
-    assert len(SNIPPETS) == 7
+    assert len(SNIPPETS) == 9
     assert len(CONFIGURATIONS) == 5
 
 
-@pytest.mark.parametrize("number", range(len(SNIPPETS)))
-def test_snippet_runs(number):
+def test_the_snippets_run_one_after_the_other():
+    scope = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        exec(SNIPPETS[number].lstrip(), {"BackpropClassifier": fastbp.BackpropClassifier})
+        for snippet in SNIPPETS:
+            exec(snippet.lstrip(), scope)
 
 
 @pytest.mark.parametrize("number", range(len(CONFIGURATIONS)))
