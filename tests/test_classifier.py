@@ -6,6 +6,7 @@ from unittest import SkipTest
 
 import numpy as np
 import pytest
+import reference
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
@@ -925,3 +926,37 @@ class TestNothingIsLost:
         assert clf.score(X, ["a"] * 40) == 1
         np.testing.assert_array_equal(clf.predict_proba(X), np.ones((40, 1)))
         assert clf.loss_curve_[-1] < clf.loss_curve_[0]
+
+
+class TestHiddenActivations:
+    """hidden_activations against the forward pass of the reference."""
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+    def test_are_those_of_the_forward_pass_over_several_chunks(self, dtype, container):
+        X, y = iris()
+        clf = small(hidden_layer_sizes=(7, 19), activation=["tanh", "elu"], dtype=dtype, max_iter=2)
+        clf.fit(X, y)
+        rows = np.random.default_rng(0).normal(size=(2500, X.shape[1])).astype(dtype)
+        _, *expected, output = reference.forward(
+            rows, clf.coefs_, clf.intercepts_, activation=["tanh", "elu"], out_activation="softmax"
+        )
+        found = clf.hidden_activations(container(rows))
+        assert [a.shape for a in found] == [(2500, 7), (2500, 19)]
+        tolerance = 2e-5 if dtype == "float32" else 1e-13
+        for a, e in zip(found, expected, strict=True):
+            assert a.dtype == dtype
+            assert_allclose(a, e, rtol=tolerance, atol=tolerance)
+        assert_allclose(clf.predict_proba(rows), output, rtol=tolerance, atol=tolerance)
+
+    def test_are_none_without_hidden_layers(self):
+        X, y = iris()
+        assert small(hidden_layer_sizes=(), solver="lbfgs", max_iter=200).fit(X, y).hidden_activations(X) == []
+
+    def test_need_a_fit_and_the_features_of_it(self):
+        X, y = iris()
+        with pytest.raises(NotFittedError):
+            small().hidden_activations(X)
+        clf = small(solver="lbfgs", max_iter=500, alpha=1).fit(X, y)
+        with pytest.raises(ValueError, match="X has 3 features, but BackpropClassifier is expecting 4"):
+            clf.hidden_activations(X[:, :3])
