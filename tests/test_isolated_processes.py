@@ -144,7 +144,7 @@ def test_workers_of_multiprocessing_find_the_same_bits(method, parallel, expecte
 JOBLIB = """
 import json, joblib, programs
 programs.digest()
-with joblib.parallel_config({config}):
+with joblib.parallel_backend({config}):
     found = joblib.Parallel(n_jobs=2)(joblib.delayed(programs.in_worker)({n_jobs}) for _ in range(3))
 print(json.dumps(found))
 """
