@@ -5,11 +5,10 @@ stochastic solvers run the same kernels with an optimiser in place.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +46,24 @@ def _round_up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
 
+T = TypeVar("T")
+
+
+class _kept(Generic[T]):
+    """An attribute that is computed at its first use.
+
+    As functools.cached_property, whose lock (before Python 3.12) a fork() meanwhile leaves locked in the child.
+    """
+
+    def __init__(self, function: Callable[[Any], T]):
+        self._function = function
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        value: T
+        value = instance.__dict__[self._function.__name__] = self._function(instance)  # found there from now on
+        return value
+
+
 @dataclasses.dataclass(frozen=True)
 class Network:
     """The shape of a network.
@@ -75,12 +92,12 @@ class Network:
     def n_layers(self) -> int:
         return len(self.widths)
 
-    @functools.cached_property
+    @_kept
     def padded(self) -> tuple[int, ...]:
         """Widths rounded up to whole vectors."""
         return tuple(_round_up(width, VECTOR_BYTES // self.dtype.itemsize) for width in self.widths)
 
-    @functools.cached_property
+    @_kept
     def theta_offsets(self) -> tuple[int, ...]:
         """Where each Theta^(l) begins in theta, and its whole size."""
         sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
@@ -101,7 +118,7 @@ class Network:
         """Columns of a full panel of parameters."""
         return PANEL_BYTES // self.dtype.itemsize
 
-    @functools.cached_property
+    @_kept
     def units(self) -> NDArray[np.int64]:
         """Table of the units of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
         tables = []

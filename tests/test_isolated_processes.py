@@ -57,7 +57,7 @@ def test_a_child_that_imports_fastbp_after_the_fork_can_fit(layer, expected, war
     assert found == [layer != "workqueue", 0, 0]
 
 
-# What a thread does while another one forks: each holds one of the locks that a fit needs.
+# What a thread does while another one forks: each may hold a lock that a fit needs.
 COMPILE = """
     def slow(): pass
     @numba.extending.overload(slow)
@@ -78,8 +78,19 @@ DRAW = """
     while not forked.is_set():
         numpy.random.uniform(size=1_000_000)
 """
+BEGIN_TO_FIT = """
+    round_up = network._round_up
+    def slowly(n, multiple):
+        network._round_up = round_up
+        begun.set()
+        time.sleep(2)
+        return round_up(n, multiple)
+    network._round_up = slowly
+    programs.fitted()
+"""
 FORK_MEANWHILE = """
-import fastbp, json, llvmlite.binding, numba, numba.extending, numpy, programs, threading, time
+import json, llvmlite.binding, numba, numba.extending, numpy, programs, threading, time
+from fastbp import network
 begun, forked = threading.Event(), threading.Event()
 def work():
 {work}
@@ -98,7 +109,13 @@ print(json.dumps([programs.status(child), fits()]))
 
 
 @pytest.mark.parametrize(
-    "work", [pytest.param(COMPILE, id="compiles"), pytest.param(PARSE, id="parses"), pytest.param(DRAW, id="draws")]
+    "work",
+    [
+        pytest.param(COMPILE, id="compiles"),
+        pytest.param(PARSE, id="parses"),
+        pytest.param(DRAW, id="draws"),
+        pytest.param(BEGIN_TO_FIT, id="fits"),
+    ],
 )
 def test_a_child_can_fit_whatever_another_thread_did_at_the_fork(work, expected, warm_cache):
     assert run(FORK_MEANWHILE.format(work=work, expected=expected), warm_cache) == [0, True]
