@@ -107,8 +107,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Of weights and arithmetic; 'auto' is float32 for float32 input, else float64.
     n_jobs : int or None, default=None
         Upper bound on threads; -1 is all of Numba's, -2 all but one. None uses all of them where the work is worth
-        it, and a single one in a worker of joblib. A fit or predict that finds them in use runs serially. The result
-        has the same bits in every case.
+        it, but one in a worker of joblib, whose siblings use the other cores. A fit or predict that finds them in use,
+        or in a process made by fork(), runs serially. The result has the same bits in every case.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class on the weights of its examples, those of a validation set included. 'balanced' is
         n_samples / (n_classes * count of the class), counted in y. For a multilabel target a list, one dict per output.
@@ -134,11 +134,11 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     validation_loss_curve_ : list of float or None
         Mean cost of the validation examples per epoch, without the L2 term.
     converged_ : bool
-        Whether training ended by its own criterion, not at `max_iter`, by an interrupt or a callback.
+        Whether training ended by its own criterion, not at `max_iter`, by an interrupt, a callback or divergence.
     n_iter_ : int
         Epochs, iterations, or updates ('gd') that were run.
     t_ : int
-        Training examples seen.
+        Training examples seen by 'gd', 'sgd' and 'adam'.
     n_layers_ : int
         Number of layers L, input and output included.
     n_outputs_ : int
@@ -267,6 +267,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Train for one epoch on X and y, going on from the present weights and optimiser.
+
+        Parameters that `set_params` has changed since the last call take effect; the schedule of a learning rate begins
+        anew with it.
 
         With `early_stopping` and a validation set, the best weights are kept aside; the call in which the accuracy has
         not improved for more than `n_iter_no_change` calls puts them back and sets `converged_`.

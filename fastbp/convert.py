@@ -132,10 +132,12 @@ def _state_of(optimizer: Any) -> OptimizerState | None:
     """What partial_fit is to continue with, from scikit-learn's optimiser."""
     if isinstance(optimizer, AdamOptimizer):
         first, second = _flat(optimizer.ms), _flat(optimizer.vs)
-        return OptimizerState("adam", first, second, optimizer.t, optimizer.learning_rate_init)
+        return OptimizerState(
+            "adam", first, second, optimizer.t, optimizer.learning_rate_init, optimizer.learning_rate_init
+        )
     if isinstance(optimizer, SGDOptimizer):
         first = _flat(optimizer.velocities)
-        return OptimizerState("sgd", first, first[:0], 0, optimizer.learning_rate)
+        return OptimizerState("sgd", first, first[:0], 0, optimizer.learning_rate, optimizer.learning_rate_init)
     return None
 
 

@@ -40,7 +40,7 @@ class Examples(NamedTuple):
         return (self.X32.size + self.X64.size) / max(self.n, 1)
 
     def most_entries(self, rows: int) -> int:
-        """Stored entries of that many examples of a sparse X, at most; 0 for a dense one."""
+        """Stored entries of that many different examples of a sparse X, at most; 0 for a dense one."""
         lengths = np.diff(self.indptr)
         if rows < len(lengths):
             lengths = np.partition(lengths, len(lengths) - rows)[len(lengths) - rows :]
@@ -83,6 +83,8 @@ def examples(
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
+            if not np.isfinite(X.data).all():  # each entry was
+                raise ValueError("Input X contains infinity or a value too large: the sum of its repeated entries.")
         values = X.data
         indices, indptr = X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64, copy=False)
     else:

@@ -74,14 +74,16 @@ class History:
     best_theta: Array | None = None  # with the best score, to be restored, where progress is the score
     n_without_improvement: int = 0
     converged: bool = False
+    diverged: bool = False  # with best weights to go back to
 
     @property
     def loss(self) -> float:
         return self.loss_curve[-1] if self.loss_curve else math.nan  # interrupted in the first epoch
 
     def kept(self, theta: Array, *, one_epoch: bool) -> Array:
-        """What a fit that ends with theta keeps: the best theta so far, for one_epoch only when it has converged."""
-        return theta if self.best_theta is None or (one_epoch and not self.converged) else self.best_theta
+        """What a fit that ends with theta keeps: the best theta so far, for one_epoch only when it is over."""
+        goes_on = one_epoch and not (self.converged or self.diverged)
+        return theta if self.best_theta is None or goes_on else self.best_theta
 
     def add_loss(self, loss: float) -> None:
         self.loss_curve.append(loss)

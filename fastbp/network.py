@@ -257,7 +257,7 @@ class Workspace:
         self.a[0] = 1
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
-        """out = a^(L) of the examples of `order`: (n, S_L)."""
+        """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
         rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work(self.examples))), self.chunk)
         for start in range(0, len(order), rows_per_call):
@@ -361,7 +361,7 @@ class Trainer(Workspace):
         return -(-n // self._rows_per_call)
 
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
-        """Go through the examples of `order` once, batch by batch; the mean of the batches' J, weighted by rows,
+        """Go through the examples of `order`, all different, batch by batch; the mean of the batches' J, by rows,
         NaN if no batch had any weight.
 
         Control comes back from the kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to

@@ -137,9 +137,10 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
     _target_kind: str
 
     def __init__(self, parameters: dict[str, Any]):
-        """Store the parameters, `locals()` of the subclass's own __init__, which has them all in its signature."""
-        for name in self._get_param_names():
-            setattr(self, name, parameters[name])
+        """Store the parameters, `locals()` of the estimator's own __init__, which has them all in its signature."""
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
 
     # ---------------------------------------------------------------- what differs between classes and numbers
 
@@ -183,8 +184,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             observer.fit_ends()
             return self
         except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
+            self.__dict__ = before  # in one step: another thread may be predicting
             raise
 
     def _fit_or_fail(
@@ -269,7 +269,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         if by_target is not None:
             weights = by_target if weights is None else weights * by_target
         if weights is not None and not weights.any():
-            raise ValueError("sample_weight must have at least one positive value: all of them are zero.")
+            times = "" if by_target is None else ", times class_weight,"
+            raise ValueError(f"sample_weight{times} must have at least one positive value: all of them are zero.")
         codes, Y = target.encode(y, self.loss)
         with np.errstate(over="ignore"):
             examples = data.examples(X, dtype, codes=codes, Y=Y, weights=weights)
@@ -292,10 +293,13 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             raise ValueError(
                 f"X_val and y_val are used by the solvers {' and '.join(STOCHASTIC)} only, got solver={self.solver!r}."
             )
-        X, y = self._validated(held_out.X, held_out.y, reset=False)
-        target.check_held_out(y)
-        _refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
-        examples = self._examples(X, y, held_out.sample_weight, target, dtype)
+        try:
+            X, y = self._validated(held_out.X, held_out.y, reset=False)
+            target.check_held_out(y)
+            _refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
+            examples = self._examples(X, y, held_out.sample_weight, target, dtype)
+        except ValueError as error:  # which names X, y or sample_weight
+            raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
         return Validation(examples, np.arange(examples.n))
 
     def _check_weights(self, shape: Network, who: str) -> None:
@@ -318,14 +322,18 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
         history = History(float(self.tol), bool(self.verbose), scored, scale)
         if continues:
-            history.t, history.n_without_improvement = self.t_, self._n_without_improvement
+            history.t = self.t_
+            if self._optimizer_state is not None and scored == (self.best_loss_ is None):
+                history.n_without_improvement = self._n_without_improvement  # of the same measure
             history.loss_curve = list(self.loss_curve_)
             history.validation_scores = list(self.validation_scores_ or [])
             history.validation_loss_curve = list(self.validation_loss_curve_ or [])
             history.best_loss = np.inf if self.best_loss_ is None else self.best_loss_
             history.best_score = -np.inf if self.best_validation_score_ is None else self.best_validation_score_
-            if incremental and scored and self._best_theta is not None and len(self._best_theta) == shape.n_parameters:
+            if scored and self._best_theta is not None and len(self._best_theta) == shape.n_parameters:
                 history.best_theta = shape.unflatten(self._best_theta)
+            elif scored:
+                history.best_score = -np.inf  # the weights that had it were not kept
         return history
 
     def _run_solver(
@@ -355,7 +363,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
         def fitted() -> dict[str, Any]:
             kept = history.kept(theta, one_epoch=incremental)
-            state = OptimizerState.of(self.solver, trainer) if self.solver in STOCHASTIC else None
+            stochastic = self.solver in STOCHASTIC
+            state = OptimizerState.of(self.solver, self.learning_rate_init, trainer) if stochastic else None
             return _fitted_attributes(shape, kept, target, history, state, validated=validation is not None)
 
         with threads.team(self.n_jobs, shape.row_work(examples) * min(batch, shape.chunk)) as team:
@@ -448,10 +457,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
             order = np.arange(examples.n)
             output = network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
-        if shape.dtype == np.float32 and X.dtype == np.float64 and not np.isfinite(output).all():
-            values = X.data if scipy.sparse.issparse(X) else X
-            if np.abs(values).max() > np.finfo(np.float32).max:
-                raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
+        _refuse_overflow(X, output)
         return output
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
@@ -488,7 +494,10 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         X, shape = self._validated_for_prediction(X)
         examples = data.examples(X, shape.dtype)
         with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
-            return network.hidden_layers(shape, shape.pack(self.coefs_, self.intercepts_), examples, team)
+            layers = network.hidden_layers(shape, shape.pack(self.coefs_, self.intercepts_), examples, team)
+        for layer in layers:
+            _refuse_overflow(X, layer)
+        return layers
 
     def _weights_dtype(self) -> np.dtype:
         """dtype of the fitted weights, as edited: float32, or else float64."""
@@ -525,6 +534,14 @@ def _fitted_attributes(
         "_best_theta": None if history.best_theta is None else shape.flatten(history.best_theta),
         "_optimizer_state": state,
     }
+
+
+def _refuse_overflow(X: Any, activations: Array) -> None:
+    """Raise ValueError where activations of a float32 model are not finite because X is beyond float32."""
+    if activations.dtype == np.float32 and X.dtype == np.float64 and not np.isfinite(activations).all():
+        values = X.data if scipy.sparse.issparse(X) else X
+        if np.abs(values).max(initial=0) > np.finfo(np.float32).max:
+            raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
 
 
 def _refuse_too_few(n: int, advice: str) -> None:

@@ -148,7 +148,9 @@ def dense_labels(y: Any) -> NDArray:
     check_classification_targets(y)
     if scipy.sparse.issparse(y):
         y = y.toarray()
-    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.ndim == 2 and y.shape[1] > 1:
+        return (y != 0).astype(np.int64)  # any two numbers make an indicator, as scikit-learn reads it
+    return column_or_1d(y, warn=True) if y.ndim == 2 else y
 
 
 def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:

@@ -89,7 +89,7 @@ def deltas(
     Y : array-like of shape (m, S_L)
         Targets; probabilities, which sum to 1 in each row, for a softmax.
     loss : str, default='binary_cross_entropy'
-        'log_loss', 'binary_cross_entropy', 'squared_error', 'mean_squared_error' or 'euclidean'.
+        'log_loss', 'binary_cross_entropy', 'squared_error', 'mean_squared_error', 'euclidean' or 'poisson'.
 
     Returns
     -------

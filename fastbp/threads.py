@@ -75,15 +75,20 @@ def _before_fork() -> None:
         _held_by_fork.enter_context(lock)
 
 
+def _release_after_fork() -> None:
+    # Emptied while all are held: another thread that forks fills the stack as soon as the first of them is free.
+    _held_by_fork.pop_all().close()
+
+
 def _after_fork_in_child() -> None:
     global _held, _blas_held, _forked
-    _held_by_fork.close()
+    _release_after_fork()
     _held, _blas_held = threading.RLock(), threading.Lock()  # threads that no longer exist may have held the old ones
     _forked = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_held_by_fork.close, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_release_after_fork, after_in_child=_after_fork_in_child)
 
 
 def layer_is_safe() -> bool:
@@ -170,8 +175,13 @@ class Team:
     """
 
     def __init__(self, n_threads: int):
-        self.n_threads = n_threads
+        self._n_threads = n_threads
         self._paces: defaultdict[Callable[..., Any], _Pace] = defaultdict(lambda: _Pace(n_threads))
+
+    @property
+    def n_threads(self) -> int:
+        """Threads held now: a callback may have forked, and this be the child."""
+        return 1 if _forked else self._n_threads
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
         """`kernel(*args)`; a parallel one with the number of threads that was faster lately, per unit of `work`."""

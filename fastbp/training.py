@@ -47,22 +47,26 @@ class OptimizerState:
     second: Array
     t: int
     rate: float
+    learning_rate_init: float  # what `rate` began with
 
     @classmethod
-    def of(cls, solver: str, trainer: Trainer) -> Self:
+    def of(cls, solver: str, learning_rate_init: float, trainer: Trainer) -> Self:
         shape = trainer.network
         first, second = (shape.flatten(v) if v.size else v for v in (trainer.first, trainer.second))
-        return cls(solver, first, second, int(trainer.t[0]), float(trainer.rates[ETA]))
+        return cls(solver, first, second, int(trainer.t[0]), float(trainer.rates[ETA]), learning_rate_init)
 
     def fits(self, solver: str, trainer: Trainer) -> bool:
         """Whether it is the state of this solver on parameters as many as these."""
         return solver == self.solver and len(self.first) == trainer.network.n_parameters
 
     def restore(self, trainer: Trainer) -> None:
+        """Go on where it was; with the rate that the trainer has, if the user has set another one since."""
         for vector, target in ((self.first, trainer.first), (self.second, trainer.second)):
             if vector.size:
                 target[:] = trainer.network.unflatten(vector)
-        trainer.t[0], trainer.rates[ETA] = self.t, self.rate
+        trainer.t[0] = self.t
+        if trainer.rates[ETA] == self.learning_rate_init:
+            trainer.rates[ETA] = self.rate
 
 
 def _warn_interrupted() -> None:
@@ -120,6 +124,7 @@ def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float,
     network = trainer.network
     start = network.flatten(trainer.theta).astype(np.float64)
     last, loss, stopped = start, np.inf, False
+    raised: StopIteration | None = None  # by a watcher, to whom it does not mean what it means to SciPy
     n_parts = trainer.calls(trainer.batch)  # of one evaluation, which is what most iterations take
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -128,12 +133,15 @@ def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float,
         return loss, network.flatten(trainer.grad).astype(np.float64)
 
     def after_iteration(vector: NDArray[np.float64]) -> None:
-        nonlocal last, stopped
+        nonlocal last, stopped, raised
         last = vector.copy()
         history.n_iter += 1
         history.add_loss(loss)  # of the line search's last evaluation, which is the point it accepted
-        stopped = observer.epoch_ends(history.n_iter, max_iter, loss)
-        if stopped:
+        try:
+            stopped = observer.epoch_ends(history.n_iter, max_iter, loss)
+        except StopIteration as error:
+            raised = error
+        if stopped or raised:
             raise StopIteration  # SciPy ends there
         observer.epoch_begins(n_parts)
 
@@ -150,6 +158,8 @@ def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float,
                 callback=after_iteration,
                 options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
             )
+        if raised:
+            raise raised
         if not math.isfinite(result.fun):
             raise ValueError(diverged(history.n_iter + 1, f"the loss is {result.fun:g}"))
         if not stopped:
@@ -222,7 +232,9 @@ def stochastic(
                 history.add_validation(*validate(trainer.theta), trainer.theta)
             if problem:
                 warnings.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning, stacklevel=7)
-                history.converged = True
+                history.diverged = True
+                for vector in (trainer.first, trainer.second, trainer.t):  # they led away from those weights
+                    vector[:] = 0
             elif trainer.optimizer != ADAM and learning_rate == "invscaling":
                 trainer.rates[ETA] = learning_rate_init / (history.t + 1) ** power_t
             if not problem and history.n_without_improvement > n_iter_no_change:
@@ -230,7 +242,7 @@ def stochastic(
                 if not history.converged:
                     history.n_without_improvement = 0
             asked_to_stop = observer.epoch_ends(epoch, max_iter, loss)
-            if history.converged or one_epoch or asked_to_stop:
+            if history.converged or history.diverged or one_epoch or asked_to_stop:
                 break
         else:
             warnings.warn(
@@ -241,6 +253,11 @@ def stochastic(
             )
     except KeyboardInterrupt:
         _warn_interrupted()
+    if history.scored and history.validation_scores and not (one_epoch or math.isfinite(history.best_score)):
+        raise ValueError(
+            "early_stopping=True, but no validation score was finite, so no weights are the best. Scale the validation "
+            "set as the training set, and look for outliers in it."
+        )
     trainer.theta[:] = history.kept(trainer.theta, one_epoch=one_epoch)
 
 

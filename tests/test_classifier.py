@@ -960,3 +960,112 @@ class TestHiddenActivations:
         clf = small(solver="lbfgs", max_iter=500, alpha=1).fit(X, y)
         with pytest.raises(ValueError, match="X has 3 features, but BackpropClassifier is expecting 4"):
             clf.hidden_activations(X[:, :3])
+
+    def test_beyond_the_dtype_of_the_model_are_refused(self):
+        X, y = iris()
+        clf = small(dtype="float32", activation="identity", solver="lbfgs").fit(X, y)
+        for container in (np.asarray, sparse.csr_array):
+            with pytest.raises(ValueError, match="X contains a value too large for dtype"):
+                clf.hidden_activations(container(X * 1e39))
+
+
+class TestContinuing:
+    """What one fit or partial_fit hands on to the next."""
+
+    def test_a_best_score_without_its_weights_is_forgotten(self):
+        X, y = iris()
+        clf = small(learning_rate_init=0.05, warm_start=True, max_iter=20).fit(X, y, X_val=X, y_val=y)
+        assert clf.best_validation_score_ > 0.9
+        clf.set_params(early_stopping=True, max_iter=3).fit(X, (y + 1) % 3, X_val=X, y_val=(y + 1) % 3)
+        assert clf.best_validation_score_ == clf.score(X, (y + 1) % 3)
+
+    def test_the_best_weights_of_partial_fit_survive_a_warm_fit(self):
+        X, y = iris()
+        clf = small(learning_rate_init=0.05, early_stopping=True, warm_start=True, n_iter_no_change=100, max_iter=2)
+        for _ in range(10):
+            clf.partial_fit(X, y, classes=[0, 1, 2], X_val=X, y_val=y)
+        best = clf.best_validation_score_
+        clf.set_params(learning_rate_init=5.0).partial_fit(X, y, X_val=X, y_val=y)
+        assert clf.score(X, y) < best
+        clf.set_params(learning_rate_init=1e-5).fit(X, y, X_val=X, y_val=y)
+        assert clf.score(X, y) == clf.best_validation_score_ == best
+
+    @pytest.mark.parametrize("first", ["gd", "lbfgs"])
+    def test_patience_begins_anew_after_a_solver_without_any(self, first):
+        X, y = iris()
+        clf = small(solver=first, learning_rate_init=1e-5, warm_start=True, max_iter=30, alpha=1.0).fit(X, y)
+        clf.set_params(solver="sgd", max_iter=5, learning_rate_init=1e-3, tol=1.0).fit(X, y)
+        assert clf.n_iter_ == 5  # without any improvement by tol; 10 are allowed
+
+    @pytest.mark.parametrize("solver", ["sgd", "adam"])
+    def test_partial_fit_goes_on_from_the_best_weights_after_a_divergence(self, solver):
+        X, y = iris()
+        clf = small(solver=solver, early_stopping=True, loss="squared_error", out_activation="identity")
+        for _ in range(3):
+            clf.partial_fit(X, y, classes=[0, 1, 2], X_val=X, y_val=y)
+        with pytest.warns(ConvergenceWarning, match="best weights so far are kept"):
+            clf.partial_fit(np.where(np.arange(len(X))[:, None] == 7, 1e200, X), y, X_val=X, y_val=y)
+        assert not clf.converged_
+        assert clf.score(X, y) == clf.best_validation_score_
+        for _ in range(3):
+            clf.partial_fit(X, y, X_val=X, y_val=y)
+        assert np.isfinite(clf.loss_)
+
+    def test_a_learning_rate_set_between_calls_of_partial_fit_takes_effect(self):
+        X, y = iris()
+        clf = small(solver="sgd", learning_rate_init=0.1, momentum=0.0).partial_fit(X, y, classes=[0, 1, 2])
+        before = clf.coefs_[0].copy()
+        clf.set_params(learning_rate_init=1e-9).partial_fit(X, y)
+        assert 0 < np.abs(clf.coefs_[0] - before).max() < 1e-8
+
+    def test_without_any_finite_validation_score_early_stopping_is_an_error(self):
+        X, y = iris()
+        clf = small(dtype="float32", early_stopping=True, activation="identity")
+        with pytest.raises(ValueError, match="no validation score was finite"):
+            clf.fit(X, y, X_val=X * 1e39, y_val=y)
+
+    @pytest.mark.parametrize("solver", SOLVERS)
+    def test_a_stop_iteration_of_a_watcher_is_no_request_to_stop(self, solver):
+        X, y = iris()
+
+        def watcher(epoch, max_iter, loss):
+            raise StopIteration
+
+        with pytest.raises(StopIteration), monitor.watch(watcher):
+            small(solver=solver).fit(X, y)
+
+
+def test_subclasses_may_have_parameters_of_their_own():
+    class Narrow(BackpropClassifier):
+        def __init__(self, hidden_layer_sizes=(5,), factor=2):
+            super().__init__(hidden_layer_sizes=hidden_layer_sizes, max_iter=3)
+            self.factor = factor
+
+    X, y = iris()
+    clf = clone(Narrow(factor=3)).fit(X, y)
+    assert clf.get_params() == {"hidden_layer_sizes": (5,), "factor": 3}
+    assert clf.n_iter_ == 3
+
+
+@pytest.mark.parametrize("pair", [(0, 5), (0, -1)])
+def test_a_multilabel_indicator_may_have_any_number_for_yes(pair):
+    X, Y = targets("multilabel")
+    for params in ({}, {"class_weight": "balanced"}):
+        clf, plain = (small(**params).fit(X, y, X_val=X, y_val=y) for y in (np.array(pair)[Y], Y))
+        assert_array_equal(clf.coefs_[0], plain.coefs_[0])
+        assert clf.validation_scores_ == plain.validation_scores_
+
+
+def test_errors_about_the_validation_set_say_so():
+    X, y = iris()
+    for given, what in (
+        ({"sample_weight_val": -np.ones(len(y))}, "Negative values in data passed to `sample_weight`"),
+        ({"sample_weight_val": np.ones(3)}, r"sample_weight.shape == \(3,\)"),
+        ({"X_val": np.full_like(X, np.nan)}, "contains NaN"),
+        ({"y_val": y[:3]}, "inconsistent numbers of samples"),
+    ):
+        with pytest.raises(ValueError, match=what) as error:
+            small().fit(X, y, **({"X_val": X, "y_val": y} | given))
+        assert str(error.value).startswith("In the validation set X_val, y_val, sample_weight_val: ")
+    with pytest.raises(ValueError, match="sample_weight, times class_weight, must have at least one positive value"):
+        small(class_weight={0: 0, 1: 1, 2: 1}).fit(X, y, X_val=X[:50], y_val=y[:50])

@@ -727,3 +727,9 @@ class TestConfiguration:
         pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), small(estimator)).fit(X, y)
         assert_array_equal(pipeline[-1].feature_names_in_, [f"x{i}" for i in range(X.shape[1])])
         pipeline.predict(X)  # without a warning: the names are the same
+
+
+def test_repeated_entries_that_overflow_are_refused():
+    X = sparse.csr_matrix((np.array([1e308, 1e308, 1.0, 1.0]), np.array([0, 0, 1, 0]), np.array([0, 2, 4])))
+    with pytest.raises(ValueError, match="X contains infinity or a value too large: the sum of its repeated entries"):
+        BackpropClassifier((5,), max_iter=2).fit(X, [0, 1])

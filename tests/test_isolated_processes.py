@@ -121,6 +121,45 @@ def test_a_child_can_fit_whatever_another_thread_did_at_the_fork(work, expected,
     assert run(FORK_MEANWHILE.format(work=work, expected=expected), warm_cache) == [0, True]
 
 
+FORK_TOGETHER = """
+import json, os, sys, threading, fastbp
+sys.setswitchinterval(1e-6)
+def work():
+    for _ in range(300):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+threads = [threading.Thread(target=work) for _ in range(2)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(json.dumps("done"))
+"""
+
+
+def test_two_threads_can_fork_at_once(warm_cache):
+    assert run(FORK_TOGETHER, warm_cache) == "done"
+
+
+FORK_WITHIN = """
+import json, os, programs
+from fastbp import monitor
+children = []
+def fork(epoch, *_):
+    if epoch == 2:
+        children.append(os.fork())
+with monitor.watch(fork):
+    digest = programs.digest()
+if children == [0]:
+    os._exit(digest != "EXPECTED")
+print(json.dumps([programs.status(children[0]), digest]))
+"""
+
+
+def test_a_child_forked_by_a_callback_can_finish_the_fit(expected, warm_cache, safe_layer):
+    assert run(FORK_WITHIN.replace("EXPECTED", expected), warm_cache) == [0, expected]
+
+
 # All children have begun before the first of them predicts.
 SERVER = """
 import json, os, programs

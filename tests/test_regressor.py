@@ -498,3 +498,10 @@ class TestState:
         X, y = diabetes()
         search = GridSearchCV(make_pipeline(StandardScaler(), small()), {"backpropregressor__alpha": [0.0, 1.0]}, cv=2)
         assert search.fit(X, y).predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_numbers_written_as_strings_are_refused(loss):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(ValueError, match="y must be numbers, got dtype <U"):
+        BackpropRegressor(loss, (5,), max_iter=2).fit(X, np.arange(20).astype(str))

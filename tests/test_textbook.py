@@ -6,6 +6,7 @@ The classes are the rows of the README's table of sources; the functions after t
 import warnings
 from itertools import pairwise, product
 
+import mpmath
 import numpy as np
 import pytest
 import reference
@@ -668,6 +669,20 @@ def test_a_perfect_fit_has_zero_delta(loss, out_activation, dtype):
     else:
         assert largest == 0
         assert J == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "logit"), [(1e-300, 30.0), (1e-300, 100.0), (5.0, 700.0), (1e300, 1.0), (3.0, np.log(3.0))]
+)
+def test_poisson_cost_is_exact_far_from_the_mean(count, logit):
+    one = np.ones((1, 1))
+    J, *_ = textbook.loss_and_gradient(
+        one, count * one, [logit * one], None, activation=[], out_activation="exp", loss="poisson"
+    )
+    with mpmath.workdps(60):
+        y, z = mpmath.mpf(count), mpmath.mpf(logit)
+        expected = y * (mpmath.log(y) - z) - y + mpmath.exp(z)
+    np.testing.assert_allclose(J, float(expected), rtol=1e-13, atol=1e-30)
 
 
 def test_softmax_of_two_outputs_is_logistic():

@@ -29,7 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PYCACHE = HERE / "__pycache__"
 KEPT_FOLDERS = 8  # of the most recently used versions, some megabytes each: editing kernels must not fill the disk
 # Numba's settings that change the machine code but are not in its name of the CPU.
-SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE")
+SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 

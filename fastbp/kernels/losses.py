@@ -139,7 +139,7 @@ def _logistic_cross_entropy(z, y, rows, width, terms, cost):
 def _poisson_deviance(z, y, rows, width, cost):
     """C = sum_k y_k log(y_k / a_k) - y_k + a_k with a = e^z, half the deviance; z becomes a - y.
 
-    As y (e^r - 1 - r) with r = z - log y it is never negative, where the terms above cancel.
+    As y (e^r - 1 - r) with r = z - log y it is not negative where the terms above cancel; elsewhere e^r may overflow.
     """
     for i in range(rows):
         cost[i] = 0.0
@@ -149,7 +149,7 @@ def _poisson_deviance(z, y, rows, width, cost):
             count, logit = float(y_k[i]), float(z_k[i])
             if count > 0.0:
                 r = logit - math.log(count)
-                cost[i] += count * (expm1(r) - r)
+                cost[i] += count * (expm1(r) - r) if r < 1.0 else exp(logit) - count - count * r
             else:
                 cost[i] += exp(logit)
         for i in range(rows):
