@@ -145,14 +145,15 @@ def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -
     """Give mlp the optimiser of that state, unless partial_fit would here, too, begin with a new one."""
     if state is None or state.solver != mlp.solver or not (first := _parts(state.first, parts)):
         return
+    rate = state.rate_after(mlp.learning_rate_init)
     if state.solver == "adam":
-        optimizer = AdamOptimizer(parts, state.rate, mlp.beta_1, mlp.beta_2, mlp.epsilon)
+        optimizer = AdamOptimizer(parts, rate, mlp.beta_1, mlp.beta_2, mlp.epsilon)
         optimizer.ms, optimizer.vs, optimizer.t = first, _parts(state.second, parts), state.t
     else:
         optimizer = SGDOptimizer(
             parts, mlp.learning_rate_init, mlp.learning_rate, mlp.momentum, mlp.nesterovs_momentum, mlp.power_t
         )
-        optimizer.velocities, optimizer.learning_rate = first, state.rate
+        optimizer.velocities, optimizer.learning_rate = first, rate
     mlp._optimizer = optimizer
 
 

@@ -323,8 +323,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         history = History(float(self.tol), bool(self.verbose), scored, scale)
         if continues:
             history.t = self.t_
-            if self._optimizer_state is not None and scored == (self.best_loss_ is None):
-                history.n_without_improvement = self._n_without_improvement  # of the same measure
+            if scored == (self.best_loss_ is None):  # the same measure
+                history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
             history.validation_scores = list(self.validation_scores_ or [])
             history.validation_loss_curve = list(self.validation_loss_curve_ or [])
@@ -530,7 +530,8 @@ def _fitted_attributes(
         "best_validation_score_": history.best_score if validated else None,
         "converged_": history.converged,
         "_target_kind": target.kind,
-        "_n_without_improvement": history.n_without_improvement,
+        # patience is of the stochastic solvers only
+        "_n_without_improvement": 0 if state is None else history.n_without_improvement,
         "_best_theta": None if history.best_theta is None else shape.flatten(history.best_theta),
         "_optimizer_state": state,
     }

@@ -60,13 +60,16 @@ class OptimizerState:
         return solver == self.solver and len(self.first) == trainer.network.n_parameters
 
     def restore(self, trainer: Trainer) -> None:
-        """Go on where it was; with the rate that the trainer has, if the user has set another one since."""
+        """Go on where it was, in a trainer whose rate is the user's present learning_rate_init."""
         for vector, target in ((self.first, trainer.first), (self.second, trainer.second)):
             if vector.size:
                 target[:] = trainer.network.unflatten(vector)
         trainer.t[0] = self.t
-        if trainer.rates[ETA] == self.learning_rate_init:
-            trainer.rates[ETA] = self.rate
+        trainer.rates[ETA] = self.rate_after(trainer.rates[ETA])
+
+    def rate_after(self, learning_rate_init: float) -> float:
+        """The rate to go on with: where the schedule was, or the user's own, set since."""
+        return self.rate if learning_rate_init == self.learning_rate_init else learning_rate_init
 
 
 def _warn_interrupted() -> None:

@@ -399,9 +399,9 @@ class TestToSklearn:
         assert_goes_on_as(ours.to_sklearn(), ours, X, y, warm_start, calls)
 
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
-    def test_a_rate_set_after_the_first_epochs_is_left_to_the_next_fit_on_both_sides(self, solver):
+    def test_a_rate_set_after_the_first_epochs_takes_effect_on_both_sides(self, solver):
         ours, X, y = fitted_ours("multiclass", solver)
-        ours.set_params(learning_rate_init=100 * ours.learning_rate_init)
+        ours.set_params(learning_rate_init=0.1 * ours.learning_rate_init)
         assert_goes_on_as(ours.to_sklearn(), ours, X, y, partial_fit)
 
     def test_an_optimiser_of_another_solver_is_not_continued(self):

@@ -178,7 +178,7 @@ class TestErrors:
 
     def test_targets_that_are_no_numbers(self):
         X, y = diabetes()
-        with pytest.raises(ValueError, match="could not convert string to float"):
+        with pytest.raises(ValueError, match="y must be numbers, got dtype <U4"):
             small().fit(X, np.where(y > 1, "high", "low"))
 
     def test_lengths_that_differ(self):
