@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Examples
-from .kernels import backprop, optimizers
-from .kernels.activations import HIDDEN, OUTPUT
-from .kernels.losses import LOSSES
+from .kernels import backprop, losses, optimizers, products, sparse
+from .kernels.activations import ELEMENTWISE, HIDDEN
+from .kernels.jit import Deferred
 from .kernels.products import PANEL_BYTES
-from .kernels.simd import ROWS, VECTOR_BYTES
+from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 from .threads import Team
 
 Array = NDArray[np.floating]
@@ -244,27 +244,44 @@ class Workspace:
         self.n_entries = examples.most_entries(min(self.chunk, rows))
         self.starts = np.zeros(self.chunk + 1 if examples.sparse else 0, np.int64)
 
-        codes = [0] + [OUTPUT[name] for name in network.activations]
         lanes = VECTOR_BYTES // dtype.itemsize
         self.layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
         i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
         for l, (width, stride) in enumerate(zip(network.widths, padded, strict=True)):
-            self.layers[l] = (width, stride, codes[l], i_a, i_z, network.theta_offsets[l], i_t)
+            self.layers[l, : backprop.G] = width, stride, i_a, i_z, network.theta_offsets[l], i_t
             i_a += _round_up(self.n_entries, lanes) if examples.sparse and l == 0 else self.chunk * stride
             i_z += self.chunk * stride if l else 0
             i_t += (1 + network.widths[l + 1]) * stride if 0 < l < network.n_layers - 1 else 0
         self.a, self.z, self.theta_t = (_aligned_zeros(size, dtype) for size in (i_a, i_z, i_t))
         self.a[0] = 1
 
+        for l, name in enumerate(network.activations, 1):
+            if name in ELEMENTWISE:
+                self.layers[l, backprop.G] = ELEMENTWISE[name].g.address(dtype)
+            self._set_products(l, products.AFFINE, backprop.AFFINE, backprop.LAST_AFFINE)
+        self.plan = np.zeros(backprop.PLAN_FIELDS, np.int64)
+        self.plan[[backprop.CHUNK, backprop.BLOCK]] = self.chunk, self.block
+        if examples.sparse:
+            self.plan[backprop.SPARSE] = [kernel.address(dtype) for kernel in sparse.KERNELS]
+
+    def _set_products(self, l: int, kernels: dict[int, Deferred], full: int, last: int) -> None:
+        """Fill fields of layer l with the addresses of two of the kernels, which are by vectors of a panel."""
+        panel, padded, dtype = self.network.panel, self.network.padded[l], self.network.dtype
+        if padded >= panel:
+            self.layers[l, full] = kernels[VECTORS].address(dtype)
+        if padded % panel:
+            self.layers[l, last] = kernels[padded % panel * dtype.itemsize // VECTOR_BYTES].address(dtype)
+
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
         rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work(self.examples))), self.chunk)
+        self.plan[backprop.OUTPUTS] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
             self.team.run(
                 kernel, self.layers, self.team.n_threads, theta, self.a, self.z, self.starts, self.examples.inputs,
-                order, start, stop, self.chunk, self.block, out, work=stop - start,
+                order, start, stop, self.plan, out, work=stop - start,
             )  # fmt: skip
 
     def activation(self, l: int, rows: int) -> Array:
@@ -342,7 +359,14 @@ class Trainer(Workspace):
         cost, squares = np.zeros(self.chunk), np.zeros(len(units))
         self._buffers = (self.a, self.z, y, cost, tiles, squares, self.starts, heads, entries, entry_rows)
         self._examples = tuple(examples)
-        self._plan = (batch, self.chunk, self.block, LOSSES[network.loss], optimizer)
+        for l, name in enumerate(network.activations, 1):
+            if name in ELEMENTWISE:
+                self.layers[l, backprop.SLOPE] = ELEMENTWISE[name].slope.address(dtype)
+            self._set_products(l, products.OUTER, backprop.OUTER, backprop.LAST_OUTER)
+        loss = losses.cost_and_delta(network.loss, network.activations[-1]).address(dtype)
+        sweep = optimizers.SWEEPS[optimizer].address(dtype) if optimizer in optimizers.SWEEPS else 0
+        fields = [backprop.BATCH, backprop.OPTIMIZER, backprop.SWEEP, backprop.DELTA]
+        self.plan[fields] = batch, optimizer, sweep, loss
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
         chunk_rows = min(self.chunk, batch)
         chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * network.row_work(examples)
@@ -374,7 +398,7 @@ class Trainer(Workspace):
             stop = min(start + self._rows_per_call, len(order))
             start = self.team.run(
                 kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
-                order, start, stop, self._plan, self.rates, self._record, work=stop - start,
+                order, start, stop, self.plan, self.rates, self._record, work=stop - start,
             )  # fmt: skip
             if after_call:
                 after_call()

@@ -88,7 +88,7 @@ def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, 
     assert re.fullmatch(r"    trusted, writable, \d+[.]\d MB", lines[0])
     assert lines[1:4] == [
         f"    not usable: {folder}/c.kernel is broken",
-        "    float32: train_serial",
+        "    for this CPU and these settings: 1 kernels",
         "    for other CPUs or settings: 1 kernels",
     ]
 

@@ -27,7 +27,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 from numba.np.arrayobj import populate_array
 
-from .jit import CHECKED, inlined
+from .jit import CHECKED, emit_check, inlined
 
 VECTORS = 3  # of a full tile; products.py spells out tiles of 3, 2 and 1
 
@@ -90,24 +90,12 @@ def emit_fma(builder, x, y, z):
     return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [x, y, z])
 
 
-def _emit_check(context, builder, holds, message, *values):
-    """LLVM code that stops the process with a message, a format of printf for 64-bit `values`, unless `holds`."""
-    # An exception cannot leave a thread of a parallel loop, and of two threads in Py_FatalError the second aborts while
-    # the first still writes. dprintf writes at once, though only on POSIX; faulthandler then shows who called.
-    i32, void = ir.IntType(32), ir.VoidType()
-    with builder.if_then(builder.not_(holds), likely=False):
-        text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
-        dprintf = ir.FunctionType(i32, [i32, text.type], var_arg=True)
-        builder.call(cgutils.get_or_insert_function(builder.module, dprintf, "dprintf"), [i32(2), text, *values])
-        builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), "abort"), [])
-
-
 def _emit_bounds_check(context, builder, what, array, first, extent):
     """LLVM code that stops the process unless elements [first, first + extent) lie within a flat array."""
     zero, end = first.type(0), builder.add(first, extent)
     ordered = [builder.icmp_signed("<=", x, y) for x, y in ((zero, first), (first, end), (end, array.nitems))]
     inside = functools.reduce(builder.and_, ordered)
-    _emit_check(
+    emit_check(
         context, builder, inside, f"{what} of elements %lld : %lld of an array of %lld", first, end, array.nitems
     )
 
@@ -199,7 +187,7 @@ def check_multiple(typingctx, n, divisor):
     def codegen(context, builder, sig, args):
         if CHECKED:
             holds = builder.icmp_signed("==", builder.srem(*args), args[0].type(0))
-            _emit_check(context, builder, holds, "%lld is no multiple of %lld", *args)
+            emit_check(context, builder, holds, "%lld is no multiple of %lld", *args)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen
@@ -210,6 +198,17 @@ def tile(typingctx, rows, vectors):
     """The shape rows x (vectors * lanes); both must be literals."""
     shape = Shape(rows.literal_value, vectors.literal_value)
     return shape(rows, vectors), lambda context, builder, sig, args: context.get_dummy_value()
+
+
+@intrinsic
+def columns(typingctx, shape, like):
+    """Columns of a tile of that shape with the dtype of array `like`, known when compiling."""
+    size = Tile(like.dtype, shape.rows, shape.vectors)
+
+    def codegen(context, builder, sig, args):
+        return context.get_constant(types.intp, size.vectors * size.lanes)
+
+    return types.intp(shape, like), codegen
 
 
 @intrinsic
