@@ -8,7 +8,7 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import data, training
-from fastbp.kernels import backprop, optimizers
+from fastbp.kernels import backprop, optimizers, subnormals
 from fastbp.kernels.activations import HIDDEN
 from fastbp.monitor import Observer
 from fastbp.network import Network, Trainer, Workspace
@@ -291,3 +291,28 @@ def test_predictions_do_not_depend_on_the_size_of_a_chunk(dtype):
         Workspace(shape, examples, 70, Team(1), chunk=chunk).predict(theta, np.arange(70), out)
         outs.append(out)
     np.testing.assert_array_equal(*outs)
+
+
+@pytest.mark.skipif(not subnormals.FLUSH, reason="this kind of CPU is left as it is")
+@over_dtypes
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_flushes_subnormal_numbers_and_nothing_else_does(dtype, n_threads, optimizer):
+    tiny = np.finfo(dtype).tiny
+    shape = network(dtype)
+    rng = np.random.default_rng(10)
+    theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 40)
+    run = trainer(shape, tiny * theta, examples, optimizer=OPTIMIZERS[optimizer], team=Tasks(n_threads), alpha=0.0)
+    run.rates[optimizers.ETA] = 0.0
+    assert (run.theta[np.abs(run.theta) < tiny] != 0).any()
+    run.epoch(np.arange(40))
+    for vector in (run.theta, run.first, run.second):
+        assert not vector[np.abs(vector) < tiny].any()
+    assert np.array([tiny])[0] / 2 > 0
+
+    narrow = Network((3, 1), ("exp",), "poisson", dtype)
+    X = data.examples(np.ones((40, 3), dtype), dtype)
+    out = np.empty((40, 1), dtype)
+    low = narrow.pack([np.full((3, 1), np.log(tiny) / 3 - 1)], [np.zeros(1)])
+    Workspace(narrow, X, 40, Team(1)).predict(low, np.arange(40), out)
+    assert ((out > 0) & (out < tiny)).all()

@@ -38,6 +38,7 @@ from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
 from .products import PANEL_BYTES, affine, outer_sum
 from .simd import ROWS, VECTOR_BYTES, add, check_multiple, copy, load, multiply_add, part, splat, store, sum_of_squares
 from .simd import tile as shape
+from .subnormals import flush_subnormals, restore_subnormals
 
 # Fields of `layers`: units, units padded to whole vectors, and where the layer's data begins in each vector; THETA and
 # THETA_T of layer l are the parameters from l to l + 1. Then addresses: of g and g', and of both products for a full
@@ -131,6 +132,7 @@ def _run_examples(layers, parameters, buffers, examples, order, start, first, st
     block = plan[BLOCK]
     last = layers.shape[0] - 1
     width, n = layers[last, WIDTH], layers[last, PADDED]
+    before = flush_subnormals()
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
         forward(layers, theta, a, z, inputs, order, start, i, rows, starts, plan)
@@ -143,6 +145,7 @@ def _run_examples(layers, parameters, buffers, examples, order, start, first, st
             _weigh(weights, order, begin, rows, n, z_i, cost_i)
         if plan[OPTIMIZER] != EVALUATE:
             backward(layers, theta_t, a, z, i, rows)
+    restore_subnormals(before)
 
 
 @inlined
@@ -195,6 +198,7 @@ def _run_parameters(
     theta, theta_t, grad, first, second = parameters
     a, z, _, _, tiles, squares, _, heads, entries, entry_rows = buffers
     optimizer = plan[OPTIMIZER]
+    before = flush_subnormals()
     g, panel = part(tiles, tile, UNIT_BYTES // theta.itemsize), PANEL_BYTES // theta.itemsize
     for u in range(begin, end):
         l, row, width, offset = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], units[u, OFFSET]
@@ -222,6 +226,7 @@ def _run_parameters(
                 _transpose(layers, units, u, theta, theta_t)
         if not ends or optimizer == NONE:
             copy(g, 0, grad, offset, size)
+    restore_subnormals(before)
 
 
 @inlined

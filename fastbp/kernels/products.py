@@ -7,9 +7,13 @@ in the order of its index whatever the tile, so a row's bits depend on nothing b
 """
 
 from .jit import BOOL, INT, VECTOR, call, deferred, inlined
-from .simd import HALF, ROWS, VECTOR_BYTES, VECTORS, check_multiple, columns, load, rank1, store, tile, zeros
+from .simd import HALF, ROWS, VECTOR_BYTES, VECTORS, check_multiple, columns, load, prefetch, rank1, store, tile, zeros
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
+# Steps of a tile's loop from asking for an operand to using it: the caches do not foresee the strides of `outer_sum`
+# (measured with layers of 256 to 784 units: 45 to 67 % of the peak in float64 without, 62 to 77 % with; in float32 74
+# and 86 %; `affine` gains some per cent).
+AHEAD = 8
 
 
 @inlined
@@ -18,6 +22,7 @@ def _affine_tile(shape, x, ix, ldx, k, theta, it, z, iz, ldz, scale):
     acc = load(shape, theta, it, 0)
     for p in range(k):
         it += width
+        prefetch(tile(1, VECTORS), theta, it + AHEAD * width, 0)
         acc = rank1(acc, x, ix + p, ldx, theta, it)
     if scale:
         acc = acc * load(shape, z, iz, ldz)
@@ -79,6 +84,8 @@ def _outer_tile(shape, m, a, ia, lda, delta, i_delta, ld_delta, grad, r):
     width = columns(shape, grad)
     acc = zeros(shape, grad)
     for _ in range(m):
+        prefetch(tile(1, 1), a, ia + AHEAD * lda, 0)
+        prefetch(tile(1, VECTORS), delta, i_delta + AHEAD * ld_delta, 0)
         acc = rank1(acc, a, ia, 1, delta, i_delta)
         ia += lda
         i_delta += ld_delta

@@ -116,10 +116,15 @@ class _Emitter:
 
         what: what wants to read or write all their `columns`.
         """
-        array = self.context.make_array(array_type)(self.context, self.builder, array)
         if CHECKED:
+            checked = self.context.make_array(array_type)(self.context, self.builder, array)
             extent = self.builder.add(self.builder.mul(step, step.type(rows - 1)), step.type(columns))
-            _emit_bounds_check(self.context, self.builder, what, array, index, extent)
+            _emit_bounds_check(self.context, self.builder, what, checked, index, extent)
+        return self.pointer(array_type, array, index)
+
+    def pointer(self, array_type, array, index):
+        """Byte pointer to element `index` of a flat array."""
+        array = self.context.make_array(array_type)(self.context, self.builder, array)
         base = self.builder.bitcast(array.data, ir.IntType(8).as_pointer())
         return self.builder.gep(base, [self.builder.mul(index, ir.Constant(index.type, self.size))])
 
@@ -268,6 +273,26 @@ def rank1(typingctx, acc, a, i, step, b, j):
         )
 
     return acc(acc, a, types.intp, types.intp, b, types.intp), codegen
+
+
+@intrinsic
+def prefetch(typingctx, shape, a, i, step):
+    """Have the cache fetch the tile whose row r is a[i + r * step :], which may lie outside of a."""
+    like = Tile(a.dtype, shape.rows, shape.vectors)
+
+    def codegen(context, builder, sig, args):
+        emit, (_, array, index, distance) = _Emitter(context, builder, like), args
+        pointer = emit.pointer(sig.args[1], array, index)
+        i32 = ir.IntType(32)
+        hint = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
+        function = cgutils.get_or_insert_function(builder.module, hint, "llvm.prefetch.p0i8")
+        read, to_the_first_level, data = i32(0), i32(3), i32(1)
+        for r, v in emit.slots:
+            line = builder.gep(pointer, [emit.offset(r, distance, v)])
+            builder.call(function, [line, read, to_the_first_level, data])
+        return context.get_dummy_value()
+
+    return types.void(shape, a, types.intp, types.intp), codegen
 
 
 @intrinsic
