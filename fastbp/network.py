@@ -30,6 +30,9 @@ BLOCK_BYTES = 1 << 17
 
 # Floating-point operations of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
 CALL_WORK = 4e9
+# A layer is narrow if so many times its units fit a vector, and if there are so many units before it for each of its
+# own that summing within vectors pays.
+NARROW, NARROW_INPUTS = 4, 32
 # What a row, a chunk and a parameter cost beyond their multiply-adds, in floating-point operations, roughly.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
 
@@ -118,17 +121,31 @@ class Network:
         """Columns of a full panel of parameters."""
         return PANEL_BYTES // self.dtype.itemsize
 
+    def is_narrow(self, l: int) -> bool:
+        """Whether layer l, from 0 for the input, has so few units that most of a vector of them would be padding.
+
+        Not the first one after the input, for its products are the same for a dense and a sparse X.
+        """
+        few = NARROW * self.widths[l] <= VECTOR_BYTES // self.dtype.itemsize
+        return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
+
+    @_kept
+    def narrow_units(self) -> NDArray[np.int64]:
+        """The rows of `units` that lead to narrow layers."""
+        return self.units[[self.is_narrow(l + 1) for l in self.units[:, backprop.LAYER]]]
+
     @_kept
     def units(self) -> NDArray[np.int64]:
         """Table of the units of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
         tables = []
         for l in range(self.n_layers - 1):
-            starts = np.arange(1, 1 + self.widths[l], backprop.UNIT_ROWS)
+            most = self.panel if self.is_narrow(l + 1) else backprop.UNIT_ROWS
+            starts = np.arange(1, 1 + self.widths[l], most)
             rows = np.concatenate([[0], starts]) if self.fit_intercept else starts
             columns = np.arange(0, self.padded[l + 1], self.panel)
             column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing="ij"))
             n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
-            n_rows = np.where(row == 0, 1, np.minimum(backprop.UNIT_ROWS, 1 + self.widths[l] - row))
+            n_rows = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
             offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
             left = np.maximum(row - 1, 0) // self.panel * self.panel
             # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, LEFT
@@ -259,6 +276,8 @@ class Workspace:
             if name in ELEMENTWISE:
                 self.layers[l, backprop.G] = ELEMENTWISE[name].g.address(dtype)
             self._set_products(l, products.AFFINE, backprop.AFFINE, backprop.LAST_AFFINE)
+            if network.is_narrow(l):
+                self.layers[l, backprop.DOTS] = products.dots.address(dtype)
         self.plan = np.zeros(backprop.PLAN_FIELDS, np.int64)
         self.plan[[backprop.CHUNK, backprop.BLOCK]] = self.chunk, self.block
         if examples.sparse:
@@ -277,11 +296,13 @@ class Workspace:
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
         rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work(self.examples))), self.chunk)
         self.plan[backprop.OUTPUTS] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
+        if len(self.network.narrow_units):
+            backprop.transpose_all(self.layers, self.network.narrow_units, theta, self.theta_t)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
             self.team.run(
-                kernel, self.layers, self.team.n_threads, theta, self.a, self.z, self.starts, self.examples.inputs,
-                order, start, stop, self.plan, out, work=stop - start,
+                kernel, self.layers, self.team.n_threads, theta, self.theta_t, self.a, self.z, self.starts,
+                self.examples.inputs, order, start, stop, self.plan, out, work=stop - start,
             )  # fmt: skip
 
     def activation(self, l: int, rows: int) -> Array:

@@ -8,7 +8,7 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import data, training
-from fastbp.kernels import backprop, optimizers, subnormals
+from fastbp.kernels import backprop, optimizers, simd, subnormals
 from fastbp.kernels.activations import HIDDEN
 from fastbp.monitor import Observer
 from fastbp.network import Network, Trainer, Workspace
@@ -70,8 +70,10 @@ def test_unflatten_is_the_inverse_of_flatten_in_the_order_of_scikit_learn(dtype,
 
 
 @over_dtypes
-def test_units_cover_every_parameter_once(dtype):
-    shape = network(dtype)
+@pytest.mark.parametrize("widths", [WIDTHS, (3, 150, 1)])
+def test_units_cover_every_parameter_once(dtype, widths):
+    shape = Network(widths, ("tanh",) * (len(widths) - 1), "squared_error", dtype)
+    assert any(map(shape.is_narrow, range(len(widths)))) == (widths[-1] == 1 and simd.VECTOR_BYTES >= 4 * dtype.itemsize)
     covered = np.zeros(shape.size, int)
     for _, _, n_rows, _, n_columns, offset, _ in shape.units:
         covered[offset : offset + n_rows * n_columns] += 1
@@ -226,6 +228,8 @@ SHAPES = [
     ((130, 9), ("identity",), "squared_error"),
     ((3, 24, 48, 2), ("gelu", "elu", "logistic"), "mean_squared_error"),
     ((5, 1, 33, 1, 3), ("softplus", "silu", "leaky_relu", "tanh"), "euclidean"),
+    ((3, 67, 2), ("logistic", "logistic"), "log_loss"),
+    ((2, 131, 4), ("tanh", "softmax"), "log_loss"),
 ]
 
 

@@ -35,15 +35,15 @@ from .gather import gather_examples, gather_targets, total_weight
 from .jit import call, entry, inlined, linked, parallel_entry
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
-from .products import PANEL_BYTES, affine, outer_sum
+from .products import PANEL_BYTES, affine, narrow_outer_sum, outer_sum
 from .simd import ROWS, VECTOR_BYTES, add, check_multiple, copy, load, multiply_add, part, splat, store, sum_of_squares
 from .simd import tile as shape
 from .subnormals import flush_subnormals, restore_subnormals
 
 # Fields of `layers`: units, units padded to whole vectors, and where the layer's data begins in each vector; THETA and
-# THETA_T of layer l are the parameters from l to l + 1. Then addresses: of g and g', and of both products for a full
-# panel of the layer's units and for the last one.
-WIDTH, PADDED, A, Z, THETA, THETA_T, G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, LAYER_FIELDS = range(13)
+# THETA_T of layer l are the parameters from l to l + 1. Then addresses: of g and g', of both products for a full
+# panel of the layer's units and for the last one, and of `dots` where the layer is narrow and l > 1, else 0.
+WIDTH, PADDED, A, Z, THETA, THETA_T, G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS, LAYER_FIELDS = range(14)
 
 # Fields of `plan`: rows of a batch, a chunk and a block, the code of the optimiser; then addresses: of `update`,
 # `output_delta` and `outputs`, and for a sparse X of what is in sparse.py.
@@ -66,7 +66,7 @@ LOSS, COUNT, TOTAL_FIELDS = range(3)
 
 
 @inlined
-def forward(layers, theta, a, z, inputs, order, start, first, rows, starts, plan):
+def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, starts, plan):
     """z^(l+1) = [1, a^(l)] Theta^(l), a^(l+1) = g(z^(l+1)) for rows [first, first + rows) of the chunk, up to z^(L).
 
     Reads the examples, order[start + first] and on, into a^(1) first.
@@ -82,6 +82,14 @@ def forward(layers, theta, a, z, inputs, order, start, first, rows, starts, plan
                 (
                     X32, X64, indices, indptr, order, start, first, rows, starts,
                     a, layers[0, A], theta, layers[0, THETA], layers[0, WIDTH], z, i_next, n_next,
+                ),
+            )  # fmt: skip
+        elif layers[l + 1, DOTS]:
+            call(
+                layers[l + 1, DOTS],
+                (
+                    rows, layers[l + 1, WIDTH], a, i, n, theta, layers[l, THETA],
+                    part(theta_t, layers[l, THETA_T], (1 + layers[l + 1, WIDTH]) * n), z, i_next, n_next,
                 ),
             )  # fmt: skip
         else:
@@ -135,7 +143,7 @@ def _run_examples(layers, parameters, buffers, examples, order, start, first, st
     before = flush_subnormals()
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        forward(layers, theta, a, z, inputs, order, start, i, rows, starts, plan)
+        forward(layers, theta, theta_t, a, z, inputs, order, start, i, rows, starts, plan)
 
         a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
         y_i, cost_i = part(y, i * n, rows * n), part(cost, i, rows)
@@ -210,6 +218,12 @@ def _run_parameters(
             call(
                 plan[SPARSE_OUTER],
                 (units[u, N_ROWS], row - 1, heads, entries, entry_rows, a, layers[0, A], z, i_delta, n, g, width),
+            )
+        elif row > 0 and layers[l + 1, DOTS]:
+            full, last = layers[l, OUTER], layers[l, LAST_OUTER]
+            scratch = part(tiles, tile + size, UNIT_BYTES // theta.itemsize - size)
+            narrow_outer_sum(
+                full, last, units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, layers[l + 1, WIDTH], g, width, scratch
             )
         else:
             kernel = layers[l + 1, OUTER] if width == panel else layers[l + 1, LAST_OUTER]
@@ -336,14 +350,14 @@ def train_parallel(layers, units, tasks, parameters, buffers, examples, order, s
 
 
 @linked
-def _run_predictions(layers, theta, a, z, starts, inputs, order, start, first, stop, plan, out):
+def _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, start, first, stop, plan, out):
     """a^(L) of rows [first, stop) of the chunk that begins at order[start], into the same rows of out."""
     last = layers.shape[0] - 1
     width, n = layers[last, WIDTH], layers[last, PADDED]
     block = plan[BLOCK]
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        forward(layers, theta, a, z, inputs, order, start, i, rows, starts, plan)
+        forward(layers, theta, theta_t, a, z, inputs, order, start, i, rows, starts, plan)
         a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
         outputs(plan[OUTPUTS], layers[last, G], z_i, a_i, rows, width, n)
         for r in range(rows):
@@ -352,7 +366,7 @@ def _run_predictions(layers, theta, a, z, starts, inputs, order, start, first, s
 
 
 @entry
-def predict_serial(layers, n_tasks, theta, a, z, starts, inputs, order, start, stop, plan, out):
+def predict_serial(layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); inputs: the first five of `examples`."""
     chunk = plan[CHUNK]
     for begin in range(start, stop, chunk):
@@ -362,11 +376,11 @@ def predict_serial(layers, n_tasks, theta, a, z, starts, inputs, order, start, s
             call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
         for i in range(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
-            _run_predictions(layers, theta, a, z, starts, inputs, order, begin, first, last, plan, out)
+            _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, begin, first, last, plan, out)
 
 
 @parallel_entry
-def predict_parallel(layers, n_tasks, theta, a, z, starts, inputs, order, start, stop, plan, out):
+def predict_parallel(layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
     """`predict_serial`, its tasks in parallel."""
     chunk = plan[CHUNK]
     for begin in range(start, stop, chunk):
@@ -376,4 +390,4 @@ def predict_parallel(layers, n_tasks, theta, a, z, starts, inputs, order, start,
             call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
         for i in prange(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
-            _run_predictions(layers, theta, a, z, starts, inputs, order, begin, first, last, plan, out)
+            _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, begin, first, last, plan, out)

@@ -6,14 +6,35 @@ are multiples of a vector, so there is no scalar remainder; the last rows use na
 in the order of its index whatever the tile, so a row's bits depend on nothing but the row.
 """
 
+from .elementary import constant
 from .jit import BOOL, INT, VECTOR, call, deferred, inlined
-from .simd import HALF, ROWS, VECTOR_BYTES, VECTORS, check_multiple, columns, load, prefetch, rank1, store, tile, zeros
+from .simd import (
+    HALF,
+    ROWS,
+    VECTOR_BYTES,
+    VECTORS,
+    check_multiple,
+    columns,
+    load,
+    multiply_add,
+    prefetch,
+    rank1,
+    store,
+    store_sums,
+    tile,
+    zeros,
+)
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
 # Steps of a tile's loop from asking for an operand to using it: the caches do not foresee the strides of `outer_sum`
 # (measured with layers of 256 to 784 units: 45 to 67 % of the peak in float64 without, 62 to 77 % with; in float32 74
 # and 86 %; `affine` gains some per cent).
 AHEAD = 8
+
+
+@inlined
+def _round_up(n, multiple):
+    return (n + multiple - 1) // multiple * multiple
 
 
 @inlined
@@ -80,6 +101,38 @@ def affine(full, last, rows, x, ix, ldx, k, theta, it, z, iz, ldz, scale):
 
 
 @inlined
+def _dots_tile(shape, x, ix, ldx, width, theta_t, k, bias, z, iz, ldz):
+    lanes, panel = columns(shape, x), PANEL_BYTES // x.itemsize
+    acc = zeros(shape, x)
+    for left in range(0, ldx, panel):
+        n = min(panel, ldx - left)
+        row = left * (1 + width) + (1 + k) * n
+        for p in range(0, n, lanes):
+            acc = multiply_add(acc, load(shape, x, ix + left + p, ldx), load(shape, theta_t, row + p, 0))
+    store_sums(acc, bias, z, iz + k, ldz)
+
+
+@deferred(INT, INT, VECTOR, INT, INT, VECTOR, INT, VECTOR, VECTOR, INT, INT)
+def dots(rows, width, x, ix, ldx, theta, it, theta_t, z, iz, ldz):
+    """z = theta[0] + x theta[1:] for a `width` of a few columns; overwrites z.
+
+    A tile of `affine` would compute a whole vector of columns; here the vector lies along the sum. x: (rows, k) in rows
+    of ldx, theta: one panel from `it`, theta_t: its transpose in panels, see backprop.py; z: (rows, ldz).
+    """
+    i = 0
+    while i < rows:
+        for k in range(width):
+            x_i, z_i, bias = ix + i * ldx, iz + i * ldz, theta[it + k]
+            if rows - i > HALF:
+                _dots_tile(tile(ROWS, 1), x, x_i, ldx, width, theta_t, k, bias, z, z_i, ldz)
+            elif rows - i > 1:
+                _dots_tile(tile(HALF, 1), x, x_i, ldx, width, theta_t, k, bias, z, z_i, ldz)
+            else:
+                _dots_tile(tile(1, 1), x, x_i, ldx, width, theta_t, k, bias, z, z_i, ldz)
+        i += ROWS if rows - i > HALF else HALF if rows - i > 1 else 1
+
+
+@inlined
 def _outer_tile(shape, m, a, ia, lda, delta, i_delta, ld_delta, grad, r):
     width = columns(shape, grad)
     acc = zeros(shape, grad)
@@ -126,6 +179,21 @@ def outer_3(rows, m, a, ia, lda, delta, i_delta, ld_delta, grad):
 
 
 OUTER = {1: outer_1, 2: outer_2, 3: outer_3}  # by vectors of a panel
+
+
+@inlined
+def narrow_outer_sum(full, last, rows, m, a, ia, lda, delta, i_delta, ld_delta, width, grad, n, scratch):
+    """`outer_sum` for a `width` of a few columns: its transpose, which fills whole vectors, transposed back.
+
+    full, last: addresses of the functions above for a whole panel of units and for the last one; grad: (rows, n), its
+    columns from `width` on become 0; scratch: room for `width` panels.
+    """
+    panel = PANEL_BYTES // grad.itemsize
+    step = min(panel, _round_up(rows, VECTOR_BYTES // grad.itemsize))
+    call(full if step == panel else last, (width, m, delta, i_delta, ld_delta, a, ia, lda, scratch))
+    for r in range(rows):
+        for k in range(n):
+            grad[r * n + k] = scratch[k * step + r] if k < width else constant(0, grad[0])
 
 
 @inlined

@@ -351,27 +351,49 @@ def square_root(typingctx, x):
     return x(x), codegen
 
 
+def _emit_sum(builder, vector):
+    """LLVM code of the sum of a vector's elements, always by the same tree of additions."""
+    lanes = vector.type.count
+    while lanes > 1:
+        lanes //= 2
+        undefined = ir.Constant(vector.type, ir.Undefined)
+        low, high = (
+            builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picks))
+            for picks in (list(range(lanes)), list(range(lanes, 2 * lanes)))
+        )
+        vector = builder.fadd(low, high)
+    return builder.extract_element(vector, ir.IntType(32)(0))
+
+
 @intrinsic
 def total(typingctx, x):
-    """Sum of the elements of a tile of one vector, in float64, always by the same tree of additions."""
+    """Sum of the elements of a tile of one vector, in float64."""
 
     def codegen(context, builder, sig, args):
         emit = _Emitter(context, builder, x)
         vector = emit.at(args[0], 0)
         if emit.size == 4:
             vector = builder.fpext(vector, ir.VectorType(ir.DoubleType(), x.lanes))
-        lanes = x.lanes
-        while lanes > 1:
-            lanes //= 2
-            undefined = ir.Constant(vector.type, ir.Undefined)
-            low, high = (
-                builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picks))
-                for picks in (list(range(lanes)), list(range(lanes, 2 * lanes)))
-            )
-            vector = builder.fadd(low, high)
-        return builder.extract_element(vector, ir.IntType(32)(0))
+        return _emit_sum(builder, vector)
 
     return types.float64(x), codegen
+
+
+@intrinsic
+def store_sums(typingctx, acc, first, c, i, step):
+    """c[i + r * step] = first + the sum of row r of a tile one vector wide, for every row r."""
+
+    def codegen(context, builder, sig, args):
+        value, first, array, index, distance = args
+        emit = _Emitter(context, builder, acc)
+        pointer = emit.address("store_sums", sig.args[2], array, index, distance, acc.rows, 1)
+        for r in range(acc.rows):
+            target = builder.gep(pointer, [emit.offset(r, distance, 0)])
+            row = builder.fadd(first, _emit_sum(builder, emit.at(value, r)))
+            builder.store(row, builder.bitcast(target, emit.scalar.as_pointer())).align = emit.size
+        return context.get_dummy_value()
+
+    return types.void(acc, acc.dtype, c, types.intp, types.intp), codegen
 
 
 @inlined
