@@ -73,7 +73,8 @@ def test_unflatten_is_the_inverse_of_flatten_in_the_order_of_scikit_learn(dtype,
 @pytest.mark.parametrize("widths", [WIDTHS, (3, 150, 1)])
 def test_units_cover_every_parameter_once(dtype, widths):
     shape = Network(widths, ("tanh",) * (len(widths) - 1), "squared_error", dtype)
-    assert any(map(shape.is_narrow, range(len(widths)))) == (widths[-1] == 1 and simd.VECTOR_BYTES >= 4 * dtype.itemsize)
+    narrow = any(map(shape.is_narrow, range(len(widths))))
+    assert narrow == (widths[-1] == 1 and 4 * dtype.itemsize <= simd.VECTOR_BYTES)
     covered = np.zeros(shape.size, int)
     for _, _, n_rows, _, n_columns, offset, _ in shape.units:
         covered[offset : offset + n_rows * n_columns] += 1
