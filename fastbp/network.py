@@ -147,9 +147,8 @@ class Network:
             n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
             n_rows = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
             offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
-            left = np.maximum(row - 1, 0) // self.panel * self.panel
-            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, LEFT
-            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset, left], axis=1))
+            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET
+            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset], axis=1))
         return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
 
     def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:

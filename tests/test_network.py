@@ -76,7 +76,7 @@ def test_units_cover_every_parameter_once(dtype, widths):
     narrow = any(map(shape.is_narrow, range(len(widths))))
     assert narrow == (widths[-1] == 1 and 4 * dtype.itemsize <= simd.VECTOR_BYTES)
     covered = np.zeros(shape.size, int)
-    for _, _, n_rows, _, n_columns, offset, _ in shape.units:
+    for _, _, n_rows, _, n_columns, offset in shape.units:
         covered[offset : offset + n_rows * n_columns] += 1
     assert (covered == 1).all()
 

@@ -36,7 +36,21 @@ from .jit import call, entry, inlined, linked, parallel_entry
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
 from .products import PANEL_BYTES, affine, narrow_outer_sum, outer_sum
-from .simd import ROWS, VECTOR_BYTES, add, check_multiple, copy, load, multiply_add, part, splat, store, sum_of_squares
+from .simd import (
+    ROWS,
+    VECTOR_BYTES,
+    add,
+    check_multiple,
+    copy,
+    load,
+    multiply_add,
+    part,
+    splat,
+    square,
+    store,
+    sum_of_squares,
+    transposed,
+)
 from .simd import tile as shape
 from .subnormals import flush_subnormals, restore_subnormals
 
@@ -51,9 +65,8 @@ BATCH, CHUNK, BLOCK, OPTIMIZER, SWEEP, DELTA, OUTPUTS, *SPARSE, PLAN_FIELDS = ra
 NUMBER_ENTRIES, SORT_ENTRIES, FIRST_AFFINE, SPARSE_OUTER = SPARSE
 
 # Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which
-# lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it. LEFT: where the panel of
-# theta_t begins that has the first of these rows as a column.
-LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, LEFT, UNIT_FIELDS = range(8)
+# lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it.
+LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, UNIT_FIELDS = range(7)
 # Of some tiles, so that they share what a unit costs beyond its elements; it stays in the first-level cache.
 UNIT_ROWS = 4 * ROWS
 UNIT_BYTES = UNIT_ROWS * PANEL_BYTES
@@ -162,18 +175,24 @@ def _transpose(layers, units, u, theta, theta_t):
     l = units[u, LAYER]
     if l == 0 or units[u, ROW] == 0:
         return  # there is no delta^(1), and the bias has no delta
-    panel, n, height = PANEL_BYTES // theta.itemsize, layers[l, PADDED], 1 + layers[l + 1, WIDTH]
-    columns = min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
-    left = units[u, LEFT]
-    for r in range(units[u, N_ROWS]):
-        unit = units[u, ROW] - 1 + r  # row r + ROW of Theta is unit r + ROW - 1 of layer l: a column of theta_t
-        left = unit if unit == left + panel else left
-        width = min(panel, n - left)
-        target = layers[l, THETA_T] + left * height + (1 + units[u, COLUMN]) * width + unit - left
-        row = part(theta, units[u, OFFSET] + r * units[u, N_COLUMNS], columns)
-        column = part(theta_t, target, (columns - 1) * width + 1)
-        for k in range(columns):
-            column[k * width] = row[k]
+    lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    step, columns = units[u, N_COLUMNS], min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
+    for r in range(0, units[u, N_ROWS], lanes):
+        rows, unit = min(lanes, units[u, N_ROWS] - r), units[u, ROW] - 1 + r  # of layer l: a column of theta_t
+        left = unit // panel * panel
+        width = min(panel, layers[l, PADDED] - left)
+        i = units[u, OFFSET] + r * step
+        i_t = layers[l, THETA_T] + left * (1 + layers[l + 1, WIDTH]) + (1 + units[u, COLUMN]) * width + unit - left
+        k = 0
+        while rows == lanes and columns - k >= lanes:
+            store(transposed(load(square(theta), theta, i + k, step)), theta_t, i_t + k * width, width)
+            k += lanes
+        while k < columns:
+            row_t = part(theta_t, i_t + k * width, rows)
+            column = part(theta, i + k, (rows - 1) * step + 1)
+            for q in range(rows):
+                row_t[q] = column[q * step]
+            k += 1
 
 
 @entry

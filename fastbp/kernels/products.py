@@ -26,9 +26,8 @@ from .simd import (
 )
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
-# Steps of a tile's loop from asking for an operand to using it: the caches do not foresee the strides of `outer_sum`
-# (measured with layers of 256 to 784 units: 45 to 67 % of the peak in float64 without, 62 to 77 % with; in float32 74
-# and 86 %; `affine` gains some per cent).
+# Steps of the loop from asking for an operand to using it: the caches do not foresee the strides of `outer_sum` (measured
+# with layers of 256 to 784 units: 45 to 67 % of the peak in float64 without, 62 to 77 % with; in float32 74 and 86 %).
 AHEAD = 8
 
 
@@ -43,7 +42,6 @@ def _affine_tile(shape, x, ix, ldx, k, theta, it, z, iz, ldz, scale):
     acc = load(shape, theta, it, 0)
     for p in range(k):
         it += width
-        prefetch(tile(1, VECTORS), theta, it + AHEAD * width, 0)
         acc = rank1(acc, x, ix + p, ldx, theta, it)
     if scale:
         acc = acc * load(shape, z, iz, ldz)
@@ -137,8 +135,8 @@ def _outer_tile(shape, m, a, ia, lda, delta, i_delta, ld_delta, grad, r):
     width = columns(shape, grad)
     acc = zeros(shape, grad)
     for _ in range(m):
-        prefetch(tile(1, 1), a, ia + AHEAD * lda, 0)
-        prefetch(tile(1, VECTORS), delta, i_delta + AHEAD * ld_delta, 0)
+        prefetch(tile(1, 1), a, ia + AHEAD * lda)
+        prefetch(shape, delta, i_delta + AHEAD * ld_delta)
         acc = rank1(acc, a, ia, 1, delta, i_delta)
         ia += lda
         i_delta += ld_delta

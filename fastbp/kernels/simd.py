@@ -276,23 +276,23 @@ def rank1(typingctx, acc, a, i, step, b, j):
 
 
 @intrinsic
-def prefetch(typingctx, shape, a, i, step):
-    """Have the cache fetch the tile whose row r is a[i + r * step :], which may lie outside of a."""
+def prefetch(typingctx, shape, a, i):
+    """Have the cache fetch what a row of a tile of that shape would load from a[i :], which may lie outside of a."""
     like = Tile(a.dtype, shape.rows, shape.vectors)
 
     def codegen(context, builder, sig, args):
-        emit, (_, array, index, distance) = _Emitter(context, builder, like), args
+        emit, (_, array, index) = _Emitter(context, builder, like), args
         pointer = emit.pointer(sig.args[1], array, index)
         i32 = ir.IntType(32)
         hint = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
         function = cgutils.get_or_insert_function(builder.module, hint, "llvm.prefetch.p0i8")
         read, to_the_first_level, data = i32(0), i32(3), i32(1)
-        for r, v in emit.slots:
-            line = builder.gep(pointer, [emit.offset(r, distance, v)])
+        for v in range(shape.vectors):
+            line = builder.gep(pointer, [emit.offset(0, index, v)])
             builder.call(function, [line, read, to_the_first_level, data])
         return context.get_dummy_value()
 
-    return types.void(shape, a, types.intp, types.intp), codegen
+    return types.void(shape, a, types.intp), codegen
 
 
 @intrinsic
@@ -327,6 +327,34 @@ for _symbol, _instruction in (
     (operator.truediv, "fdiv"),
 ):
     _define_operator(_symbol, _instruction)
+
+
+@intrinsic
+def transposed(typingctx, x):
+    """Transpose of a square tile, one vector wide."""
+
+    def codegen(context, builder, sig, args):
+        emit, lanes = _Emitter(context, builder, x), x.lanes
+        rows = [emit.at(args[0], r) for r in range(lanes)]
+        picks, step = ir.VectorType(ir.IntType(32), lanes), 1
+        while step < lanes:  # exchange the blocks off the diagonal, of 1, 2, 4 ... rows and columns
+            upper = [k + lanes - step if k & step else k for k in range(lanes)]
+            upper, lower = (ir.Constant(picks, k) for k in (upper, [k + step for k in upper]))
+            for r in range(lanes):
+                if not r & step:
+                    pair = rows[r], rows[r + step]
+                    rows[r], rows[r + step] = (builder.shuffle_vector(*pair, which) for which in (upper, lower))
+            step *= 2
+        return emit.build(rows)
+
+    return x(x), codegen
+
+
+@intrinsic
+def square(typingctx, like):
+    """The shape of a square tile, one vector wide, with the dtype of array `like`."""
+    shape = Shape(VECTOR_BYTES * 8 // like.dtype.bitwidth, 1)
+    return shape(like), lambda context, builder, sig, args: context.get_dummy_value()
 
 
 @intrinsic
