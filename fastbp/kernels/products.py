@@ -26,7 +26,7 @@ from .simd import (
 )
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
-# Steps of the loop from asking for an operand to using it: the caches do not foresee the strides of `outer_sum` (measured
+# Steps of the loop from asking for an operand to using it: caches do not foresee the strides of `outer_sum` (measured
 # with layers of 256 to 784 units: 45 to 67 % of the peak in float64 without, 62 to 77 % with; in float32 74 and 86 %).
 AHEAD = 8
 
