@@ -5,8 +5,9 @@ stochastic solvers run the same kernels with an optimiser in place.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +18,7 @@ from .data import Examples
 from .kernels import backprop, optimizers
 from .kernels.activations import HIDDEN, OUTPUT
 from .kernels.losses import LOSSES
+from .kernels.panels import copy_panels
 from .kernels.products import PANEL_BYTES
 from .kernels.simd import ROWS, VECTOR_BYTES
 from .threads import Team
@@ -103,6 +105,12 @@ class Network:
         sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
         return (0, *np.cumsum(sizes).tolist())
 
+    @_kept
+    def transposed_sizes(self) -> tuple[int, ...]:
+        """Elements of the transposed Theta^(l) per layer; of the first there is none, for there is no delta^(1)."""
+        inner = range(1, self.n_layers - 1)
+        return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
+
     @property
     def n_parameters(self) -> int:
         """Real parameters, those that `flatten` keeps."""
@@ -135,24 +143,21 @@ class Network:
             tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset, left], axis=1))
         return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
 
-    def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
-        """(true columns, view of shape (1 + S_l, true columns)) of each panel of Theta^(l)."""
-        height, width = 1 + self.widths[l], self.widths[l + 1]
-        for left in range(0, width, self.panel):
-            n_columns = min(self.panel, self.padded[l + 1] - left)
-            start = self.theta_offsets[l] + left * height
-            view = theta[start : start + height * n_columns].reshape(height, n_columns)
-            right = min(left + n_columns, width)
-            yield slice(left, right), view[:, : right - left]
+    def _copy_panels(self, theta: Array, l: int, coef: Array, intercept: Array, *, packs: bool) -> None:
+        copy_panels(theta[: self.theta_offsets[l + 1]], self.theta_offsets[l], self.panel, coef, intercept, packs)
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},)."""
         theta = _aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            for columns, view in self._panels(theta, l):
-                view[0] = np.asarray(intercept)[columns]
-                view[1:] = np.asarray(coef)[:, columns]
+            self._copy_panels(theta, l, self._as_kernels_read(coef), self._as_kernels_read(intercept), packs=True)
         return theta
+
+    def _as_kernels_read(self, values: Any) -> Array:
+        """The values as an array of the one type that the kernels are compiled for, without a copy if they are one."""
+        if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
+            return values
+        return np.array(values, self.dtype, order="C", subok=False)
 
     def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:
         """Inverse of `pack`, as copies."""
@@ -160,9 +165,7 @@ class Network:
         for l in range(self.n_layers - 1):
             coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
             intercept = np.empty(self.widths[l + 1], self.dtype)
-            for columns, view in self._panels(theta, l):
-                intercept[columns] = view[0]
-                coef[:, columns] = view[1:]
+            self._copy_panels(theta, l, coef, intercept, packs=False)
             coefs.append(coef)
             intercepts.append(intercept)
         return coefs, intercepts
@@ -183,18 +186,26 @@ class Network:
 
     def row_work(self, examples: Examples) -> float:
         """Floating-point operations that one of the examples costs in a step, roughly."""
-        widths = (examples.entries_per_row, *self.widths[1:])
-        return ROW_WORK + 6.0 * sum(n * m for n, m in pairwise(widths))
+        return ROW_WORK + 6.0 * (examples.entries_per_row * self.widths[1] + self._inner_weights)
 
-    @property
+    @_kept
+    def _inner_weights(self) -> int:
+        """Weights of all layers but the first."""
+        return sum(n * m for n, m in pairwise(self.widths[1:]))
+
+    @_kept
     def chunk(self) -> int:
         """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
         return _round_up(min(max(CHUNK_BYTES // self.row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
 
-    @property
+    @_kept
     def row_bytes(self) -> int:
         """Memory of one row of all a^(l) and z^(l)."""
         return 2 * sum(self.padded) * self.dtype.itemsize
+
+
+# One object per shape: its tables are made once, not by every prediction and every chunk of partial_fit.
+network_of = functools.lru_cache(maxsize=64)(Network)
 
 
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
@@ -232,28 +243,34 @@ def glorot(
     return coefs, intercepts
 
 
+@functools.lru_cache(maxsize=64)
+def _layout(network: Network, chunk: int, n_entries: int | None) -> tuple[NDArray[np.int64], int, int]:
+    """Table of the layers, see `kernels.backprop`, and the sizes of a and z; n_entries: of a chunk of a sparse X."""
+    codes = [0] + [OUTPUT[name] for name in network.activations]
+    lanes = VECTOR_BYTES // network.dtype.itemsize
+    layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
+    i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
+    for l, (width, stride) in enumerate(zip(network.widths, network.padded, strict=True)):
+        layers[l] = (width, stride, codes[l], i_a, i_z, network.theta_offsets[l], i_t)
+        i_a += chunk * stride if l or n_entries is None else _round_up(n_entries, lanes)
+        i_z += chunk * stride if l else 0
+        i_t += network.transposed_sizes[l]
+    return layers, i_a, i_z
+
+
 class Workspace:
     """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads."""
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
         self.network, self.examples, self.team = network, examples, team
-        padded, dtype = network.padded, network.dtype
         self.chunk = _round_up(min(chunk or network.chunk, rows), ROWS)
         self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
         # of a chunk of a sparse X, at most
         self.n_entries = examples.most_entries(min(self.chunk, rows))
         self.starts = np.zeros(self.chunk + 1 if examples.sparse else 0, np.int64)
 
-        codes = [0] + [OUTPUT[name] for name in network.activations]
-        lanes = VECTOR_BYTES // dtype.itemsize
-        self.layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
-        i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
-        for l, (width, stride) in enumerate(zip(network.widths, padded, strict=True)):
-            self.layers[l] = (width, stride, codes[l], i_a, i_z, network.theta_offsets[l], i_t)
-            i_a += _round_up(self.n_entries, lanes) if examples.sparse and l == 0 else self.chunk * stride
-            i_z += self.chunk * stride if l else 0
-            i_t += (1 + network.widths[l + 1]) * stride if 0 < l < network.n_layers - 1 else 0
-        self.a, self.z, self.theta_t = (_aligned_zeros(size, dtype) for size in (i_a, i_z, i_t))
+        self.layers, size_a, size_z = _layout(network, self.chunk, self.n_entries if examples.sparse else None)
+        self.a, self.z = _aligned_zeros(size_a, network.dtype), _aligned_zeros(size_z, network.dtype)
         self.a[0] = 1
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
@@ -317,6 +334,7 @@ class Trainer(Workspace):
         n_threads = team.n_threads
         self.theta, self.batch, self.optimizer = theta, batch, optimizer
         dtype, units = network.dtype, network.units
+        self.theta_t = _aligned_zeros(sum(network.transposed_sizes), dtype)
         self.grad, self.first, self.second = (
             _aligned_zeros(network.size if needed else 0, dtype)
             for needed in (

@@ -190,8 +190,10 @@ class Team:
         return self._paces[kernel].run(kernel, args, work)
 
 
-@contextlib.contextmanager
-def team(n_jobs: int | None, work: float) -> Iterator[Team]:
+SERIAL = contextlib.nullcontext(Team(1))
+
+
+def team(n_jobs: int | None, work: float) -> contextlib.AbstractContextManager[Team]:
     """Hold Numba's threads for a while, or get a team of one.
 
     Parameters
@@ -203,7 +205,12 @@ def team(n_jobs: int | None, work: float) -> Iterator[Team]:
     """
     # In this order: small work does not even make Numba start its threads.
     serial = n_jobs == 1 or work < MIN_WORK or _forked or (n_jobs is None and in_joblib_worker())
-    n_threads = 1 if serial else upper_bound(n_jobs)
+    return SERIAL if serial else _held_threads(n_jobs)
+
+
+@contextlib.contextmanager
+def _held_threads(n_jobs: int | None) -> Iterator[Team]:
+    n_threads = upper_bound(n_jobs)
     if n_threads == 1 or not layer_is_safe() or not _held.acquire(blocking=False):
         yield Team(1)
         return
