@@ -13,7 +13,6 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -429,6 +428,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         self, examples: Examples, random_state: np.random.RandomState, *, stratify: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Indices of training and validation examples, drawn as scikit-learn's MLP draws them."""
+        from sklearn.model_selection import train_test_split  # which most fits do not need
+
         train, validation = train_test_split(
             np.arange(examples.n),
             random_state=random_state,
