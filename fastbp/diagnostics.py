@@ -21,7 +21,7 @@ from numba.core.registry import cpu_target
 
 import fastbp
 
-from . import data
+from . import data, shuffling
 from .kernels import cache, simd
 from .kernels.jit import CHECKED, ENTRIES, VARIANT
 from .kernels.optimizers import ADAM
@@ -51,6 +51,7 @@ def _smallest_job(dtype: np.dtype, team: Team, *, training: bool) -> None:
     theta = network.pack([np.zeros((1, 1))], [np.zeros(1)])
     examples, order = data.examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64)), np.arange(1)
     if training:
+        shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
         Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM).epoch(order)
     else:
         predict(network, theta, examples, order, team)
@@ -114,7 +115,8 @@ def _state(folder: pathlib.Path) -> str:
             lines.append(f"    not usable: {error}")
             continue
         if key.endswith(conditions):
-            kernels[re.findall(r"float\d+", key)[0]].append(key.split(maxsplit=1)[0])
+            dtype, *_ = [*re.findall(r"float\d+", key), "every dtype"]
+            kernels[dtype].append(key.split(maxsplit=1)[0])
         else:
             foreign += 1
     lines += [f"    {dtype}: {', '.join(names)}" for dtype, names in sorted(kernels.items())]

@@ -172,7 +172,8 @@ def test_only_kernels_whose_sources_are_part_of_the_folders_name_are_kept():
     theirs = jit.entry(ours)
     assert not isinstance(theirs._cache, cache.KernelCache)
     assert {entry.__name__ for entry in jit.ENTRIES} == {
-        "copy_panels", "predict_parallel", "predict_serial", "train_parallel", "train_serial", "transpose_all",
+        "copy_panels", "predict_parallel", "predict_serial", "shuffle", "train_parallel", "train_serial",
+        "transpose_all",
     }  # fmt: skip
     assert all(isinstance(entry._cache, cache.KernelCache) for entry in jit.ENTRIES)
 
