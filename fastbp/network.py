@@ -276,12 +276,13 @@ class Workspace:
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
-        rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work(self.examples))), self.chunk)
+        row_work = self.network.row_work(self.examples)
+        rows_per_call = _round_up(max(1, int(CALL_WORK / row_work)), self.chunk)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
             self.team.run(
                 kernel, self.layers, self.team.n_threads, theta, self.a, self.z, self.starts, self.examples.inputs,
-                order, start, stop, self.chunk, self.block, out, work=stop - start,
+                order, start, stop, self.chunk, self.block, out, work=(stop - start) * row_work,
             )  # fmt: skip
 
     def activation(self, l: int, rows: int) -> Array:
@@ -363,8 +364,10 @@ class Trainer(Workspace):
         self._plan = (batch, self.chunk, self.block, LOSSES[network.loss], optimizer)
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
         chunk_rows = min(self.chunk, batch)
-        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * network.row_work(examples)
+        row_work = network.row_work(examples)
+        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * row_work
         self._rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
+        self._row_work = row_work / 3 if optimizer == optimizers.EVALUATE else row_work  # without delta and gradient
         # Equal shares of work; a unit of few rows still pays for a tile's latency.
         work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
         shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
@@ -392,7 +395,7 @@ class Trainer(Workspace):
             stop = min(start + self._rows_per_call, len(order))
             start = self.team.run(
                 kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
-                order, start, stop, self._plan, self.rates, self._record, work=stop - start,
+                order, start, stop, self._plan, self.rates, self._record, work=(stop - start) * self._row_work,
             )  # fmt: skip
             if after_call:
                 after_call()
