@@ -20,7 +20,7 @@ from numba.core.registry import cpu_target
 
 import fastbp
 
-from . import data
+from . import data, shuffling
 from .kernels import cache, simd
 from .kernels.jit import CHECKED, DEFERRED, KEPT, VARIANT
 from .kernels.optimizers import ADAM
@@ -50,6 +50,7 @@ def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
     theta = network.pack([np.zeros((1, 1))], [np.zeros(1)])
     examples, order = data.examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64)), np.arange(1)
     if training:
+        shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
         Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM).epoch(order)
     else:
         predict(network, theta, examples, order, team)

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastbp import data, training
 from fastbp.kernels import backprop, optimizers, simd, subnormals
 from fastbp.kernels.activations import HIDDEN
+from fastbp.kernels.panels import copy_panels
 from fastbp.monitor import Observer
 from fastbp.network import Network, Trainer, Workspace
 from fastbp.threads import Team
@@ -56,6 +57,36 @@ def test_unpack_is_the_inverse_of_pack(dtype):
     unpacked_coefs, unpacked_intercepts = shape.unpack(theta)
     for found, given in zip(unpacked_coefs + unpacked_intercepts, coefs + intercepts, strict=True):
         np.testing.assert_array_equal(found, given.astype(dtype))
+
+
+@over_dtypes
+def test_pack_takes_arrays_of_any_layout_and_dtype(dtype, tmp_path):
+    shape = network(dtype)
+    _, coefs, intercepts = random_theta(shape, np.random.default_rng(0))
+    coefs, intercepts = ([part.astype(F32) for part in parts] for parts in (coefs, intercepts))
+    expected = shape.pack(coefs, intercepts)
+    coefs[0] = np.asfortranarray(coefs[0])
+    coefs[1] = np.repeat(coefs[1], 2, axis=1)[:, ::2]
+    coefs[2] = coefs[2].tolist()
+    intercepts[0].flags.writeable = False
+    intercepts[1] = intercepts[1].astype(">f8")
+    np.save(tmp_path / "intercepts.npy", intercepts[2].astype(dtype))
+    intercepts[2] = np.load(tmp_path / "intercepts.npy", mmap_mode="r")
+    np.testing.assert_array_equal(shape.pack(coefs, intercepts), expected)
+
+
+@over_dtypes
+@pytest.mark.parametrize("width", [1, 23, 48, 100])
+@pytest.mark.parametrize("packs", [True, False])
+def test_panels_are_copied_within_the_arrays_and_without_padded_columns(dtype, width, packs):
+    shape, rng = Network((3, width), ("identity",), "squared_error", dtype), np.random.default_rng(0)
+    padded = shape.pack([np.full((3, width), 1)], [np.full(width, 1)]) == 0
+    coef, intercept, theta = (rng.normal(size=size).astype(dtype) for size in ((3, width), width, shape.size))
+    theta[padded] = np.nan
+    within_red_zones(copy_panels, 0xFF, set())(theta, 0, shape.panel, coef, intercept, packs)
+    np.testing.assert_array_equal(np.isnan(theta), padded)
+    for found, copied in zip(shape.unpack(theta), ([coef], [intercept]), strict=True):
+        np.testing.assert_array_equal(found, copied)
 
 
 @over_dtypes
@@ -271,6 +302,16 @@ def test_kernels_stay_within_their_buffers(dtype, widths, activations, loss, opt
                 for array in arrays:
                     np.testing.assert_array_equal(array, without_zones)
     assert called == set(kernels.values())
+
+
+@over_dtypes
+@pytest.mark.parametrize(("widths", "activations", "loss"), SHAPES, ids=lambda value: str(value).replace(" ", ""))
+def test_the_loss_alone_is_that_of_the_gradient_to_the_bit(dtype, widths, activations, loss):
+    shape = Network(widths, activations, loss, dtype)
+    rng = np.random.default_rng(12)
+    theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 45)
+    evaluate = trainer(shape, 0 * theta, examples, optimizer=optimizers.EVALUATE, alpha=0.0)
+    assert evaluate.loss(theta, np.arange(45)) == trainer(shape, theta, examples, alpha=0.0).loss_and_gradient(theta)
 
 
 @over_dtypes
