@@ -213,7 +213,7 @@ class Network:
         """Weights of all layers but the first."""
         return sum(n * m for n, m in pairwise(self.widths[1:]))
 
-    @_kept
+    @property
     def chunk(self) -> int:
         """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
         return _round_up(min(max(CHUNK_BYTES // self.row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
