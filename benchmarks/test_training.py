@@ -68,8 +68,14 @@ def test_workload(benchmark: BenchmarkFixture, workload: Workload, dtype: str, q
     train_all(benchmark, workload.quick() if quick else workload, dtype, 1 if quick else 5, spins)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "point" in metafunc.fixturenames:
+        quick = metafunc.config.getoption("quick")
+        points = [point for points in SWEEP.values() for point in (points[:: len(points) - 1] if quick else points)]
+        metafunc.parametrize("point", points, ids=lambda point: f"{point.factor} {point.value:g}")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("point", SWEEP, ids=lambda point: f"{point.factor} {point.value}")
 def test_sweep(benchmark: BenchmarkFixture, point: Point, dtype: str, quick: bool) -> None:
     benchmark.group = "sweep"
     benchmark.extra_info |= {"factor": point.factor, "value": point.value}
