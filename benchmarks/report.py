@@ -83,7 +83,8 @@ class Race:
 class Report:
     def __init__(self, document: dict[str, Any]):
         self._machine = document["machine_info"]
-        self._races = [Race(benchmark) for benchmark in document["benchmarks"]]
+        races = [Race(benchmark) for benchmark in document["benchmarks"]]
+        self._races = [race for race in races if race.seconds or "MiB" in race.info]  # not those interrupted
 
     def races(self, group: str, **info: Any) -> list[Race]:
         return [r for r in self._races if r.group == group and all(r.info.get(key) == info[key] for key in info)]
@@ -98,8 +99,10 @@ class Report:
         if machine["missing"]:
             yield f"Not installed and left out: {', '.join(machine['missing'])}."
         if self.races("workloads"):
-            peaks = " and ".join(f"{self.peak(dtype) / 1e9:.0f} in {dtype}" for dtype in DTYPES)
-            yield f"The peak of fused multiply-adds, measured beside the workloads: {peaks} GFLOP/s."
+            peaks = (
+                f"{self.peak(dtype) / 1e9:.0f} in {dtype}" for dtype in DTYPES if self.races("workloads", dtype=dtype)
+            )
+            yield f"The peak of fused multiply-adds, measured beside the workloads, in GFLOP/s: {', '.join(peaks)}."
 
     def training(self) -> Iterator[str]:
         """A line for each workload and dtype, and the means."""

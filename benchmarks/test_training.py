@@ -43,9 +43,6 @@ def train_all(
     results = race(benchmark, warmed_up(workload, dtype) | (others or {}), rounds=rounds, prepare=limit_threads)
     held = data(workload, dtype)[1]
     found = {name: quality(results[name][-1], held) for name in CONTENDERS}
-    for name, contender in CONTENDERS.items():
-        tolerance = LOSS_RTOL[contender.library, dtype]
-        assert found[name].log_loss == pytest.approx(found[OURS].log_loss, rel=tolerance, abs=0), name
     benchmark.extra_info |= {
         "workload": workload.name,
         "dtype": dtype,
@@ -54,6 +51,9 @@ def train_all(
         "log_loss": {name: each.log_loss for name, each in found.items()},
         "accuracy": {name: each.accuracy for name, each in found.items()},
     }
+    for name, contender in CONTENDERS.items():
+        tolerance = LOSS_RTOL[contender.library, dtype]
+        assert found[name].log_loss == pytest.approx(found[OURS].log_loss, rel=tolerance, abs=0), name
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

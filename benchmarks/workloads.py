@@ -108,7 +108,7 @@ SWEEP = {
 DIGITS = Workload(1347, 64, (100,), 10, 200, epochs=30, source="digits")
 FLIGHTS = Workload(261_876, 188, (128, 64), 2, 512, epochs=2, source="flights")
 SPARSE_FLIGHTS = replace(FLIGHTS, density=0.05)
-SCORES = {DIGITS: 0.95, FLIGHTS: 0.92, SPARSE_FLIGHTS: 0.92}
+SCORES = {DIGITS: 0.95, FLIGHTS: 0.905, SPARSE_FLIGHTS: 0.905}
 
 
 class Data(NamedTuple):
