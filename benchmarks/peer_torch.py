@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,19 @@ def trainer(workload: Workload, X: NDArray[Any], y: NDArray[Any]) -> Any:
         weights, biases = _tensors(initial(workload, X.dtype, rng))
         for parameter in (*weights, *biases):
             parameter.requires_grad_()
-        # The L2 term as weight decay, which costs nothing; scikit-learn divides it by the size of the batch.
-        decayed: dict[str, Any] = {"params": weights, "weight_decay": 0.0}
-        adam = torch.optim.Adam([decayed, {"params": biases}], LEARNING_RATE, (BETA_1, BETA_2), eps=EPSILON, fused=True)
-        curve = []
+        # The L2 term as weight decay, which costs nothing.
+        groups: list[dict[str, Any]] = [{"params": weights}, {"params": biases}]
+        adam = torch.optim.Adam(groups, LEARNING_RATE, (BETA_1, BETA_2), fused=True)
+        curve, step = [], 0
         for order in orders(len(X), epochs, rng):
             total = torch.zeros((), dtype=features.dtype)
             for batch in torch.from_numpy(order).split(workload.batch):
+                # scikit-learn divides the L2 term by the size of the batch, and adds epsilon before the correction of
+                # bias, not after it.
+                step += 1
                 adam.param_groups[0]["weight_decay"] = ALPHA / len(batch)
+                for group in adam.param_groups:
+                    group["eps"] = EPSILON / math.sqrt(1 - BETA_2**step)
                 loss = mean_loss(_forward(features[batch], weights, biases), targets[batch])
                 adam.zero_grad(set_to_none=True)
                 loss.backward()

@@ -9,24 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from libraries import CONTENDERS, FASTBP, JAX, OURS, SKLEARN, TORCH, limit_threads, warmed_up
+from libraries import CONTENDERS, FASTBP, OURS, limit_threads, warmed_up
 from peak import fma_peak
 from pytest_benchmark.fixture import BenchmarkFixture
 from racing import race
 from workloads import DTYPES, SCORES, SWEEP, WORKLOADS, Point, Workload, data, quality
 
-# How far a final loss may be from fastbp's. Rounding differs between all of them, and training amplifies it; PyTorch
-# adds Adam's epsilon after the correction of bias and not before.
-LOSS_RTOL = {
-    (FASTBP, "float64"): 0.0,  # the same bits on any number of threads
-    (SKLEARN, "float64"): 1e-6,
-    (JAX, "float64"): 1e-6,
-    (TORCH, "float64"): 1e-2,
-    (FASTBP, "float32"): 0.0,
-    (SKLEARN, "float32"): 1e-2,
-    (JAX, "float32"): 1e-2,
-    (TORCH, "float32"): 1e-2,
-}
+# How far a peer's final loss may be from ours: rounding differs, and training amplifies it. Measured: 3e-3 and 1e-14.
+LOSS_RTOL = {"float32": 1e-2, "float64": 1e-10}
 
 
 def train_all(
@@ -52,7 +42,7 @@ def train_all(
         "accuracy": {name: each.accuracy for name, each in found.items()},
     }
     for name, contender in CONTENDERS.items():
-        tolerance = LOSS_RTOL[contender.library, dtype]
+        tolerance = 0.0 if contender.library == FASTBP else LOSS_RTOL[dtype]  # the same bits on any number of threads
         assert found[name].log_loss == pytest.approx(found[OURS].log_loss, rel=tolerance, abs=0), name
 
 
