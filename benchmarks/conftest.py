@@ -24,8 +24,9 @@ def quick(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("quick"))
 
 
-def pytest_report_header() -> list[str]:
-    return [f"peers: {', '.join(PEERS)}; not installed and left out: {', '.join(MISSING) or 'none'}"]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if MISSING:
+        terminalreporter.write_line(f"Not installed and left out: {', '.join(MISSING)}")
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
