@@ -164,7 +164,8 @@ class Network:
         return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
 
     def _copy_panels(self, theta: Array, l: int, coef: Array, intercept: Array, *, packs: bool) -> None:
-        copy_panels(theta[: self.theta_offsets[l + 1]], self.theta_offsets[l], self.panel, coef, intercept, packs)
+        end, start = self.theta_offsets[l + 1], self.theta_offsets[l]
+        copy_panels(theta[:end], start, self.panel, coef.reshape(-1), intercept, packs)
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},)."""
