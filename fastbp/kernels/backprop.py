@@ -13,7 +13,8 @@ layers      table, a row per layer l, see the fields below; layer 0 is the input
 units       table, a row per unit of parameters, see below; task i has the units from tasks[i] to tasks[i + 1]
 parameters  (theta, theta_t, grad, first, second):
             theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
-            theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`
+            theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`, and
+                     for `forward` to a narrow layer
 buffers     (a, z, y, cost, tiles, squares, starts, heads, entries, entry_rows):
             a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, which all examples share; of a
                      sparse X the chunk's stored entries in place of a^(1)
