@@ -1,23 +1,24 @@
 """BackpropClassifier: the multilayer perceptron that predicts classes."""
 
 import dataclasses
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.neural_network import MLPClassifier
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import validate_data
 
-from . import convert
 from .kernels.activations import HIDDEN
 from .network import Array
 from .perceptron import HeldOut, Perceptron, Target, is_stochastic
 from .targets import MULTILABEL, Labels, dense_labels
+
+if TYPE_CHECKING:  # what a fit does not need, the converters import
+    from sklearn.neural_network import MLPClassifier
 
 PROBABILITIES = ("softmax", "logistic")  # outputs that are probabilities
 LOSSES = ("log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean")
@@ -302,7 +303,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return self._fit(X, y, sample_weight, held_out, incremental=True, classes=classes)
 
     @classmethod
-    def from_sklearn(cls, mlp: MLPClassifier) -> Self:
+    def from_sklearn(cls, mlp: "MLPClassifier") -> Self:
         """The same model as scikit-learn's, fitted or not.
 
         Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
@@ -332,9 +333,11 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         >>> BackpropClassifier.from_sklearn(MLPClassifier(alpha=0.5))
         BackpropClassifier(alpha=0.5)
         """
-        return convert.from_sklearn(mlp, MLPClassifier, cls)
+        from . import convert
 
-    def to_sklearn(self) -> MLPClassifier:
+        return convert.from_sklearn(mlp, cls)
+
+    def to_sklearn(self) -> "MLPClassifier":
         """The same model as scikit-learn's MLPClassifier, fitted or not, for tools that read one.
 
         Returns
@@ -349,7 +352,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
             scikit-learn cannot express the model: an activation that it lacks or several different ones, a loss or
             output activation other than its own, solver 'gd', no biases, or class weights.
         """
-        return convert.to_sklearn(self, MLPClassifier)
+        from . import convert
+
+        return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
         X, y = validate_data(

@@ -4,8 +4,8 @@ import copy
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.neural_network import MLPClassifier
+from sklearn.base import ClassifierMixin, is_classifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state
@@ -38,8 +38,14 @@ SHARED = (
 LOSSES = ("loss_", "loss_curve_", "best_loss_")
 
 
-def from_sklearn(mlp: Any, theirs: type[Any], ours: type[Perceptron]) -> Any:
-    """The estimator of class `ours` that equals mlp; raises TypeError unless that is an instance of `theirs`."""
+def _theirs(ours: type[Perceptron]) -> type[Any]:
+    """scikit-learn's class for one of ours."""
+    return MLPClassifier if issubclass(ours, ClassifierMixin) else MLPRegressor
+
+
+def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
+    """The estimator of class `ours` that equals mlp; raises TypeError unless scikit-learn's class is that of mlp."""
+    theirs = _theirs(ours)
     if not isinstance(mlp, theirs):
         raise TypeError(f"mlp must be an instance of {theirs.__name__}, got {mlp!r:.100} of {type(mlp)}.")
     # The names are asked of `theirs`: a subclass may have other parameters.
@@ -64,8 +70,9 @@ def from_sklearn(mlp: Any, theirs: type[Any], ours: type[Perceptron]) -> Any:
     return estimator
 
 
-def to_sklearn(estimator: Any, theirs: type[Any]) -> Any:
-    """The instance of `theirs` that equals the estimator; raises ValueError where there is none."""
+def to_sklearn(estimator: Any) -> Any:
+    """scikit-learn's estimator that equals this one; raises ValueError where there is none."""
+    theirs = _theirs(type(estimator))
     activation = _expressible_activation(estimator, theirs)
     _check_parameters(estimator, theirs)
     params = {name: copy.deepcopy(getattr(estimator, name)) for name in theirs().get_params()}

@@ -41,10 +41,15 @@ class Examples(NamedTuple):
 
     def most_entries(self, rows: int) -> int:
         """Stored entries of that many different examples of a sparse X, at most; 0 for a dense one."""
+        if not self.sparse:
+            return 0
         lengths = np.diff(self.indptr)
         if rows < len(lengths):
             lengths = np.partition(lengths, len(lengths) - rows)[len(lengths) - rows :]
         return int(lengths.sum())
+
+
+NO_CODES, NO_WEIGHTS = np.empty(0, np.int64), np.empty(0)
 
 
 def _read_only(values: NDArray) -> NDArray:
@@ -52,6 +57,10 @@ def _read_only(values: NDArray) -> NDArray:
     view = values.view()
     view.flags.writeable = False
     return view
+
+
+NO_X32, NO_X64 = _read_only(np.empty(0, np.float32)), _read_only(np.empty(0, np.float64))
+NO_INDICES, NO_INDPTR = _read_only(np.empty(0, np.int32)), _read_only(np.empty(0, np.int64))
 
 
 def examples(
@@ -78,7 +87,7 @@ def examples(
     weights : ndarray of shape (m,), optional
         Weight of each example.
     """
-    indices, indptr, row_stride, column_stride = np.empty(0, np.int32), np.empty(0, np.int64), 0, 0
+    indices, indptr, row_stride, column_stride = NO_INDICES, NO_INDPTR, 0, 0
     if scipy.sparse.issparse(X):
         if not X.has_canonical_format:
             X = X.copy()
@@ -86,7 +95,8 @@ def examples(
             if not np.isfinite(X.data).all():  # each entry was
                 raise ValueError("Input X contains infinity or a value too large: the sum of its repeated entries.")
         values = X.data
-        indices, indptr = X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64, copy=False)
+        indices = _read_only(X.indices.astype(np.int32, copy=False))
+        indptr = _read_only(X.indptr.astype(np.int64, copy=False))
     else:
         if not (X.flags.c_contiguous or X.flags.f_contiguous):
             X = np.ascontiguousarray(X)
@@ -96,12 +106,12 @@ def examples(
     values = _read_only(values.view(np.ndarray))
     single = values.dtype == np.float32
     return Examples(
-        values if single else _read_only(np.empty(0, np.float32)),
-        _read_only(np.empty(0, np.float64)) if single else values,
+        values if single else NO_X32,
+        NO_X64 if single else values,
         np.array([row_stride, column_stride, X.shape[0]], np.int64),
-        _read_only(indices),
-        _read_only(indptr),
-        np.empty(0, np.int64) if codes is None else np.ascontiguousarray(codes, np.int64),
+        indices,
+        indptr,
+        NO_CODES if codes is None else np.ascontiguousarray(codes, np.int64),
         np.empty((0, 0), dtype) if Y is None else np.array(Y, dtype, order="C"),
-        np.empty(0) if weights is None else np.array(weights, np.float64),
+        NO_WEIGHTS if weights is None else np.array(weights, np.float64),
     )

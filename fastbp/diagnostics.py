@@ -1,14 +1,13 @@
 """``python -m fastbp warmup`` and ``python -m fastbp info``: compile all kernels now, and say how things are."""
 
 import argparse
+import functools
 import itertools
 import os
 import pathlib
 import platform
-import re
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import llvmlite
@@ -21,9 +20,9 @@ from numba.core.registry import cpu_target
 
 import fastbp
 
-from . import data
+from . import data, shuffling
 from .kernels import cache, simd
-from .kernels.jit import CHECKED, ENTRIES, VARIANT
+from .kernels.jit import CHECKED, DEFERRED, KEPT, VARIANT
 from .kernels.optimizers import ADAM
 from .network import Network, Trainer, predict
 from .threads import Team
@@ -42,48 +41,62 @@ class _Pair(Team):
         return kernel(*args)
 
 
-def _smallest_job(dtype: np.dtype, team: Team, *, training: bool) -> None:
+def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
     """Train a network of one weight for a step, or predict with it.
 
-    The kernels see arrays of the same types whatever the data and the network, so this compiles all there is.
+    Entries see arrays of the same types whatever the data and the network, so this compiles all there are.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
     theta = network.pack([np.zeros((1, 1))], [np.zeros(1)])
     examples, order = data.examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64)), np.arange(1)
     if training:
+        shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
         Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM).epoch(order)
     else:
         predict(network, theta, examples, order, team)
 
 
+def _compile_deferred(dtype: np.dtype) -> None:
+    """Compile all that only some networks need."""
+    for kernel in DEFERRED:
+        kernel.address(dtype)
+
+
+def _jobs(dtype: np.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
+    """(name, function) of each part of what there is to compile for a dtype."""
+    yield "all building blocks", lambda: _compile_deferred(dtype)
+    teams = {"serial": Team(1)}
+    if _threading_layer():  # else fits are serial, too
+        teams["parallel"] = _Pair()
+    for (kind, team), (what, training) in itertools.product(teams.items(), (("training", True), ("prediction", False))):
+        yield f"{kind} {what}", functools.partial(_compile_entries, dtype, team, training=training)
+
+
 def _misses() -> int:
-    return sum(sum(entry.stats.cache_misses.values()) for entry in ENTRIES)
+    return sum(sum(kernel.stats.cache_misses.values()) for kernel in KEPT)
 
 
 def _all_kept() -> bool:
     """Whether the next process finds all that this one has compiled."""
-    return all(signature in entry._cache.files for entry in ENTRIES for signature in entry.signatures)
+    return all(signature in kernel._cache.files for kernel in KEPT for signature in kernel.signatures)
 
 
 def warmup(options: argparse.Namespace) -> int:
     """Compile all kernels for the dtypes and keep them on disk; 1 if they cannot be kept."""
     dtypes = ["float32", "float64"] if options.dtype == "both" else [options.dtype]
-    teams = {"serial": Team(1)}
-    if _threading_layer():  # else fits are serial, too
-        teams["parallel"] = _Pair()
     start = time.perf_counter()
     print(f"Compiling fastbp {fastbp.__version__} for {_cpu()[0]}: some seconds to a minute a line", flush=True)
-    for dtype, kind, training in itertools.product(dtypes, teams, (True, False)):
-        print(f"  {dtype}  {kind:8}  {'training' if training else 'prediction':10}", end=" ... ", flush=True)
+    for dtype, name, job in ((kind, *job) for kind in dtypes for job in _jobs(np.dtype(kind))):
+        print(f"  {dtype}  {name:19}", end=" ... ", flush=True)
         before, misses = time.perf_counter(), _misses()
-        _smallest_job(np.dtype(dtype), teams[kind], training=training)
+        job()
         what = "compiled" if _misses() > misses else "already there"
         print(f"{time.perf_counter() - before:5.1f} s  {what}", flush=True)
         if not _all_kept():
             print("\nNo folder takes compiled code, so that every process has to compile anew:")
             print("\n".join(_state(folder) for folder in cache.folders()))
             return 1
-    files = {path for entry in ENTRIES for path in entry._cache.files.values()}
+    files = {path for kernel in KEPT for path in kernel._cache.files.values()}
     print(f"\n{time.perf_counter() - start:.0f} s. {_megabytes(files)} of machine code are in")
     print("\n".join(f"  {folder}" for folder in sorted({str(path.parent) for path in files})))
     return 0
@@ -106,20 +119,15 @@ def _state(folder: pathlib.Path) -> str:
         return "\n".join([*lines, f"    refused: {refusal}"])
     lines.append("    trusted, writable" if _writable(folder) else "    trusted, not writable")
     conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
-    files, kernels, foreign = set(folder.glob("*.kernel")), defaultdict(list), 0
+    files, numbers = set(folder.glob("*.kernel")), {"this CPU and these settings": 0, "other CPUs or settings": 0}
     for path in sorted(files):
         try:
             key, _ = cache.read(path)
         except (OSError, ValueError) as error:
             lines.append(f"    not usable: {error}")
             continue
-        if key.endswith(conditions):
-            kernels[re.findall(r"float\d+", key)[0]].append(key.split(maxsplit=1)[0])
-        else:
-            foreign += 1
-    lines += [f"    {dtype}: {', '.join(names)}" for dtype, names in sorted(kernels.items())]
-    if foreign:
-        lines.append(f"    for other CPUs or settings: {foreign} kernels")
+        numbers["this CPU and these settings" if key.endswith(conditions) else "other CPUs or settings"] += 1
+    lines += [f"    for {whom}: {number} kernels" for whom, number in numbers.items() if number]
     lines[1] += f", {_megabytes(files)}" if files else ", empty"
     return "\n".join(lines)
 

@@ -5,8 +5,9 @@ stochastic solvers run the same kernels with an optimiser in place.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
@@ -14,22 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Examples
-from .kernels import backprop, optimizers
-from .kernels.activations import HIDDEN, OUTPUT
-from .kernels.losses import LOSSES
+from .kernels import backprop, losses, optimizers, products, sparse
+from .kernels.activations import ELEMENTWISE, HIDDEN
+from .kernels.jit import Deferred
+from .kernels.panels import copy_panels
 from .kernels.products import PANEL_BYTES
-from .kernels.simd import ROWS, VECTOR_BYTES
+from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 from .threads import Team
 
 Array = NDArray[np.floating]
 
 # A chunk's activations and deltas should stay in a core's second-level cache, but a chunk of fewer rows than this
-# would spend its time on loading and storing gradients; a block's should stay there beside a panel of parameters.
+# would spend its time on loading and storing gradients. So should a block's, but each block reads all parameters anew
+# (measured, 784-(512,256)-10 in batches of 256: 1 << 20 is 8 % faster than 1 << 17).
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 1 << 20, 256, 1024
-BLOCK_BYTES = 1 << 17
+BLOCK_BYTES = 1 << 20
 
 # Floating-point operations of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
 CALL_WORK = 4e9
+# A layer is narrow if so many times its units fit a vector, and if there are so many units before it for each of its
+# own that summing within vectors pays.
+NARROW, NARROW_INPUTS = 4, 32
 # What a row, a chunk and a parameter cost beyond their multiply-adds, in floating-point operations, roughly.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
 
@@ -103,6 +109,12 @@ class Network:
         sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
         return (0, *np.cumsum(sizes).tolist())
 
+    @_kept
+    def transposed_sizes(self) -> tuple[int, ...]:
+        """Elements of the transposed Theta^(l) per layer; of the first there is none, for there is no delta^(1)."""
+        inner = range(1, self.n_layers - 1)
+        return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
+
     @property
     def n_parameters(self) -> int:
         """Real parameters, those that `flatten` keeps."""
@@ -118,41 +130,56 @@ class Network:
         """Columns of a full panel of parameters."""
         return PANEL_BYTES // self.dtype.itemsize
 
+    def is_narrow(self, l: int) -> bool:
+        """Whether layer l, from 0 for the input, has so few units that most of a vector of them would be padding.
+
+        Not the first one after the input, for its products are the same for a dense and a sparse X.
+        """
+        few = NARROW * self.widths[l] <= VECTOR_BYTES // self.dtype.itemsize
+        return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
+
+    @_kept
+    def has_narrow(self) -> bool:
+        return any(map(self.is_narrow, range(self.n_layers)))
+
+    @_kept
+    def narrow_units(self) -> NDArray[np.int64]:
+        """The rows of `units` that lead to narrow layers."""
+        return self.units[[self.is_narrow(l + 1) for l in self.units[:, backprop.LAYER]]]
+
     @_kept
     def units(self) -> NDArray[np.int64]:
         """Table of the units of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
         tables = []
         for l in range(self.n_layers - 1):
-            starts = np.arange(1, 1 + self.widths[l], backprop.UNIT_ROWS)
+            most = self.panel if self.is_narrow(l + 1) else backprop.UNIT_ROWS
+            starts = np.arange(1, 1 + self.widths[l], most)
             rows = np.concatenate([[0], starts]) if self.fit_intercept else starts
             columns = np.arange(0, self.padded[l + 1], self.panel)
             column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing="ij"))
             n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
-            n_rows = np.where(row == 0, 1, np.minimum(backprop.UNIT_ROWS, 1 + self.widths[l] - row))
+            n_rows = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
             offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
-            left = np.maximum(row - 1, 0) // self.panel * self.panel
-            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, LEFT
-            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset, left], axis=1))
+            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET
+            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset], axis=1))
         return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
 
-    def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
-        """(true columns, view of shape (1 + S_l, true columns)) of each panel of Theta^(l)."""
-        height, width = 1 + self.widths[l], self.widths[l + 1]
-        for left in range(0, width, self.panel):
-            n_columns = min(self.panel, self.padded[l + 1] - left)
-            start = self.theta_offsets[l] + left * height
-            view = theta[start : start + height * n_columns].reshape(height, n_columns)
-            right = min(left + n_columns, width)
-            yield slice(left, right), view[:, : right - left]
+    def _copy_panels(self, theta: Array, l: int, coef: Array, intercept: Array, *, packs: bool) -> None:
+        end, start = self.theta_offsets[l + 1], self.theta_offsets[l]
+        copy_panels(theta[:end], start, self.panel, coef.reshape(-1), intercept, packs)
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},)."""
         theta = _aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            for columns, view in self._panels(theta, l):
-                view[0] = np.asarray(intercept)[columns]
-                view[1:] = np.asarray(coef)[:, columns]
+            self._copy_panels(theta, l, self._as_kernels_read(coef), self._as_kernels_read(intercept), packs=True)
         return theta
+
+    def _as_kernels_read(self, values: Any) -> Array:
+        """The values as an array of the one type that the kernels are compiled for, without a copy if they are one."""
+        if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
+            return values
+        return np.array(values, self.dtype, order="C", subok=False)
 
     def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:
         """Inverse of `pack`, as copies."""
@@ -160,9 +187,7 @@ class Network:
         for l in range(self.n_layers - 1):
             coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
             intercept = np.empty(self.widths[l + 1], self.dtype)
-            for columns, view in self._panels(theta, l):
-                intercept[columns] = view[0]
-                coef[:, columns] = view[1:]
+            self._copy_panels(theta, l, coef, intercept, packs=False)
             coefs.append(coef)
             intercepts.append(intercept)
         return coefs, intercepts
@@ -183,18 +208,26 @@ class Network:
 
     def row_work(self, examples: Examples) -> float:
         """Floating-point operations that one of the examples costs in a step, roughly."""
-        widths = (examples.entries_per_row, *self.widths[1:])
-        return ROW_WORK + 6.0 * sum(n * m for n, m in pairwise(widths))
+        return ROW_WORK + 6.0 * (examples.entries_per_row * self.widths[1] + self._inner_weights)
+
+    @_kept
+    def _inner_weights(self) -> int:
+        """Weights of all layers but the first."""
+        return sum(n * m for n, m in pairwise(self.widths[1:]))
 
     @property
     def chunk(self) -> int:
         """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
         return _round_up(min(max(CHUNK_BYTES // self.row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
 
-    @property
+    @_kept
     def row_bytes(self) -> int:
         """Memory of one row of all a^(l) and z^(l)."""
         return 2 * sum(self.padded) * self.dtype.itemsize
+
+
+# One object per shape: its tables are made once, not by every prediction and every chunk of partial_fit.
+network_of = functools.lru_cache(maxsize=64)(Network)
 
 
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
@@ -232,40 +265,80 @@ def glorot(
     return coefs, intercepts
 
 
+def _products(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[int, int]:
+    """Addresses of kernels, which are by vectors of a panel, for a full panel of layer l and for its last one."""
+    padded, dtype = network.padded[l], network.dtype
+    full = kernels[VECTORS].address(dtype) if padded >= network.panel else 0
+    rest = padded % network.panel * dtype.itemsize // VECTOR_BYTES
+    return full, kernels[rest].address(dtype) if rest else 0
+
+
+@functools.lru_cache(maxsize=64)
+def _tables(
+    network: Network, chunk: int, block: int, n_entries: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
+    """Layers and plan, see `kernels.backprop`, as predictions need them, and the sizes of a and z.
+
+    n_entries: of a chunk of a sparse X, at most; None for a dense one.
+    """
+    dtype = network.dtype
+    lanes = VECTOR_BYTES // dtype.itemsize
+    layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
+    i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
+    for l, (width, stride) in enumerate(zip(network.widths, network.padded, strict=True)):
+        layers[l, : backprop.G] = width, stride, i_a, i_z, network.theta_offsets[l], i_t
+        i_a += chunk * stride if l or n_entries is None else _round_up(n_entries, lanes)
+        i_z += chunk * stride if l else 0
+        i_t += network.transposed_sizes[l]
+    for l, name in enumerate(network.activations, 1):
+        if name in ELEMENTWISE:
+            layers[l, backprop.G] = ELEMENTWISE[name].g.address(dtype)
+        layers[l, [backprop.AFFINE, backprop.LAST_AFFINE]] = _products(network, l, products.AFFINE)
+        if network.is_narrow(l):
+            layers[l, backprop.DOTS] = products.dots.address(dtype)
+
+    plan = np.zeros(backprop.PLAN_FIELDS, np.int64)
+    outputs = losses.OUTPUTS[network.activations[-1]].address(dtype)
+    plan[[backprop.CHUNK, backprop.BLOCK, backprop.OUTPUTS]] = chunk, block, outputs
+    if n_entries is not None:
+        plan[backprop.SPARSE] = [kernel.address(dtype) for kernel in sparse.KERNELS]
+    return layers, plan, i_a, i_z
+
+
 class Workspace:
     """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads."""
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
         self.network, self.examples, self.team = network, examples, team
-        padded, dtype = network.padded, network.dtype
         self.chunk = _round_up(min(chunk or network.chunk, rows), ROWS)
         self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
         # of a chunk of a sparse X, at most
         self.n_entries = examples.most_entries(min(self.chunk, rows))
         self.starts = np.zeros(self.chunk + 1 if examples.sparse else 0, np.int64)
 
-        codes = [0] + [OUTPUT[name] for name in network.activations]
-        lanes = VECTOR_BYTES // dtype.itemsize
-        self.layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
-        i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
-        for l, (width, stride) in enumerate(zip(network.widths, padded, strict=True)):
-            self.layers[l] = (width, stride, codes[l], i_a, i_z, network.theta_offsets[l], i_t)
-            i_a += _round_up(self.n_entries, lanes) if examples.sparse and l == 0 else self.chunk * stride
-            i_z += self.chunk * stride if l else 0
-            i_t += (1 + network.widths[l + 1]) * stride if 0 < l < network.n_layers - 1 else 0
-        self.a, self.z, self.theta_t = (_aligned_zeros(size, dtype) for size in (i_a, i_z, i_t))
+        sparse = self.n_entries if examples.sparse else None
+        self.layers, self.plan, size_a, size_z = _tables(network, self.chunk, self.block, sparse)
+        self.a, self.z = _aligned_zeros(size_a, network.dtype), _aligned_zeros(size_z, network.dtype)
+        self.theta_t = _aligned_zeros(sum(network.transposed_sizes), network.dtype)
         self.a[0] = 1
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
-        rows_per_call = _round_up(max(1, int(CALL_WORK / self.network.row_work(self.examples))), self.chunk)
+        row_work = self.network.row_work(self.examples)
+        rows_per_call = _round_up(max(1, int(CALL_WORK / row_work)), self.chunk)
+        self._transpose_narrow(theta)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
             self.team.run(
-                kernel, self.layers, self.team.n_threads, theta, self.a, self.z, self.starts, self.examples.inputs,
-                order, start, stop, self.chunk, self.block, out, work=stop - start,
+                kernel, self.layers, self.team.n_threads, theta, self.theta_t, self.a, self.z, self.starts,
+                self.examples.inputs, order, start, stop, self.plan, out, work=(stop - start) * row_work,
             )  # fmt: skip
+
+    def _transpose_narrow(self, theta: Array) -> None:
+        """Fill the part of theta_t that the forward pass reads."""
+        if self.network.has_narrow:
+            backprop.transpose_all(self.layers, self.network.narrow_units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
         """View of a^(l), l from 0 for the input, of the last chunk: (rows, S_l)."""
@@ -342,11 +415,21 @@ class Trainer(Workspace):
         cost, squares = np.zeros(self.chunk), np.zeros(len(units))
         self._buffers = (self.a, self.z, y, cost, tiles, squares, self.starts, heads, entries, entry_rows)
         self._examples = tuple(examples)
-        self._plan = (batch, self.chunk, self.block, LOSSES[network.loss], optimizer)
+        self.layers, self.plan = self.layers.copy(), self.plan.copy()
+        for l, name in enumerate(network.activations, 1):
+            if name in ELEMENTWISE:
+                self.layers[l, backprop.SLOPE] = ELEMENTWISE[name].slope.address(dtype)
+            self.layers[l, [backprop.OUTER, backprop.LAST_OUTER]] = _products(network, l, products.OUTER)
+        loss = losses.cost_and_delta(network.loss, network.activations[-1]).address(dtype)
+        sweep = optimizers.SWEEPS[optimizer].address(dtype) if optimizer in optimizers.SWEEPS else 0
+        fields = [backprop.BATCH, backprop.OPTIMIZER, backprop.SWEEP, backprop.DELTA]
+        self.plan[fields] = batch, optimizer, sweep, loss
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
         chunk_rows = min(self.chunk, batch)
-        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * network.row_work(examples)
+        row_work = network.row_work(examples)
+        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * row_work
         self._rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
+        self._row_work = row_work / 3 if optimizer == optimizers.EVALUATE else row_work  # without delta and gradient
         # Equal shares of work; a unit of few rows still pays for a tile's latency.
         work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
         shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
@@ -374,7 +457,7 @@ class Trainer(Workspace):
             stop = min(start + self._rows_per_call, len(order))
             start = self.team.run(
                 kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
-                order, start, stop, self._plan, self.rates, self._record, work=stop - start,
+                order, start, stop, self.plan, self.rates, self._record, work=(stop - start) * self._row_work,
             )  # fmt: skip
             if after_call:
                 after_call()
@@ -390,6 +473,7 @@ class Trainer(Workspace):
     def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
         """J at theta over the examples of `order`, for a trainer of one batch that only evaluates."""
         self.theta[:] = theta
+        self._transpose_narrow(theta)
         return self.epoch(order)
 
 

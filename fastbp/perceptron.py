@@ -13,7 +13,6 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -29,6 +28,7 @@ from .targets import Labels, Values
 from .training import OptimizerState
 
 STOCHASTIC = ("sgd", "adam")
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # what X is converted to unless it is of one of them
 Target = Labels | Values
 
 
@@ -208,12 +208,12 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             raise ValueError(
                 f"y is a {target.kind} target, but the previous fit had a {self._target_kind} one. Fit anew."
             )
-        shape = Network(
-            widths=(X.shape[1], *hidden, target.n_outputs),
-            activations=(*activations, self._output_activation(target)),
-            loss=self.loss,
-            dtype=dtype,
-            fit_intercept=bool(self.fit_intercept),
+        shape = network.network_of(
+            (X.shape[1], *hidden, target.n_outputs),
+            (*activations, self._output_activation(target)),
+            self.loss,
+            dtype,
+            bool(self.fit_intercept),
         )
         examples = self._examples(X, y, sample_weight, target, dtype)
         given = self._given_validation(held_out, target, dtype, incremental)
@@ -428,6 +428,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         self, examples: Examples, random_state: np.random.RandomState, *, stratify: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Indices of training and validation examples, drawn as scikit-learn's MLP draws them."""
+        from sklearn.model_selection import train_test_split  # which most fits do not need
+
         train, validation = train_test_split(
             np.arange(examples.n),
             random_state=random_state,
@@ -462,16 +464,32 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
         """X, and the network that the fitted attributes, which may have been edited, make on it."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        shape = Network(
-            widths=(X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
-            activations=(*network.hidden_activations(self.activation, len(self.coefs_) - 1), self.out_activation_),
-            loss=self.loss,
-            dtype=self._weights_dtype(),
+        if not self._is_valid(X):
+            check_is_fitted(self)
+            X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+        shape = network.network_of(
+            (X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
+            (*network.hidden_activations(self.activation, len(self.coefs_) - 1), self.out_activation_),
+            self.loss,
+            self._weights_dtype(),
         )
         self._check_weights(shape, "layers that compose, on this X, have")
         return X, shape
+
+    def _is_valid(self, X: Any) -> bool:
+        """Whether there was a fit and validate_data would return X itself, without a warning.
+
+        Asking scikit-learn, who has every kind of container to consider, takes longer than to predict a few rows.
+        """
+        return (
+            type(X) is np.ndarray
+            and X.dtype in FLOATS
+            and X.ndim == 2
+            and len(X) > 0
+            and X.shape[1] == getattr(self, "n_features_in_", None)
+            and not hasattr(self, "feature_names_in_")
+            and bool(np.isfinite(X).all())
+        )
 
     def hidden_activations(self, X: ArrayLike) -> list[Array]:
         """Activations a^(l) of the hidden layers.

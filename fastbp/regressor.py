@@ -1,20 +1,21 @@
 """BackpropRegressor: the multilayer perceptron that predicts numbers."""
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.neural_network import MLPRegressor
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from . import convert
 from .kernels.activations import HIDDEN
 from .perceptron import HeldOut, Perceptron, Target, is_stochastic
 from .targets import Values
+
+if TYPE_CHECKING:  # what a fit does not need, the converters import
+    from sklearn.neural_network import MLPRegressor
 
 LOSSES = ("squared_error", "poisson", "mean_squared_error", "euclidean")
 
@@ -278,7 +279,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=True)
 
     @classmethod
-    def from_sklearn(cls, mlp: MLPRegressor) -> Self:
+    def from_sklearn(cls, mlp: "MLPRegressor") -> Self:
         """The same model as scikit-learn's, fitted or not.
 
         Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
@@ -310,9 +311,11 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         >>> BackpropRegressor.from_sklearn(MLPRegressor(alpha=0.5))
         BackpropRegressor(alpha=0.5)
         """
-        return convert.from_sklearn(mlp, MLPRegressor, cls)
+        from . import convert
 
-    def to_sklearn(self) -> MLPRegressor:
+        return convert.from_sklearn(mlp, cls)
+
+    def to_sklearn(self) -> "MLPRegressor":
         """The same model as scikit-learn's MLPRegressor, fitted or not, for tools that read one.
 
         Returns
@@ -329,7 +332,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             scikit-learn cannot express the model: an activation that it lacks or several different ones, a loss or
             output activation other than its own, solver 'gd', or no biases.
         """
-        return convert.to_sklearn(self, MLPRegressor)
+        from . import convert
+
+        return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
         X, y = validate_data(

@@ -6,7 +6,6 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
@@ -137,6 +136,8 @@ class Values:
 
     def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
         """Weighted R^2, averaged over the outputs; NaN where an output is not finite."""
+        from sklearn.metrics import r2_score  # which most fits do not need
+
         if not np.isfinite(output).all():
             return float("nan")
         weights = examples.weights[rows] if examples.weights.size else None

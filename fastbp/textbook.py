@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from . import data
-from .kernels.activations import OUTPUT
-from .kernels.losses import LEGAL_OUTPUTS
+from .kernels.losses import LEGAL_OUTPUTS, OUTPUTS
 from .network import Array, Network, Trainer, Workspace, hidden_activations
 from .threads import Team
 
@@ -274,7 +273,7 @@ def _network(
         for l, b in enumerate(intercepts):
             check_array(b, ensure_2d=False, dtype=np.float64, input_name=f"intercepts[{l}]")
     names = hidden_activations(activation, len(coefs) - 1)
-    legal = LEGAL_OUTPUTS[loss] if loss else tuple(OUTPUT)
+    legal = LEGAL_OUTPUTS[loss] if loss else tuple(OUTPUTS)
     if out_activation not in legal:
         with_loss = f" with loss={loss!r}" if loss else ""
         raise ValueError(f"out_activation must be one of {', '.join(legal)}{with_loss}, got {out_activation!r}.")

@@ -7,7 +7,8 @@ beside others, and nobody else in here holds them; otherwise it runs serially, t
 
 On a machine that others use too, a thread that does not get its core keeps the rest waiting at the end of every
 parallel region, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls
-and goes on with one thread where that is faster. That cannot change a bit of the result either.
+and goes on with one thread where that is faster, as do the teams after it, for many a fit is a single call. That cannot
+change a bit of the result either.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ import pathlib
 import statistics
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -139,12 +140,14 @@ class _Pace:
         self._best, self._other = n_threads, 1
         # Per unit of work, of the latest calls with the best number; their median, because single calls get disturbed.
         self._seconds: deque[float] = deque(maxlen=3)
-        self._pause, self._next_trial = TRIAL_SECONDS, -math.inf
-        self._calls = 0
+        self._pause, self._next_trial, self._last_call = TRIAL_SECONDS, -math.inf, -math.inf
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
-        # The first call may compile, so it says nothing; the next ones give the time that a trial has to beat.
-        trial = self._calls >= 4 and time.perf_counter() >= self._next_trial
+        first, now = self._last_call == -math.inf, time.perf_counter()
+        if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be another one by now
+            self._seconds.clear()
+        # A trial has to beat the time of some calls just before it; the first one may compile, so it says nothing.
+        trial = len(self._seconds) == self._seconds.maxlen and now >= self._next_trial
         numba.set_num_threads(self._other if trial else self._best)
         start = time.perf_counter()
         result = kernel(*args)
@@ -159,10 +162,15 @@ class _Pace:
             else:
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
             self._next_trial = now + self._pause
-        elif self._calls:
+        elif not first:
             self._seconds.append(seconds)
-        self._calls += 1
+        self._last_call = now
         return result
+
+
+# By kernel, threads and magnitude of the work of a parallel region, so few. Nothing guards them: only who holds the
+# threads runs a kernel in parallel.
+_paces: dict[tuple[Callable[..., Any], int, int], _Pace] = {}
 
 
 class Team:
@@ -172,11 +180,12 @@ class Team:
     ----------
     n_threads : int
         Threads held; 1 means: call the serial kernels, and nothing is timed.
+    work : float
+        Floating-point operations of a typical parallel region.
     """
 
-    def __init__(self, n_threads: int):
-        self._n_threads = n_threads
-        self._paces: defaultdict[Callable[..., Any], _Pace] = defaultdict(lambda: _Pace(n_threads))
+    def __init__(self, n_threads: int, work: float = 0.0):
+        self._n_threads, self._magnitude = n_threads, math.frexp(work)[1]
 
     @property
     def n_threads(self) -> int:
@@ -184,14 +193,22 @@ class Team:
         return 1 if _forked else self._n_threads
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
-        """`kernel(*args)`; a parallel one with the number of threads that was faster lately, per unit of `work`."""
+        """`kernel(*args)`; a parallel one with the number of threads that was faster lately.
+
+        work: floating-point operations of this call, roughly.
+        """
         if self.n_threads == 1:
             return kernel(*args)
-        return self._paces[kernel].run(kernel, args, work)
+        key = kernel, self._n_threads, self._magnitude
+        if key not in _paces:
+            _paces[key] = _Pace(self._n_threads)
+        return _paces[key].run(kernel, args, work)
 
 
-@contextlib.contextmanager
-def team(n_jobs: int | None, work: float) -> Iterator[Team]:
+SERIAL = contextlib.nullcontext(Team(1))
+
+
+def team(n_jobs: int | None, work: float) -> contextlib.AbstractContextManager[Team]:
     """Hold Numba's threads for a while, or get a team of one.
 
     Parameters
@@ -203,13 +220,18 @@ def team(n_jobs: int | None, work: float) -> Iterator[Team]:
     """
     # In this order: small work does not even make Numba start its threads.
     serial = n_jobs == 1 or work < MIN_WORK or _forked or (n_jobs is None and in_joblib_worker())
-    n_threads = 1 if serial else upper_bound(n_jobs)
+    return SERIAL if serial else _held_threads(n_jobs, work)
+
+
+@contextlib.contextmanager
+def _held_threads(n_jobs: int | None, work: float) -> Iterator[Team]:
+    n_threads = upper_bound(n_jobs)
     if n_threads == 1 or not layer_is_safe() or not _held.acquire(blocking=False):
         yield Team(1)
         return
     held, before = _held, numba.get_num_threads()
     try:
-        yield Team(n_threads)
+        yield Team(n_threads, work)
     finally:
         numba.set_num_threads(before)
         held.release()

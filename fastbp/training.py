@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
+from . import shuffling
 from .kernels.optimizers import ADAM, BETA_1, BETA_2, EPSILON, ETA, MU
 from .monitor import History, Observer
 from .network import Array, Trainer
@@ -222,7 +223,7 @@ def stochastic(
     try:
         for epoch in range(1, max_iter + 1):
             if shuffle:
-                random_state.shuffle(order)
+                shuffling.shuffle(order, random_state)
             observer.epoch_begins(trainer.calls(len(order)))
             loss = trainer.epoch(order, observer.part_ends)
             history.n_iter = epoch

@@ -22,7 +22,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fastbp import BackpropClassifier, BackpropRegressor, monitor
+from fastbp import BackpropClassifier, BackpropRegressor, monitor, perceptron
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -172,6 +172,45 @@ class TestX:
         for name, form in self.layouts(X, tmp_path).items():
             assert_same_bits(small(estimator).fit(form, y), plain, name)
             assert_array_equal(output(plain, form), expected, err_msg=name)
+
+    @both
+    def test_a_plain_array_of_floats_is_predicted_without_asking_scikit_learn(self, estimator, monkeypatch):
+        X, y = problem(estimator)
+        model = small(estimator).fit(X, y)
+        forms = [X[:1], X, np.asfortranarray(X), X[::2, ::-1], X.astype(np.float32)]
+        expected = [output(model, form.tolist() if form.dtype == np.float64 else form) for form in forms]
+
+        def asked(*args, **kwargs):
+            raise AssertionError("scikit-learn was asked")
+
+        for name in ("validate_data", "check_is_fitted"):
+            monkeypatch.setattr(perceptron, name, asked)
+        for form, values in zip(forms, expected, strict=True):
+            assert_array_equal(output(model, form), values)
+        wrong = (X[:, :2], X[0], X[:0], X * np.inf)
+        for other in (X.tolist(), X.astype(int), X.astype(">f8"), sparse.csr_array(X), *wrong):
+            with pytest.raises(AssertionError, match="was asked"):
+                model.predict(other)
+        with pytest.raises(AssertionError, match="was asked"):
+            small(estimator).predict(X)
+
+    @both
+    def test_weights_edited_between_predictions_of_one_row_are_those_that_predict(self, estimator):
+        X, y = problem(estimator)
+        model = small(estimator).fit(X, y)
+        for edit in ("in place", "replaced", "of other widths"):
+            before = output(model, X[:1])
+            if edit == "in place":
+                model.coefs_[0][:, 1] += 1.0
+            elif edit == "replaced":
+                model.coefs_[1] = model.coefs_[1] + np.arange(4.0)[:, None] * np.arange(1, model.n_outputs_ + 1)
+            else:
+                model.coefs_ = [np.hstack([model.coefs_[0]] * 2), np.vstack([model.coefs_[1]] * 2)]
+                model.intercepts_[0] = np.tile(model.intercepts_[0], 2)
+            after = output(model, X[:1])
+            assert (after != before).any(), edit
+            assert_array_equal(after, output(model, X)[:1], err_msg=edit)
+            assert_array_equal(after, output(pickle.loads(pickle.dumps(model)), X.tolist()[:1]), err_msg=edit)
 
     @pytest.mark.parametrize("dtype", ["i1", "u1", ">i2", "i4", "i8", "f2", ">f8", "g", "O"])
     @both

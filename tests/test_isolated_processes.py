@@ -222,3 +222,17 @@ def test_in_a_joblib_worker_a_fit_is_serial_unless_n_jobs_asks_for_threads(
     found = run(JOBLIB.format(config=config, n_jobs=n_jobs), warm_cache, JOBLIB_START_METHOD="forkserver")
     assert [digest for digest, _ in found] == [expected] * 3
     assert any(calls for _, calls in found) == (n_jobs is not None)
+
+
+# The last line compiles what needs, other than our machine code, Numba's runtime.
+START = """
+import json, numba, numpy, programs, sys
+programs.fitted(n_jobs=1)
+loaded = [name for name in {unneeded} if name in sys.modules]
+print(json.dumps([loaded, int(numba.njit(lambda n: numpy.linalg.norm(numpy.full(n, 2.0)))(4))]))
+"""
+
+
+def test_a_first_fit_loads_no_more_than_it_needs_and_leaves_numba_able_to_compile(warm_cache):
+    unneeded = ["sklearn.metrics", "sklearn.model_selection", "sklearn.neural_network", "numba.np.linalg"]
+    assert run(START.format(unneeded=unneeded), warm_cache) == [[], 4]

@@ -81,14 +81,19 @@ def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, 
     assert section()[0] == "    trusted, writable, empty"
 
     conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
-    for name, key in (("a", f"train_serial (array(float32, 1d, C),) {conditions}"), ("b", "of another CPU")):
+    keys = {
+        "a": f"train_serial (array(float32, 1d, C),) {conditions}",
+        "b": "of another CPU",
+        "d": f"shuffle (array(int64, 1d, C),) {conditions}",
+    }
+    for name, key in keys.items():
         cache._write(folder / f"{name}.kernel", key, b"machine code")
     (folder / "c.kernel").write_bytes(b"garbage")
     lines = section()
     assert re.fullmatch(r"    trusted, writable, \d+[.]\d MB", lines[0])
     assert lines[1:4] == [
         f"    not usable: {folder}/c.kernel is broken",
-        "    float32: train_serial",
+        "    for this CPU and these settings: 2 kernels",
         "    for other CPUs or settings: 1 kernels",
     ]
 

@@ -8,8 +8,9 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import data, training
-from fastbp.kernels import backprop, optimizers
+from fastbp.kernels import backprop, optimizers, simd, subnormals
 from fastbp.kernels.activations import HIDDEN
+from fastbp.kernels.panels import copy_panels
 from fastbp.monitor import Observer
 from fastbp.network import Network, Trainer, Workspace
 from fastbp.threads import Team
@@ -59,6 +60,36 @@ def test_unpack_is_the_inverse_of_pack(dtype):
 
 
 @over_dtypes
+def test_pack_takes_arrays_of_any_layout_and_dtype(dtype, tmp_path):
+    shape = network(dtype)
+    _, coefs, intercepts = random_theta(shape, np.random.default_rng(0))
+    coefs, intercepts = ([part.astype(F32) for part in parts] for parts in (coefs, intercepts))
+    expected = shape.pack(coefs, intercepts)
+    coefs[0] = np.asfortranarray(coefs[0])
+    coefs[1] = np.repeat(coefs[1], 2, axis=1)[:, ::2]
+    coefs[2] = coefs[2].tolist()
+    intercepts[0].flags.writeable = False
+    intercepts[1] = intercepts[1].astype(">f8")
+    np.save(tmp_path / "intercepts.npy", intercepts[2].astype(dtype))
+    intercepts[2] = np.load(tmp_path / "intercepts.npy", mmap_mode="r")
+    np.testing.assert_array_equal(shape.pack(coefs, intercepts), expected)
+
+
+@over_dtypes
+@pytest.mark.parametrize("width", [1, 23, 48, 100])
+@pytest.mark.parametrize("packs", [True, False])
+def test_panels_are_copied_within_the_arrays_and_without_padded_columns(dtype, width, packs):
+    shape, rng = Network((3, width), ("identity",), "squared_error", dtype), np.random.default_rng(0)
+    padded = shape.pack([np.full((3, width), 1)], [np.full(width, 1)]) == 0
+    coef, intercept, theta = (rng.normal(size=size).astype(dtype) for size in ((3, width), width, shape.size))
+    theta[padded] = np.nan
+    within_red_zones(copy_panels, 0xFF, set())(theta, 0, shape.panel, coef, intercept, packs)
+    np.testing.assert_array_equal(np.isnan(theta), padded)
+    for found, copied in zip(shape.unpack(theta), ([coef], [intercept]), strict=True):
+        np.testing.assert_array_equal(found, copied)
+
+
+@over_dtypes
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_unflatten_is_the_inverse_of_flatten_in_the_order_of_scikit_learn(dtype, fit_intercept):
     shape = network(dtype, fit_intercept=fit_intercept)
@@ -70,10 +101,13 @@ def test_unflatten_is_the_inverse_of_flatten_in_the_order_of_scikit_learn(dtype,
 
 
 @over_dtypes
-def test_units_cover_every_parameter_once(dtype):
-    shape = network(dtype)
+@pytest.mark.parametrize("widths", [WIDTHS, (3, 150, 1)])
+def test_units_cover_every_parameter_once(dtype, widths):
+    shape = Network(widths, ("tanh",) * (len(widths) - 1), "squared_error", dtype)
+    narrow = any(map(shape.is_narrow, range(len(widths))))
+    assert narrow == (widths[-1] == 1 and 4 * dtype.itemsize <= simd.VECTOR_BYTES)
     covered = np.zeros(shape.size, int)
-    for _, _, n_rows, _, n_columns, offset, _ in shape.units:
+    for _, _, n_rows, _, n_columns, offset in shape.units:
         covered[offset : offset + n_rows * n_columns] += 1
     assert (covered == 1).all()
 
@@ -226,6 +260,8 @@ SHAPES = [
     ((130, 9), ("identity",), "squared_error"),
     ((3, 24, 48, 2), ("gelu", "elu", "logistic"), "mean_squared_error"),
     ((5, 1, 33, 1, 3), ("softplus", "silu", "leaky_relu", "tanh"), "euclidean"),
+    ((3, 67, 2), ("logistic", "logistic"), "log_loss"),
+    ((2, 131, 4), ("tanh", "softmax"), "log_loss"),
 ]
 
 
@@ -269,6 +305,16 @@ def test_kernels_stay_within_their_buffers(dtype, widths, activations, loss, opt
 
 
 @over_dtypes
+@pytest.mark.parametrize(("widths", "activations", "loss"), SHAPES, ids=lambda value: str(value).replace(" ", ""))
+def test_the_loss_alone_is_that_of_the_gradient_to_the_bit(dtype, widths, activations, loss):
+    shape = Network(widths, activations, loss, dtype)
+    rng = np.random.default_rng(12)
+    theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 45)
+    evaluate = trainer(shape, 0 * theta, examples, optimizer=optimizers.EVALUATE, alpha=0.0)
+    assert evaluate.loss(theta, np.arange(45)) == trainer(shape, theta, examples, alpha=0.0).loss_and_gradient(theta)
+
+
+@over_dtypes
 def test_chunks_of_a_batch_add_up_to_its_gradient(dtype):
     rng = np.random.default_rng(6)
     shape = network(dtype)
@@ -291,3 +337,28 @@ def test_predictions_do_not_depend_on_the_size_of_a_chunk(dtype):
         Workspace(shape, examples, 70, Team(1), chunk=chunk).predict(theta, np.arange(70), out)
         outs.append(out)
     np.testing.assert_array_equal(*outs)
+
+
+@pytest.mark.skipif(not subnormals.FLUSH, reason="this kind of CPU is left as it is")
+@over_dtypes
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_flushes_subnormal_numbers_and_nothing_else_does(dtype, n_threads, optimizer):
+    tiny = np.finfo(dtype).tiny
+    shape = network(dtype)
+    rng = np.random.default_rng(10)
+    theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 40)
+    run = trainer(shape, tiny * theta, examples, optimizer=OPTIMIZERS[optimizer], team=Tasks(n_threads), alpha=0.0)
+    run.rates[optimizers.ETA] = 0.0
+    assert (run.theta[np.abs(run.theta) < tiny] != 0).any()
+    run.epoch(np.arange(40))
+    for vector in (run.theta, run.first, run.second):
+        assert not vector[np.abs(vector) < tiny].any()
+    assert np.array([tiny])[0] / 2 > 0
+
+    narrow = Network((3, 1), ("exp",), "poisson", dtype)
+    X = data.examples(np.ones((40, 3), dtype), dtype)
+    out = np.empty((40, 1), dtype)
+    low = narrow.pack([np.full((3, 1), np.log(tiny) / 3 - 1)], [np.zeros(1)])
+    Workspace(narrow, X, 40, Team(1)).predict(low, np.arange(40), out)
+    assert ((out > 0) & (out < tiny)).all()

@@ -184,6 +184,33 @@ def test_a_team_goes_on_with_one_thread_while_the_machine_is_busy_and_comes_back
     assert machine.share(4) > 0.5
 
 
+def run_small_fits(machine, n, work):
+    machine.calls.clear()
+    for _ in range(n):
+        threads.Team(4, work).run(machine.kernel, "result", work=1.0)
+
+
+def test_a_team_goes_on_as_the_one_before_it_with_work_of_the_same_magnitude(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.001, 4: 0.012})
+    run_small_fits(machine, 1000, 1.5e6)
+    assert machine.share(1) > 0.98
+    run_small_fits(machine, 1000, 1.6e6)
+    assert machine.share(1) > 0.98
+    run_small_fits(machine, 3, 1e9)
+    assert machine.calls == [4, 4, 4]
+
+
+def test_times_of_long_ago_are_not_compared_with(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
+    run_small_fits(machine, 1000, 1e6)
+    assert machine.share(4) > 0.98
+    machine.now += 3600
+    machine.seconds[4] = 0.400  # slower than before is not slower than now
+    run_small_fits(machine, 100, 1e6)
+    assert machine.share(1) > 0.9
+    assert set(machine.calls[:3]) == {4}
+
+
 def test_overlapping_users_of_one_blas_thread_leave_blas_as_it_was():
     def n_threads():
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]

@@ -13,7 +13,8 @@ layers      table, a row per layer l, see the fields below; layer 0 is the input
 units       table, a row per unit of parameters, see below; task i has the units from tasks[i] to tasks[i + 1]
 parameters  (theta, theta_t, grad, first, second):
             theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
-            theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`
+            theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`, and
+                     for `forward` to a narrow layer
 buffers     (a, z, y, cost, tiles, squares, starts, heads, entries, entry_rows):
             a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, which all examples share; of a
                      sparse X the chunk's stored entries in place of a^(1)
@@ -21,9 +22,9 @@ buffers     (a, z, y, cost, tiles, squares, starts, heads, entries, entry_rows):
             y, cost  targets and costs of the chunk's rows
             tiles    room for one unit of gradient per task
             squares  sum of Theta^2 per unit
-            starts, heads, entries, entry_rows: where the entries of a sparse X are, see gather.py
+            starts, heads, entries, entry_rows: where the entries of a sparse X are, see sparse.py
 examples    (X32, X64, strides, indices, indptr, codes, Y, weights): the data, see gather.py; `order` picks its rows
-plan        (batch, chunk, block, loss, optimizer): rows of a batch, a chunk and a block, and two codes
+plan        sizes, and the addresses of kernels, see below
 record      (t, partial, total): steps taken; sums of the unfinished batch; sums of the epoch
 """
 
@@ -31,29 +32,42 @@ from numba import prange
 
 from .activations import activate, differentiate
 from .elementary import constant
-from .gather import (
-    gather_entries,
-    gather_examples,
-    gather_targets,
-    number_entries,
-    sort_entries,
-    total_weight,
-)
-from .jit import entry, inlined, kernel, parallel_entry, runtime
+from .gather import gather_examples, gather_targets, total_weight
+from .jit import call, entry, inlined, linked, parallel_entry
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
-from .products import PANEL_BYTES, affine, outer_sum, sparse_affine, sparse_outer_sum
-from .simd import ROWS, VECTOR_BYTES, add, check_multiple, copy, load, multiply_add, part, splat, store, sum_of_squares
+from .products import PANEL_BYTES, affine, narrow_outer_sum, outer_sum
+from .simd import (
+    ROWS,
+    VECTOR_BYTES,
+    add,
+    check_multiple,
+    copy,
+    load,
+    multiply_add,
+    part,
+    splat,
+    square,
+    store,
+    sum_of_squares,
+    transposed,
+)
 from .simd import tile as shape
+from .subnormals import flush_subnormals, restore_subnormals
 
-# Fields of `layers`: units, units padded to whole vectors, code of g, and where the layer's data begins in each vector;
-# THETA and THETA_T of layer l are the parameters from l to l + 1.
-WIDTH, PADDED, ACTIVATION, A, Z, THETA, THETA_T, LAYER_FIELDS = range(8)
+# Fields of `layers`: units, units padded to whole vectors, and where the layer's data begins in each vector; THETA and
+# THETA_T of layer l are the parameters from l to l + 1. Then addresses: of g and g', of both products for a full
+# panel of the layer's units and for the last one, and of `dots` where the layer is narrow and l > 1, else 0.
+WIDTH, PADDED, A, Z, THETA, THETA_T, G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS, LAYER_FIELDS = range(14)
+
+# Fields of `plan`: rows of a batch, a chunk and a block, the code of the optimiser; then addresses: of `update`,
+# `output_delta` and `outputs`, and for a sparse X of what is in sparse.py.
+BATCH, CHUNK, BLOCK, OPTIMIZER, SWEEP, DELTA, OUTPUTS, *SPARSE, PLAN_FIELDS = range(12)
+NUMBER_ENTRIES, SORT_ENTRIES, FIRST_AFFINE, SPARSE_OUTER = SPARSE
 
 # Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which
-# lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it. LEFT: where the panel of
-# theta_t begins that has the first of these rows as a column.
-LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, LEFT, UNIT_FIELDS = range(8)
+# lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it.
+LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, UNIT_FIELDS = range(7)
 # Of some tiles, so that they share what a unit costs beyond its elements; it stays in the first-level cache.
 UNIT_ROWS = 4 * ROWS
 UNIT_BYTES = UNIT_ROWS * PANEL_BYTES
@@ -66,41 +80,43 @@ LOSS, COUNT, TOTAL_FIELDS = range(3)
 
 
 @inlined
-def _first_affine(layers, theta, a, z, inputs, order, start, first, rows, starts):
-    """z^(2) = [1, x] Theta^(1) for rows [first, first + rows) of a chunk of a sparse X, their entries in `a`."""
-    _, _, _, indices, indptr = inputs
-    n_next = layers[1, PADDED]
-    for i in range(first, first + rows):
-        sparse_affine(
-            starts[i + 1] - starts[i], a, layers[0, A] + starts[i], indices, indptr[order[start + i]],
-            layers[0, WIDTH], theta, layers[0, THETA], z, layers[1, Z] + i * n_next, n_next,
-        )  # fmt: skip
-
-
-@inlined
-def forward(layers, theta, a, z, inputs, order, start, first, rows, starts):
+def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, starts, plan):
     """z^(l+1) = [1, a^(l)] Theta^(l), a^(l+1) = g(z^(l+1)) for rows [first, first + rows) of the chunk, up to z^(L).
 
     Reads the examples, order[start + first] and on, into a^(1) first.
     """
-    X32, X64, strides, _, indptr = inputs
-    last, n = layers.shape[0] - 1, layers[0, PADDED]
-    if indptr.size:
-        values = part(a, layers[0, A], starts[first + rows])
-        gather_entries(X32, X64, indptr, order, start, first, first + rows, starts, values)
-    else:
-        x = part(a, layers[0, A] + first * n, rows * n)
-        gather_examples(X32, X64, strides, order, start + first, rows, layers[0, WIDTH], n, x)
+    X32, X64, strides, indices, indptr = inputs
+    last = layers.shape[0] - 1
     for l in range(last):
         n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
         i, i_next = layers[l, A] + first * n, layers[l + 1, Z] + first * n_next
         if l == 0 and indptr.size:
-            _first_affine(layers, theta, a, z, inputs, order, start, first, rows, starts)
+            call(
+                plan[FIRST_AFFINE],
+                (
+                    X32, X64, indices, indptr, order, start, first, rows, starts,
+                    a, layers[0, A], theta, layers[0, THETA], layers[0, WIDTH], z, i_next, n_next,
+                ),
+            )  # fmt: skip
+        elif layers[l + 1, DOTS]:
+            call(
+                layers[l + 1, DOTS],
+                (
+                    rows, layers[l + 1, WIDTH], a, i, n, theta, layers[l, THETA],
+                    part(theta_t, layers[l, THETA_T], (1 + layers[l + 1, WIDTH]) * n), z, i_next, n_next,
+                ),
+            )  # fmt: skip
         else:
-            affine(rows, a, i, n, layers[l, WIDTH], theta, layers[l, THETA], z, i_next, n_next, runtime(False))
+            if l == 0:
+                x = part(a, i, rows * n)
+                gather_examples(X32, X64, strides, order, start + first, rows, layers[0, WIDTH], n, x)
+            affine(
+                layers[l + 1, AFFINE], layers[l + 1, LAST_AFFINE], rows, a, i, n, layers[l, WIDTH],
+                theta, layers[l, THETA], z, i_next, n_next, False,
+            )  # fmt: skip
         if l + 1 < last:
             i_a = layers[l + 1, A] + first * n_next
-            activate(layers[l + 1, ACTIVATION], part(z, i_next, rows * n_next), part(a, i_a, rows * n_next))
+            activate(layers[l + 1, G], part(z, i_next, rows * n_next), part(a, i_a, rows * n_next))
 
 
 @inlined
@@ -110,8 +126,11 @@ def backward(layers, theta_t, a, z, first, rows):
         n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
         i, i_next = layers[l, Z] + first * n, layers[l + 1, Z] + first * n_next
         i_a = layers[l, A] + first * n
-        differentiate(layers[l, ACTIVATION], part(a, i_a, rows * n), part(z, i, rows * n))
-        affine(rows, z, i_next, n_next, layers[l + 1, WIDTH], theta_t, layers[l, THETA_T], z, i, n, runtime(True))
+        differentiate(layers[l, SLOPE], part(a, i_a, rows * n), part(z, i, rows * n))
+        affine(
+            layers[l, AFFINE], layers[l, LAST_AFFINE], rows, z, i_next, n_next, layers[l + 1, WIDTH],
+            theta_t, layers[l, THETA_T], z, i, n, True,
+        )  # fmt: skip
 
 
 @inlined
@@ -125,28 +144,30 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
             delta_i[k] = constant(w, delta_i[k]) * delta_i[k] if w > 0.0 else constant(0, delta_i[k])
 
 
-@kernel
+@linked
 def _run_examples(layers, parameters, buffers, examples, order, start, first, stop, plan):
     """Phase 1: costs and all delta^(l) of rows [first, stop) of the chunk that begins at order[start]."""
     theta, theta_t, _, _, _ = parameters
     a, z, y, cost, _, _, starts, _, _, _ = buffers
     X32, X64, strides, indices, indptr, codes, Y, weights = examples
     inputs = X32, X64, strides, indices, indptr
-    _, _, block, loss, optimizer = plan
+    block = plan[BLOCK]
     last = layers.shape[0] - 1
     width, n = layers[last, WIDTH], layers[last, PADDED]
+    before = flush_subnormals()
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        forward(layers, theta, a, z, inputs, order, start, i, rows, starts)
+        forward(layers, theta, theta_t, a, z, inputs, order, start, i, rows, starts, plan)
 
         a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
         y_i, cost_i = part(y, i * n, rows * n), part(cost, i, rows)
         gather_targets(codes, Y, order, begin, rows, width, y_i)
-        output_delta(loss, layers[last, ACTIVATION], z_i, a_i, y_i, rows, width, n, cost_i)
+        output_delta(plan[DELTA], z_i, a_i, y_i, rows, width, n, cost_i, layers[last, G], layers[last, SLOPE])
         if weights.size:
             _weigh(weights, order, begin, rows, n, z_i, cost_i)
-        if optimizer != EVALUATE:
+        if plan[OPTIMIZER] != EVALUATE:
             backward(layers, theta_t, a, z, i, rows)
+    restore_subnormals(before)
 
 
 @inlined
@@ -155,18 +176,24 @@ def _transpose(layers, units, u, theta, theta_t):
     l = units[u, LAYER]
     if l == 0 or units[u, ROW] == 0:
         return  # there is no delta^(1), and the bias has no delta
-    panel, n, height = PANEL_BYTES // theta.itemsize, layers[l, PADDED], 1 + layers[l + 1, WIDTH]
-    columns = min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
-    left = units[u, LEFT]
-    for r in range(units[u, N_ROWS]):
-        unit = units[u, ROW] - 1 + r  # row r + ROW of Theta is unit r + ROW - 1 of layer l: a column of theta_t
-        left = unit if unit == left + panel else left
-        width = min(panel, n - left)
-        target = layers[l, THETA_T] + left * height + (1 + units[u, COLUMN]) * width + unit - left
-        row = part(theta, units[u, OFFSET] + r * units[u, N_COLUMNS], columns)
-        column = part(theta_t, target, (columns - 1) * width + 1)
-        for k in range(columns):
-            column[k * width] = row[k]
+    lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    step, columns = units[u, N_COLUMNS], min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
+    for r in range(0, units[u, N_ROWS], lanes):
+        rows, unit = min(lanes, units[u, N_ROWS] - r), units[u, ROW] - 1 + r  # of layer l: a column of theta_t
+        left = unit // panel * panel
+        width = min(panel, layers[l, PADDED] - left)
+        i = units[u, OFFSET] + r * step
+        i_t = layers[l, THETA_T] + left * (1 + layers[l + 1, WIDTH]) + (1 + units[u, COLUMN]) * width + unit - left
+        k = 0
+        while rows == lanes and columns - k >= lanes:
+            store(transposed(load(square(theta), theta, i + k, step)), theta_t, i_t + k * width, width)
+            k += lanes
+        while k < columns:
+            row_t = part(theta_t, i_t + k * width, rows)
+            column = part(theta, i + k, (rows - 1) * step + 1)
+            for q in range(rows):
+                row_t[q] = column[q * step]
+            k += 1
 
 
 @entry
@@ -187,7 +214,7 @@ def _finish_gradient(grad, theta, i, n, alpha, weight):
         store(g * scale, grad, k, 0)
 
 
-@kernel
+@linked
 def _run_parameters(
     layers, units, begin, end, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
 ):
@@ -198,8 +225,9 @@ def _run_parameters(
     """
     theta, theta_t, grad, first, second = parameters
     a, z, _, _, tiles, squares, _, heads, entries, entry_rows = buffers
-    optimizer = plan[4]
-    g = part(tiles, tile, UNIT_BYTES // theta.itemsize)
+    optimizer = plan[OPTIMIZER]
+    before = flush_subnormals()
+    g, panel = part(tiles, tile, UNIT_BYTES // theta.itemsize), PANEL_BYTES // theta.itemsize
     for u in range(begin, end):
         l, row, width, offset = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], units[u, OFFSET]
         size = units[u, N_ROWS] * width
@@ -207,11 +235,19 @@ def _run_parameters(
         i_a, lda = (0, 0) if row == 0 else (layers[l, A] + row - 1, layers[l, PADDED])
         i_delta, n = layers[l + 1, Z] + units[u, COLUMN], layers[l + 1, PADDED]
         if l == 0 and row > 0 and heads.size:
-            sparse_outer_sum(
-                units[u, N_ROWS], row - 1, heads, entries, entry_rows, a, layers[0, A], z, i_delta, n, g, width
+            call(
+                plan[SPARSE_OUTER],
+                (units[u, N_ROWS], row - 1, heads, entries, entry_rows, a, layers[0, A], z, i_delta, n, g, width),
+            )
+        elif row > 0 and layers[l + 1, DOTS]:
+            full, last = layers[l, OUTER], layers[l, LAST_OUTER]
+            scratch = part(tiles, tile + size, UNIT_BYTES // theta.itemsize - size)
+            narrow_outer_sum(
+                full, last, units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, layers[l + 1, WIDTH], g, width, scratch
             )
         else:
-            outer_sum(units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, g, width)
+            kernel = layers[l + 1, OUTER] if width == panel else layers[l + 1, LAST_OUTER]
+            outer_sum(kernel, units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, g)
 
         if not begins:
             add(grad, offset, g, 0, size)
@@ -220,10 +256,11 @@ def _run_parameters(
             squares[u] = 0.0 if alpha == 0.0 else sum_of_squares(theta, offset, size)
             _finish_gradient(g, theta, offset, size, alpha, weight)
             if optimizer != NONE:
-                update(optimizer, rates, step, theta, offset, size, g, first, second)
+                update(plan[SWEEP], rates, step, theta, offset, size, g, first, second)
                 _transpose(layers, units, u, theta, theta_t)
         if not ends or optimizer == NONE:
             copy(g, 0, grad, offset, size)
+    restore_subnormals(before)
 
 
 @inlined
@@ -236,14 +273,17 @@ def _rows_of_chunk(start, batch, n, chunk):
 
 
 @inlined
-def _index_chunk(buffers, examples, order, start, rows, optimizer):
+def _index_chunk(buffers, examples, order, start, rows, plan):
     """Number and sort the entries of a chunk of a sparse X."""
     _, _, _, _, _, _, starts, heads, entries, entry_rows = buffers
     indices, indptr = examples[3], examples[4]
     if indptr.size:
-        number_entries(indptr, order, start, rows, starts)
-        if optimizer != EVALUATE:
-            sort_entries(indices, indptr, order, start, rows, starts, heads, entries, entry_rows)
+        call(plan[NUMBER_ENTRIES], (indptr, order, start, rows, starts))
+        if plan[OPTIMIZER] != EVALUATE:
+            call(
+                plan[SORT_ENTRIES],
+                (indices, indptr, order, start, rows, starts, heads, entries, entry_rows),
+            )
 
 
 @inlined
@@ -280,13 +320,13 @@ def train_serial(layers, units, tasks, parameters, buffers, examples, order, sta
     Batches begin at multiples of plan's batch in `order`. With optimizer NONE, `grad` is all that changes. With
     EVALUATE nothing does; its tasks have no units.
     """
-    batch, chunk, _, _, optimizer = plan
+    batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
     n_tasks = tasks.size - 1
     room = buffers[4].size // n_tasks
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
-        _index_chunk(buffers, examples, order, start, rows, optimizer)
+        _index_chunk(buffers, examples, order, start, rows, plan)
         for i in range(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
@@ -306,13 +346,13 @@ def train_serial(layers, units, tasks, parameters, buffers, examples, order, sta
 @parallel_entry
 def train_parallel(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
     """`train_serial`, its tasks in parallel: the same text, but a function of its own for the cache's sake."""
-    batch, chunk, _, _, optimizer = plan
+    batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
     n_tasks = tasks.size - 1
     room = buffers[4].size // n_tasks
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
-        _index_chunk(buffers, examples, order, start, rows, optimizer)
+        _index_chunk(buffers, examples, order, start, rows, plan)
         for i in prange(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
@@ -329,42 +369,45 @@ def train_parallel(layers, units, tasks, parameters, buffers, examples, order, s
     return start
 
 
-@kernel
-def _run_predictions(layers, theta, a, z, starts, inputs, order, start, first, stop, block, out):
+@linked
+def _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, start, first, stop, plan, out):
     """a^(L) of rows [first, stop) of the chunk that begins at order[start], into the same rows of out."""
     last = layers.shape[0] - 1
     width, n = layers[last, WIDTH], layers[last, PADDED]
+    block = plan[BLOCK]
     for i in range(first, stop, block):
         rows, begin = min(block, stop - i), start + i
-        forward(layers, theta, a, z, inputs, order, start, i, rows, starts)
+        forward(layers, theta, theta_t, a, z, inputs, order, start, i, rows, starts, plan)
         a_i, z_i = part(a, layers[last, A] + i * n, rows * n), part(z, layers[last, Z] + i * n, rows * n)
-        outputs(layers[last, ACTIVATION], z_i, a_i, rows, width, n)
+        outputs(plan[OUTPUTS], layers[last, G], z_i, a_i, rows, width, n)
         for r in range(rows):
             for k in range(width):
                 out[begin + r, k] = a_i[k * rows + r]
 
 
 @entry
-def predict_serial(layers, n_tasks, theta, a, z, starts, inputs, order, start, stop, chunk, block, out):
+def predict_serial(layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); inputs: the first five of `examples`."""
+    chunk = plan[CHUNK]
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
         if inputs[4].size:
-            number_entries(inputs[4], order, begin, rows, starts)
+            call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
         for i in range(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
-            _run_predictions(layers, theta, a, z, starts, inputs, order, begin, first, last, block, out)
+            _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, begin, first, last, plan, out)
 
 
 @parallel_entry
-def predict_parallel(layers, n_tasks, theta, a, z, starts, inputs, order, start, stop, chunk, block, out):
+def predict_parallel(layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
     """`predict_serial`, its tasks in parallel."""
+    chunk = plan[CHUNK]
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
         if inputs[4].size:
-            number_entries(inputs[4], order, begin, rows, starts)
+            call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
         for i in prange(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
-            _run_predictions(layers, theta, a, z, starts, inputs, order, begin, first, last, block, out)
+            _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, begin, first, last, plan, out)

@@ -164,7 +164,8 @@ class KernelCache(NullCache):
 
     def load_overload(self, sig, target_context):
         """The code for a signature, from the first folder that has it, or None."""
-        target_context.refresh()
+        # Numba would refresh the target's context first, with all that could be compiled: a tenth of a second. Machine
+        # code needs none of it, and whatever is compiled later asks for it.
         key = self._key(sig, target_context.codegen())
         for path in self._paths(key):
             with contextlib.suppress(Exception):  # whatever is wrong with a file is no more than a reason to compile

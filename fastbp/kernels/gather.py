@@ -1,15 +1,13 @@
-"""From the user's data to a block of examples: the only place that knows how X and y are stored.
+"""From the user's data to a block of examples: with sparse.py the only place that knows how X and y are stored.
 
 X is a flat vector of values: of a dense matrix in either order, with its two strides in elements, or of a CSR matrix,
 with `indices`, sorted in each row, and `indptr` (both empty for a dense one). It is X32 or X64, the other one is empty:
-one compiled kernel reads both. Targets are class codes, or a dense matrix Y where an example has several.
-
-A CSR matrix stays sparse: of a chunk of its rows, the stored entries are numbered row by row, those of row i from
-starts[i] to starts[i + 1], and sorted by column for the gradient.
+one compiled kernel reads both. A CSR matrix stays sparse: sparse.py. Targets are class codes, or a dense matrix Y where
+an example has several.
 """
 
 from .elementary import constant
-from .jit import inlined, kernel
+from .jit import inlined
 from .simd import copy, part
 
 
@@ -31,51 +29,6 @@ def gather_examples(X32, X64, strides, order, start, rows, width, padded, a):
             _gather_row(X32, order[start + i], strides, a_i)
         else:
             _gather_row(X64, order[start + i], strides, a_i)
-
-
-@inlined
-def gather_entries(X32, X64, indptr, order, start, first, stop, starts, values):
-    """Stored entries of rows [first, stop) of the chunk that begins at order[start] into `values`, flat."""
-    for i in range(first, stop):
-        p = indptr[order[start + i]] - starts[i]
-        for e in range(starts[i], starts[i + 1]):
-            values[e] = X32[p + e] if X32.size else constant(X64[p + e], values[0])
-
-
-@kernel
-def number_entries(indptr, order, start, rows, starts):
-    """starts[i], for the rows of a chunk and the end."""
-    starts[0] = 0
-    for i in range(rows):
-        row = order[start + i]
-        starts[i + 1] = starts[i] + indptr[row + 1] - indptr[row]
-
-
-@kernel
-def sort_entries(indices, indptr, order, start, rows, starts, heads, entries, entry_rows):
-    """A chunk's entries by column, in the order of rows within it: those of column k from heads[k] to heads[k + 1].
-
-    entries: their numbers, entry_rows: their rows in the chunk. Overwrites heads, entries and entry_rows.
-    """
-    for k in range(heads.size):
-        heads[k] = 0
-    for i in range(rows):
-        row = order[start + i]
-        for p in range(indptr[row], indptr[row + 1]):
-            heads[indices[p] + 1] += 1
-    for k in range(1, heads.size):
-        heads[k] += heads[k - 1]
-    for i in range(rows - 1, -1, -1):  # backwards, for heads then ends up at the begin of each column
-        row = order[start + i]
-        for p in range(indptr[row], indptr[row + 1]):
-            heads[indices[p] + 1] -= 1
-            e = heads[indices[p] + 1]
-            entries[e] = starts[i] + p - indptr[row]
-            entry_rows[e] = i
-    # Now heads[k + 1] is where column k begins.
-    for k in range(heads.size - 1):
-        heads[k] = heads[k + 1]
-    heads[heads.size - 1] = starts[rows]
 
 
 @inlined

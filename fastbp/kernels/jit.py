@@ -1,10 +1,20 @@
-"""The only place that compiles: the decorators, the flags they set, and which kernels are kept on disk."""
+"""The only place that compiles: the decorators, the flags they set, and which kernels are kept on disk.
 
+There are four kinds of kernels. An `entry` is called from Python. A `linked` one becomes part of each entry that calls
+it, an `inlined` one part of each function. A `deferred` one is compiled on its own, when a network first needs it, and
+called by its address: of all activations, losses, optimisers and widths of tiles a network has a few, and its first fit
+waits for those alone. Entries and deferred kernels are kept on disk.
+"""
+
+import gc
 import os
 from typing import Any
 
 import numba
+import numpy as np
+from llvmlite import ir
 from numba import _dynfunc, njit, types
+from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic
@@ -15,18 +25,20 @@ from .cache import KernelCache
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 VARIANT = f"checked={CHECKED}"
 
-# No fastmath: `reassoc` and `contract` let two callers of one function round differently, and the promise is the same
-# bits everywhere; `nnan` makes the checks for NaN vanish. The NumPy error model keeps division branch-free.
-FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
+KEPT: list[Any] = []  # the dispatchers of what is kept on disk
+DEFERRED: list["Deferred"] = []
 
-ENTRIES: list[Any] = []  # the kernels that are kept on disk
+# Types of a deferred kernel's parameters; VECTOR: flat, of the network's dtype.
+VECTOR, INT, BOOL, FLOAT = "vector", types.intp, types.boolean, types.float64
+INTS, INTS32 = types.Array(types.int64, 1, "C"), types.Array(types.int32, 1, "C")
+FLOATS, FLOATS32 = types.Array(types.float64, 1, "C"), types.Array(types.float32, 1, "C")
 
 
 def _cached(dispatcher):
     # The cache's folder knows the sources of this package only.
     if dispatcher.__module__.startswith(f"{__package__}.") and not numba.config.DISABLE_JIT:
         dispatcher._cache = KernelCache(dispatcher.__name__, VARIANT)
-        ENTRIES.append(dispatcher)
+        KEPT.append(dispatcher)
     return dispatcher
 
 
@@ -40,7 +52,20 @@ class _LinkedLibrary(JITCodeLibrary):
         self._finalize_dynamic_globals()
 
 
-class _LinkedCompiler(Compiler):
+class _Compiler(Compiler):
+    """Numba's compiler, which leaves much to the garbage collector that is not garbage yet: a seventh of its time."""
+
+    def compile_extra(self, func):
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return super().compile_extra(func)
+        finally:
+            if enabled:
+                gc.enable()
+
+
+class _LinkedCompiler(_Compiler):
     """Numba's compiler up to LLVM's intermediate code, for a `_LinkedLibrary`."""
 
     def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
@@ -59,11 +84,17 @@ class _LinkedCompiler(Compiler):
         return result._replace(entry_point=name)
 
 
+# No fastmath: `reassoc` and `contract` let two callers of one function round differently, and the promise is the same
+# bits everywhere; `nnan` makes the checks for NaN vanish. The NumPy error model keeps division branch-free.
+FLAGS = {
+    "nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False, "pipeline_class": _Compiler,
+}  # fmt: skip
+
 LINKED = FLAGS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _LinkedCompiler}
 
 
-def kernel(function):
-    """Compile a building block, to be linked into the entries that call it; Python cannot call it."""
+def linked(function):
+    """Compile a building block as a part of the entries that call it; Python cannot call it."""
     return njit(**LINKED)(function)
 
 
@@ -87,6 +118,72 @@ def parallel_entry(function):
     own: the serial and the parallel version of *one* function would share a cache entry.
     """
     return _cached(njit(parallel=True, **FLAGS)(function))
+
+
+def emit_check(context, builder, holds, message, *values):
+    """LLVM code that stops the process with a message, a format of printf for 64-bit `values`, unless `holds`."""
+    # An exception cannot leave a thread of a parallel loop, and of two threads in Py_FatalError the second aborts while
+    # the first still writes. dprintf writes at once, though only on POSIX; faulthandler then shows who called.
+    i32, void = ir.IntType(32), ir.VoidType()
+    with builder.if_then(builder.not_(holds), likely=False):
+        text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
+        dprintf = ir.FunctionType(i32, [i32, text.type], var_arg=True)
+        builder.call(cgutils.get_or_insert_function(builder.module, dprintf, "dprintf"), [i32(2), text, *values])
+        builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), "abort"), [])
+
+
+class Deferred:
+    """A kernel that is compiled when its address is first asked for.
+
+    Parameters
+    ----------
+    function : callable
+        Returns nothing.
+    kinds : tuple
+        Types of its parameters, VECTOR or Numba's.
+    """
+
+    def __init__(self, function, kinds):
+        self._dispatcher = _cached(njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)(function))
+        self._kinds = kinds
+        self._addresses: dict[np.dtype, int] = {}
+        DEFERRED.append(self)
+
+    def address(self, dtype: np.dtype) -> int:
+        """Where the machine code for a dtype is: what `call` needs."""
+        found = self._addresses.get(dtype)
+        if found is None:
+            vector = types.Array(numba.from_dtype(dtype), 1, "C")
+            arguments = tuple(vector if kind is VECTOR else kind for kind in self._kinds)
+            self._dispatcher.compile(arguments)
+            code = self._dispatcher.overloads[arguments]
+            found = self._addresses[dtype] = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
+        return found
+
+
+def deferred(*kinds):
+    """Compile a building block on its own, when its address is first asked for; kinds: the types of its parameters."""
+    return lambda function: Deferred(function, kinds)
+
+
+@intrinsic
+def call(typingctx, address, arguments):
+    """Call a deferred kernel; arguments: a tuple of exactly the types that it was declared with."""
+    kinds = tuple(types.unliteral(kind) for kind in arguments)
+
+    def codegen(context, builder, sig, args):
+        if CHECKED:
+            known = builder.icmp_signed("!=", args[0], args[0].type(0))
+            emit_check(context, builder, known, "call of a kernel that was not asked for")
+        values = cgutils.unpack_tuple(builder, args[1], len(kinds))
+        function = context.call_conv.get_function_type(types.none, kinds)
+        pointer = builder.inttoptr(args[0], function.as_pointer())
+        status, _ = context.call_conv.call_function(builder, pointer, types.none, kinds, values)
+        with cgutils.if_unlikely(builder, status.is_error):  # an IndexError of Numba's bounds checks
+            context.call_conv.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return types.none(types.intp, arguments), codegen
 
 
 @intrinsic

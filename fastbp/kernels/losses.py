@@ -2,34 +2,17 @@
 
 The cost of one example is a sum over outputs; J is the weighted mean over examples, taken by the caller. The matched
 pairs have delta = a - y, which is formed directly: dC/da * g'(z) is 0 * inf where the output saturates.
-To add a loss of the residual: a code, its name in LOSSES and LEGAL_OUTPUTS, and one branch in `_residual_cost`.
+To add a loss of the residual r = a - y: a function like `squared_error`, and a line in RESIDUAL and LEGAL_OUTPUTS.
+
+Inside, all is transposed, (width, rows) flat: few units and many examples fill a vector.
 """
 
 import math
 
-from .activations import HIDDEN, LOGISTIC, SOFTMAX, activate, differentiate
+from .activations import ELEMENTWISE, activate, differentiate
 from .elementary import constant, exp, expm1, log1p
-from .jit import inlined
+from .jit import FLOATS, INT, VECTOR, Deferred, call, deferred, inlined
 from .simd import part
-
-LOG_LOSS, BINARY_CROSS_ENTROPY, SQUARED_ERROR, MEAN_SQUARED_ERROR, EUCLIDEAN, POISSON = range(6)
-
-LOSSES = {
-    "log_loss": LOG_LOSS,
-    "binary_cross_entropy": BINARY_CROSS_ENTROPY,
-    "squared_error": SQUARED_ERROR,
-    "mean_squared_error": MEAN_SQUARED_ERROR,
-    "euclidean": EUCLIDEAN,
-    "poisson": POISSON,
-}
-LEGAL_OUTPUTS = {
-    "log_loss": ("softmax", "logistic"),
-    "binary_cross_entropy": ("logistic",),
-    "squared_error": tuple(HIDDEN),
-    "mean_squared_error": tuple(HIDDEN),
-    "euclidean": tuple(HIDDEN),
-    "poisson": ("exp",),
-}
 
 
 @inlined
@@ -55,30 +38,45 @@ def _shifted(z, rows, width, largest):
             z_k[i] -= largest[i]
 
 
-@inlined
-def outputs(activation, z, a, rows, width, padded):
-    """a^(L) = g(z^(L)) on a block, transposed: z (rows, padded) to a (width, rows). Overwrites a; z is scratch."""
-    size = rows * width
+# g, z, a, rows, width, padded: see `outputs`
+_output = deferred(INT, VECTOR, VECTOR, INT, INT, INT)
+
+
+@_output
+def softmax(g, z, a, rows, width, padded):
+    """e^z / sum_k e^z_k."""
     _by_unit(z, rows, width, padded, a)
-    if activation == SOFTMAX:  # e^z / sum_k e^z_k
-        sums = part(z, 0, rows)
-        _shifted(a, rows, width, sums)
-        for j in range(size):
-            a[j] = exp(a[j])
+    sums = part(z, 0, rows)
+    _shifted(a, rows, width, sums)
+    for j in range(rows * width):
+        a[j] = exp(a[j])
+    for i in range(rows):
+        sums[i] = a[i]
+    for k in range(1, width):
+        a_k = part(a, k * rows, rows)
         for i in range(rows):
-            sums[i] = a[i]
-        for k in range(1, width):
-            a_k = part(a, k * rows, rows)
-            for i in range(rows):
-                sums[i] += a_k[i]
-        for k in range(width):
-            a_k = part(a, k * rows, rows)
-            for i in range(rows):
-                a_k[i] /= sums[i]
-    else:
-        for j in range(size):
-            z[j] = a[j]
-        activate(activation, part(z, 0, size), part(a, 0, size))
+            sums[i] += a_k[i]
+    for k in range(width):
+        a_k = part(a, k * rows, rows)
+        for i in range(rows):
+            a_k[i] /= sums[i]
+
+
+@_output
+def elementwise_outputs(g, z, a, rows, width, padded):
+    _by_unit(z, rows, width, padded, a)
+    for j in range(rows * width):
+        z[j] = a[j]
+    activate(g, part(z, 0, rows * width), part(a, 0, rows * width))
+
+
+@inlined
+def outputs(kernel, g, z, a, rows, width, padded):
+    """a^(L) = g(z^(L)) on a block, transposed: z (rows, padded) to a (width, rows). Overwrites a; z is scratch.
+
+    kernel: address of one of the functions above; g: of the activation, where that is elementwise.
+    """
+    call(kernel, (g, z, a, rows, width, padded))
 
 
 @inlined
@@ -156,72 +154,139 @@ def _poisson_deviance(z, y, rows, width, cost):
             z_k[i] = exp(z_k[i]) - y_k[i]
 
 
-@inlined
-def _residual_cost(loss, a, y, rows, width, cost):
-    """C of r = a - y, and dC/da written over a: half r.r and r, r.r and 2 r, or |r| and r / |r| (0 where r = 0).
-
-    y is scratch.
-    """
-    size = rows * width
-    zero, one = constant(0, a[0]), constant(1, a[0])
-    for j in range(size):
-        a[j] -= y[j]
-    scale = part(y, 0, rows)
-    for i in range(rows):
-        cost[i], scale[i] = 0.0, zero
-    if loss == EUCLIDEAN:  # by the largest |r|: its square may underflow or overflow
-        for k in range(width):
-            r = part(a, k * rows, rows)
-            for i in range(rows):
-                scale[i] = scale[i] if abs(r[i]) < scale[i] else abs(r[i])
-        for k in range(width):
-            r = part(a, k * rows, rows)
-            for i in range(rows):
-                r[i] /= scale[i] if scale[i] > zero else one
-    for k in range(width):
-        r = part(a, k * rows, rows)
-        for i in range(rows):
-            cost[i] += float(r[i]) * float(r[i])
-    if loss == EUCLIDEAN:
-        for k in range(width):
-            r = part(a, k * rows, rows)
-            for i in range(rows):
-                norm = constant(math.sqrt(cost[i]), zero)
-                r[i] = zero if norm == zero else r[i] / norm
-        for i in range(rows):
-            cost[i] = math.sqrt(cost[i]) * scale[i]
-    elif loss == SQUARED_ERROR:
-        for i in range(rows):
-            cost[i] *= 0.5
-    elif loss == MEAN_SQUARED_ERROR:
-        for j in range(size):
-            a[j] *= constant(2, zero)
+# z, a, y, rows, width, padded, cost, g, slope: see `output_delta`
+_cost_and_delta = deferred(VECTOR, VECTOR, VECTOR, INT, INT, INT, FLOATS, INT, INT)
 
 
 @inlined
-def output_delta(loss, activation, z, a, y, rows, width, padded, cost):
-    """cost[i] = C of example i; z becomes delta^(L), 0 in padded columns.
-
-    z: (rows, padded), flat, of which `width` columns are units, on entry z^(L); y: targets, transposed: (width,
-    rows), flat. Overwrites cost and z; a and y are scratch. In between all is transposed: few units and many examples
-    fill a vector.
-    """
-    size = rows * width
-    _by_unit(z, rows, width, padded, a)
-    if activation == SOFTMAX:
-        _softmax_cross_entropy(a, y, rows, width, z, cost)
-    elif activation == LOGISTIC and loss in (LOG_LOSS, BINARY_CROSS_ENTROPY):
-        _logistic_cross_entropy(a, y, rows, width, part(z, 0, rows), cost)
-    elif loss == POISSON:
-        _poisson_deviance(a, y, rows, width, cost)
-    else:
-        activate(activation, part(a, 0, size), part(z, 0, size))
-        differentiate(activation, part(z, 0, size), part(a, 0, size))
-        _residual_cost(loss, z, y, rows, width, cost)
-        for j in range(size):
-            a[j] *= z[j]
+def _finish(a, z, rows, width, padded):
+    """z = a transposed back, 0 in padded columns."""
     for i in range(rows):
         for k in range(width):
             z[i * padded + k] = a[k * rows + i]
         for k in range(width, padded):
             z[i * padded + k] = constant(0, z[0])
+
+
+@_cost_and_delta
+def softmax_cross_entropy(z, a, y, rows, width, padded, cost, g, slope):
+    _by_unit(z, rows, width, padded, a)
+    _softmax_cross_entropy(a, y, rows, width, z, cost)
+    _finish(a, z, rows, width, padded)
+
+
+@_cost_and_delta
+def logistic_cross_entropy(z, a, y, rows, width, padded, cost, g, slope):
+    _by_unit(z, rows, width, padded, a)
+    _logistic_cross_entropy(a, y, rows, width, part(z, 0, rows), cost)
+    _finish(a, z, rows, width, padded)
+
+
+@_cost_and_delta
+def poisson_deviance(z, a, y, rows, width, padded, cost, g, slope):
+    _by_unit(z, rows, width, padded, a)
+    _poisson_deviance(a, y, rows, width, cost)
+    _finish(a, z, rows, width, padded)
+
+
+@inlined
+def _residuals(z, a, y, rows, width, padded, g, slope):
+    """r = a^(L) - y into z and g'(z^(L)) into a, both transposed."""
+    size = rows * width
+    _by_unit(z, rows, width, padded, a)
+    activate(g, part(a, 0, size), part(z, 0, size))
+    differentiate(slope, part(z, 0, size), part(a, 0, size))
+    for j in range(size):
+        z[j] -= y[j]
+
+
+@inlined
+def _add_squares(r, rows, width, cost):
+    """cost[i] = sum_k r_k^2 of example i."""
+    for i in range(rows):
+        cost[i] = 0.0
+    for k in range(width):
+        r_k = part(r, k * rows, rows)
+        for i in range(rows):
+            cost[i] += float(r_k[i]) * float(r_k[i])
+
+
+@_cost_and_delta
+def squared_error(z, a, y, rows, width, padded, cost, g, slope):
+    """C = r.r / 2, dC/da = r."""
+    _residuals(z, a, y, rows, width, padded, g, slope)
+    _add_squares(z, rows, width, cost)
+    for i in range(rows):
+        cost[i] *= 0.5
+    for j in range(rows * width):
+        a[j] *= z[j]
+    _finish(a, z, rows, width, padded)
+
+
+@_cost_and_delta
+def mean_squared_error(z, a, y, rows, width, padded, cost, g, slope):
+    """C = r.r, dC/da = 2 r."""
+    _residuals(z, a, y, rows, width, padded, g, slope)
+    _add_squares(z, rows, width, cost)
+    for j in range(rows * width):
+        a[j] *= constant(2, z[j]) * z[j]
+    _finish(a, z, rows, width, padded)
+
+
+@_cost_and_delta
+def euclidean(z, a, y, rows, width, padded, cost, g, slope):
+    """C = |r|, dC/da = r / |r|, 0 where r = 0."""
+    _residuals(z, a, y, rows, width, padded, g, slope)
+    zero, one = constant(0, z[0]), constant(1, z[0])
+    scale = part(y, 0, rows)  # the largest |r_k|: a square may underflow or overflow
+    for i in range(rows):
+        scale[i] = zero
+    for k in range(width):
+        r = part(z, k * rows, rows)
+        for i in range(rows):
+            scale[i] = scale[i] if abs(r[i]) < scale[i] else abs(r[i])
+    for k in range(width):
+        r = part(z, k * rows, rows)
+        for i in range(rows):
+            r[i] /= scale[i] if scale[i] > zero else one
+    _add_squares(z, rows, width, cost)
+    for k in range(width):
+        r = part(z, k * rows, rows)
+        for i in range(rows):
+            norm = constant(math.sqrt(cost[i]), zero)
+            r[i] = zero if norm == zero else r[i] / norm
+    for i in range(rows):
+        cost[i] = math.sqrt(cost[i]) * scale[i]
+    for j in range(rows * width):
+        a[j] *= z[j]
+    _finish(a, z, rows, width, padded)
+
+
+@inlined
+def output_delta(kernel, z, a, y, rows, width, padded, cost, g, slope):
+    """cost[i] = C of example i; z becomes delta^(L), 0 in padded columns.
+
+    kernel: address of one of the functions above. z: (rows, padded), flat, of which `width` columns are units, on entry
+    z^(L); y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are scratch. g, slope: addresses
+    of the output's activation, where that is elementwise.
+    """
+    call(kernel, (z, a, y, rows, width, padded, cost, g, slope))
+
+
+OUTPUTS = {**dict.fromkeys(ELEMENTWISE, elementwise_outputs), "softmax": softmax}
+RESIDUAL = {"squared_error": squared_error, "mean_squared_error": mean_squared_error, "euclidean": euclidean}
+_ANY = tuple(name for name in ELEMENTWISE if name != "exp")
+LEGAL_OUTPUTS = {
+    "log_loss": ("softmax", "logistic"),
+    "binary_cross_entropy": ("logistic",),
+    **dict.fromkeys(RESIDUAL, _ANY),
+    "poisson": ("exp",),
+}
+
+
+def cost_and_delta(loss: str, activation: str) -> Deferred:
+    """The function for a loss and the output's activation, one of LEGAL_OUTPUTS."""
+    if loss in RESIDUAL:
+        return RESIDUAL[loss]
+    matched = {"softmax": softmax_cross_entropy, "logistic": logistic_cross_entropy, "exp": poisson_deviance}
+    return matched[activation]

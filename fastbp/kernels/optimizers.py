@@ -6,7 +6,7 @@ correction, which sits in the step size; momentum is v = mu v - eta g.
 
 import math
 
-from .jit import inlined
+from .jit import FLOAT, FLOATS, INT, VECTOR, call, deferred, inlined, runtime
 from .simd import VECTOR_BYTES, check_multiple, load, splat, square_root, store, tile
 
 # What becomes of a batch's gradient. EVALUATE does not even compute it, NONE leaves it in `grad`.
@@ -24,31 +24,59 @@ def step_size(optimizer, rates, t):
     return rates[ETA]
 
 
-@inlined
-def update(optimizer, rates, step, theta, i, n, grad, first, second):
-    """One step of theta[i : i + n] from grad[:n]; n: a multiple of a vector. Overwrites theta, first and second there.
+# rates, step, theta, i, n, grad, first, second: see `update`
+_sweep = deferred(FLOATS, FLOAT, VECTOR, INT, INT, VECTOR, VECTOR, VECTOR)
 
-    first: velocity, or Adam's mean of g; second: Adam's mean of g^2; both lie as theta. step: from `step_size`.
-    """
+
+@_sweep
+def adam(rates, step, theta, i, n, grad, first, second):
+    lanes = VECTOR_BYTES // theta.itemsize
+    check_multiple(n, lanes)
+    eta = splat(tile(1, 1), theta, step)
+    beta_1, new_1 = splat(tile(1, 1), theta, rates[BETA_1]), splat(tile(1, 1), theta, 1.0 - rates[BETA_1])
+    beta_2, new_2 = splat(tile(1, 1), theta, rates[BETA_2]), splat(tile(1, 1), theta, 1.0 - rates[BETA_2])
+    epsilon = splat(tile(1, 1), theta, rates[EPSILON])
+    for k in range(0, n, lanes):
+        g = load(tile(1, 1), grad, k, 0)
+        m = beta_1 * load(tile(1, 1), first, i + k, 0) + new_1 * g
+        v = beta_2 * load(tile(1, 1), second, i + k, 0) + new_2 * (g * g)
+        store(m, first, i + k, 0)
+        store(v, second, i + k, 0)
+        store(load(tile(1, 1), theta, i + k, 0) - eta * m / (square_root(v) + epsilon), theta, i + k, 0)
+
+
+@inlined
+def _momentum(nesterov, rates, step, theta, i, n, grad, first):
     lanes = VECTOR_BYTES // theta.itemsize
     check_multiple(n, lanes)
     eta, mu = splat(tile(1, 1), theta, step), splat(tile(1, 1), theta, rates[MU])
-    if optimizer == ADAM:
-        beta_1, new_1 = splat(tile(1, 1), theta, rates[BETA_1]), splat(tile(1, 1), theta, 1.0 - rates[BETA_1])
-        beta_2, new_2 = splat(tile(1, 1), theta, rates[BETA_2]), splat(tile(1, 1), theta, 1.0 - rates[BETA_2])
-        epsilon = splat(tile(1, 1), theta, rates[EPSILON])
-        for k in range(0, n, lanes):
-            g = load(tile(1, 1), grad, k, 0)
-            m = beta_1 * load(tile(1, 1), first, i + k, 0) + new_1 * g
-            v = beta_2 * load(tile(1, 1), second, i + k, 0) + new_2 * (g * g)
-            store(m, first, i + k, 0)
-            store(v, second, i + k, 0)
-            store(load(tile(1, 1), theta, i + k, 0) - eta * m / (square_root(v) + epsilon), theta, i + k, 0)
-    else:
-        for k in range(0, n, lanes):
-            g = load(tile(1, 1), grad, k, 0)
-            v = mu * load(tile(1, 1), first, i + k, 0) - eta * g
-            store(v, first, i + k, 0)
-            if optimizer == NESTEROV:
-                v = mu * v - eta * g
-            store(load(tile(1, 1), theta, i + k, 0) + v, theta, i + k, 0)
+    for k in range(0, n, lanes):
+        g = load(tile(1, 1), grad, k, 0)
+        v = mu * load(tile(1, 1), first, i + k, 0) - eta * g
+        store(v, first, i + k, 0)
+        if nesterov:
+            v = mu * v - eta * g
+        store(load(tile(1, 1), theta, i + k, 0) + v, theta, i + k, 0)
+
+
+@_sweep
+def sgd(rates, step, theta, i, n, grad, first, second):
+    _momentum(runtime(False), rates, step, theta, i, n, grad, first)
+
+
+@_sweep
+def nesterov(rates, step, theta, i, n, grad, first, second):
+    _momentum(runtime(True), rates, step, theta, i, n, grad, first)
+
+
+SWEEPS = {SGD: sgd, NESTEROV: nesterov, ADAM: adam}
+
+
+@inlined
+def update(sweep, rates, step, theta, i, n, grad, first, second):
+    """One step of theta[i : i + n] from grad[:n]; n: a multiple of a vector. Overwrites theta, first and second there.
+
+    sweep: address of one of the functions above; first: velocity, or Adam's mean of g; second: Adam's mean of g^2; both
+    lie as theta. step: from `step_size`.
+    """
+    call(sweep, (rates, step, theta, i, n, grad, first, second))

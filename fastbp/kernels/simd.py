@@ -27,7 +27,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 from numba.np.arrayobj import populate_array
 
-from .jit import CHECKED, inlined
+from .jit import CHECKED, emit_check, inlined
 
 VECTORS = 3  # of a full tile; products.py spells out tiles of 3, 2 and 1
 
@@ -90,24 +90,12 @@ def emit_fma(builder, x, y, z):
     return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [x, y, z])
 
 
-def _emit_check(context, builder, holds, message, *values):
-    """LLVM code that stops the process with a message, a format of printf for 64-bit `values`, unless `holds`."""
-    # An exception cannot leave a thread of a parallel loop, and of two threads in Py_FatalError the second aborts while
-    # the first still writes. dprintf writes at once, though only on POSIX; faulthandler then shows who called.
-    i32, void = ir.IntType(32), ir.VoidType()
-    with builder.if_then(builder.not_(holds), likely=False):
-        text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
-        dprintf = ir.FunctionType(i32, [i32, text.type], var_arg=True)
-        builder.call(cgutils.get_or_insert_function(builder.module, dprintf, "dprintf"), [i32(2), text, *values])
-        builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), "abort"), [])
-
-
 def _emit_bounds_check(context, builder, what, array, first, extent):
     """LLVM code that stops the process unless elements [first, first + extent) lie within a flat array."""
     zero, end = first.type(0), builder.add(first, extent)
     ordered = [builder.icmp_signed("<=", x, y) for x, y in ((zero, first), (first, end), (end, array.nitems))]
     inside = functools.reduce(builder.and_, ordered)
-    _emit_check(
+    emit_check(
         context, builder, inside, f"{what} of elements %lld : %lld of an array of %lld", first, end, array.nitems
     )
 
@@ -128,10 +116,15 @@ class _Emitter:
 
         what: what wants to read or write all their `columns`.
         """
-        array = self.context.make_array(array_type)(self.context, self.builder, array)
         if CHECKED:
+            checked = self.context.make_array(array_type)(self.context, self.builder, array)
             extent = self.builder.add(self.builder.mul(step, step.type(rows - 1)), step.type(columns))
-            _emit_bounds_check(self.context, self.builder, what, array, index, extent)
+            _emit_bounds_check(self.context, self.builder, what, checked, index, extent)
+        return self.pointer(array_type, array, index)
+
+    def pointer(self, array_type, array, index):
+        """Byte pointer to element `index` of a flat array."""
+        array = self.context.make_array(array_type)(self.context, self.builder, array)
         base = self.builder.bitcast(array.data, ir.IntType(8).as_pointer())
         return self.builder.gep(base, [self.builder.mul(index, ir.Constant(index.type, self.size))])
 
@@ -199,7 +192,7 @@ def check_multiple(typingctx, n, divisor):
     def codegen(context, builder, sig, args):
         if CHECKED:
             holds = builder.icmp_signed("==", builder.srem(*args), args[0].type(0))
-            _emit_check(context, builder, holds, "%lld is no multiple of %lld", *args)
+            emit_check(context, builder, holds, "%lld is no multiple of %lld", *args)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen
@@ -210,6 +203,17 @@ def tile(typingctx, rows, vectors):
     """The shape rows x (vectors * lanes); both must be literals."""
     shape = Shape(rows.literal_value, vectors.literal_value)
     return shape(rows, vectors), lambda context, builder, sig, args: context.get_dummy_value()
+
+
+@intrinsic
+def columns(typingctx, shape, like):
+    """Columns of a tile of that shape with the dtype of array `like`, known when compiling."""
+    size = Tile(like.dtype, shape.rows, shape.vectors)
+
+    def codegen(context, builder, sig, args):
+        return context.get_constant(types.intp, size.vectors * size.lanes)
+
+    return types.intp(shape, like), codegen
 
 
 @intrinsic
@@ -272,6 +276,26 @@ def rank1(typingctx, acc, a, i, step, b, j):
 
 
 @intrinsic
+def prefetch(typingctx, shape, a, i):
+    """Have the cache fetch what a row of a tile of that shape would load from a[i :], which may lie outside of a."""
+    like = Tile(a.dtype, shape.rows, shape.vectors)
+
+    def codegen(context, builder, sig, args):
+        emit, (_, array, index) = _Emitter(context, builder, like), args
+        pointer = emit.pointer(sig.args[1], array, index)
+        i32 = ir.IntType(32)
+        hint = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
+        function = cgutils.get_or_insert_function(builder.module, hint, "llvm.prefetch.p0i8")
+        read, to_the_first_level, data = i32(0), i32(3), i32(1)
+        for v in range(shape.vectors):
+            line = builder.gep(pointer, [emit.offset(0, index, v)])
+            builder.call(function, [line, read, to_the_first_level, data])
+        return context.get_dummy_value()
+
+    return types.void(shape, a, types.intp), codegen
+
+
+@intrinsic
 def splat(typingctx, shape, like, value):
     """The tile with the dtype of array `like` whose elements all are `value`."""
     result = Tile(like.dtype, shape.rows, shape.vectors)
@@ -306,6 +330,34 @@ for _symbol, _instruction in (
 
 
 @intrinsic
+def transposed(typingctx, x):
+    """Transpose of a square tile, one vector wide."""
+
+    def codegen(context, builder, sig, args):
+        emit, lanes = _Emitter(context, builder, x), x.lanes
+        rows = [emit.at(args[0], r) for r in range(lanes)]
+        picks, step = ir.VectorType(ir.IntType(32), lanes), 1
+        while step < lanes:  # exchange the blocks off the diagonal, of 1, 2, 4 ... rows and columns
+            upper = [k + lanes - step if k & step else k for k in range(lanes)]
+            upper, lower = (ir.Constant(picks, k) for k in (upper, [k + step for k in upper]))
+            for r in range(lanes):
+                if not r & step:
+                    pair = rows[r], rows[r + step]
+                    rows[r], rows[r + step] = (builder.shuffle_vector(*pair, which) for which in (upper, lower))
+            step *= 2
+        return emit.build(rows)
+
+    return x(x), codegen
+
+
+@intrinsic
+def square(typingctx, like):
+    """The shape of a square tile, one vector wide, with the dtype of array `like`."""
+    shape = Shape(VECTOR_BYTES * 8 // like.dtype.bitwidth, 1)
+    return shape(like), lambda context, builder, sig, args: context.get_dummy_value()
+
+
+@intrinsic
 def multiply_add(typingctx, acc, x, y):
     """acc + x * y element by element, fused."""
 
@@ -327,27 +379,49 @@ def square_root(typingctx, x):
     return x(x), codegen
 
 
+def _emit_sum(builder, vector):
+    """LLVM code of the sum of a vector's elements, always by the same tree of additions."""
+    lanes = vector.type.count
+    while lanes > 1:
+        lanes //= 2
+        undefined = ir.Constant(vector.type, ir.Undefined)
+        low, high = (
+            builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picks))
+            for picks in (list(range(lanes)), list(range(lanes, 2 * lanes)))
+        )
+        vector = builder.fadd(low, high)
+    return builder.extract_element(vector, ir.IntType(32)(0))
+
+
 @intrinsic
 def total(typingctx, x):
-    """Sum of the elements of a tile of one vector, in float64, always by the same tree of additions."""
+    """Sum of the elements of a tile of one vector, in float64."""
 
     def codegen(context, builder, sig, args):
         emit = _Emitter(context, builder, x)
         vector = emit.at(args[0], 0)
         if emit.size == 4:
             vector = builder.fpext(vector, ir.VectorType(ir.DoubleType(), x.lanes))
-        lanes = x.lanes
-        while lanes > 1:
-            lanes //= 2
-            undefined = ir.Constant(vector.type, ir.Undefined)
-            low, high = (
-                builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picks))
-                for picks in (list(range(lanes)), list(range(lanes, 2 * lanes)))
-            )
-            vector = builder.fadd(low, high)
-        return builder.extract_element(vector, ir.IntType(32)(0))
+        return _emit_sum(builder, vector)
 
     return types.float64(x), codegen
+
+
+@intrinsic
+def store_sums(typingctx, acc, first, c, i, step):
+    """c[i + r * step] = first + the sum of row r of a tile one vector wide, for every row r."""
+
+    def codegen(context, builder, sig, args):
+        value, first, array, index, distance = args
+        emit = _Emitter(context, builder, acc)
+        pointer = emit.address("store_sums", sig.args[2], array, index, distance, acc.rows, 1)
+        for r in range(acc.rows):
+            target = builder.gep(pointer, [emit.offset(r, distance, 0)])
+            row = builder.fadd(first, _emit_sum(builder, emit.at(value, r)))
+            builder.store(row, builder.bitcast(target, emit.scalar.as_pointer())).align = emit.size
+        return context.get_dummy_value()
+
+    return types.void(acc, acc.dtype, c, types.intp, types.intp), codegen
 
 
 @inlined

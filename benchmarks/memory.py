@@ -1,0 +1,66 @@
+"""Print the peak memory of a fit and then of a prediction, in MiB, over a warmed-up process with its data.
+
+python benchmarks/memory.py LIBRARY ROWS
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from libraries import FASTBP, SKLEARN, TORCH, Contender, estimator, fit
+from numpy.typing import NDArray
+from workloads import Data, Workload, data
+
+WORKLOAD = Workload(500_000, 50, (256, 128), 10, 1024, epochs=1)
+WARM_UP_ROWS = 20_000  # enough for all threads to work
+LIBRARIES = (FASTBP, SKLEARN, TORCH)  # not JAX, which would compile anew for other sizes
+
+
+def memory(field: str) -> float:
+    """What Linux says of this process in MiB: its VmRSS is what it has now, its VmHWM the most it had."""
+    found = re.search(rf"^{field}:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text(), re.M)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def peak(function: Callable[[], Any]) -> tuple[float, Any]:
+    """(how far a call raises the memory at its peak, what it returns)."""
+    ctypes.CDLL(None).malloc_trim(0)  # what has been freed must not serve the call unseen
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # lowers VmHWM to VmRSS
+    before = memory("VmRSS")
+    result = function()
+    return memory("VmHWM") - before, result
+
+
+def fit_and_predict(contender: Contender, workload: Workload, examples: Data) -> dict[str, float]:
+    """The peak of each."""
+    X, y = examples
+    predict: Callable[[], NDArray[Any]]
+    if contender.library == TORCH:
+        train = contender.peer.trainer(workload, X, y)
+        fit_peak, parameters = peak(lambda: train(1))
+        probabilities = contender.peer.predictor(parameters)
+        predict = lambda: probabilities(X).argmax(axis=1)  # noqa: E731
+    else:
+        model = estimator(contender, workload, epochs=1)
+        fit_peak, _ = peak(lambda: fit(model, X, y))
+        predict = lambda: model.predict(X)  # noqa: E731
+    return {"fit": fit_peak, "predict": peak(predict)[0]}
+
+
+def main() -> None:
+    contender, workload = Contender(sys.argv[1], "all"), replace(WORKLOAD, rows=int(sys.argv[2]))
+    X, y = data(workload, "float32")[0]
+    fit_and_predict(contender, workload, Data(X[:WARM_UP_ROWS], y[:WARM_UP_ROWS]))
+    print(json.dumps(fit_and_predict(contender, workload, Data(X, y))))
+
+
+if __name__ == "__main__":
+    main()

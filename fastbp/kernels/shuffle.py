@@ -1,0 +1,61 @@
+"""NumPy's shuffle and the generator behind it, MT19937 (Matsumoto and Nishimura, 1998), number for number.
+
+NumPy has promised that `RandomState` will draw for ever what it draws now, so this can follow it.
+"""
+
+import numpy as np
+
+from .jit import entry, inlined
+
+# Words of the state, and how far ahead the recurrence takes its other word; after the words, how many of them are used.
+N, M = 624, 397
+UPPER, LOWER, A = np.uint32(1 << 31), np.uint32((1 << 31) - 1), np.uint32(0x9908B0DF)
+
+
+@inlined
+def _twist(state, k, following, other):
+    y = (state[k] & UPPER) | (state[following] & LOWER)
+    state[k] = state[other] ^ (y >> 1) ^ (A if y & 1 else np.uint32(0))
+
+
+@inlined
+def _renew(state):
+    for k in range(N - M):
+        _twist(state, k, k + 1, k + M)
+    for k in range(N - M, N - 1):
+        _twist(state, k, k + 1, k + M - N)
+    _twist(state, N - 1, 0, M - 1)
+
+
+@inlined
+def _tempered(y):
+    y ^= y >> 11
+    y ^= (y << 7) & 0x9D2C5680
+    y ^= (y << 15) & 0xEFC60000
+    return y ^ (y >> 18)
+
+
+@entry
+def shuffle(x, state):
+    """For i from the last to 1 exchange x[i] and x[j], j a draw from 0 ... i: the first number of the generator that
+    is at most i in as many bits as i has.
+
+    x: at most 2^32 elements; state: (N + 1,), overwritten.
+    """
+    i, used, mask = x.size - 1, 0, 1
+    used += state[N]  # of the type of i, not of the words
+    while mask < i:
+        mask = 2 * mask + 1
+    while i > 0:
+        if used == N:
+            _renew(state)
+            used = 0
+        j = _tempered(np.int64(state[used])) & mask
+        used += 1
+        # No branch, which the processor could not foresee: a number above i exchanges x[i] with itself.
+        is_draw = j <= i
+        j = j if is_draw else i
+        x[i], x[j] = x[j], x[i]
+        i -= is_draw
+        mask = mask if i > mask >> 1 else mask >> 1
+    state[N] = used
