@@ -81,11 +81,11 @@ def test_pack_takes_arrays_of_any_layout_and_dtype(dtype, tmp_path):
 def test_panels_are_copied_within_the_arrays_and_without_padded_columns(dtype, width, packs):
     shape, rng = Network((3, width), ("identity",), "squared_error", dtype), np.random.default_rng(0)
     padded = shape.pack([np.full((3, width), 1)], [np.full(width, 1)]) == 0
-    coef, intercept, theta = (rng.normal(size=size).astype(dtype) for size in ((3, width), width, shape.size))
+    coef, intercept, theta = (rng.normal(size=size).astype(dtype) for size in (3 * width, width, shape.size))
     theta[padded] = np.nan
     within_red_zones(copy_panels, 0xFF, set())(theta, 0, shape.panel, coef, intercept, packs)
     np.testing.assert_array_equal(np.isnan(theta), padded)
-    for found, copied in zip(shape.unpack(theta), ([coef], [intercept]), strict=True):
+    for found, copied in zip(shape.unpack(theta), ([coef.reshape(3, width)], [intercept]), strict=True):
         np.testing.assert_array_equal(found, copied)
 
 
