@@ -169,10 +169,16 @@ class Network:
         copy_panels(theta[:end], start, self.panel, coef.reshape(-1), intercept, packs)
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
-        """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},)."""
+        """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},); else ValueError."""
         theta = _aligned_zeros(self.size, self.dtype)
-        for l, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            self._copy_panels(theta, l, self._as_kernels_read(coef), self._as_kernels_read(intercept), packs=True)
+        parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
+        for l, (coef, intercept, (n, m)) in enumerate(parts):
+            coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
+            # An estimator has checked them, but a fit in another thread may have replaced them since.
+            if coef.shape != (n, m) or intercept.shape != (m,):
+                found = f"{coef.shape} and {intercept.shape}"
+                raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {(n, m)} and {(m,)}.")
+            self._copy_panels(theta, l, coef, intercept, packs=True)
         return theta
 
     def _as_kernels_read(self, values: Any) -> Array:

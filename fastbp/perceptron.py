@@ -271,6 +271,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         if weights is not None and not weights.any():
             times = "" if by_target is None else ", times class_weight,"
             raise ValueError(f"sample_weight{times} must have at least one positive value: all of them are zero.")
+        if weights is not None and weights.max() < np.finfo(np.float64).tiny:  # which counts as 0 in training
+            raise ValueError(f"sample_weight must not all be below {np.finfo(np.float64).tiny}, got {weights.max()!r}.")
         codes, Y = target.encode(y, self.loss)
         with np.errstate(over="ignore"):
             examples = data.examples(X, dtype, codes=codes, Y=Y, weights=weights)

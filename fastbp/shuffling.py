@@ -43,6 +43,8 @@ def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
 @functools.lru_cache
 def _state_is_known() -> bool:
     """Whether a generator's memory is what `_state` takes it for, which NumPy does not promise."""
+    # Compiled here, for the lock of a generator must not be held while waiting for the compiler's: see threads.py.
+    kernels.shuffle(np.arange(2), np.zeros(kernels.N + 1, np.uint32))
     generator = np.random.MT19937(0)
     generator.random_raw(5)
     described = generator.state["state"]

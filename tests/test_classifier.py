@@ -1069,3 +1069,9 @@ def test_errors_about_the_validation_set_say_so():
         assert str(error.value).startswith("In the validation set X_val, y_val, sample_weight_val: ")
     with pytest.raises(ValueError, match="sample_weight, times class_weight, must have at least one positive value"):
         small(class_weight={0: 0, 1: 1, 2: 1}).fit(X, y, X_val=X[:50], y_val=y[:50])
+
+
+def test_sample_weights_that_training_would_take_for_zeros_are_refused():
+    X, y = iris()
+    with pytest.raises(ValueError, match="sample_weight must not all be below 2.2250738585072014e-308, got 1e-310"):
+        small().fit(X, y, sample_weight=np.full(len(y), 1e-310))

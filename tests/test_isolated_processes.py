@@ -156,6 +156,41 @@ print(json.dumps([programs.status(children[0]), digest]))
 """
 
 
+# A fork waits for the compiler's lock, then for the global generator's: the first shuffle must not do so the other way.
+FIRST_SHUFFLE = """
+import json, os, threading, time
+import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
+from fastbp import shuffling
+compiling = threading.Event()
+def compile():
+    with global_compiler_lock:
+        compiling.set()
+        time.sleep(1)
+def fork():
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+def shuffle():
+    time.sleep(0.3)
+    shuffling.shuffle(np.arange(1500), np.random.mtrand._rand)
+threads = [threading.Thread(target=work, daemon=True) for work in (compile, fork, shuffle)]
+threads[0].start()
+compiling.wait()
+for thread in threads[1:]:
+    thread.start()
+for thread in threads:
+    thread.join(30)
+print(json.dumps([thread.is_alive() for thread in threads]), flush=True)
+os._exit(0)
+"""
+
+
+def test_a_fork_and_the_first_shuffle_of_a_process_do_not_wait_for_each_other(warm_cache):
+    assert run(FIRST_SHUFFLE, warm_cache) == [False, False, False]
+
+
 def test_a_child_forked_by_a_callback_can_finish_the_fit(expected, warm_cache, safe_layer):
     assert run(FORK_WITHIN.replace("EXPECTED", expected), warm_cache) == [0, expected]
 

@@ -315,6 +315,27 @@ def test_the_loss_alone_is_that_of_the_gradient_to_the_bit(dtype, widths, activa
 
 
 @over_dtypes
+def test_the_padding_before_a_narrow_layer_does_not_count_even_if_it_is_nan(dtype):
+    shape = Network((1, 2, 65, 1), ("relu", "tanh", "logistic"), "binary_cross_entropy", dtype)
+    rng, largest = np.random.default_rng(13), np.finfo(dtype).max
+    coefs = [np.array([[0, 2.0]]), rng.normal(size=(2, 65)), rng.normal(size=(65, 1))]
+    theta = shape.pack(coefs, [np.zeros(coef.shape[1]) for coef in coefs])
+    out = np.empty((1, 1), dtype)
+    examples = data.examples(np.full((1, 1), largest, dtype), dtype)  # the second unit is infinite
+    Workspace(shape, examples, 1, Team(1)).predict(theta, np.arange(1), out)
+    np.testing.assert_allclose(out, 1 / (1 + np.exp(-np.sign(coefs[1][1]) @ coefs[2])[None]), rtol=1e-5)
+
+
+def test_weights_of_another_shape_are_refused_before_they_are_copied():
+    small, large = (Network((3, width, 1), ("relu", "logistic"), "log_loss", F64) for width in (4, 300))
+    coefs, intercepts = large.unpack(np.zeros(large.size))
+    with pytest.raises(
+        ValueError, match=r"from layer 0 to 1 have shapes \(3, 300\) and \(300,\), not \(3, 4\) and \(4,\)"
+    ):
+        small.pack(coefs, intercepts)
+
+
+@over_dtypes
 def test_chunks_of_a_batch_add_up_to_its_gradient(dtype):
     rng = np.random.default_rng(6)
     shape = network(dtype)

@@ -102,7 +102,7 @@ def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, sta
             call(
                 layers[l + 1, DOTS],
                 (
-                    rows, layers[l + 1, WIDTH], a, i, n, theta, layers[l, THETA],
+                    rows, layers[l + 1, WIDTH], a, i, n, layers[l, WIDTH], theta, layers[l, THETA],
                     part(theta_t, layers[l, THETA_T], (1 + layers[l + 1, WIDTH]) * n), z, i_next, n_next,
                 ),
             )  # fmt: skip

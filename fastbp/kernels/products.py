@@ -15,6 +15,7 @@ from .simd import (
     VECTORS,
     check_multiple,
     columns,
+    first_columns,
     load,
     multiply_add,
     prefetch,
@@ -99,34 +100,37 @@ def affine(full, last, rows, x, ix, ldx, k, theta, it, z, iz, ldz, scale):
 
 
 @inlined
-def _dots_tile(shape, x, ix, ldx, width, theta_t, k, bias, z, iz, ldz):
+def _dots_tile(shape, x, ix, ldx, n_units, width, theta_t, k, bias, z, iz, ldz):
     lanes, panel = columns(shape, x), PANEL_BYTES // x.itemsize
     acc = zeros(shape, x)
     for left in range(0, ldx, panel):
         n = min(panel, ldx - left)
         row = left * (1 + width) + (1 + k) * n
         for p in range(0, n, lanes):
-            acc = multiply_add(acc, load(shape, x, ix + left + p, ldx), load(shape, theta_t, row + p, 0))
+            x_p = load(shape, x, ix + left + p, ldx)
+            if n_units - left - p < lanes:  # padding, which may be NaN where a unit before it is infinite
+                x_p = first_columns(x_p, n_units - left - p)
+            acc = multiply_add(acc, x_p, load(shape, theta_t, row + p, 0))
     store_sums(acc, bias, z, iz + k, ldz)
 
 
-@deferred(INT, INT, VECTOR, INT, INT, VECTOR, INT, VECTOR, VECTOR, INT, INT)
-def dots(rows, width, x, ix, ldx, theta, it, theta_t, z, iz, ldz):
+@deferred(INT, INT, VECTOR, INT, INT, INT, VECTOR, INT, VECTOR, VECTOR, INT, INT)
+def dots(rows, width, x, ix, ldx, n_units, theta, it, theta_t, z, iz, ldz):
     """z = theta[0] + x theta[1:] for a `width` of a few columns; overwrites z.
 
-    A tile of `affine` would compute a whole vector of columns; here the vector lies along the sum. x: (rows, k) in rows
-    of ldx, theta: one panel from `it`, theta_t: its transpose in panels, see backprop.py; z: (rows, ldz).
+    A tile of `affine` would compute a whole vector of columns; here the vector lies along the sum. x: (rows, n_units)
+    in rows of ldx, theta: one panel from `it`, theta_t: its transpose in panels, see backprop.py; z: (rows, ldz).
     """
     i = 0
     while i < rows:
         for k in range(width):
             x_i, z_i, bias = ix + i * ldx, iz + i * ldz, theta[it + k]
             if rows - i > HALF:
-                _dots_tile(tile(ROWS, 1), x, x_i, ldx, width, theta_t, k, bias, z, z_i, ldz)
+                _dots_tile(tile(ROWS, 1), x, x_i, ldx, n_units, width, theta_t, k, bias, z, z_i, ldz)
             elif rows - i > 1:
-                _dots_tile(tile(HALF, 1), x, x_i, ldx, width, theta_t, k, bias, z, z_i, ldz)
+                _dots_tile(tile(HALF, 1), x, x_i, ldx, n_units, width, theta_t, k, bias, z, z_i, ldz)
             else:
-                _dots_tile(tile(1, 1), x, x_i, ldx, width, theta_t, k, bias, z, z_i, ldz)
+                _dots_tile(tile(1, 1), x, x_i, ldx, n_units, width, theta_t, k, bias, z, z_i, ldz)
         i += ROWS if rows - i > HALF else HALF if rows - i > 1 else 1
 
 

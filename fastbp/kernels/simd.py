@@ -351,6 +351,22 @@ def transposed(typingctx, x):
 
 
 @intrinsic
+def first_columns(typingctx, x, n):
+    """A tile one vector wide with zeros from column n on."""
+
+    def codegen(context, builder, sig, args):
+        emit, i32 = _Emitter(context, builder, x), ir.IntType(32)
+        kind = ir.VectorType(i32, x.lanes)
+        n = builder.trunc(args[1], i32)
+        limit, undefined = ir.Constant(kind, [0] * x.lanes), ir.Constant(kind, ir.Undefined)
+        limit = builder.shuffle_vector(builder.insert_element(undefined, n, i32(0)), undefined, limit)
+        kept = builder.icmp_signed("<", ir.Constant(kind, list(range(x.lanes))), limit)
+        return emit.map(lambda vector: builder.select(kept, vector, ir.Constant(emit.vector, None)), args[0])
+
+    return x(x, types.intp), codegen
+
+
+@intrinsic
 def square(typingctx, like):
     """The shape of a square tile, one vector wide, with the dtype of array `like`."""
     shape = Shape(VECTOR_BYTES * 8 // like.dtype.bitwidth, 1)
