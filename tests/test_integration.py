@@ -239,6 +239,12 @@ def _no_processes_are_left() -> Iterator[None]:
     get_reusable_executor().shutdown(wait=True)
 
 
+def two_jobs(backend: str, **settings: int) -> Any:
+    if hasattr(joblib, "parallel_config"):
+        return joblib.parallel_config(backend, n_jobs=2, **settings)
+    return joblib.parallel_backend(backend, n_jobs=2)  # before joblib 1.3, without the settings
+
+
 @uses
 # Arrays of more than 1000 bytes come to processes as read-only memory maps, as large ones would.
 @pytest.mark.parametrize(
@@ -246,7 +252,7 @@ def _no_processes_are_left() -> Iterator[None]:
 )
 def test_two_jobs_give_the_bits_of_one(use, class_, backend):
     expected = serial(use, class_)
-    with joblib.parallel_config(n_jobs=2, **backend):
+    with two_jobs(**backend):
         numbers = use(class_)
     assert numbers.keys() == expected.keys()
     for name, values in expected.items():
