@@ -139,10 +139,6 @@ class Network:
         return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
 
     @_kept
-    def has_narrow(self) -> bool:
-        return any(map(self.is_narrow, range(self.n_layers)))
-
-    @_kept
     def narrow_units(self) -> NDArray[np.int64]:
         """The rows of `units` that lead to narrow layers."""
         return self.units[[self.is_narrow(l + 1) for l in self.units[:, backprop.LAYER]]]
@@ -283,7 +279,7 @@ def _products(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[i
 def _tables(
     network: Network, chunk: int, block: int, n_entries: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
-    """Layers and plan, see `kernels.backprop`, as predictions need them, and the sizes of a and z.
+    """Layers and plan, see `kernels.backprop`, as far as fits and predictions share them, and the sizes of a and z.
 
     n_entries: of a chunk of a sparse X, at most; None for a dense one.
     """
@@ -304,8 +300,7 @@ def _tables(
             layers[l, backprop.DOTS] = products.dots.address(dtype)
 
     plan = np.zeros(backprop.PLAN_FIELDS, np.int64)
-    outputs = losses.OUTPUTS[network.activations[-1]].address(dtype)
-    plan[[backprop.CHUNK, backprop.BLOCK, backprop.OUTPUTS]] = chunk, block, outputs
+    plan[[backprop.CHUNK, backprop.BLOCK]] = chunk, block
     if n_entries is not None:
         plan[backprop.SPARSE] = [kernel.address(dtype) for kernel in sparse.KERNELS]
     return layers, plan, i_a, i_z
@@ -334,6 +329,8 @@ class Workspace:
         row_work = self.network.row_work(self.examples)
         rows_per_call = _round_up(max(1, int(CALL_WORK / row_work)), self.chunk)
         self._transpose_narrow(theta)
+        # Not in _tables: a first fit need not wait for it.
+        self.plan[backprop.OUTPUTS] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
             self.team.run(
@@ -343,8 +340,9 @@ class Workspace:
 
     def _transpose_narrow(self, theta: Array) -> None:
         """Fill the part of theta_t that the forward pass reads."""
-        if self.network.has_narrow:
-            backprop.transpose_all(self.layers, self.network.narrow_units, theta, self.theta_t)
+        units = self.network.narrow_units
+        if len(units):
+            backprop.transpose_all(self.layers, units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
         """View of a^(l), l from 0 for the input, of the last chunk: (rows, S_l)."""

@@ -33,7 +33,7 @@ from numba import prange
 from .activations import activate, differentiate
 from .elementary import constant
 from .gather import gather_examples, gather_targets, total_weight
-from .jit import call, entry, inlined, linked, parallel_entry
+from .jit import call, entry, inlined, linked, parallel_entry, runtime
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
 from .products import PANEL_BYTES, affine, narrow_outer_sum, outer_sum
@@ -112,7 +112,7 @@ def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, sta
                 gather_examples(X32, X64, strides, order, start + first, rows, layers[0, WIDTH], n, x)
             affine(
                 layers[l + 1, AFFINE], layers[l + 1, LAST_AFFINE], rows, a, i, n, layers[l, WIDTH],
-                theta, layers[l, THETA], z, i_next, n_next, False,
+                theta, layers[l, THETA], z, i_next, n_next, runtime(False),
             )  # fmt: skip
         if l + 1 < last:
             i_a = layers[l + 1, A] + first * n_next
@@ -129,7 +129,7 @@ def backward(layers, theta_t, a, z, first, rows):
         differentiate(layers[l, SLOPE], part(a, i_a, rows * n), part(z, i, rows * n))
         affine(
             layers[l, AFFINE], layers[l, LAST_AFFINE], rows, z, i_next, n_next, layers[l + 1, WIDTH],
-            theta_t, layers[l, THETA_T], z, i, n, True,
+            theta_t, layers[l, THETA_T], z, i, n, runtime(True),
         )  # fmt: skip
 
 
