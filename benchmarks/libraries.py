@@ -33,12 +33,12 @@ Predict: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 class Contender(NamedTuple):
     """A library, and the threads it may use: "1" or "all"."""
 
-    library: str
+    package: str
     threads: str
 
     @property
     def name(self) -> str:
-        return f"{self.library}/{self.threads}"
+        return f"{self.package}/{self.threads}"
 
     @property
     def n_jobs(self) -> int | None:
@@ -47,13 +47,13 @@ class Contender(NamedTuple):
     @property
     def peer(self) -> Any:
         """The module that trains with PyTorch or JAX; imported late, for they need not be installed."""
-        return importlib.import_module({TORCH: "peer_torch", JAX: "peer_jax"}[self.library])
+        return importlib.import_module({TORCH: "peer_torch", JAX: "peer_jax"}[self.package])
 
     def limit_threads(self) -> None:
         """Let NumPy's BLAS and PyTorch have so many threads; fastbp is given `n_jobs`, JAX always has all."""
         threads = self.n_jobs or int(numba.get_num_threads())
         threadpool_limits(threads, user_api="blas")
-        if self.library == TORCH:
+        if self.package == TORCH:
             self.peer.limit_threads(threads)
 
 
@@ -82,7 +82,7 @@ def estimator(contender: Contender, workload: Workload, epochs: int) -> Estimato
         "n_iter_no_change": np.inf,
         "random_state": 0,
     }
-    if contender.library == FASTBP:
+    if contender.package == FASTBP:
         return BackpropClassifier(**settings, n_jobs=contender.n_jobs)
     return MLPClassifier(**settings)
 
@@ -100,7 +100,7 @@ def trainer(contender: Contender, workload: Workload, dtype: str) -> Train:
     PyTorch and JAX have no minibatches of CSR data: they get them dense.
     """
     X, y = data(workload, dtype)[0]
-    if contender.library in (FASTBP, SKLEARN):
+    if contender.package in (FASTBP, SKLEARN):
         return lambda epochs: fit(estimator(contender, workload, epochs), X, y)
     train: Train = contender.peer.trainer(workload, X.toarray() if scipy.sparse.issparse(X) else X, y)
     return train
@@ -108,9 +108,9 @@ def trainer(contender: Contender, workload: Workload, dtype: str) -> Train:
 
 def predictor(contender: Contender, model: BackpropClassifier) -> Predict:
     """A function that gives the probabilities of more than two classes, from and to arrays of NumPy."""
-    if contender.library == FASTBP:
+    if contender.package == FASTBP:
         predict: Predict = model.set_params(n_jobs=contender.n_jobs).predict_proba
-    elif contender.library == SKLEARN:
+    elif contender.package == SKLEARN:
         predict = model.to_sklearn().predict_proba
     else:
         predict = contender.peer.predictor(Parameters(model.coefs_, model.intercepts_))

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 from libraries import FASTBP, SKLEARN, TORCH, Contender, estimator, fit
-from numpy.typing import NDArray
 from workloads import Data, Workload, data
 
 WORKLOAD = Workload(500_000, 50, (256, 128), 10, 1024, epochs=1)
@@ -42,17 +41,16 @@ def peak(function: Callable[[], Any]) -> tuple[float, Any]:
 def fit_and_predict(contender: Contender, workload: Workload, examples: Data) -> dict[str, float]:
     """The peak of each."""
     X, y = examples
-    predict: Callable[[], NDArray[Any]]
-    if contender.library == TORCH:
+    if contender.package == TORCH:
         train = contender.peer.trainer(workload, X, y)
         fit_peak, parameters = peak(lambda: train(1))
         probabilities = contender.peer.predictor(parameters)
-        predict = lambda: probabilities(X).argmax(axis=1)  # noqa: E731
+        predict_peak, _ = peak(lambda: probabilities(X).argmax(axis=1))
     else:
         model = estimator(contender, workload, epochs=1)
         fit_peak, _ = peak(lambda: fit(model, X, y))
-        predict = lambda: model.predict(X)  # noqa: E731
-    return {"fit": fit_peak, "predict": peak(predict)[0]}
+        predict_peak, _ = peak(lambda: model.predict(X))
+    return {"fit": fit_peak, "predict": predict_peak}
 
 
 def main() -> None:

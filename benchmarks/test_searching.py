@@ -46,8 +46,8 @@ def test_grid_search(benchmark: BenchmarkFixture, backend: str, quick: bool, mon
     runners = {}
     for contender in CONTENDERS:
         limit_threads(contender.name)
-        search(contender.library, backend, 1)  # starts the workers, which import, and load or compile
-        runners[contender.name] = functools.partial(search, contender.library, backend, 2 if quick else 20)
+        search(contender.package, backend, 1)  # starts the workers, which import, and load or compile
+        runners[contender.name] = functools.partial(search, contender.package, backend, 2 if quick else 20)
     results = race(benchmark, runners, rounds=1 if quick else 3, prepare=limit_threads)
     for name in runners:
         np.testing.assert_allclose(results[name][-1], results[OURS][-1], atol=4 * ONE_EXAMPLE, err_msg=name)

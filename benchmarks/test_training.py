@@ -42,7 +42,7 @@ def train_all(
         "accuracy": {name: each.accuracy for name, each in found.items()},
     }
     for name, contender in CONTENDERS.items():
-        tolerance = 0.0 if contender.library == FASTBP else LOSS_RTOL[dtype]  # the same bits on any number of threads
+        tolerance = 0.0 if contender.package == FASTBP else LOSS_RTOL[dtype]  # the same bits on any number of threads
         assert found[name].log_loss == pytest.approx(found[OURS].log_loss, rel=tolerance, abs=0), name
 
 
