@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from .kernels import backprop, losses, optimizers, products, sparse
 from .kernels.activations import ELEMENTWISE, HIDDEN
 from .kernels.jit import Deferred
 from .kernels.panels import copy_panels
-from .kernels.products import PANEL_BYTES
+from .kernels.products import PANEL_BYTES, UNIT_ROWS
 from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 from .threads import Team
 
@@ -28,7 +28,7 @@ Array = NDArray[np.floating]
 # A chunk's activations and deltas should stay in a core's second-level cache, but a chunk of fewer rows than this
 # would spend its time on loading and storing gradients. So should a block's, but each block reads all parameters anew
 # (measured, 784-(512,256)-10 in batches of 256: 1 << 20 is 8 % faster than 1 << 17).
-CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 1 << 20, 256, 1024
+CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
 BLOCK_BYTES = 1 << 20
 
 # Floating-point operations of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
@@ -148,11 +148,13 @@ class Network:
         """Table of the units of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
         tables = []
         for l in range(self.n_layers - 1):
-            most = self.panel if self.is_narrow(l + 1) else backprop.UNIT_ROWS
+            most = self.panel if self.is_narrow(l + 1) else UNIT_ROWS
             starts = np.arange(1, 1 + self.widths[l], most)
             rows = np.concatenate([[0], starts]) if self.fit_intercept else starts
             columns = np.arange(0, self.padded[l + 1], self.panel)
-            column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing="ij"))
+            # The longer side of Theta outside: what it multiplies is read once, the shorter side's from cache.
+            indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
+            column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing=indexing))
             n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
             n_rows = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
             offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
@@ -288,7 +290,8 @@ def _tables(
     layers = np.zeros((network.n_layers, backprop.LAYER_FIELDS), np.int64)
     i_a, i_z, i_t = lanes, 0, 0  # a begins with a_0 = 1, alone in its vector
     for l, (width, stride) in enumerate(zip(network.widths, network.padded, strict=True)):
-        layers[l, : backprop.G] = width, stride, i_a, i_z, network.theta_offsets[l], i_t
+        panel = _round_up(UNIT_ROWS, network.panel) if l < network.n_layers - 1 else stride
+        layers[l, : backprop.G] = width, stride, panel, i_a, i_z, network.theta_offsets[l], i_t
         i_a += chunk * stride if l or n_entries is None else _round_up(n_entries, lanes)
         i_z += chunk * stride if l else 0
         i_t += network.transposed_sizes[l]
@@ -345,16 +348,18 @@ class Workspace:
             backprop.transpose_all(self.layers, units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
-        """View of a^(l), l from 0 for the input, of the last chunk: (rows, S_l)."""
-        return self._view(self.a, self.layers[l, backprop.A], l, rows)
+        """a^(l), l from 0 for the input, of the last chunk: (rows, S_l)."""
+        return self._layer(self.a, self.layers[l, backprop.A], l, rows)
 
     def delta(self, l: int, rows: int) -> Array:
-        """View of delta^(l), l from 1, of the last chunk: (rows, S_l)."""
-        return self._view(self.z, self.layers[l, backprop.Z], l, rows)
+        """delta^(l), l from 1, of the last chunk: (rows, S_l)."""
+        return self._layer(self.z, self.layers[l, backprop.Z], l, rows)
 
-    def _view(self, memory: Array, offset: int, l: int, rows: int) -> Array:
-        width, stride = self.network.widths[l], self.network.padded[l]
-        return memory[offset : offset + rows * stride].reshape(rows, stride)[:, :width]
+    def _layer(self, memory: Array, offset: int, l: int, rows: int) -> Array:
+        padded, step = self.network.padded[l], self.layers[l, backprop.PANEL]
+        memory = memory[offset : offset + self.chunk * padded]
+        panels = np.split(memory, np.arange(step, padded, step) * self.chunk)
+        return np.hstack([panel.reshape(self.chunk, -1)[:rows] for panel in panels])[:, : self.network.widths[l]]
 
 
 class Trainer(Workspace):

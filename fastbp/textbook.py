@@ -64,7 +64,7 @@ def forward(
     space = Workspace(shape, examples, m, Team(1), chunk=m)  # one chunk: all activations are still there afterwards
     out = np.empty((m, shape.widths[-1]), shape.dtype)
     space.predict(_theta(shape, coefs, intercepts), np.arange(m), out)
-    return [space.activation(l, m).copy() for l in range(shape.n_layers - 1)] + [out]
+    return [space.activation(l, m) for l in range(shape.n_layers - 1)] + [out]
 
 
 def deltas(
@@ -101,7 +101,7 @@ def deltas(
         As `forward`; or loss and output activation do not go together.
     """
     trainer = _trained(X, Y, coefs, intercepts, activation, out_activation, loss)[0]
-    return [trainer.delta(l, trainer.batch).copy() for l in range(1, trainer.network.n_layers)]
+    return [trainer.delta(l, trainer.batch) for l in range(1, trainer.network.n_layers)]
 
 
 def loss_and_gradient(

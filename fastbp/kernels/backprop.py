@@ -16,7 +16,7 @@ parameters  (theta, theta_t, grad, first, second):
             theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`, and
                      for `forward` to a narrow layer
 buffers     (a, z, y, cost, tiles, squares, starts, heads, entries, entry_rows):
-            a        a^(l) of all layers, (chunk, padded) each, after a[0] = a_0 = 1, which all examples share; of a
+            a        a^(l) of all layers, (chunk, padded) each in panels, after a[0] = a_0 = 1, which all share; of a
                      sparse X the chunk's stored entries in place of a^(1)
             z        z^(l), which becomes g'(z^(l)) and then delta^(l)
             y, cost  targets and costs of the chunk's rows
@@ -36,7 +36,7 @@ from .gather import gather_examples, gather_targets, total_weight
 from .jit import call, entry, inlined, linked, parallel_entry, runtime
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
-from .products import PANEL_BYTES, affine, narrow_outer_sum, outer_sum
+from .products import PANEL_BYTES, UNIT_ROWS, affine, narrow_outer_sum, outer_sum, panel_at, place
 from .simd import (
     ROWS,
     VECTOR_BYTES,
@@ -55,10 +55,12 @@ from .simd import (
 from .simd import tile as shape
 from .subnormals import flush_subnormals, restore_subnormals
 
-# Fields of `layers`: units, units padded to whole vectors, and where the layer's data begins in each vector; THETA and
-# THETA_T of layer l are the parameters from l to l + 1. Then addresses: of g and g', of both products for a full
-# panel of the layer's units and for the last one, and of `dots` where the layer is narrow and l > 1, else 0.
-WIDTH, PADDED, A, Z, THETA, THETA_T, G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS, LAYER_FIELDS = range(14)
+# Fields of `layers`: units, units padded to whole vectors, units of a panel of a^(l) and z^(l), and where the layer's
+# data begins in each vector; THETA and THETA_T of layer l are the parameters from l to l + 1. Then addresses: of g and
+# g', of both products for a full panel of theta and for the last one, and of `dots` where the layer is narrow and
+# l > 1, else 0.
+WIDTH, PADDED, PANEL, A, Z, THETA, THETA_T, *ADDRESSES, LAYER_FIELDS = range(15)
+G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS = ADDRESSES
 
 # Fields of `plan`: rows of a batch, a chunk and a block, the code of the optimiser; then addresses: of `update`,
 # `output_delta` and `outputs`, and for a sparse X of what is in sparse.py.
@@ -68,8 +70,7 @@ NUMBER_ENTRIES, SORT_ENTRIES, FIRST_AFFINE, SPARSE_OUTER = SPARSE
 # Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which
 # lie at OFFSET in theta, contiguous. The bias row 0 is a unit of its own: L2 spares it.
 LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET, UNIT_FIELDS = range(7)
-# Of some tiles, so that they share what a unit costs beyond its elements; it stays in the first-level cache.
-UNIT_ROWS = 4 * ROWS
+# Room for the gradient of one, which stays in the first-level cache.
 UNIT_BYTES = UNIT_ROWS * PANEL_BYTES
 
 # Fields of `partial`, what is known of a batch whose last chunk is still to come: sum of w_i C_i, and W.
@@ -86,50 +87,52 @@ def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, sta
     Reads the examples, order[start + first] and on, into a^(1) first.
     """
     X32, X64, strides, indices, indptr = inputs
-    last = layers.shape[0] - 1
+    last, chunk = layers.shape[0] - 1, plan[CHUNK]
     for l in range(last):
-        n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
-        i, i_next = layers[l, A] + first * n, layers[l + 1, Z] + first * n_next
+        width, n, panel, i = layers[l, WIDTH], layers[l, PADDED], layers[l, PANEL], layers[l, A]
+        n_next, panel_next, i_next = layers[l + 1, PADDED], layers[l + 1, PANEL], layers[l + 1, Z]
         if l == 0 and indptr.size:
             call(
                 plan[FIRST_AFFINE],
                 (
                     X32, X64, indices, indptr, order, start, first, rows, starts,
-                    a, layers[0, A], theta, layers[0, THETA], layers[0, WIDTH], z, i_next, n_next,
+                    a, i, theta, layers[0, THETA], width, z, i_next, panel_next, n_next, chunk,
                 ),
             )  # fmt: skip
         elif layers[l + 1, DOTS]:
             call(
                 layers[l + 1, DOTS],
                 (
-                    rows, layers[l + 1, WIDTH], a, i, n, layers[l, WIDTH], theta, layers[l, THETA],
+                    first, rows, chunk, layers[l + 1, WIDTH], a, i, n, width, theta, layers[l, THETA],
                     part(theta_t, layers[l, THETA_T], (1 + layers[l + 1, WIDTH]) * n), z, i_next, n_next,
                 ),
             )  # fmt: skip
         else:
             if l == 0:
-                x = part(a, i, rows * n)
-                gather_examples(X32, X64, strides, order, start + first, rows, layers[0, WIDTH], n, x)
+                gather_examples(X32, X64, strides, order, start, first, rows, width, a, i, panel, n, chunk)
             affine(
-                layers[l + 1, AFFINE], layers[l + 1, LAST_AFFINE], rows, a, i, n, layers[l, WIDTH],
-                theta, layers[l, THETA], z, i_next, n_next, runtime(False),
+                layers[l + 1, AFFINE], layers[l + 1, LAST_AFFINE], first, rows, chunk, a, i, panel, n, width,
+                theta, layers[l, THETA], z, i_next, panel_next, n_next, runtime(False),
             )  # fmt: skip
         if l + 1 < last:
-            i_a = layers[l + 1, A] + first * n_next
-            activate(layers[l + 1, G], part(z, i_next, rows * n_next), part(a, i_a, rows * n_next))
+            for column in range(0, n_next, panel_next):
+                at, step = panel_at(0, panel_next, n_next, chunk, first, column)
+                z_p, a_p = part(z, i_next + at, rows * step), part(a, layers[l + 1, A] + at, rows * step)
+                activate(layers[l + 1, G], z_p, a_p)
 
 
 @inlined
-def backward(layers, theta_t, a, z, first, rows):
+def backward(layers, theta_t, a, z, first, rows, chunk):
     """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)), from delta^(L) in z; overwrites the z of hidden layers."""
     for l in range(layers.shape[0] - 2, 0, -1):
-        n, n_next = layers[l, PADDED], layers[l + 1, PADDED]
-        i, i_next = layers[l, Z] + first * n, layers[l + 1, Z] + first * n_next
-        i_a = layers[l, A] + first * n
-        differentiate(layers[l, SLOPE], part(a, i_a, rows * n), part(z, i, rows * n))
+        n, panel, i = layers[l, PADDED], layers[l, PANEL], layers[l, Z]
+        for column in range(0, n, panel):
+            at, step = panel_at(0, panel, n, chunk, first, column)
+            differentiate(layers[l, SLOPE], part(a, layers[l, A] + at, rows * step), part(z, i + at, rows * step))
         affine(
-            layers[l, AFFINE], layers[l, LAST_AFFINE], rows, z, i_next, n_next, layers[l + 1, WIDTH],
-            theta_t, layers[l, THETA_T], z, i, n, runtime(True),
+            layers[l, AFFINE], layers[l, LAST_AFFINE], first, rows, chunk,
+            z, layers[l + 1, Z], layers[l + 1, PANEL], layers[l + 1, PADDED], layers[l + 1, WIDTH],
+            theta_t, layers[l, THETA_T], z, i, panel, n, runtime(True),
         )  # fmt: skip
 
 
@@ -166,7 +169,7 @@ def _run_examples(layers, parameters, buffers, examples, order, start, first, st
         if weights.size:
             _weigh(weights, order, begin, rows, n, z_i, cost_i)
         if plan[OPTIMIZER] != EVALUATE:
-            backward(layers, theta_t, a, z, i, rows)
+            backward(layers, theta_t, a, z, i, rows, plan[CHUNK])
     restore_subnormals(before)
 
 
@@ -232,8 +235,11 @@ def _run_parameters(
         l, row, width, offset = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], units[u, OFFSET]
         size = units[u, N_ROWS] * width
         # the bias row multiplies a[0] = 1, the same for every example
-        i_a, lda = (0, 0) if row == 0 else (layers[l, A] + row - 1, layers[l, PADDED])
-        i_delta, n = layers[l + 1, Z] + units[u, COLUMN], layers[l + 1, PADDED]
+        i_a, lda = 0, 0
+        if row > 0:
+            i_a, lda = place(layers[l, A], layers[l, PANEL], layers[l, PADDED], plan[CHUNK], 0, row - 1)
+        panel_next, n_next = layers[l + 1, PANEL], layers[l + 1, PADDED]
+        i_delta, n = place(layers[l + 1, Z], panel_next, n_next, plan[CHUNK], 0, units[u, COLUMN])
         if l == 0 and row > 0 and heads.size:
             call(
                 plan[SPARSE_OUTER],

@@ -8,27 +8,42 @@ an example has several.
 
 from .elementary import constant
 from .jit import inlined
-from .simd import copy, part
+from .products import panel_at
+from .simd import copy, part, prefetch_all
+
+# Rows from asking for one to copying it: they lie anywhere, mostly outside of the caches.
+AHEAD = 4
 
 
 @inlined
-def _gather_row(X, row, strides, a_i):
+def _gather_row(X, row, column, strides, a_i):
+    i = row * strides[0] + column * strides[1]
     if strides[1] == 1 and X.itemsize == a_i.itemsize:
-        copy(X, row * strides[0], a_i, 0, a_i.size)
+        copy(X, i, a_i, 0, a_i.size)
     else:
         for k in range(a_i.size):
-            a_i[k] = X[row * strides[0] + k * strides[1]]
+            a_i[k] = X[i + k * strides[1]]
 
 
 @inlined
-def gather_examples(X32, X64, strides, order, start, rows, width, padded, a):
-    """Examples order[start : start + rows] of X into a: (rows, padded), flat; padded columns are left as they are."""
-    for i in range(rows):
-        a_i = part(a, i * padded, width)
-        if X32.size:
-            _gather_row(X32, order[start + i], strides, a_i)
-        else:
-            _gather_row(X64, order[start + i], strides, a_i)
+def gather_examples(X32, X64, strides, order, start, first, rows, width, a, i, panel, padded, chunk):
+    """Examples order[start + first] and on of X into rows [first, first + rows) of a, a layer in panels from i.
+
+    Padded columns are left as they are.
+    """
+    for r in range(first, first + rows):
+        if strides[1] == 1 and r + AHEAD < first + rows:
+            i_next = order[start + r + AHEAD] * strides[0]
+            if X32.size:
+                prefetch_all(X32, i_next, width)
+            else:
+                prefetch_all(X64, i_next, width)
+        for column in range(0, width, panel):
+            a_r = part(a, panel_at(i, panel, padded, chunk, r, column)[0], min(panel, width - column))
+            if X32.size:
+                _gather_row(X32, order[start + r], column, strides, a_r)
+            else:
+                _gather_row(X64, order[start + r], column, strides, a_r)
 
 
 @inlined

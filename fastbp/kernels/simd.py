@@ -441,6 +441,13 @@ def store_sums(typingctx, acc, first, c, i, step):
 
 
 @inlined
+def prefetch_all(x, i, n):
+    """Have the cache fetch x[i : i + n]."""
+    for k in range(i, i + n, VECTOR_BYTES // x.itemsize):
+        prefetch(tile(1, 1), x, k)
+
+
+@inlined
 def sum_of_squares(x, i, n):
     """Sum of x[i : i + n]^2; n: a multiple of a vector. Each lane adds up in x's type, the lanes in float64."""
     lanes = VECTOR_BYTES // x.itemsize

@@ -6,6 +6,7 @@ sorted by column for the gradient. X is as in gather.py; its values are copied t
 
 from .elementary import constant
 from .jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
+from .products import place
 from .simd import VECTOR_BYTES, check_multiple, load, rank1, store, tile, zeros
 
 
@@ -54,33 +55,31 @@ def _affine_tile(shape, n, x, ix, indices, i, theta, it, width, z, iz):
 
 
 @deferred(
-    FLOATS32, FLOATS, INTS32, INTS, INTS, INT, INT, INT, INTS, VECTOR, INT, VECTOR, INT, INT, VECTOR, INT, INT
+    FLOATS32, FLOATS, INTS32, INTS, INTS, INT, INT, INT, INTS, VECTOR, INT, VECTOR, INT, INT, VECTOR, INT, INT, INT, INT
 )  # fmt: skip
 def first_affine(
-    X32, X64, indices, indptr, order, start, first, rows, starts, x, ix, theta, it, k, z, iz, ldz
+    X32, X64, indices, indptr, order, start, first, rows, starts, x, ix, theta, it, k, z, iz, panel, padded, chunk
 ):  # fmt: skip
     """z^(2) = [1, x] Theta^(1) for rows [first, first + rows) of a chunk, whose entries are copied to x.
 
-    x: the chunk's entries, from ix; theta: panels (1 + k, ldz), from it; z: (rows, ldz), from iz. Overwrites z.
+    x: the chunk's entries, from ix; theta: panels (1 + k, padded), from it; z: a layer in panels, from iz, see
+    products.py. Overwrites these rows of z.
     """
     lanes = VECTOR_BYTES // theta.itemsize
-    check_multiple(ldz, lanes)
-    for r in range(rows):
-        begin, n, p = (
-            ix + starts[first + r],
-            starts[first + r + 1] - starts[first + r],
-            indptr[order[start + first + r]],
-        )
+    check_multiple(padded, lanes)
+    for r in range(first, first + rows):
+        begin, n, p = ix + starts[r], starts[r + 1] - starts[r], indptr[order[start + r]]
         for e in range(n):
             x[begin + e] = X32[p + e] if X32.size else constant(X64[p + e], x[0])
-        for column in range(0, ldz, 3 * lanes):
-            panel, to, vectors = it + column * (1 + k), iz + r * ldz + column, min(3, (ldz - column) // lanes)
+        for column in range(0, padded, 3 * lanes):
+            to, vectors = place(iz, panel, padded, chunk, r, column)[0], min(3, (padded - column) // lanes)
+            i = it + column * (1 + k)
             if vectors == 3:
-                _affine_tile(tile(1, 3), n, x, begin, indices, p, theta, panel, 3 * lanes, z, to)
+                _affine_tile(tile(1, 3), n, x, begin, indices, p, theta, i, 3 * lanes, z, to)
             elif vectors == 2:
-                _affine_tile(tile(1, 2), n, x, begin, indices, p, theta, panel, 2 * lanes, z, to)
+                _affine_tile(tile(1, 2), n, x, begin, indices, p, theta, i, 2 * lanes, z, to)
             else:
-                _affine_tile(tile(1, 1), n, x, begin, indices, p, theta, panel, lanes, z, to)
+                _affine_tile(tile(1, 1), n, x, begin, indices, p, theta, i, lanes, z, to)
 
 
 @inlined
