@@ -36,6 +36,8 @@ CALL_WORK = 4e9
 # A layer is narrow if so many times its units fit a vector, and if there are so many units before it for each of its
 # own that summing within vectors pays.
 NARROW, NARROW_INPUTS = 4, 32
+# Share of stored entries from which on a sparse X is faster made dense (measured with 1,000 features).
+DENSE = 0.25
 # What a row, a chunk and a parameter cost beyond their multiply-adds, in floating-point operations, roughly.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
 
@@ -279,11 +281,11 @@ def _products(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[i
 
 @functools.lru_cache(maxsize=64)
 def _tables(
-    network: Network, chunk: int, block: int, n_entries: int | None
+    network: Network, chunk: int, block: int, n_entries: int | None, scatters: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
     """Layers and plan, see `kernels.backprop`, as far as fits and predictions share them, and the sizes of a and z.
 
-    n_entries: of a chunk of a sparse X, at most; None for a dense one.
+    n_entries: of a chunk of a sparse X, at most; None for one that is dense or made so, the latter if `scatters`.
     """
     dtype = network.dtype
     lanes = VECTOR_BYTES // dtype.itemsize
@@ -304,6 +306,8 @@ def _tables(
 
     plan = np.zeros(backprop.PLAN_FIELDS, np.int64)
     plan[[backprop.CHUNK, backprop.BLOCK]] = chunk, block
+    if scatters:
+        plan[backprop.SCATTER] = sparse.scatter_rows.address(dtype)
     if n_entries is not None:
         plan[backprop.SPARSE] = [kernel.address(dtype) for kernel in sparse.KERNELS]
     return layers, plan, i_a, i_z
@@ -316,12 +320,12 @@ class Workspace:
         self.network, self.examples, self.team = network, examples, team
         self.chunk = _round_up(min(chunk or network.chunk, rows), ROWS)
         self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
-        # of a chunk of a sparse X, at most
-        self.n_entries = examples.most_entries(min(self.chunk, rows))
-        self.starts = np.zeros(self.chunk + 1 if examples.sparse else 0, np.int64)
+        self.by_entries = examples.sparse and examples.entries_per_row < DENSE * network.widths[0]
+        self.n_entries = examples.most_entries(min(self.chunk, rows)) if self.by_entries else 0
+        self.starts = np.zeros(self.chunk + 1 if self.by_entries else 0, np.int64)
 
-        sparse = self.n_entries if examples.sparse else None
-        self.layers, self.plan, size_a, size_z = _tables(network, self.chunk, self.block, sparse)
+        n_entries, scatters = (self.n_entries, False) if self.by_entries else (None, examples.sparse)
+        self.layers, self.plan, size_a, size_z = _tables(network, self.chunk, self.block, n_entries, scatters)
         self.a, self.z = _aligned_zeros(size_a, network.dtype), _aligned_zeros(size_z, network.dtype)
         self.theta_t = _aligned_zeros(sum(network.transposed_sizes), network.dtype)
         self.a[0] = 1
@@ -416,7 +420,7 @@ class Trainer(Workspace):
             _aligned_zeros(size, dtype)
             for size in (self.chunk * network.padded[-1], n_threads * backprop.UNIT_BYTES // dtype.itemsize)
         )
-        sorts = examples.sparse and optimizer != optimizers.EVALUATE
+        sorts = self.by_entries and optimizer != optimizers.EVALUATE
         heads, entries, entry_rows = (
             np.zeros(size if sorts else 0, np.int64) for size in (network.widths[0] + 1, self.n_entries, self.n_entries)
         )

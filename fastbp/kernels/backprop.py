@@ -63,8 +63,8 @@ WIDTH, PADDED, PANEL, A, Z, THETA, THETA_T, *ADDRESSES, LAYER_FIELDS = range(15)
 G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS = ADDRESSES
 
 # Fields of `plan`: rows of a batch, a chunk and a block, the code of the optimiser; then addresses: of `update`,
-# `output_delta` and `outputs`, and for a sparse X of what is in sparse.py.
-BATCH, CHUNK, BLOCK, OPTIMIZER, SWEEP, DELTA, OUTPUTS, *SPARSE, PLAN_FIELDS = range(12)
+# `output_delta` and `outputs`, and for a sparse X of `scatter_rows` or of all else in sparse.py.
+BATCH, CHUNK, BLOCK, OPTIMIZER, SWEEP, DELTA, OUTPUTS, SCATTER, *SPARSE, PLAN_FIELDS = range(13)
 NUMBER_ENTRIES, SORT_ENTRIES, FIRST_AFFINE, SPARSE_OUTER = SPARSE
 
 # Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which
@@ -91,7 +91,7 @@ def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, sta
     for l in range(last):
         width, n, panel, i = layers[l, WIDTH], layers[l, PADDED], layers[l, PANEL], layers[l, A]
         n_next, panel_next, i_next = layers[l + 1, PADDED], layers[l + 1, PANEL], layers[l + 1, Z]
-        if l == 0 and indptr.size:
+        if l == 0 and plan[FIRST_AFFINE]:
             call(
                 plan[FIRST_AFFINE],
                 (
@@ -108,7 +108,12 @@ def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, sta
                 ),
             )  # fmt: skip
         else:
-            if l == 0:
+            if l == 0 and plan[SCATTER]:
+                call(
+                    plan[SCATTER],
+                    (X32, X64, indices, indptr, order, start, first, rows, width, a, i, panel, n, chunk),
+                )
+            elif l == 0:
                 gather_examples(X32, X64, strides, order, start, first, rows, width, a, i, panel, n, chunk)
             affine(
                 layers[l + 1, AFFINE], layers[l + 1, LAST_AFFINE], first, rows, chunk, a, i, panel, n, width,
@@ -283,7 +288,7 @@ def _index_chunk(buffers, examples, order, start, rows, plan):
     """Number and sort the entries of a chunk of a sparse X."""
     _, _, _, _, _, _, starts, heads, entries, entry_rows = buffers
     indices, indptr = examples[3], examples[4]
-    if indptr.size:
+    if plan[NUMBER_ENTRIES]:
         call(plan[NUMBER_ENTRIES], (indptr, order, start, rows, starts))
         if plan[OPTIMIZER] != EVALUATE:
             call(
@@ -398,7 +403,7 @@ def predict_serial(layers, n_tasks, theta, theta_t, a, z, starts, inputs, order,
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
-        if inputs[4].size:
+        if plan[NUMBER_ENTRIES]:
             call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
         for i in range(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)
@@ -412,7 +417,7 @@ def predict_parallel(layers, n_tasks, theta, theta_t, a, z, starts, inputs, orde
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         share = -(-rows // (ROWS * n_tasks)) * ROWS
-        if inputs[4].size:
+        if plan[NUMBER_ENTRIES]:
             call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
         for i in prange(n_tasks):
             first, last = min(i * share, rows), min((i + 1) * share, rows)

@@ -1,13 +1,33 @@
 """The first layer of a sparse X: its entries, and both products without its zeros, to the bits of the dense ones.
 
+Products that skip zeros take several times as long for each entry as those of whole tiles: if few are zeros,
+`scatter_rows` makes rows dense instead.
+
 Of a chunk of rows, the stored entries are numbered row by row, those of row i from starts[i] to starts[i + 1], and
 sorted by column for the gradient. X is as in gather.py; its values are copied to where a^(1) of a dense X would be.
 """
 
 from .elementary import constant
 from .jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
-from .products import place
-from .simd import VECTOR_BYTES, check_multiple, load, rank1, store, tile, zeros
+from .products import panel_at, place
+from .simd import VECTOR_BYTES, check_multiple, load, part, rank1, store, tile, zeros
+
+
+@deferred(FLOATS32, FLOATS, INTS32, INTS, INTS, INT, INT, INT, INT, VECTOR, INT, INT, INT, INT)
+def scatter_rows(X32, X64, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
+    """Examples order[start + first] and on into rows [first, first + rows) of a, a layer in panels from i, as if dense.
+
+    Padded columns are left as they are.
+    """
+    for r in range(first, first + rows):
+        p, end = indptr[order[start + r]], indptr[order[start + r] + 1]
+        for left in range(0, width, panel):
+            a_r = part(a, panel_at(i, panel, padded, chunk, r, left)[0], min(panel, width - left))
+            for k in range(a_r.size):
+                a_r[k] = constant(0, a[0])
+            while p < end and indices[p] < left + panel:
+                a_r[indices[p] - left] = X32[p] if X32.size else constant(X64[p], a[0])
+                p += 1
 
 
 @deferred(INTS, INTS, INT, INT, INTS)
