@@ -24,7 +24,7 @@ from . import data, shuffling
 from .kernels import cache, simd
 from .kernels.jit import CHECKED, DEFERRED, KEPT, VARIANT
 from .kernels.optimizers import ADAM
-from .network import Network, Trainer, predict
+from .network import Network, Trainer, predict, predict_row
 from .threads import Team
 
 # What decides which tile and which instructions the kernels get.
@@ -47,13 +47,15 @@ def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
     Entries see arrays of the same types whatever the data and the network, so this compiles all there are.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
-    theta = network.pack([np.zeros((1, 1))], [np.zeros(1)])
+    weights = [np.zeros((1, 1))], [np.zeros(1)]
+    theta = network.pack(*weights)
     examples, order = data.examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64)), np.arange(1)
     if training:
         shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
         Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM).epoch(order)
     else:
         predict(network, theta, examples, order, team)
+        predict_row(network, *weights, np.zeros(1, dtype))
 
 
 def _compile_deferred(dtype: np.dtype) -> None:

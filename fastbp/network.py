@@ -7,7 +7,7 @@ stochastic solvers run the same kernels with an optimiser in place.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Generic, Literal, TypeVar
 
@@ -20,6 +20,7 @@ from .kernels.activations import ELEMENTWISE, HIDDEN
 from .kernels.jit import Deferred
 from .kernels.panels import copy_panels
 from .kernels.products import PANEL_BYTES, UNIT_ROWS
+from .kernels.row import forward_row
 from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 from .threads import Team
 
@@ -171,6 +172,12 @@ class Network:
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},); else ValueError."""
         theta = _aligned_zeros(self.size, self.dtype)
+        for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
+            self._copy_panels(theta, l, coef, intercept, packs=True)
+        return theta
+
+    def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
+        """Each of coefs with its intercepts, contiguous and of the network's type; ValueError for other shapes."""
         parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
         for l, (coef, intercept, (n, m)) in enumerate(parts):
             coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
@@ -178,8 +185,7 @@ class Network:
             if coef.shape != (n, m) or intercept.shape != (m,):
                 found = f"{coef.shape} and {intercept.shape}"
                 raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {(n, m)} and {(m,)}.")
-            self._copy_panels(theta, l, coef, intercept, packs=True)
-        return theta
+            yield coef, intercept
 
     def _as_kernels_read(self, values: Any) -> Array:
         """The values as an array of the one type that the kernels are compiled for, without a copy if they are one."""
@@ -501,6 +507,19 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
         for l, layer in enumerate(layers, 1):
             layer[start:stop] = space.activation(l, stop - start)
     return layers
+
+
+def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[Array], x: Array) -> Array:
+    """a^(L) of one example, from scikit-learn's arrays, to the bits of `predict`: (1, S_L)."""
+    a = x
+    for l, (coef, intercept) in enumerate(network.as_kernels_read(coefs, intercepts), 1):
+        name = network.activations[l - 1]
+        g = ELEMENTWISE[name].g.address(network.dtype) if name in ELEMENTWISE else 0
+        output = losses.OUTPUTS[name].address(network.dtype) if l == network.n_layers - 1 else 0
+        z, x = np.zeros((2, network.padded[l]), network.dtype)
+        forward_row(a, coef.reshape(-1), intercept, network.is_narrow(l), g, output, z, x)
+        a = x
+    return a[np.newaxis, : network.widths[-1]].copy()
 
 
 def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], team: Team) -> Array:

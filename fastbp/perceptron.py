@@ -457,10 +457,14 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
     def _outputs(self, X: Any) -> Array:
         """a^(L) of X: (n_samples, S_L)."""
         X, shape = self._validated_for_prediction(X)
-        examples = data.examples(X, shape.dtype)
-        with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
-            order = np.arange(examples.n)
-            output = network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
+        if X.shape[0] == 1 and not scipy.sparse.issparse(X):
+            x = X[0].astype(shape.dtype)
+            output = network.predict_row(shape, self.coefs_, self.intercepts_, x)
+        else:
+            examples = data.examples(X, shape.dtype)
+            with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
+                order = np.arange(examples.n)
+                output = network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
         _refuse_overflow(X, output)
         return output
 

@@ -112,10 +112,11 @@ def assert_as_scikit_learn(estimator: type, X, y, *to_predict) -> str:
 class TestX:
     @pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr", "lil", "dok", "dia"])
     @pytest.mark.parametrize("kind", ["array", "matrix"])
+    @pytest.mark.parametrize("least", [0.7, 1.5], ids=["half full", "an eighth full"])
     @both
-    def test_a_sparse_one_of_any_format_gives_the_bits_of_the_dense_one(self, estimator, kind, format):
+    def test_a_sparse_one_of_any_format_gives_the_bits_of_the_dense_one(self, estimator, least, kind, format):
         X, y = problem(estimator)
-        X = np.where(np.abs(X) > 0.7, X, 0.0)
+        X = np.where(np.abs(X) > least, X, 0.0)
         form = getattr(sparse, f"{format}_{kind}")(X)
         plain = small(estimator).fit(X, y)
         model = small(estimator).fit(form, y)

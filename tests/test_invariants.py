@@ -228,6 +228,7 @@ class TestRows:
             {"hidden_layer_sizes": (100,)},
             {"hidden_layer_sizes": (64, 33), "activation": "logistic", "loss": "binary_cross_entropy"},
             {"hidden_layer_sizes": (130, 16, 8), "activation": "softplus", "loss": "squared_error"},
+            {"hidden_layer_sizes": (130, 2), "activation": "gelu"},
         ],
         ids=str,
     )

@@ -1,0 +1,53 @@
+"""The forward pass of one example, read from scikit-learn's arrays: packing them in panels would take longer.
+
+To the bits of `backprop.forward`: every element is summed in the same order.
+"""
+
+from .activations import activate
+from .elementary import constant, fma
+from .jit import entry
+from .losses import outputs
+from .simd import VECTOR_BYTES, check_multiple, load, multiply_add, splat, store, store_sums, tile
+
+# Inputs whose products are added while their sums are in a register.
+STEPS = 4
+
+
+@entry
+def forward_row(x, coef, intercept, is_narrow, g, output, z, a):
+    """a = g([1, x] Theta) of one layer; overwrites a and z.
+
+    x: (n,), coef: (n, m), flat, intercept: (m,); z, a: whole vectors, what is beyond m is scratch. is_narrow: whether
+    the sums are those of `products.dots`. g: address of the activation; output: of a function of losses.py for the
+    last layer, else 0.
+    """
+    m, lanes = intercept.size, VECTOR_BYTES // z.itemsize
+    n = coef.size // m
+    check_multiple(z.size, lanes)
+    if is_narrow:
+        for k in range(m):
+            for j in range(lanes):
+                a[j] = constant(0, a[0])
+            for p in range(n):
+                a[p % lanes] = fma(x[p], coef[p * m + k], a[p % lanes])
+            store_sums(load(tile(1, 1), a, 0, 0), intercept[k], z, k, 0)
+    else:
+        whole = m // lanes * lanes
+        for k in range(m):
+            z[k] = intercept[k]
+        p = 0
+        while p < n:
+            steps = min(STEPS, n - p)
+            for k in range(0, whole, lanes):
+                acc = load(tile(1, 1), z, k, 0)
+                for q in range(p, p + steps):
+                    acc = multiply_add(acc, splat(tile(1, 1), z, x[q]), load(tile(1, 1), coef, q * m + k, 0))
+                store(acc, z, k, 0)
+            for q in range(p, p + steps):
+                for k in range(whole, m):
+                    z[k] = fma(x[q], coef[q * m + k], z[k])
+            p += steps
+    if output:
+        outputs(output, g, z, a, 1, m, z.size)
+    else:
+        activate(g, z, a)
