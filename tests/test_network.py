@@ -251,7 +251,7 @@ def data_forms(shape, rng, n):
     yield data.examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
     yield data.examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
     for least in (0, 1.5):  # which is made dense, and which is not
-        yield data.examples(scipy.sparse.csr_matrix(X * (X > least)), shape.dtype, Y=Y, weights=weights)
+        yield data.examples(scipy.sparse.csr_matrix(X * (least < X)), shape.dtype, Y=Y, weights=weights)
 
 
 # Widths below, at and above a vector's and a panel's, on any CPU; every loss, and networks without hidden layers.
