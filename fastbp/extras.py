@@ -3,8 +3,12 @@
 import importlib.util
 
 
+class MissingExtra(ImportError):
+    """An optional package is not installed."""
+
+
 def require(*modules: str, extra: str, by: str) -> None:
-    """Raise ImportError, naming the extra that has them, unless all modules are installed.
+    """Raise MissingExtra, naming the extra that has them, unless all modules are installed.
 
     Parameters
     ----------
@@ -17,6 +21,6 @@ def require(*modules: str, extra: str, by: str) -> None:
     """
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        raise ImportError(
+        raise MissingExtra(
             f'{by} needs {" and ".join(missing)}, which can be installed with: pip install "fastbp[{extra}]"'
         )
