@@ -223,6 +223,7 @@ def test_nothing_of_a_network_is_drawn_outside_the_figure_or_over_other_names(ir
         boxes = [text.get_window_extent() for text in display.ax_.texts] + [
             display.ax_.get_legend().get_window_extent()
         ]
+        assert not any(boxes[-1].overlaps(patch.get_window_extent()) for patch in display.ax_.patches)
         width, height = display.figure_.canvas.get_width_height()
         for k, box in enumerate(boxes):
             assert min(box.x0, box.y0) >= 0
