@@ -79,9 +79,9 @@ def complaint(capsys, *arguments):
 # ---------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize("file", ["people.csv", "people.parquet"])
-def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(file, capsys):
-    assert main(["train", file, "--target", "bought", "--epochs", "60"]) == 0
+@pytest.mark.parametrize(("file", "seed"), [("people.csv", 0), ("people.parquet", 1)])
+def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(file, seed, capsys):
+    assert main(["train", file, "--target", "bought", "--epochs", "60", "--seed", str(seed)]) == 0
     printed = capsys.readouterr().out
     assert f"{file}: 3 numeric and 2 categorical columns" in printed
     assert "left out: 'id' (no number, and no value occurs twice)" in printed
@@ -95,7 +95,8 @@ def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(f
     )
     assert score > baseline + 0.2
     frame = people()
-    y_train, y_test = train_test_split(frame.bought, test_size=60, random_state=0, stratify=frame.bought)
+    y_train, y_test = train_test_split(frame.bought, test_size=60, random_state=seed, stratify=frame.bought)
+    assert f"  majority, {y_train.mode()[0]!r}  " in printed
     assert baseline == pytest.approx((y_test == y_train.mode()[0]).mean(), abs=1e-4)
 
 
