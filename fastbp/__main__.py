@@ -1,6 +1,6 @@
 """``python -m fastbp``: train on scikit-learn's handwritten digits, beside scikit-learn's own MLPClassifier.
 
-Its other jobs are in `diagnostics`.
+Its other jobs are in `tabular` and `diagnostics`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-import shutil
 import sys
 import time
 import warnings
@@ -23,7 +22,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import BackpropClassifier, __version__, diagnostics, monitor
+from fastbp import BackpropClassifier, __version__, diagnostics, monitor, tabular
+from fastbp.extras import MissingExtra
+from fastbp.progress import LiveLine, Progress
+from fastbp.tables import UserError
 
 Estimator: TypeAlias = BackpropClassifier | MLPClassifier
 MakeEstimator: TypeAlias = Callable[..., Estimator]
@@ -45,54 +47,6 @@ class Result(NamedTuple):
     accuracy: float
     seconds: float
     loss: float
-
-
-class LiveLine:
-    """One line rewritten in place on a terminal; plain lines, one below the other, on any other stream."""
-
-    def __init__(self) -> None:
-        self.live = sys.stdout.isatty()
-        # One column stays free: some terminals wrap as soon as the last one is written.
-        self._width = shutil.get_terminal_size().columns - 1
-
-    def show(self, text: str) -> None:
-        """Replace what the line says."""
-        if self.live:
-            sys.stdout.write("\r" + text[: self._width].ljust(self._width))
-        else:
-            sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-    def done(self, text: str) -> None:
-        """Replace what the line says, for the last time."""
-        self.show(text)
-        if self.live:
-            sys.stdout.write("\n")
-
-
-class Progress:
-    """A callback for `fastbp.monitor.watch` that shows how far a fit has come without slowing it down."""
-
-    REDRAW_SECONDS = 0.1  # as often as the eye can use; drawing then costs well under 1 % of the time
-    PLAIN_LINES = 5  # in a log, where lines stay
-    BAR_WIDTH = 16
-
-    def __init__(self, name: str, line: LiveLine) -> None:
-        self._name = name
-        self._line = line
-        self._start = time.perf_counter()
-        self._next_redraw = self._start
-
-    def __call__(self, epoch: int, max_iter: int, loss: float) -> None:
-        last = epoch == max_iter
-        now = time.perf_counter()
-        due = now >= self._next_redraw if self._line.live else epoch % -(-max_iter // self.PLAIN_LINES) == 0
-        if not (due or last):
-            return
-        self._next_redraw = now + self.REDRAW_SECONDS
-        bar = ("#" * (epoch * self.BAR_WIDTH // max_iter)).ljust(self.BAR_WIDTH, "-")
-        text = f"{self._name} [{bar}] epoch {epoch}/{max_iter}, loss {loss:.4g}, {now - self._start:.1f} s"
-        (self._line.done if last else self._line.show)(text)
 
 
 def digits(dtype: str, seed: int) -> Data:
@@ -214,6 +168,17 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def fraction(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
 def layer_sizes(text: str) -> tuple[int, ...]:
     """Widths of the hidden layers, separated by commas."""
     try:
@@ -241,6 +206,39 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=compare_on_digits)
 
     commands = parser.add_subparsers(title="other jobs", metavar="COMMAND")
+    train = commands.add_parser(
+        "train",
+        help="train on a CSV or Parquet file",
+        description="Train a network to predict one column of a table from the others, and print its score on rows "
+        "held out, beside that of a guess that ignores them. Numbers are standardised, their missing values are the "
+        "median; anything else is a category, a missing value too.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    train.add_argument("data", metavar="DATA", help="a CSV file with a line of names, .tsv, or .parquet")
+    train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
+    train.add_argument("--output", metavar="MODEL", help="file to write the model to, for predict")
+    train.add_argument("--plot", metavar="FILE", help="file to draw the loss curves to, such as loss.png")
+    train.add_argument(
+        "--task",
+        choices=["auto", *tabular.TASKS],
+        default="auto",
+        help=f"auto: regression for numbers, unless they are whole and at most {tabular.MOST_INTEGER_CLASSES}",
+    )
+    train.add_argument("--hidden", type=layer_sizes, default="100", help="units in each hidden layer, as in 64,32")
+    train.add_argument("--epochs", type=positive, default=200, help="most passes over the rows")
+    train.add_argument("--held-out", type=fraction, default=0.2, help="share of the rows to score on")
+    train.add_argument("--seed", type=seed, default=0, help="for the split, the initial weights and the order of rows")
+    train.set_defaults(run=tabular.train)
+    predict = commands.add_parser(
+        "predict",
+        help="predict with a model of train",
+        description="Predict the target for each row of a table, as CSV.",
+    )
+    predict.add_argument("model", metavar="MODEL", help="a file that train has written")
+    predict.add_argument("data", metavar="DATA", help="a table with the columns that the model was trained on")
+    predict.add_argument("--output", metavar="FILE", help="file to write to; default: the standard output")
+    predict.add_argument("--proba", action="store_true", help="add a column with the probability of each class")
+    predict.set_defaults(run=tabular.predict)
     warmup = commands.add_parser(
         "warmup",
         help="compile all kernels now",
@@ -266,6 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options) or 0)
     except argparse.ArgumentTypeError as error:
         parser.error(str(error))
+    except (UserError, MissingExtra) as error:
+        print(f"fastbp: error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130  # 128 + SIGINT, as shells report it

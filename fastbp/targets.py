@@ -49,13 +49,13 @@ class Labels:
             n_outputs = 1 if single else len(classes)
         return cls(kind, classes, n_outputs)
 
-    def check_held_out(self, y: NDArray) -> None:
-        """That y, of a validation set, has no other labels; raises ValueError."""
+    def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
+        """That y, of a validation set or of other examples, has no other labels; raises ValueError with its name."""
         if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
-            raise ValueError(f"y_val has shape {y.shape}, which does not go with the {self.kind} target y.")
+            raise ValueError(f"{name} has shape {y.shape}, which does not go with the {self.kind} target of the fit.")
         unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
         if unknown:
-            raise ValueError(f"y_val has classes {sorted(unknown)} that y does not have; y has {self.classes}.")
+            raise ValueError(f"{name} has classes {sorted(unknown)} that the fit did not have; it had {self.classes}.")
 
     def encode(self, y: NDArray, loss: str) -> Encoded:
         """Targets of the network for labels y, all of them known."""
@@ -116,10 +116,10 @@ class Values:
     def of(cls, y: NDArray) -> Self:
         return cls(1 if y.ndim == 1 else y.shape[1])
 
-    def check_held_out(self, y: NDArray) -> None:
-        """That y, of a validation set, has as many outputs; raises ValueError."""
+    def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
+        """That y, of a validation set or of other examples, has as many outputs; raises ValueError with its name."""
         if self.of(y) != self:
-            raise ValueError(f"y_val has shape {y.shape}, but y has {self.n_outputs} outputs.")
+            raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 
     def encode(self, y: NDArray, loss: str) -> Encoded:
         """Targets of the network; raises ValueError for those that the loss is not defined for."""

@@ -670,9 +670,9 @@ class TestValidationSet:
     def test_classes_that_training_lacks_are_refused(self):
         X, y = problem()
         names = np.array(["a", "b", "c"])[y]
-        with pytest.raises(ValueError, match=r"y_val has classes \['c'\] that y does not have"):
+        with pytest.raises(ValueError, match=r"y_val has classes \['c'\] that the fit did not have"):
             network().fit(X[y < 2], names[y < 2], X_val=X, y_val=names)
-        with pytest.raises(ValueError, match=r"y_val has classes \[3\] that y does not have"):
+        with pytest.raises(ValueError, match=r"y_val has classes \[3\] that the fit did not have"):
             network().partial_fit(X, y, classes=[0, 1, 2], X_val=X, y_val=y + 1)
 
     @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,209 @@
+"""Export to ONNX: converters for skl2onnx, which then takes the estimators alone and in pipelines. The extra `onnx`.
+
+What onnxruntime computes in float32 only is composed of operators that it has in float64, too.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .classifier import PROBABILITIES, BackpropClassifier
+from .extras import require
+from .kernels.activations import GELU_CUBE, GELU_SCALE, LEAK
+from .network import hidden_activations
+from .regressor import BackpropRegressor
+from .targets import MULTILABEL
+
+
+def register_onnx_converters() -> None:
+    """Make skl2onnx know BackpropClassifier and BackpropRegressor, from now on in this process.
+
+    Classifiers have the outputs and options of scikit-learn's: `label`, and `probabilities` as a list of dicts or, with
+    the option ``zipmap=False``, a matrix. Where there is no `predict_proba`, these are the network's outputs a^(L). A
+    regressor has one output `variable` of shape (n_samples, n_outputs). Arithmetic is float64 for float64 input, else
+    float32. For float64, onnxruntime has no dicts (ZipMap), nor scikit-learn's SimpleImputer.
+
+    Raises
+    ------
+    ImportError
+        skl2onnx or onnx is not installed.
+
+    Examples
+    --------
+    >>> import skl2onnx
+    >>> from sklearn.datasets import load_iris
+    >>> from fastbp import BackpropClassifier
+    >>> from fastbp.onnx import register_onnx_converters
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=1).fit(X, y)
+    >>> register_onnx_converters()
+    >>> model = skl2onnx.to_onnx(clf, X[:1], options={"zipmap": False})
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
+    """
+    require("skl2onnx", "onnx", extra="onnx", by="register_onnx_converters")
+    from skl2onnx import update_registered_converter
+
+    update_registered_converter(
+        BackpropClassifier,
+        "FastbpBackpropClassifier",
+        _classifier_shapes,
+        _convert_classifier,
+        options={"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]},
+    )
+    update_registered_converter(BackpropRegressor, "FastbpBackpropRegressor", _regressor_shapes, _convert_regressor)
+
+
+class _Graph:
+    """The nodes of one estimator in an ONNX graph; each is known by the name of what it computes."""
+
+    def __init__(self, scope: Any, container: Any, dtype: int):
+        self._scope, self._container, self._dtype = scope, container, dtype
+
+    def node(self, operator: str, *inputs: str, output: str | None = None, domain: str = "", **attributes: Any) -> str:
+        """Add a node and return the name of its output."""
+        output = output or self._scope.get_unique_variable_name(operator.lower())
+        name = self._scope.get_unique_operator_name(operator)
+        self._container.add_node(operator, list(inputs), output, op_domain=domain, name=name, **attributes)
+        return output
+
+    def constant(self, values: Any, dtype: int | None = None) -> str:
+        """Add a constant, of the dtype of the arithmetic if no other is given."""
+        name, values = self._scope.get_unique_variable_name("constant"), np.asarray(values)
+        self._container.add_initializer(name, dtype or self._dtype, values.shape, values.ravel().tolist())
+        return name
+
+
+def _times(graph: _Graph, factor: float, z: str) -> str:
+    return graph.node("Mul", z, graph.constant(factor))
+
+
+def _plus(graph: _Graph, z: str, summand: float) -> str:
+    return graph.node("Add", z, graph.constant(summand))
+
+
+def _leaky_relu(graph: _Graph, z: str) -> str:
+    return graph.node("Max", z, _times(graph, LEAK, z))
+
+
+def _elu(graph: _Graph, z: str) -> str:  # max(z, 0) + e^min(z, 0) - 1
+    below = graph.node("Exp", graph.node("Min", z, graph.constant(0)))
+    return graph.node("Add", graph.node("Relu", z), _plus(graph, below, -1))
+
+
+def _softplus(graph: _Graph, z: str) -> str:  # max(z, 0) + log(1 + e^-|z|)
+    small = graph.node("Exp", graph.node("Neg", graph.node("Abs", z)))
+    return graph.node("Add", graph.node("Relu", z), graph.node("Log", _plus(graph, small, 1)))
+
+
+def _silu(graph: _Graph, z: str) -> str:  # z / (1 + e^-z): onnxruntime 1.20 fuses z * logistic(z), in float32 only
+    return graph.node("Div", z, _plus(graph, graph.node("Exp", graph.node("Neg", z)), 1))
+
+
+def _gelu(graph: _Graph, z: str) -> str:  # z (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3))) / 2
+    cube = graph.node("Mul", z, graph.node("Mul", z, z))
+    inner = graph.node("Add", z, _times(graph, GELU_CUBE, cube))
+    outer = _plus(graph, graph.node("Tanh", _times(graph, GELU_SCALE, inner)), 1)
+    return graph.node("Mul", _times(graph, 0.5, z), outer)
+
+
+ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
+    "identity": lambda graph, z: z,
+    "logistic": lambda graph, z: graph.node("Sigmoid", z),
+    "tanh": lambda graph, z: graph.node("Tanh", z),
+    "relu": lambda graph, z: graph.node("Relu", z),
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "softplus": _softplus,
+    "silu": _silu,
+    "gelu": _gelu,
+    "exp": lambda graph, z: graph.node("Exp", z),
+    "softmax": lambda graph, z: graph.node("Softmax", z, axis=1),
+}
+
+
+def _forward(scope: Any, operator: Any, container: Any) -> tuple[_Graph, str]:
+    """The layers of the network: z^(l+1) = a^(l) Theta^(l)[1:] + Theta^(l)[0], a^(l+1) = g(z^(l+1))."""
+    from onnx import TensorProto
+    from skl2onnx.common.data_types import guess_proto_type
+
+    net, (given,) = operator.raw_operator, operator.inputs
+    dtype = TensorProto.DOUBLE if guess_proto_type(given.type) == TensorProto.DOUBLE else TensorProto.FLOAT
+    graph = _Graph(scope, container, dtype)
+    a = graph.node("Cast", given.full_name, to=dtype)
+    activations = (*hidden_activations(net.activation, len(net.coefs_) - 1), net.out_activation_)
+    for coef, intercept, activation in zip(net.coefs_, net.intercepts_, activations, strict=True):
+        z = graph.node("Add", graph.node("MatMul", a, graph.constant(coef)), graph.constant(intercept))
+        a = ACTIVATIONS[activation](graph, z)
+    return graph, a
+
+
+def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
+    graph, a = _forward(scope, operator, container)
+    graph.node("Identity", a, output=operator.outputs[0].full_name)
+
+
+def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
+    from onnx import TensorProto
+
+    net = operator.raw_operator
+    label, probabilities = (output.full_name for output in operator.outputs[:2])
+    graph, a = _forward(scope, operator, container)
+    if net._target_kind == MULTILABEL:
+        graph.node("Identity", a, output=probabilities)
+        below = graph.node("Less", a, graph.constant(0.5))
+        graph.node("Cast", graph.node("Not", below), output=label, to=TensorProto.INT64)
+        return
+
+    if len(net.classes_) == 1:
+        a = _plus(graph, _times(graph, 0, a), 1)
+    elif net.n_outputs_ == 1:
+        a = graph.node("Concat", graph.node("Sub", graph.constant(1), a), a, axis=1)
+    normalised = a
+    if net.out_activation_ in PROBABILITIES and net.out_activation_ != "softmax" and net.n_outputs_ > 1:
+        normalised = _normalised(graph, a, net.n_outputs_)
+    graph.node("Identity", normalised, output=probabilities)
+
+    classes = _labels(scope, net)
+    if classes.dtype.kind == "i":
+        labels = graph.constant(classes, TensorProto.INT64)
+    else:
+        labels = graph.constant([name.encode() for name in classes], TensorProto.STRING)
+    winners = graph.node("ArgMax", a, axis=1)
+    winning = graph.node("ArrayFeatureExtractor", labels, winners, domain="ai.onnx.ml")
+    graph.node("Reshape", winning, graph.constant([-1], TensorProto.INT64), output=label)
+
+
+def _normalised(graph: _Graph, a: str, n: int) -> str:
+    """Outputs over their sum, uniform where that is 0."""
+    sums = graph.node("MatMul", a, graph.constant(np.ones((n, 1))))
+    positive = graph.node("Greater", sums, graph.constant(0))
+    shares = graph.node("Div", a, graph.node("Where", positive, sums, graph.constant(1)))
+    return graph.node("Where", positive, shares, graph.constant(np.full((1, n), 1 / n)))
+
+
+def _labels(scope: Any, net: Any) -> NDArray:
+    """The classes as int64 or as strings: scikit-learn's check of targets lets nothing else pass."""
+    from skl2onnx.common.utils_classifier import get_label_classes
+
+    classes = np.asarray(get_label_classes(scope, net))
+    return classes.astype(np.int64) if classes.dtype.kind in "iubf" else classes
+
+
+def _classifier_shapes(operator: Any) -> None:
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    net, n = operator.raw_operator, operator.inputs[0].get_first_dimension()
+    label, probabilities = operator.outputs[:2]
+    probabilities.type.shape = [n, len(net.classes_)]
+    if net._target_kind == MULTILABEL:
+        label.set_type(Int64TensorType([n, net.n_outputs_]))
+    else:
+        kind = Int64TensorType if _labels(operator.scope_inst, net).dtype.kind == "i" else StringTensorType
+        label.set_type(kind([n]))
+
+
+def _regressor_shapes(operator: Any) -> None:
+    operator.outputs[0].type.shape = [operator.inputs[0].get_first_dimension(), operator.raw_operator.n_outputs_]
