@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,17 @@ CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 1 << 20, 256, 1024
 BLOCK_BYTES = 1 << 20
 
 # Floating-point operations of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
+# A call does more than that only where a tile of rows does, or in training a block of rows per thread: with more than
+# some ten million weights.
 CALL_WORK = 4e9
 # A layer is narrow if so many times its units fit a vector, and if there are so many units before it for each of its
 # own that summing within vectors pays.
 NARROW, NARROW_INPUTS = 4, 32
 # What a row, a chunk and a parameter cost beyond their multiply-adds, in floating-point operations, roughly.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
+# What reading an element of X costs where it is not in a cache: only the bound of a call looks at it, for it decides
+# only in networks of very few units.
+READ_WORK = 50
 
 
 def _aligned_zeros(size: int, dtype: np.dtype) -> Array:
@@ -212,6 +217,10 @@ class Network:
         """Floating-point operations that one of the examples costs in a step, roughly."""
         return ROW_WORK + 6.0 * (examples.entries_per_row * self.widths[1] + self._inner_weights)
 
+    def uncached_row_work(self, examples: Examples) -> float:
+        """`row_work` of an example that is read from memory."""
+        return self.row_work(examples) + READ_WORK * examples.entries_per_row
+
     @_kept
     def _inner_weights(self) -> int:
         """Weights of all layers but the first."""
@@ -307,11 +316,15 @@ def _tables(
 
 
 class Workspace:
-    """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads."""
+    """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads.
+
+    chunk: rows of a chunk. What a row gives does not depend on it, so by default no chunk is too much for one call.
+    """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
         self.network, self.examples, self.team = network, examples, team
-        self.chunk = _round_up(min(chunk or network.chunk, rows), ROWS)
+        self._rows_per_call = max(1, int(CALL_WORK / network.uncached_row_work(examples)))
+        self.chunk = _round_up(min(chunk or min(network.chunk, self._rows_per_call), rows), ROWS)
         self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
         # of a chunk of a sparse X, at most
         self.n_entries = examples.most_entries(min(self.chunk, rows))
@@ -327,7 +340,7 @@ class Workspace:
         """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
         row_work = self.network.row_work(self.examples)
-        rows_per_call = _round_up(max(1, int(CALL_WORK / row_work)), self.chunk)
+        rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
         # Not in _tables: a first fit need not wait for it.
         self.plan[backprop.OUTPUTS] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
@@ -355,6 +368,15 @@ class Workspace:
     def _view(self, memory: Array, offset: int, l: int, rows: int) -> Array:
         width, stride = self.network.widths[l], self.network.padded[l]
         return memory[offset : offset + rows * stride].reshape(rows, stride)[:, :width]
+
+
+class Call(NamedTuple):
+    """A call into a kernel that trains: examples, share of their tasks, floating-point operations."""
+
+    start: int
+    stop: int
+    share: NDArray[np.int64]
+    work: float
 
 
 class Trainer(Workspace):
@@ -390,6 +412,8 @@ class Trainer(Workspace):
         alpha: float = 0.0,
         chunk: int | None = None,
     ):
+        if chunk is None and optimizer != optimizers.EVALUATE:
+            chunk = network.chunk  # gradients are summed by chunks
         super().__init__(network, examples, batch, team, chunk=chunk)
         n_threads = team.n_threads
         self.theta, self.batch, self.optimizer = theta, batch, optimizer
@@ -429,23 +453,51 @@ class Trainer(Workspace):
         fields = [backprop.BATCH, backprop.OPTIMIZER, backprop.SWEEP, backprop.DELTA]
         self.plan[fields] = batch, optimizer, sweep, loss
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
-        chunk_rows = min(self.chunk, batch)
-        row_work = network.row_work(examples)
-        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * row_work
-        self._rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
-        self._row_work = row_work / 3 if optimizer == optimizers.EVALUATE else row_work  # without delta and gradient
-        # Equal shares of work; a unit of few rows still pays for a tile's latency.
-        work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
-        shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
-        self._tasks = np.array([0, *shares, len(units)], np.int64)
+        self._row_work = network.row_work(examples)
+        if optimizer == optimizers.EVALUATE:
+            self._row_work /= 3  # without delta and gradient
+        self._share_calls(n_threads)
         if optimizer == optimizers.EVALUATE:
             self._tasks[:] = 0
         else:
             backprop.transpose_all(self.layers, units, theta, self.theta_t)
 
+    def _share_calls(self, n_threads: int) -> None:
+        """Cut an epoch into calls of at most CALL_WORK: of some chunks, or of a share of the tasks of a large one."""
+        rows, units = min(self.chunk, self.batch), self.network.units
+        updates = CHUNK_WORK + UPDATE_WORK * self.network.size
+        chunk_work = updates + rows * self.network.uncached_row_work(self.examples)
+        self._rows_per_step_call = rows * max(1, int(CALL_WORK / chunk_work))
+        # a thread's share of the rows is a block, at least, for each block reads all parameters
+        n_shares = min(math.ceil(chunk_work / CALL_WORK), -(-rows // (self.block * n_threads)))
+        n_tasks = n_shares * n_threads
+        # Equal shares of work; a unit of few rows still pays for a tile's latency.
+        work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
+        ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
+        self._tasks = np.array([0, *ends, len(units)], np.int64)
+        shares = [(0, n_tasks, 0, n_tasks)]
+        if n_shares > 1:
+            parts = [(i, i + n_threads) for i in range(0, n_tasks, n_threads)]
+            shares = [(*part, 0, 0) for part in parts] + [(n_tasks, n_tasks, *part) for part in parts]
+        self._shares = [np.array(share, np.int64) for share in shares]
+        self._calls_of: dict[int, list[Call]] = {}
+
+    def _calls(self, n: int) -> list[Call]:
+        """The calls of an epoch of n examples; kept, for of a small network they take as long as an epoch."""
+        if n not in self._calls_of:
+            calls, start = [], 0
+            while start < n:
+                stop = start + self._rows_per_step_call
+                stop = min(stop - stop % self.batch % self.chunk, n)  # where a chunk ends
+                work = (stop - start) * self._row_work / len(self._shares)
+                calls += [Call(start, stop, share, work) for share in self._shares]
+                start = stop
+            self._calls_of[n] = calls
+        return self._calls_of[n]
+
     def calls(self, n: int) -> int:
-        """Most calls into the kernel that an epoch of n examples takes."""
-        return -(-n // self._rows_per_call)
+        """Calls into the kernel that an epoch of n examples takes."""
+        return len(self._calls(n))
 
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
         """Go through the examples of `order`, all different, batch by batch; the mean of the batches' J, by rows,
@@ -456,12 +508,10 @@ class Trainer(Workspace):
         """
         self._total[:] = 0
         kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
-        start = 0
-        while start < len(order):
-            stop = min(start + self._rows_per_call, len(order))
-            start = self.team.run(
-                kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
-                order, start, stop, self.plan, self.rates, self._record, work=(stop - start) * self._row_work,
+        for start, stop, share, work in self._calls(len(order)):
+            self.team.run(
+                kernel, self.layers, self.network.units, self._tasks, share, self._parameters, self._buffers,
+                self._examples, order, start, stop, self.plan, self.rates, self._record, work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
