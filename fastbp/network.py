@@ -7,7 +7,7 @@ stochastic solvers run the same kernels with an optimiser in place.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -30,6 +30,8 @@ Array = NDArray[np.floating]
 # (measured, 784-(512,256)-10 in batches of 256: 1 << 20 is 8 % faster than 1 << 17).
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 1 << 20, 256, 1024
 BLOCK_BYTES = 1 << 20
+# Memory for outputs of which only a decision is kept; enough rows for all threads.
+OUTPUT_BYTES = 1 << 23
 
 # Floating-point operations of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
 # A call does more than that only where a tile of rows does, or in training a block of rows per thread: with more than
@@ -215,11 +217,14 @@ class Network:
 
     def row_work(self, examples: Examples) -> float:
         """Floating-point operations that one of the examples costs in a step, roughly."""
-        return ROW_WORK + 6.0 * (examples.entries_per_row * self.widths[1] + self._inner_weights)
+        return ROW_WORK + 6.0 * (self._entries_per_row(examples) * self.widths[1] + self._inner_weights)
+
+    def _entries_per_row(self, examples: Examples) -> float:
+        return examples.entries_per_row if examples.sparse else self.widths[0]
 
     def uncached_row_work(self, examples: Examples) -> float:
         """`row_work` of an example that is read from memory."""
-        return self.row_work(examples) + READ_WORK * examples.entries_per_row
+        return self.row_work(examples) + READ_WORK * self._entries_per_row(examples)
 
     @_kept
     def _inner_weights(self) -> int:
@@ -323,7 +328,7 @@ class Workspace:
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
         self.network, self.examples, self.team = network, examples, team
-        self._rows_per_call = max(1, int(CALL_WORK / network.uncached_row_work(examples)))
+        self._rows_per_call = max(1, int(min(CALL_WORK / network.uncached_row_work(examples), examples.most_rows)))
         self.chunk = _round_up(min(chunk or min(network.chunk, self._rows_per_call), rows), ROWS)
         self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
         # of a chunk of a sparse X, at most
@@ -346,9 +351,10 @@ class Workspace:
         self.plan[backprop.OUTPUTS] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
+            examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
                 kernel, self.layers, self.team.n_threads, theta, self.theta_t, self.a, self.z, self.starts,
-                self.examples.inputs, order, start, stop, self.plan, out, work=(stop - start) * row_work,
+                examples[:5], order_of_call, start, stop, self.plan, out, work=(stop - start) * row_work,
             )  # fmt: skip
 
     def _transpose_narrow(self, theta: Array) -> None:
@@ -430,7 +436,6 @@ class Trainer(Workspace):
         self.rates = np.zeros(optimizers.N_RATES)
         self.rates[optimizers.ALPHA] = alpha
         self._total = np.zeros(backprop.TOTAL_FIELDS)
-        self._all = np.arange(examples.n)
         y, tiles = (
             _aligned_zeros(size, dtype)
             for size in (self.chunk * network.padded[-1], n_threads * backprop.UNIT_BYTES // dtype.itemsize)
@@ -442,7 +447,6 @@ class Trainer(Workspace):
         self._parameters = (theta, self.theta_t, self.grad, self.first, self.second)
         cost, squares = np.zeros(self.chunk), np.zeros(len(units))
         self._buffers = (self.a, self.z, y, cost, tiles, squares, self.starts, heads, entries, entry_rows)
-        self._examples = tuple(examples)
         self.layers, self.plan = self.layers.copy(), self.plan.copy()
         for l, name in enumerate(network.activations, 1):
             if name in ELEMENTWISE:
@@ -467,7 +471,7 @@ class Trainer(Workspace):
         rows, units = min(self.chunk, self.batch), self.network.units
         updates = CHUNK_WORK + UPDATE_WORK * self.network.size
         chunk_work = updates + rows * self.network.uncached_row_work(self.examples)
-        self._rows_per_step_call = rows * max(1, int(CALL_WORK / chunk_work))
+        self._rows_per_step_call = rows * max(1, int(min(CALL_WORK / chunk_work, self.examples.most_rows / rows)))
         # a thread's share of the rows is a block, at least, for each block reads all parameters
         n_shares = min(math.ceil(chunk_work / CALL_WORK), -(-rows // (self.block * n_threads)))
         n_tasks = n_shares * n_threads
@@ -495,6 +499,10 @@ class Trainer(Workspace):
             self._calls_of[n] = calls
         return self._calls_of[n]
 
+    @_kept
+    def _all(self) -> NDArray[np.int64]:
+        return np.arange(self.examples.n)
+
     def calls(self, n: int) -> int:
         """Calls into the kernel that an epoch of n examples takes."""
         return len(self._calls(n))
@@ -509,9 +517,10 @@ class Trainer(Workspace):
         self._total[:] = 0
         kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
         for start, stop, share, work in self._calls(len(order)):
+            examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
                 kernel, self.layers, self.network.units, self._tasks, share, self._parameters, self._buffers,
-                self._examples, order, start, stop, self.plan, self.rates, self._record, work=work,
+                examples, order_of_call, start, stop, self.plan, self.rates, self._record, work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
@@ -542,6 +551,19 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
         for l, layer in enumerate(layers, 1):
             layer[start:stop] = space.activation(l, stop - start)
     return layers
+
+
+def outputs_in_blocks(
+    space: Workspace, theta: Array, order: NDArray[np.int64], rows: int | None = None
+) -> Iterator[tuple[slice, Array]]:
+    """(part of order, a^(L) of its examples: (rows, S_L), overwritten by the next one) for all of order."""
+    network = space.network
+    rows = rows or max(space.chunk, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
+    out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)
+    for start in range(0, len(order), rows):
+        part = slice(start, min(start + rows, len(order)))
+        space.predict(theta, order[part], out[: part.stop - start])
+        yield part, out[: part.stop - start]
 
 
 def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], team: Team) -> Array:

@@ -214,6 +214,7 @@ def test_a_long_shuffle_takes_several_calls_and_gives_the_order_of_one(monkeypat
         kernel(x, start, stop, state)
 
     order, state = np.arange(n), np.random.RandomState(3)
+    assert shuffling._state_is_known()  # asked once, by a call
     monkeypatch.setattr(shuffling, "CALL_EXCHANGES", 999)
     monkeypatch.setattr(shuffle, "shuffle", counted)
     shuffling.shuffle(order, state)
