@@ -231,7 +231,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples. Sparse matrices are never made dense as a whole.
+            Examples. Sparse matrices are never made dense as a whole, nor memory maps read as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, or the indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -211,7 +211,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples. Sparse matrices are never made dense as a whole.
+            Examples. Sparse matrices are never made dense as a whole, nor memory maps read as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -1,6 +1,8 @@
 """Processes whose memory is measured or limited: nothing leaks, and a file may be larger than the memory."""
 
 import pathlib
+import re
+import subprocess
 import sys
 
 import numpy as np
@@ -120,3 +122,14 @@ def test_a_file_that_is_learned_within_a_limit_gives_what_it_gives_without(files
         for file, limit in (("i2", LIMIT), ("f4", 0))
     ]
     assert found[0] == found[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not count memory maps as Linux does")
+def test_the_example_of_the_readme_learns_a_file_larger_than_its_memory(tmp_path):
+    script = pathlib.Path(__file__).parent.parent / "benchmarks" / "larger_than_memory.py"
+    command = [sys.executable, str(script), "--file", "160", "--memory", "50", "--folder", str(tmp_path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    accuracies = [float(found) for found in re.findall(r"accuracy (\S+)", printed)]
+    assert len(accuracies) == 2
+    assert min(accuracies) > 0.6  # of five classes
+    assert not list(tmp_path.iterdir())
