@@ -107,9 +107,10 @@ def is_file(X: Any) -> bool:
     """Whether X is an array of numbers in a memory-mapped file."""
     if not (isinstance(X, np.ndarray) and X.dtype.kind in "biuf"):
         return False
-    while isinstance(X, np.ndarray):
-        X = X.base
-    return isinstance(X, mmap.mmap)
+    base: Any = X
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    return base is not None
 
 
 def dtype_of(X: Any) -> np.dtype:

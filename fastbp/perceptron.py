@@ -586,7 +586,7 @@ def _refuse_overflow(X: Any, activations: Array) -> None:
     """Raise ValueError where activations of a float32 model are not finite because X is beyond float32."""
     if activations.dtype == np.float32 and X.dtype != np.float32 and not np.isfinite(activations).all():
         values = X.data if scipy.sparse.issparse(X) else X
-        if max(float(values.max(initial=0)), -float(values.min(initial=0))) > np.finfo(np.float32).max:
+        if max(float(values.max(initial=0)), -float(values.min(initial=0))) > float(np.finfo(np.float32).max):
             raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
 
 

@@ -38,7 +38,7 @@ for name in ("train_serial", "train_parallel"):
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     model.fit(X, y)
-messages = [str(warning.message) for warning in caught]
+messages = [str(warning.message) for warning in caught if "batch_size" not in str(warning.message)]
 epochs = model.n_iter_
 first = model.predict_proba(X[:500])
 loss = model.fit(X[:500], y[:500]).loss_
@@ -53,8 +53,9 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("n_threads", ["1", "4"])
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("solver", "n_threads"), [*((solver, "1") for solver in SOLVERS), ("adam", "4"), ("lbfgs", "4")]
+)
 def test_an_interrupt_in_a_long_epoch_gives_a_model_that_predicts_and_trains_on(solver, n_threads, warm_cache):
     program = PROGRAM.replace("PARAMETERS", repr(SOLVERS[solver]))
     environment = os.environ | {"NUMBA_CACHE_DIR": str(warm_cache), "NUMBA_NUM_THREADS": n_threads}

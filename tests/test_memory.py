@@ -178,6 +178,7 @@ class TestExamples:
         file = mapped(numbers(), tmp_path)
         assert data.is_file(file)
         assert data.is_file(np.asarray(file)[3:, ::2].T)
+        assert data.is_file(np.lib.stride_tricks.sliding_window_view(file[:, 0], 4))
         assert not data.is_file(file + 1)
         assert not data.is_file(numbers())
 
@@ -223,7 +224,7 @@ class TestSize:
             model = small(estimator, **FITS.get(fit, {"solver": "lbfgs"}), max_iter=1, batch_size=500)
             peaks.append(peak(lambda model=model, X=X, y=y: model.fit(X, y).predict(X)))
         # y, its codes, orders, splits, outputs; a row of int16 is 1,000 bytes, of float32 2,000
-        assert (peaks[1] - peaks[0]) / (n_large - n_small) < 250
+        assert (peaks[1] - peaks[0]) / (n_large - n_small) < 400
 
     @pytest.mark.parametrize("early_stopping", [False, True])
     def test_a_thousand_classes_do_not_cost_a_matrix_of_them(self, early_stopping):
