@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import validate_data
 
 from .kernels.activations import HIDDEN
 from .network import Array
@@ -232,7 +231,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples. Sparse matrices are never made dense as a whole.
+            Examples. Sparse matrices are never made dense as a whole, nor memory maps read as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, or the indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -357,9 +356,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", multi_output=True, dtype=(np.float64, np.float32), reset=reset
-        )
+        X, y = self._validate_data(X, y, multi_output=True, reset=reset)
         return X, dense_labels(y)
 
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
@@ -424,8 +421,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         ValueError
             X is not valid, or coefs_ or activation were edited into something that is not a network.
         """
-        output = self._outputs(X)
-        return Labels(self._target_kind, self.classes_, self.n_outputs_).predict(output)
+        return self._decisions(
+            X, lambda output: Labels(self._target_kind, self.classes_, self.n_outputs_).predict(output)
+        )
 
     @available_if(_can_predict_proba)
     def predict_proba(self, X: ArrayLike) -> Array:

@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,12 @@ Array = NDArray[np.floating]
 # (measured, 784-(512,256)-10 in batches of 256: 1 << 20 is 8 % faster than 1 << 17).
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
 BLOCK_BYTES = 1 << 20
+# Memory for outputs of which only a decision is kept; enough rows for all threads.
+OUTPUT_BYTES = 1 << 23
 
 # Floating-point operations of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
+# A call does more than that only where a tile of rows does, or in training a block of rows per thread: with more than
+# some ten million weights.
 CALL_WORK = 4e9
 # A layer is narrow if so many times its units fit a vector, and if there are so many units before it for each of its
 # own that summing within vectors pays.
@@ -41,6 +45,9 @@ NARROW, NARROW_INPUTS = 4, 32
 DENSE = 0.25
 # What a row, a chunk and a parameter cost beyond their multiply-adds, in floating-point operations, roughly.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
+# What reading an element of X costs where it is not in a cache: only the bound of a call looks at it, for it decides
+# only in networks of very few units.
+READ_WORK = 50
 
 
 def _aligned_zeros(size: int, dtype: np.dtype) -> Array:
@@ -220,7 +227,14 @@ class Network:
 
     def row_work(self, examples: Examples) -> float:
         """Floating-point operations that one of the examples costs in a step, roughly."""
-        return ROW_WORK + 6.0 * (examples.entries_per_row * self.widths[1] + self._inner_weights)
+        return ROW_WORK + 6.0 * (self._entries_per_row(examples) * self.widths[1] + self._inner_weights)
+
+    def _entries_per_row(self, examples: Examples) -> float:
+        return examples.entries_per_row if examples.sparse else self.widths[0]
+
+    def uncached_row_work(self, examples: Examples) -> float:
+        """`row_work` of an example that is read from memory."""
+        return self.row_work(examples) + READ_WORK * self._entries_per_row(examples)
 
     @_kept
     def _inner_weights(self) -> int:
@@ -320,11 +334,15 @@ def _tables(
 
 
 class Workspace:
-    """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads."""
+    """Everything that a network's kernels write to, for chunks of up to `rows` rows and a team of threads.
+
+    chunk: rows of a chunk. What a row gives does not depend on it, so by default no chunk is too much for one call.
+    """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
         self.network, self.examples, self.team = network, examples, team
-        self.chunk = _round_up(min(chunk or network.chunk, rows), ROWS)
+        self._rows_per_call = max(1, int(min(CALL_WORK / network.uncached_row_work(examples), examples.most_rows)))
+        self.chunk = _round_up(min(chunk or min(network.chunk, self._rows_per_call), rows), ROWS)
         self.block = _round_up(min(max(BLOCK_BYTES // network.row_bytes, 2 * ROWS), self.chunk), ROWS)
         self.by_entries = examples.sparse and examples.entries_per_row < DENSE * network.widths[0]
         self.n_entries = examples.most_entries(min(self.chunk, rows)) if self.by_entries else 0
@@ -340,15 +358,16 @@ class Workspace:
         """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
         kernel = backprop.predict_serial if self.team.n_threads == 1 else backprop.predict_parallel
         row_work = self.network.row_work(self.examples)
-        rows_per_call = _round_up(max(1, int(CALL_WORK / row_work)), self.chunk)
+        rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
         # Not in _tables: a first fit need not wait for it.
         self.plan[backprop.OUTPUTS] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
+            examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
                 kernel, self.layers, self.team.n_threads, theta, self.theta_t, self.a, self.z, self.starts,
-                self.examples.inputs, order, start, stop, self.plan, out, work=(stop - start) * row_work,
+                examples[:5], order_of_call, start, stop, self.plan, out, work=(stop - start) * row_work,
             )  # fmt: skip
 
     def _transpose_narrow(self, theta: Array) -> None:
@@ -370,6 +389,15 @@ class Workspace:
         memory = memory[offset : offset + self.chunk * padded]
         panels = np.split(memory, np.arange(step, padded, step) * self.chunk)
         return np.hstack([panel.reshape(self.chunk, -1)[:rows] for panel in panels])[:, : self.network.widths[l]]
+
+
+class Call(NamedTuple):
+    """A call into a kernel that trains: examples, share of their tasks, floating-point operations."""
+
+    start: int
+    stop: int
+    share: NDArray[np.int64]
+    work: float
 
 
 class Trainer(Workspace):
@@ -405,6 +433,8 @@ class Trainer(Workspace):
         alpha: float = 0.0,
         chunk: int | None = None,
     ):
+        if chunk is None and optimizer != optimizers.EVALUATE:
+            chunk = network.chunk  # gradients are summed by chunks
         super().__init__(network, examples, batch, team, chunk=chunk)
         n_threads = team.n_threads
         self.theta, self.batch, self.optimizer = theta, batch, optimizer
@@ -421,7 +451,6 @@ class Trainer(Workspace):
         self.rates = np.zeros(optimizers.N_RATES)
         self.rates[optimizers.ALPHA] = alpha
         self._total = np.zeros(backprop.TOTAL_FIELDS)
-        self._all = np.arange(examples.n)
         y, tiles = (
             _aligned_zeros(size, dtype)
             for size in (self.chunk * network.padded[-1], n_threads * backprop.UNIT_BYTES // dtype.itemsize)
@@ -433,7 +462,6 @@ class Trainer(Workspace):
         self._parameters = (theta, self.theta_t, self.grad, self.first, self.second)
         cost, squares = np.zeros(self.chunk), np.zeros(len(units))
         self._buffers = (self.a, self.z, y, cost, tiles, squares, self.starts, heads, entries, entry_rows)
-        self._examples = tuple(examples)
         self.layers, self.plan = self.layers.copy(), self.plan.copy()
         for l, name in enumerate(network.activations, 1):
             if name in ELEMENTWISE:
@@ -444,23 +472,55 @@ class Trainer(Workspace):
         fields = [backprop.BATCH, backprop.OPTIMIZER, backprop.SWEEP, backprop.DELTA]
         self.plan[fields] = batch, optimizer, sweep, loss
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
-        chunk_rows = min(self.chunk, batch)
-        row_work = network.row_work(examples)
-        chunk_work = CHUNK_WORK + UPDATE_WORK * network.size + chunk_rows * row_work
-        self._rows_per_call = chunk_rows * max(1, int(CALL_WORK / chunk_work))
-        self._row_work = row_work / 3 if optimizer == optimizers.EVALUATE else row_work  # without delta and gradient
-        # Equal shares of work; a unit of few rows still pays for a tile's latency.
-        work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
-        shares = np.searchsorted(work, work[-1] * np.arange(1, n_threads) / n_threads)
-        self._tasks = np.array([0, *shares, len(units)], np.int64)
+        self._row_work = network.row_work(examples)
+        if optimizer == optimizers.EVALUATE:
+            self._row_work /= 3  # without delta and gradient
+        self._share_calls(n_threads)
         if optimizer == optimizers.EVALUATE:
             self._tasks[:] = 0
         else:
             backprop.transpose_all(self.layers, units, theta, self.theta_t)
 
+    def _share_calls(self, n_threads: int) -> None:
+        """Cut an epoch into calls of at most CALL_WORK: of some chunks, or of a share of the tasks of a large one."""
+        rows, units = min(self.chunk, self.batch), self.network.units
+        updates = CHUNK_WORK + UPDATE_WORK * self.network.size
+        chunk_work = updates + rows * self.network.uncached_row_work(self.examples)
+        self._rows_per_step_call = rows * max(1, int(min(CALL_WORK / chunk_work, self.examples.most_rows / rows)))
+        # a thread's share of the rows is a block, at least, for each block reads all parameters
+        n_shares = min(math.ceil(chunk_work / CALL_WORK), -(-rows // (self.block * n_threads)))
+        n_tasks = n_shares * n_threads
+        # Equal shares of work; a unit of few rows still pays for a tile's latency.
+        work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
+        ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
+        self._tasks = np.array([0, *ends, len(units)], np.int64)
+        shares = [(0, n_tasks, 0, n_tasks)]
+        if n_shares > 1:
+            parts = [(i, i + n_threads) for i in range(0, n_tasks, n_threads)]
+            shares = [(*part, 0, 0) for part in parts] + [(n_tasks, n_tasks, *part) for part in parts]
+        self._shares = [np.array(share, np.int64) for share in shares]
+        self._calls_of: dict[int, list[Call]] = {}
+
+    def _calls(self, n: int) -> list[Call]:
+        """The calls of an epoch of n examples; kept, for of a small network they take as long as an epoch."""
+        if n not in self._calls_of:
+            calls, start = [], 0
+            while start < n:
+                stop = start + self._rows_per_step_call
+                stop = min(stop - stop % self.batch % self.chunk, n)  # where a chunk ends
+                work = (stop - start) * self._row_work / len(self._shares)
+                calls += [Call(start, stop, share, work) for share in self._shares]
+                start = stop
+            self._calls_of[n] = calls
+        return self._calls_of[n]
+
+    @_kept
+    def _all(self) -> NDArray[np.int64]:
+        return np.arange(self.examples.n)
+
     def calls(self, n: int) -> int:
-        """Most calls into the kernel that an epoch of n examples takes."""
-        return -(-n // self._rows_per_call)
+        """Calls into the kernel that an epoch of n examples takes."""
+        return len(self._calls(n))
 
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
         """Go through the examples of `order`, all different, batch by batch; the mean of the batches' J, by rows,
@@ -471,12 +531,11 @@ class Trainer(Workspace):
         """
         self._total[:] = 0
         kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
-        start = 0
-        while start < len(order):
-            stop = min(start + self._rows_per_call, len(order))
-            start = self.team.run(
-                kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self._examples,
-                order, start, stop, self.plan, self.rates, self._record, work=(stop - start) * self._row_work,
+        for start, stop, share, work in self._calls(len(order)):
+            examples, order_of_call = self.examples.read(order, start, stop)
+            self.team.run(
+                kernel, self.layers, self.network.units, self._tasks, share, self._parameters, self._buffers,
+                examples, order_of_call, start, stop, self.plan, self.rates, self._record, work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
@@ -507,6 +566,19 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
         for l, layer in enumerate(layers, 1):
             layer[start:stop] = space.activation(l, stop - start)
     return layers
+
+
+def outputs_in_blocks(
+    space: Workspace, theta: Array, order: NDArray[np.int64], rows: int | None = None
+) -> Iterator[tuple[slice, Array]]:
+    """(part of order, a^(L) of its examples: (rows, S_L), overwritten by the next one) for all of order."""
+    network = space.network
+    rows = rows or max(space.chunk, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
+    out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)
+    for start in range(0, len(order), rows):
+        part = slice(start, min(start + rows, len(order)))
+        space.predict(theta, order[part], out[: part.stop - start])
+        yield part, out[: part.stop - start]
 
 
 def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[Array], x: Array) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, assert_all_finite, check_is_fitted, validate_data
 
 from . import callbacks, data, network, threads, training
 from .data import Examples
@@ -23,12 +23,13 @@ from .kernels import optimizers
 from .kernels.activations import HIDDEN
 from .kernels.losses import LEGAL_OUTPUTS
 from .monitor import History, Observer
-from .network import Array, Network, Trainer
+from .network import Array, Network, Trainer, Workspace
 from .targets import Labels, Values
 from .training import OptimizerState
 
 STOCHASTIC = ("sgd", "adam")
-FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # what X is converted to unless it is of one of them
+# Elements of X above which scikit-learn checks it as fast, and without a vector of truth values.
+LARGE = 1 << 20
 Target = Labels | Values
 
 
@@ -148,6 +149,24 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         """X and y, validated and y dense."""
         raise NotImplementedError
 
+    def _validate_data(self, X: Any, y: Any = "no_validation", *, reset: bool, **check_params: Any) -> Any:
+        """X, or X and y, validated by scikit-learn, X as `data.examples` takes it.
+
+        A file it would convert and check as a whole, which may take more than the memory, and leave Ctrl-C waiting.
+        """
+        in_file = data.is_file(X)
+        dtype = None if in_file else data.FLOATS
+        result = validate_data(
+            self, X, y, accept_sparse="csr", dtype=dtype, ensure_all_finite=not in_file, reset=reset, **check_params
+        )
+        if in_file:
+            checked = result if isinstance(y, str) else result[0]
+            rows = data.converted_rows(checked)
+            for start in range(0, len(checked), rows):
+                part = data.converted(checked[start : start + rows])
+                assert_all_finite(part, estimator_name=type(self).__name__, input_name="X")
+        return result
+
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
         """What the network is to give; classes: those that partial_fit was told."""
         raise NotImplementedError
@@ -201,7 +220,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         activations = network.hidden_activations(self.activation, len(hidden))
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
         X, y = self._validated(X, y, reset=not continues)
-        natural = self._weights_dtype() if continues else X.dtype
+        natural = self._weights_dtype() if continues else data.dtype_of(X)
         dtype = np.dtype(natural if self.dtype == "auto" else self.dtype)
         target = self._target_of(y, classes, continues=continues, incremental=incremental)
         if continues and target.kind != self._target_kind:
@@ -456,23 +475,29 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
     def _outputs(self, X: Any) -> Array:
         """a^(L) of X: (n_samples, S_L)."""
+        return self._decisions(X, lambda output: output, keeps_output=True)
+
+    def _decisions(self, X: Any, decide: Callable[[Array], NDArray], *, keeps_output: bool = False) -> NDArray:
+        """decide(a^(L)) of X, row by row; all of a^(L) at once only if it is kept anyway."""
         X, shape = self._validated_for_prediction(X)
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            x = X[0].astype(shape.dtype)
-            output = network.predict_row(shape, self.coefs_, self.intercepts_, x)
-        else:
-            examples = data.examples(X, shape.dtype)
-            with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
-                order = np.arange(examples.n)
-                output = network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
-        _refuse_overflow(X, output)
-        return output
+            output = network.predict_row(shape, self.coefs_, self.intercepts_, np.asarray(X[0]).astype(shape.dtype))
+            _refuse_overflow(X, output)
+            return decide(output)
+        examples = data.examples(X, shape.dtype)
+        theta, order, decisions = shape.pack(self.coefs_, self.intercepts_), np.arange(examples.n), []
+        with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
+            space = Workspace(shape, examples, examples.n, team)
+            for _, output in network.outputs_in_blocks(space, theta, order, examples.n if keeps_output else None):
+                _refuse_overflow(X, output)
+                decisions.append(decide(output))
+        return decisions[0] if len(decisions) == 1 else np.concatenate(decisions)
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
         """X, and the network that the fitted attributes, which may have been edited, make on it."""
         if not self._is_valid(X):
             check_is_fitted(self)
-            X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+            X = self._validate_data(X, reset=False)
         shape = network.network_of(
             (X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
             (*network.hidden_activations(self.activation, len(self.coefs_) - 1), self.out_activation_),
@@ -489,9 +514,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         """
         return (
             type(X) is np.ndarray
-            and X.dtype in FLOATS
+            and X.dtype in data.FLOATS
             and X.ndim == 2
-            and len(X) > 0
+            and 0 < X.size < LARGE
             and X.shape[1] == getattr(self, "n_features_in_", None)
             and not hasattr(self, "feature_names_in_")
             and bool(np.isfinite(X).all())
@@ -563,9 +588,9 @@ def _fitted_attributes(
 
 def _refuse_overflow(X: Any, activations: Array) -> None:
     """Raise ValueError where activations of a float32 model are not finite because X is beyond float32."""
-    if activations.dtype == np.float32 and X.dtype == np.float64 and not np.isfinite(activations).all():
+    if activations.dtype == np.float32 and X.dtype != np.float32 and not np.isfinite(activations).all():
         values = X.data if scipy.sparse.issparse(X) else X
-        if np.abs(values).max(initial=0) > np.finfo(np.float32).max:
+        if max(float(values.max(initial=0)), -float(values.min(initial=0))) > float(np.finfo(np.float32).max):
             raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
 
 
@@ -585,10 +610,10 @@ def _validator(trainer: Trainer, validation: Validation, target: Target) -> Call
         team=trainer.team,
         optimizer=optimizers.EVALUATE,
     )
-    output = np.empty((len(rows), target.n_outputs), trainer.network.dtype)
 
     def validate(theta: Array) -> tuple[float, float]:
-        evaluator.predict(theta, rows, output)
-        return target.score(output, examples, rows), evaluator.loss(theta, rows)
+        blocks = network.outputs_in_blocks(evaluator, theta, rows)
+        judged = np.concatenate([target.judged(block, examples, rows[part]) for part, block in blocks])
+        return target.score(judged, examples, rows), evaluator.loss(theta, rows)
 
     return validate

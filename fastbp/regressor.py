@@ -8,7 +8,6 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from .kernels.activations import HIDDEN
 from .perceptron import HeldOut, Perceptron, Target, is_stochastic
@@ -212,7 +211,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples. Sparse matrices are never made dense as a whole.
+            Examples. Sparse matrices are never made dense as a whole, nor memory maps read as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -337,16 +336,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = self._validate_data(X, y, multi_output=True, y_numeric=True, reset=reset)
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must be numbers, got dtype {y.dtype}.")
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

@@ -11,6 +11,8 @@ from .kernels import shuffle as kernels
 
 # Rows above which it is worth loading the kernel, and below which it draws as NumPy does, in 32 bits.
 FEWEST, MOST = 1000, 1 << 32
+# Exchanges of one call into the kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
+CALL_EXCHANGES = 1 << 22
 
 
 def shuffle(order: NDArray[np.int64], random_state: np.random.RandomState) -> None:
@@ -29,7 +31,8 @@ def shuffle(order: NDArray[np.int64], random_state: np.random.RandomState) -> No
         random_state.shuffle(order)
         return
     with generator.lock:  # other threads may draw from it
-        kernels.shuffle(order, _state(generator))
+        for start in range(len(order) - 1, 0, -CALL_EXCHANGES):
+            kernels.shuffle(order, start, max(start - CALL_EXCHANGES, 0), _state(generator))
 
 
 def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
@@ -44,7 +47,7 @@ def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
 def _state_is_known() -> bool:
     """Whether a generator's memory is what `_state` takes it for, which NumPy does not promise."""
     # Compiled here, for the lock of a generator must not be held while waiting for the compiler's: see threads.py.
-    kernels.shuffle(np.arange(2), np.zeros(kernels.N + 1, np.uint32))
+    kernels.shuffle(np.arange(2), 1, 0, np.zeros(kernels.N + 1, np.uint32))
     generator = np.random.MT19937(0)
     generator.random_raw(5)
     described = generator.state["state"]

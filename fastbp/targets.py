@@ -80,17 +80,19 @@ class Labels:
             return (output >= 0.5).astype(np.int64)
         return self.classes[self._winners(output)]
 
-    def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
-        """Weighted share of the rows that are predicted right; NaN where an output is not finite."""
-        if not np.isfinite(output).all():
-            return float("nan")
+    def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> NDArray:
+        """What `score` needs of the rows: whether they are predicted right, NaN where an output is not finite."""
         if self.kind == MULTILABEL:
             right = ((output >= 0.5) == examples.Y[rows]).all(axis=1)
         elif len(self.classes) == 1:
-            right = np.ones(len(output))
+            right = np.ones(len(output), bool)
         else:
             right = self._winners(output) == examples.codes[rows]
-        return float(np.average(right, weights=examples.weights[rows] if examples.weights.size else None))
+        return np.where(np.isfinite(output).all(axis=1), right, np.nan)
+
+    def score(self, judged: NDArray, examples: Examples, rows: NDArray[np.int64]) -> float:
+        """Weighted share of the rows that are predicted right; NaN where an output is not finite."""
+        return float(np.average(judged, weights=examples.weights[rows] if examples.weights.size else None))
 
     def _winners(self, output: Array) -> NDArray[np.int64]:
         """Code of the class with the largest output; a single output of two classes says by 1/2 which one."""
@@ -133,6 +135,10 @@ class Values:
     def predict(self, output: Array) -> NDArray:
         """The outputs; without their axis where there is one."""
         return output[:, 0] if self.n_outputs == 1 else output
+
+    def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> Array:
+        """What `score` needs of the rows: a copy of the outputs, for R^2 is not a mean over rows."""
+        return output.copy()
 
     def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
         """Weighted R^2, averaged over the outputs; NaN where an output is not finite."""

@@ -226,14 +226,15 @@ def stochastic(
                 shuffling.shuffle(order, random_state)
             observer.epoch_begins(trainer.calls(len(order)))
             loss = trainer.epoch(order, observer.part_ends)
-            history.n_iter = epoch
-            history.t += len(order)
             problem = "" if math.isfinite(loss) else diverged(epoch, f"the loss is {loss:g}", trainer.rates[ETA])
             if problem and not (history.scored and math.isfinite(history.best_score)):  # no weights to go back to
                 raise ValueError(problem)
+            measured = validate(trainer.theta) if validate else None
+            history.n_iter = epoch  # with all that is known of the epoch: the validation may be interrupted
+            history.t += len(order)
             history.add_loss(loss)
-            if validate is not None:
-                history.add_validation(*validate(trainer.theta), trainer.theta)
+            if measured:
+                history.add_validation(*measured, trainer.theta)
             if problem:
                 warnings.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning, stacklevel=7)
                 history.diverged = True

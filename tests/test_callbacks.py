@@ -179,7 +179,7 @@ class TestTasks:
 
     def test_a_long_epoch_has_its_kernel_calls_as_subtasks(self, monkeypatch):
         X, y = iris(BackpropClassifier)
-        monkeypatch.setattr(network, "CALL_WORK", 0)  # every batch is a call of its own
+        monkeypatch.setattr(network, "CALL_WORK", 1)  # every batch is a call of its own
         n = callbacks.LONG_EPOCH
         recorder = Recorder()
         small(batch_size=len(y) // n + 1, max_iter=2).set_callbacks(recorder).fit(X, y)
@@ -198,7 +198,7 @@ class TestTasks:
 
     @pytest.mark.parametrize("solver", ["lbfgs", "gd"])
     def test_a_long_iteration_has_the_kernel_calls_of_one_evaluation_as_subtasks(self, solver, monkeypatch):
-        for name, value in {"CALL_WORK": 0, "MIN_CHUNK": 8, "MAX_CHUNK": 8}.items():
+        for name, value in {"CALL_WORK": 1, "MIN_CHUNK": 8, "MAX_CHUNK": 8}.items():
             monkeypatch.setattr(network, name, value)
         monkeypatch.setattr(callbacks, "LONG_EPOCH", 10)
         recorder = Recorder()
@@ -422,7 +422,7 @@ class TestStop:
         assert clf.score(X_val, y_val) == clf.best_validation_score_
 
     def test_of_a_part_ends_the_fit_after_its_epoch(self, monkeypatch):
-        monkeypatch.setattr(network, "CALL_WORK", 0)
+        monkeypatch.setattr(network, "CALL_WORK", 1)
         recorder = Recorder(stops=(0, 1, 3))
         clf = small(batch_size=5).set_callbacks(recorder).fit(*iris(BackpropClassifier))
         assert clf.n_iter_ == 2
@@ -576,7 +576,7 @@ class TestOwnCallbacks:
         pytest.importorskip("rich")
         from sklearn.callback import ProgressBar
 
-        monkeypatch.setattr(network, "CALL_WORK", 0)
+        monkeypatch.setattr(network, "CALL_WORK", 1)
         small(batch_size=5, max_iter=2).set_callbacks(ProgressBar()).fit(*iris(BackpropClassifier))
         shown = capsys.readouterr().out
         for i in range(2):

@@ -135,7 +135,7 @@ def test_the_kernel_stays_within_the_order():
     state[kernels.N :] = kernels.N, 77, 78
     order = memory[100:1100]
     order[:] = np.arange(1000)
-    kernels.shuffle(order, state[: kernels.N + 1])
+    kernels.shuffle(order, len(order) - 1, 0, state[: kernels.N + 1])
     assert_array_equal(np.sort(order), np.arange(1000))
     assert (memory[:100] == -1).all()
     assert (memory[1100:] == -1).all()

@@ -11,6 +11,7 @@ What the functions here share, arrays flat but for the tables:
 
 layers      table, a row per layer l, see the fields below; layer 0 is the input, a^(1) of the formulas
 units       table, a row per unit of parameters, see below; task i has the units from tasks[i] to tasks[i + 1]
+share       of a chunk's tasks, what a call does: [first, last) of phase 1 and [first, last) of phase 2
 parameters  (theta, theta_t, grad, first, second):
             theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
             theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`, and
@@ -299,7 +300,7 @@ def _index_chunk(buffers, examples, order, start, rows, plan):
 
 @inlined
 def _finish_chunk(buffers, examples, order, start, rows, begins, record):
-    """Add a chunk's costs and weights to its batch, in the order of its rows; returns the batch's W so far."""
+    """Add a chunk's costs and weights to its batch, in the order of its rows."""
     cost, partial = buffers[3], record[1]
     if begins:
         partial[COST] = 0.0
@@ -307,7 +308,6 @@ def _finish_chunk(buffers, examples, order, start, rows, begins, record):
     for i in range(rows):
         partial[COST] += cost[i]
     partial[WEIGHT] += total_weight(examples[7], order, start, start + rows)
-    return partial[WEIGHT]
 
 
 @inlined
@@ -325,59 +325,65 @@ def _finish_batch(buffers, rows, alpha, record):
 
 
 @entry
-def train_serial(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
-    """Train on examples order[start:stop] in batches, by whole chunks; returns the example that it stopped before.
+def train_serial(layers, units, tasks, share, parameters, buffers, examples, order, start, stop, plan, rates, record):
+    """Train on examples order[start:stop] in batches, by whole chunks.
 
     Batches begin at multiples of plan's batch in `order`. With optimizer NONE, `grad` is all that changes. With
-    EVALUATE nothing does; its tasks have no units.
+    EVALUATE nothing does; its tasks have no units. A chunk that is too much for one call takes several, of one chunk
+    each, whose shares of its tasks follow one another: those of phase 1, then, with all of phase 1 behind them, those
+    of phase 2.
     """
     batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
     n_tasks = tasks.size - 1
-    room = buffers[4].size // n_tasks
+    room = UNIT_BYTES // buffers[4].itemsize
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
-        share = -(-rows // (ROWS * n_tasks)) * ROWS
-        _index_chunk(buffers, examples, order, start, rows, plan)
-        for i in range(n_tasks):
-            first, last = min(i * share, rows), min((i + 1) * share, rows)
+        task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
+        if share[0] == 0:
+            _index_chunk(buffers, examples, order, start, rows, plan)
+        for i in range(share[0], share[1]):
+            first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
-        weight = _finish_chunk(buffers, examples, order, start, rows, begins, record)
+        if share[0] < n_tasks and share[1] == n_tasks:
+            _finish_chunk(buffers, examples, order, start, rows, begins, record)
+        weight = record[1][WEIGHT]
         step = step_size(optimizer, rates, record[0][0] + 1)
-        for i in range(n_tasks):
-            first, last = tasks[i], tasks[i + 1]
+        for i in range(share[2], share[3]):
+            first, last, tile = tasks[i], tasks[i + 1], (i - share[2]) * room
             _run_parameters(
-                layers, units, first, last, parameters, buffers, i * room, rows, begins, ends, plan, rates, step, weight
+                layers, units, first, last, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
             )
         start += rows
-        if ends:
+        if ends and share[3] == n_tasks:
             _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
-    return start
 
 
 @parallel_entry
-def train_parallel(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
+def train_parallel(layers, units, tasks, share, parameters, buffers, examples, order, start, stop, plan, rates, record):
     """`train_serial`, its tasks in parallel: the same text, but a function of its own for the cache's sake."""
     batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
     n_tasks = tasks.size - 1
-    room = buffers[4].size // n_tasks
+    room = UNIT_BYTES // buffers[4].itemsize
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
-        share = -(-rows // (ROWS * n_tasks)) * ROWS
-        _index_chunk(buffers, examples, order, start, rows, plan)
-        for i in prange(n_tasks):
-            first, last = min(i * share, rows), min((i + 1) * share, rows)
+        task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
+        if share[0] == 0:
+            _index_chunk(buffers, examples, order, start, rows, plan)
+        for i in prange(share[0], share[1]):
+            first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
-        weight = _finish_chunk(buffers, examples, order, start, rows, begins, record)
+        if share[0] < n_tasks and share[1] == n_tasks:
+            _finish_chunk(buffers, examples, order, start, rows, begins, record)
+        weight = record[1][WEIGHT]
         step = step_size(optimizer, rates, record[0][0] + 1)
-        for i in prange(n_tasks):
-            first, last = tasks[i], tasks[i + 1]
+        for i in prange(share[2], share[3]):
+            first, last, tile = tasks[i], tasks[i + 1], (i - share[2]) * room
             _run_parameters(
-                layers, units, first, last, parameters, buffers, i * room, rows, begins, ends, plan, rates, step, weight
+                layers, units, first, last, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
             )
         start += rows
-        if ends:
+        if ends and share[3] == n_tasks:
             _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
-    return start
 
 
 @linked

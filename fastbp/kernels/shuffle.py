@@ -36,17 +36,17 @@ def _tempered(y):
 
 
 @entry
-def shuffle(x, state):
-    """For i from the last to 1 exchange x[i] and x[j], j a draw from 0 ... i: the first number of the generator that
-    is at most i in as many bits as i has.
+def shuffle(x, start, stop, state):
+    """For i from start down to stop, exclusive, exchange x[i] and x[j], j a draw from 0 ... i: the first number of the
+    generator that is at most i in as many bits as i has.
 
-    x: at most 2^32 elements; state: (N + 1,), overwritten.
+    x: at most 2^32 elements, all shuffled from x.size - 1 down to 0; state: (N + 1,), overwritten.
     """
-    i, used, mask = x.size - 1, 0, 1
+    i, used, mask = start, 0, 1
     used += state[N]  # of the type of i, not of the words
     while mask < i:
         mask = 2 * mask + 1
-    while i > 0:
+    while i > stop:
         if used == N:
             _renew(state)
             used = 0
