@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
@@ -347,6 +348,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
+        if scipy.sparse.issparse(y):
+            y = y.toarray()
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must be numbers, got dtype {y.dtype}.")
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
