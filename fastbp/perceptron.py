@@ -28,6 +28,7 @@ from .monitor import History, Observer
 from .network import Array, Network, Trainer
 from .targets import Labels, Values
 from .training import OptimizerState
+from .version import stamped, unstamped
 
 STOCHASTIC = ("sgd", "adam")
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # what X is converted to unless it is of one of them
@@ -540,6 +541,14 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
     def _weights_dtype(self) -> np.dtype:
         """dtype of the fitted weights, as edited: float32, or else float64."""
         return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
+
+    # ---------------------------------------------------------------- storing and loading
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
