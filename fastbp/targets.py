@@ -153,6 +153,8 @@ def dense_labels(y: Any) -> NDArray:
         if type_of_target(y) != MULTILABEL:
             raise ValueError("Multioutput target data is not supported with label binarization")  # scikit-learn's words
         return (y != 0).astype(np.int64)  # any two numbers make an indicator, as scikit-learn reads it
+    if y.dtype.kind in "mM" and np.isnat(y).any():
+        raise ValueError("Input y contains NaT.")  # which is no class, as NaN is none
     return column_or_1d(y, warn=True) if y.ndim == 2 else y
 
 

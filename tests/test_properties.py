@@ -231,11 +231,15 @@ OWN_REFUSALS = (
     DIVERGED,
     "Input X contains a value too large",
     "Input y contains a value too large",
+    "Input y contains NaT",
     "Negative values in data passed to `sample_weight`",
+    "sample_weight must have at least one positive value",
     "sample_weight must not all be below",
 )
-# What scikit-learn stumbles over later, in words of its arithmetic
+# What scikit-learn stumbles over later
 OWN_WORDS = ("Unknown label type", "Multioutput target data is not supported", "y must be numbers")
+# In words of NumPy's and SciPy's, which are of their versions
+THEIR_STUMBLES = ("ufunc", "scipy.sparse does not support dtype")
 
 
 def assert_refused_as_by_scikit_learn(ours: str, theirs: Any) -> None:
@@ -251,6 +255,9 @@ def assert_learns_as_scikit_learn(estimator: type, params: dict[str, Any], X: An
         outcome(small(class_, **params), lambda model: model.fit(X, y, **weights))
         for class_ in (estimator, PAIRS[estimator])
     )
+    if any(words in str(theirs) for words in THEIR_STUMBLES):
+        assert not isinstance(ours, str) or ours.startswith(("ValueError", "TypeError", "UFuncTypeError"))
+        return
     if isinstance(ours, str):
         assert_refused_as_by_scikit_learn(ours, theirs)
         return
@@ -335,8 +342,11 @@ def fitted() -> dict[type, tuple[Any, Any]]:
     }
 
 
+NO_NUMBERS = ("ValueError: dtype='numeric' is", "ValueError: Expected 2D", "ValueError: Complex data", "UFuncTypeError")
+
+
 def as_fit_reads(X: Any, model: Any) -> Any:
-    return validate_data(model, X, accept_sparse="csr", dtype=float, reset=False)
+    return validate_data(model, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
 
 WIDE = st.one_of(st.tuples(st.sampled_from([0, 1, 5, 12]), st.just(3)), SHAPES)
