@@ -356,9 +356,7 @@ WIDE = st.one_of(st.tuples(st.sampled_from([0, 1, 5, 12]), st.just(3)), SHAPES)
 @hypothesis.given(st.sampled_from(list(PAIRS)), WIDE.flatmap(arrays))
 def test_any_X_is_predicted_as_by_scikit_learn_or_refused_in_its_words(fitted, estimator, X):
     (_, ours), (_, theirs) = (outcome(model, lambda model: model.predict(X)) for model in fitted[estimator])
-    if str(theirs).startswith(
-        ("ValueError: dtype='numeric' is not", "ValueError: Expected 2D array", "UFuncTypeError")
-    ):
+    if str(theirs).startswith(NO_NUMBERS):
         # scikit-learn's fit makes numbers of strings and dates, but not its predict; this package's predict does, too
         _, theirs = outcome(fitted[estimator][1], lambda model: model.predict(as_fit_reads(X, model)))
     if isinstance(ours, str):
