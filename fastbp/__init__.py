@@ -2,6 +2,6 @@
 
 from .classifier import BackpropClassifier
 from .regressor import BackpropRegressor
+from .version import __version__
 
-__version__ = "0.1.0"
 __all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]

@@ -491,5 +491,10 @@ def _weights_of_classes(class_weight: Any, classes: NDArray, y: NDArray) -> NDAr
     """The weight of each class; 'balanced' by the labels y, 1 for a class that they lack."""
     present = np.unique(y) if class_weight == "balanced" else classes
     weights = np.ones(len(classes))
-    weights[np.searchsorted(classes, present)] = compute_class_weight(class_weight, classes=present, y=y)
+    try:
+        weights[np.searchsorted(classes, present)] = compute_class_weight(class_weight, classes=present, y=y)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"class_weight must have numbers for classes among {classes}, got {class_weight!r}: {error}"
+        ) from error
     return weights

@@ -259,16 +259,16 @@ network_of = functools.lru_cache(maxsize=64)(Network)
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
     """Activation of each of n_hidden hidden layers, from one name for all or one per layer; raises ValueError."""
     one_for_all = isinstance(activation, str)
-    names = (str(activation),) if one_for_all else tuple(str(name) for name in np.ravel(activation))
-    for name in names:
-        if name not in HIDDEN:
-            raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {name!r}.")
+    given = np.asarray(activation, dtype=object).ravel()  # of objects: may be ragged, or not of strings
+    if not all(isinstance(name, str) and name in HIDDEN for name in given):
+        raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {activation!r}.")
+    names = tuple(map(str, given))
     if one_for_all:
         return names * n_hidden
     if len(names) != n_hidden:
         raise ValueError(
             f"activation must be one name or one per hidden layer: got {len(names)} names, "
-            f"{list(names)!r}, for {n_hidden} hidden layers."
+            f"{activation!r}, for {n_hidden} hidden layers."
         )
     return names
 

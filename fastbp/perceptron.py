@@ -3,6 +3,8 @@
 The numbers are made elsewhere; what differs between classes and numbers is in `targets`.
 """
 
+import math
+import sys
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -26,11 +28,23 @@ from .monitor import History, Observer
 from .network import Array, Network, Trainer, Workspace
 from .targets import Labels, Values
 from .training import OptimizerState
+from .version import stamped, unstamped
 
 STOCHASTIC = ("sgd", "adam")
 # Elements of X above which scikit-learn checks it as fast, and without a vector of truth values.
 LARGE = 1 << 20
+MOST_PARAMETERS = sys.maxsize // 8  # that memory has addresses for, in float64
 Target = Labels | Values
+
+
+class Range(Interval):
+    """An interval of numbers that fit a float; anything else is outside, where scikit-learn's own may fail on it."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        try:
+            return super().is_satisfied_by(val) and math.isfinite(val)
+        except (TypeError, OverflowError):  # a Fraction, an int beyond all floats
+            return False
 
 
 class HeldOut(NamedTuple):
@@ -72,33 +86,33 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
     """Base class of the estimators; not for use on its own."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Range(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(HIDDEN)), "array-like"],
         "solver": [StrOptions({"adam", "sgd", "lbfgs", "gd"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "alpha": [Range(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate_init": [Range(Real, 0, None, closed="neither")],
+        "power_t": [Range(Real, 0, None, closed="left")],
+        "max_iter": [Range(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Range(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
         "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "momentum": [Range(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Range(Real, 0, 1, closed="left")],
+        "beta_1": [Range(Real, 0, 1, closed="left")],
+        "beta_2": [Range(Real, 0, 1, closed="left")],
+        "epsilon": [Range(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Range(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Range(Integral, 1, None, closed="left")],
         "fit_intercept": ["boolean"],
-        "gtol": [Interval(Real, 0, None, closed="left")],
+        "gtol": [Range(Real, 0, None, closed="left")],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "n_jobs": [Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right"), None],
+        "n_jobs": [Range(Integral, 1, None, closed="left"), Range(Integral, None, -1, closed="right"), None],
     }
 
     hidden_layer_sizes: int | ArrayLike
@@ -234,6 +248,11 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             dtype,
             bool(self.fit_intercept),
         )
+        if shape.n_parameters > MOST_PARAMETERS:
+            raise ValueError(
+                f"hidden_layer_sizes must make a network that fits into memory, got {self.hidden_layer_sizes!r}, which "
+                f"makes {shape.n_parameters} parameters."
+            )
         examples = self._examples(X, y, sample_weight, target, dtype)
         given = self._given_validation(held_out, target, dtype, incremental)
         random_state = check_random_state(self.random_state)
@@ -552,6 +571,14 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         """dtype of the fitted weights, as edited: float32, or else float64."""
         return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
 
+    # ---------------------------------------------------------------- storing and loading
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -587,11 +614,17 @@ def _fitted_attributes(
 
 
 def _refuse_overflow(X: Any, activations: Array) -> None:
-    """Raise ValueError where activations of a float32 model are not finite because X is beyond float32."""
-    if activations.dtype == np.float32 and X.dtype != np.float32 and not np.isfinite(activations).all():
-        values = X.data if scipy.sparse.issparse(X) else X
-        if max(float(values.max(initial=0)), -float(values.min(initial=0))) > float(np.finfo(np.float32).max):
-            raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
+    """Raise ValueError where activations are not finite: a NaN would become some class, or be passed on unseen."""
+    if np.isfinite(activations).all():
+        return
+    values = X.data if scipy.sparse.issparse(X) else X
+    largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+    if activations.dtype == np.float32 and largest > np.finfo(np.float32).max:
+        raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
+    raise ValueError(
+        f"The network's outputs are not finite: its coefs_ and intercepts_ are too large, or not finite, for this X, "
+        f"whose largest value is {largest:g}. Scale X as the training data."
+    )
 
 
 def _refuse_too_few(n: int, advice: str) -> None:

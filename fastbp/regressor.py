@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
@@ -337,6 +338,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
         X, y = self._validate_data(X, y, multi_output=True, y_numeric=True, reset=reset)
+        if scipy.sparse.issparse(y):
+            y = y.toarray()
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must be numbers, got dtype {y.dtype}.")
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

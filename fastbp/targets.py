@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .data import Examples
 from .network import Array
@@ -156,7 +156,11 @@ def dense_labels(y: Any) -> NDArray:
     if scipy.sparse.issparse(y):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] > 1:
+        if type_of_target(y) != MULTILABEL:
+            raise ValueError("Multioutput target data is not supported with label binarization")  # scikit-learn's words
         return (y != 0).astype(np.int64)  # any two numbers make an indicator, as scikit-learn reads it
+    if y.dtype.kind in "mM" and np.isnat(y).any():
+        raise ValueError("Input y contains NaT.")  # which is no class, as NaN is none
     return column_or_1d(y, warn=True) if y.ndim == 2 else y
 
 

@@ -181,6 +181,8 @@ def set_rates(
     trainer: Trainer, *, learning_rate_init: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
 ) -> None:
     """Give the kernels the optimiser's hyperparameters."""
+    # A smaller one is 0 to the kernels, and 0 / 0 is what weights without a gradient would be moved by.
+    epsilon = max(epsilon, np.finfo(trainer.network.dtype).tiny)
     trainer.rates[[ETA, MU, BETA_1, BETA_2, EPSILON]] = learning_rate_init, momentum, beta_1, beta_2, epsilon
 
 

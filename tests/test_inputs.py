@@ -7,6 +7,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import joblib
@@ -213,6 +214,23 @@ class TestX:
             assert_array_equal(after, output(model, X)[:1], err_msg=edit)
             assert_array_equal(after, output(pickle.loads(pickle.dumps(model)), X.tolist()[:1]), err_msg=edit)
 
+    @pytest.mark.parametrize("rows", [1, 40])
+    @both
+    def test_outputs_that_are_not_finite_are_never_passed_on(self, estimator, rows):
+        X, y = problem(estimator)
+        model = small(estimator, activation="identity").fit(X, y)
+        far = X[:rows] + 0.0
+        far[-1] = 1e308, *[-1e308] * (X.shape[1] - 1)
+        broken = pickle.loads(pickle.dumps(model))
+        model.coefs_[0] *= 1e3
+        broken.coefs_[0][0, 0] = np.nan
+        methods = ["predict", "hidden_activations"] + ["predict_proba"] * (estimator is BackpropClassifier)
+        for method in methods:
+            with pytest.raises(ValueError, match=r"outputs are not finite.* X, whose largest value is 1e\+308"):
+                getattr(model, method)(far)
+            with pytest.raises(ValueError, match=r"outputs are not finite.* coefs_ and intercepts_"):
+                getattr(broken, method)(X[:rows])
+
     @pytest.mark.parametrize("dtype", ["i1", "u1", ">i2", "i4", "i8", "f2", ">f8", "g", "O"])
     @both
     def test_numbers_of_any_dtype_are_their_float64(self, estimator, dtype):
@@ -314,6 +332,21 @@ class TestY:
         with pytest.raises(ValueError, match="Unknown label type"):
             small(BackpropClassifier).fit(X, labels[y])
 
+    @pytest.mark.parametrize("values", [[0, 1, 2], ["0", "1", "1"], [0.0, 2.0, 3.0]], ids=repr)
+    def test_a_matrix_of_several_labels_each_is_no_indicator(self, values):
+        X, y = problem(BackpropClassifier)
+        Y = np.array(values)[np.column_stack([y, 2 - y])]
+        assert "Multioutput target data is not supported" in assert_as_scikit_learn(BackpropClassifier, X, Y)
+
+    @pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]"])
+    def test_a_label_that_is_not_a_time_is_refused_as_nan_is(self, dtype):
+        X, y = problem(BackpropClassifier)
+        times = np.array(y, dtype)
+        assert_array_equal(small(BackpropClassifier).fit(X, times).classes_, np.unique(times))
+        times[3] = "NaT"
+        with pytest.raises(ValueError, match="Input y contains NaT"):
+            small(BackpropClassifier).fit(X, times)
+
     @pytest.mark.parametrize("dtype", [bool, np.int8, np.int64, np.float32, ">i4"])
     @pytest.mark.parametrize("form", [np.asarray, np.asfortranarray, list])
     def test_an_indicator_matrix(self, form, dtype):
@@ -344,6 +377,25 @@ class TestY:
     def test_what_is_not_valid_is_refused_as_by_scikit_learn(self, estimator, break_):
         X, y = problem(estimator)
         assert assert_as_scikit_learn(estimator, X, break_(y))
+
+    @pytest.mark.parametrize("format", ["csr_array", "csc_matrix", "coo_array", "dok_matrix"])
+    @pytest.mark.parametrize("columns", [1, 2])
+    def test_sparse_numbers_are_the_dense_ones(self, columns, format):
+        X, y = problem(BackpropRegressor)
+        Y = np.column_stack([np.where(y > 0, y, 0.0), -y])[:, :columns]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataConversionWarning)
+            model = small(BackpropRegressor).fit(X, getattr(sparse, format)(Y))
+        assert_same_bits(model, small(BackpropRegressor).fit(X, Y if columns == 2 else Y[:, 0]))
+
+    def test_a_sparse_vector_of_numbers(self):
+        X, y = problem(BackpropRegressor)
+        form = sparse.coo_array(y)
+        form = form if form.shape == y.shape else form.T  # SciPy before 1.13 has matrices only
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataConversionWarning)
+            model = small(BackpropRegressor).fit(X, form)
+        assert_same_bits(model, small(BackpropRegressor).fit(X, y))
 
     @both
     def test_a_column_is_a_vector_with_a_warning(self, estimator):
@@ -723,6 +775,50 @@ class TestConfiguration:
         model.set_params(hidden_layer_sizes=(9, 9), solver="lbfgs", alpha=3, early_stopping=True, max_iter=1, n_jobs=2)
         assert_array_equal(output(model, X), before)
         assert len(model.fit(X, y).coefs_) == 3
+
+    @pytest.mark.parametrize("value", [Fraction(1, 2), np.timedelta64(3), 10**400, -(10**400), 1j], ids="abcde")
+    @pytest.mark.parametrize("name", ["alpha", "max_iter", "n_jobs"])
+    @both
+    def test_a_number_that_is_no_float_is_refused_by_name(self, estimator, name, value):
+        X, y = problem(estimator)
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of {estimator.__name__} must be ") as error:
+            small(estimator, **{name: value}).fit(X, y)
+        assert f"Got {value!r} instead." in str(error.value)
+
+    @pytest.mark.parametrize("sizes", [10**25, (3, 2**60), [2**40, 2**40]])
+    @both
+    def test_layers_beyond_all_memory_are_refused_by_name(self, estimator, sizes):
+        X, y = problem(estimator)
+        with pytest.raises(ValueError, match=r"hidden_layer_sizes must .*, got ") as error:
+            small(estimator, hidden_layer_sizes=sizes).fit(X, y)
+        assert repr(sizes) in str(error.value)
+
+    @pytest.mark.parametrize("names", [[3], ["tanh", None], [["tanh"], ["relu", "tanh"]], ["Relu"], np.array([True])])
+    @both
+    def test_activations_that_are_none_are_refused_as_they_were_given(self, estimator, names):
+        X, y = problem(estimator)
+        with pytest.raises(ValueError, match=r"activation must be among .* or a list of them, got ") as error:
+            small(estimator, activation=names).fit(X, y)
+        assert str(error.value).endswith(f"got {names!r}.")
+
+    @pytest.mark.parametrize("weights", [{"setosa": 1.0}, {0: "heavy"}])
+    def test_a_class_weight_that_does_not_go_with_the_classes_is_shown_with_them(self, weights):
+        X, y = problem(BackpropClassifier)
+        with pytest.raises(ValueError, match=r"class_weight must have numbers for classes among \[0 1 2\]") as error:
+            small(BackpropClassifier, class_weight=weights).fit(X, y)
+        assert repr(weights) in str(error.value)
+
+    @pytest.mark.parametrize(("dtype", "epsilon"), [("float64", 1e-310), ("float32", 1e-40), ("float32", 1e-60)])
+    @both
+    def test_an_epsilon_that_training_takes_for_0_does_not_make_nan_of_weights_without_gradient(
+        self, estimator, dtype, epsilon
+    ):
+        X, y = problem(estimator)
+        X = np.column_stack([X, np.zeros(len(X))])  # the last column's weights have none
+        params = {"solver": "adam", "dtype": dtype, "alpha": 0.0, "learning_rate_init": 1e-3}
+        model = small(estimator, **params, epsilon=epsilon).fit(X, y)
+        assert_array_equal(model.coefs_[0][-1], small(estimator, **params, epsilon=1e-8).fit(X, y).coefs_[0][-1])
+        assert np.isfinite(model.predict(X).astype(float)).all()
 
     @pytest.mark.parametrize("names", ["hidden_layer_size", "dropout"])
     @both

@@ -662,7 +662,7 @@ class TestValidationSet:
             ({"X_val": np.full_like(X_val, np.nan)}, "Input X contains NaN"),
             ({"sample_weight_val": np.ones(3)}, r"sample_weight.shape == \(3,\), expected \(30,\)"),
             ({"sample_weight_val": np.zeros(30)}, r"(?i)sample.weight"),
-            ({"y_val": np.column_stack([y_val, y_val])}, r"y_val has shape \(30, \d\)"),
+            ({"y_val": np.column_stack([y_val, y_val]) > 0}, r"y_val has shape \(30, \d\)"),
         ):
             with pytest.raises(ValueError, match=message):
                 make().fit(X, y, **{"X_val": X_val, "y_val": y_val, **bad})

@@ -17,7 +17,7 @@ CONFIGURATIONS = [snippet for snippet in SNIPPETS if snippet.lstrip().startswith
 
 
 def test_the_readme_has_its_snippets():
-    assert len(SNIPPETS) == 12
+    assert len(SNIPPETS) == 13
     assert len(CONFIGURATIONS) == 5
 
 

@@ -100,7 +100,7 @@ def softplus_slope(a, z):  # logistic(z) = 1 - e^-a
 
 
 @elementwise
-def silu(z, a):
+def silu(z, a):  # within 4 ulp, or where e^z is subnormal, the smallest normal number
     for i in range(z.size):
         a[i] = z[i] * logistic(z[i])
 
@@ -113,21 +113,21 @@ def silu_slope(a, z):  # s + a (1 - s), s = logistic(z)
 
 
 @inlined
-def _gelu_tanh(z):
-    """tanh(sqrt(2/pi) (z + 0.044715 z^3)): gelu is z (1 + this) / 2."""
-    return tanh(constant(GELU_SCALE, z) * fma(constant(GELU_CUBE, z) * z * z, z, z))
+def _gelu_argument(z):
+    """u = sqrt(2/pi) (z + 0.044715 z^3): gelu is z (1 + tanh(u)) / 2."""
+    return constant(GELU_SCALE, z) * fma(constant(GELU_CUBE, z) * z * z, z, z)
 
 
 @elementwise
-def gelu(z, a):
+def gelu(z, a):  # z logistic(2 u): 1 + tanh(u) cancels. Within 4 ulp, below 0 4 + 4 |u|, or as silu
     for i in range(z.size):
-        a[i] = constant(0.5, z[i]) * z[i] * (constant(1, z[i]) + _gelu_tanh(z[i]))
+        a[i] = z[i] * logistic(constant(2, z[i]) * _gelu_argument(z[i]))
 
 
 @elementwise
 def gelu_slope(a, z):  # (1 + t) / 2 + z (1 - t^2) / 2 * d(argument of t)/dz
     for i in range(z.size):
-        t = _gelu_tanh(z[i])
+        t = tanh(_gelu_argument(z[i]))
         slope = constant(GELU_SCALE, t) * fma(constant(3 * GELU_CUBE, t) * z[i], z[i], constant(1, t))
         half, zero = constant(0.5, t), constant(0, t)
         rest = (constant(1, t) - t) * (constant(1, t) + t)

@@ -144,7 +144,7 @@ def _poisson_deviance(z, y, rows, width, cost):
     for k in range(width):
         z_k, y_k = part(z, k * rows, rows), part(y, k * rows, rows)
         for i in range(rows):
-            count, logit = float(y_k[i]), float(z_k[i])
+            count, logit = constant(y_k[i], cost[i]), constant(z_k[i], cost[i])
             if count > 0.0:
                 r = logit - math.log(count)
                 cost[i] += count * (expm1(r) - r) if r < 1.0 else exp(logit) - count - count * r
@@ -202,13 +202,14 @@ def _residuals(z, a, y, rows, width, padded, g, slope):
 
 @inlined
 def _add_squares(r, rows, width, cost):
-    """cost[i] = sum_k r_k^2 of example i."""
+    """cost[i] = sum_k r_k^2 of example i, squared in float64 (Numba's float() leaves float32 as it is)."""
     for i in range(rows):
         cost[i] = 0.0
     for k in range(width):
         r_k = part(r, k * rows, rows)
         for i in range(rows):
-            cost[i] += float(r_k[i]) * float(r_k[i])
+            r_ik = constant(r_k[i], cost[i])
+            cost[i] += r_ik * r_ik
 
 
 @_cost_and_delta

@@ -1,0 +1,32 @@
+"""The version of this package, and what a stored model says of it."""
+
+import warnings
+from typing import Any
+
+from sklearn.utils.fixes import parse_version
+
+__version__ = "0.1.0"
+STAMP = "_fastbp_version"
+
+
+class NewerVersionWarning(UserWarning):
+    """A model that is loaded was stored by a newer fastbp, which may have changed what its attributes mean."""
+
+
+def stamped(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a model, to be stored with the version that stores it."""
+    return {**state, STAMP: __version__}
+
+
+def unstamped(state: dict[str, Any], name: str) -> dict[str, Any]:
+    """The state of a stored model; warns of one that a newer version stored."""
+    state = dict(state)
+    stored = state.pop(STAMP, __version__)
+    if parse_version(stored) > parse_version(__version__):
+        warnings.warn(
+            f"{name} was stored by fastbp {stored} and is loaded by fastbp {__version__}, which is older: it may fail, "
+            f"or predict something else. Install fastbp {stored} or newer.",
+            NewerVersionWarning,
+            stacklevel=3,
+        )
+    return state
