@@ -48,6 +48,8 @@ ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
 # What reading an element of X costs where it is not in a cache: only the bound of a call looks at it, for it decides
 # only in networks of very few units.
 READ_WORK = 50
+# What of `plan` says which tasks a call does.
+SHARE = slice(backprop.FIRST_1, backprop.LAST_2 + 1)
 
 
 def _aligned_zeros(size: int, dtype: np.dtype) -> Array:
@@ -227,14 +229,17 @@ class Network:
 
     def row_work(self, examples: Examples) -> float:
         """Floating-point operations that one of the examples costs in a step, roughly."""
-        return ROW_WORK + 6.0 * (self._entries_per_row(examples) * self.widths[1] + self._inner_weights)
+        if not examples.sparse:
+            return self._dense_row_work
+        return ROW_WORK + 6.0 * (examples.entries_per_row * self.widths[1] + self._inner_weights)
 
-    def _entries_per_row(self, examples: Examples) -> float:
-        return examples.entries_per_row if examples.sparse else self.widths[0]
+    @_kept
+    def _dense_row_work(self) -> float:
+        return ROW_WORK + 6.0 * (self.widths[0] * self.widths[1] + self._inner_weights)
 
     def uncached_row_work(self, examples: Examples) -> float:
         """`row_work` of an example that is read from memory."""
-        return self.row_work(examples) + READ_WORK * self._entries_per_row(examples)
+        return self.row_work(examples) + READ_WORK * (examples.entries_per_row if examples.sparse else self.widths[0])
 
     @_kept
     def _inner_weights(self) -> int:
@@ -245,6 +250,11 @@ class Network:
     def chunk(self) -> int:
         """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
         return _round_up(min(max(CHUNK_BYTES // self.row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
+
+    @property
+    def output_rows(self) -> int:
+        """Rows whose outputs are made at once where only decisions are kept."""
+        return max(1, OUTPUT_BYTES // (self.widths[-1] * self.dtype.itemsize))
 
     @_kept
     def row_bytes(self) -> int:
@@ -533,9 +543,10 @@ class Trainer(Workspace):
         kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
         for start, stop, share, work in self._calls(len(order)):
             examples, order_of_call = self.examples.read(order, start, stop)
+            self.plan[SHARE] = share
             self.team.run(
-                kernel, self.layers, self.network.units, self._tasks, share, self._parameters, self._buffers,
-                examples, order_of_call, start, stop, self.plan, self.rates, self._record, work=work,
+                kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, examples,
+                order_of_call, start, stop, self.plan, self.rates, self._record, work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
@@ -568,12 +579,9 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
     return layers
 
 
-def outputs_in_blocks(
-    space: Workspace, theta: Array, order: NDArray[np.int64], rows: int | None = None
-) -> Iterator[tuple[slice, Array]]:
+def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) -> Iterator[tuple[slice, Array]]:
     """(part of order, a^(L) of its examples: (rows, S_L), overwritten by the next one) for all of order."""
-    network = space.network
-    rows = rows or max(space.chunk, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
+    rows, network = space.network.output_rows, space.network
     out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)
     for start in range(0, len(order), rows):
         part = slice(start, min(start + rows, len(order)))

@@ -25,7 +25,7 @@ from .kernels import optimizers
 from .kernels.activations import HIDDEN
 from .kernels.losses import LEGAL_OUTPUTS
 from .monitor import History, Observer
-from .network import Array, Network, Trainer, Workspace
+from .network import Array, Network, Trainer
 from .targets import Labels, Values
 from .training import OptimizerState
 from .version import stamped, unstamped
@@ -494,23 +494,28 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
     def _outputs(self, X: Any) -> Array:
         """a^(L) of X: (n_samples, S_L)."""
-        return self._decisions(X, lambda output: output, keeps_output=True)
+        return self._outputs_of(*self._validated_for_prediction(X))
 
-    def _decisions(self, X: Any, decide: Callable[[Array], NDArray], *, keeps_output: bool = False) -> NDArray:
-        """decide(a^(L)) of X, row by row; all of a^(L) at once only if it is kept anyway."""
+    def _decisions(self, X: Any, decide: Callable[[Array], NDArray]) -> NDArray:
+        """decide(a^(L)) of X, by rows, without all of a^(L) at once."""
         X, shape = self._validated_for_prediction(X)
+        n, rows = X.shape[0], shape.output_rows
+        if n <= rows:
+            return decide(self._outputs_of(X, shape))
+        starts = range(0, n, rows)
+        return np.concatenate([decide(self._outputs_of(X[start : start + rows], shape)) for start in starts])
+
+    def _outputs_of(self, X: Any, shape: Network) -> Array:
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            output = network.predict_row(shape, self.coefs_, self.intercepts_, np.asarray(X[0]).astype(shape.dtype))
-            _refuse_overflow(X, output)
-            return decide(output)
-        examples = data.examples(X, shape.dtype)
-        theta, order, decisions = shape.pack(self.coefs_, self.intercepts_), np.arange(examples.n), []
-        with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
-            space = Workspace(shape, examples, examples.n, team)
-            for _, output in network.outputs_in_blocks(space, theta, order, examples.n if keeps_output else None):
-                _refuse_overflow(X, output)
-                decisions.append(decide(output))
-        return decisions[0] if len(decisions) == 1 else np.concatenate(decisions)
+            row = np.asarray(X[0]).astype(shape.dtype)
+            output = network.predict_row(shape, self.coefs_, self.intercepts_, row)
+        else:
+            examples = data.examples(X, shape.dtype)
+            with threads.team(self.n_jobs, shape.row_work(examples) / 3 * min(examples.n, shape.chunk)) as team:
+                order = np.arange(examples.n)
+                output = network.predict(shape, shape.pack(self.coefs_, self.intercepts_), examples, order, team)
+        _refuse_overflow(X, output)
+        return output
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
         """X, and the network that the fitted attributes, which may have been edited, make on it."""

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
@@ -251,3 +252,4 @@ class TestSize:
                 monkeypatch.setattr(network, "MIN_CHUNK", 16)
                 models.append(small(estimator, early_stopping=True, validation_fraction=0.5).fit(X, target))
             assert_same_bits(*models, X, X)
+            np.testing.assert_array_equal(models[1].predict(scipy.sparse.csr_array(X)), models[1].predict(X))

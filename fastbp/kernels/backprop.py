@@ -11,7 +11,6 @@ What the functions here share, arrays flat but for the tables:
 
 layers      table, a row per layer l, see the fields below; layer 0 is the input, a^(1) of the formulas
 units       table, a row per unit of parameters, see below; task i has the units from tasks[i] to tasks[i + 1]
-share       of a chunk's tasks, what a call does: [first, last) of phase 1 and [first, last) of phase 2
 parameters  (theta, theta_t, grad, first, second):
             theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
             theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`, and
@@ -64,8 +63,10 @@ WIDTH, PADDED, PANEL, A, Z, THETA, THETA_T, *ADDRESSES, LAYER_FIELDS = range(15)
 G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS = ADDRESSES
 
 # Fields of `plan`: rows of a batch, a chunk and a block, the code of the optimiser; then addresses: of `update`,
-# `output_delta` and `outputs`, and for a sparse X of `scatter_rows` or of all else in sparse.py.
-BATCH, CHUNK, BLOCK, OPTIMIZER, SWEEP, DELTA, OUTPUTS, SCATTER, *SPARSE, PLAN_FIELDS = range(13)
+# `output_delta` and `outputs`, and for a sparse X of `scatter_rows` or of all else in sparse.py; then which of a
+# chunk's tasks a call does: [first, last) of phase 1 and [first, last) of phase 2.
+BATCH, CHUNK, BLOCK, OPTIMIZER, SWEEP, DELTA, OUTPUTS, SCATTER, *SPARSE_AND_SHARE, PLAN_FIELDS = range(17)
+*SPARSE, FIRST_1, LAST_1, FIRST_2, LAST_2 = SPARSE_AND_SHARE
 NUMBER_ENTRIES, SORT_ENTRIES, FIRST_AFFINE, SPARSE_OUTER = SPARSE
 
 # Fields of `units`: rows [ROW, ROW + N_ROWS) and columns [COLUMN, COLUMN + N_COLUMNS) of Theta of layer LAYER, which
@@ -325,64 +326,63 @@ def _finish_batch(buffers, rows, alpha, record):
 
 
 @entry
-def train_serial(layers, units, tasks, share, parameters, buffers, examples, order, start, stop, plan, rates, record):
+def train_serial(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
     """Train on examples order[start:stop] in batches, by whole chunks.
 
     Batches begin at multiples of plan's batch in `order`. With optimizer NONE, `grad` is all that changes. With
     EVALUATE nothing does; its tasks have no units. A chunk that is too much for one call takes several, of one chunk
-    each, whose shares of its tasks follow one another: those of phase 1, then, with all of phase 1 behind them, those
-    of phase 2.
+    each, which do its tasks in turn: first those of phase 1, then those of phase 2.
     """
     batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
-    n_tasks = tasks.size - 1
+    n_tasks, first_2 = tasks.size - 1, plan[FIRST_2]
     room = UNIT_BYTES // buffers[4].itemsize
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
         task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
-        if share[0] == 0:
+        if plan[FIRST_1] == 0:
             _index_chunk(buffers, examples, order, start, rows, plan)
-        for i in range(share[0], share[1]):
+        for i in range(plan[FIRST_1], plan[LAST_1]):
             first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
-        if share[0] < n_tasks and share[1] == n_tasks:
+        if plan[FIRST_1] < n_tasks and plan[LAST_1] == n_tasks:
             _finish_chunk(buffers, examples, order, start, rows, begins, record)
         weight = record[1][WEIGHT]
         step = step_size(optimizer, rates, record[0][0] + 1)
-        for i in range(share[2], share[3]):
-            first, last, tile = tasks[i], tasks[i + 1], (i - share[2]) * room
+        for i in range(first_2, plan[LAST_2]):
+            first, last, tile = tasks[i], tasks[i + 1], (i - first_2) * room
             _run_parameters(
                 layers, units, first, last, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
             )
         start += rows
-        if ends and share[3] == n_tasks:
+        if ends and plan[LAST_2] == n_tasks:
             _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
 
 
 @parallel_entry
-def train_parallel(layers, units, tasks, share, parameters, buffers, examples, order, start, stop, plan, rates, record):
+def train_parallel(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
     """`train_serial`, its tasks in parallel: the same text, but a function of its own for the cache's sake."""
     batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
-    n_tasks = tasks.size - 1
+    n_tasks, first_2 = tasks.size - 1, plan[FIRST_2]
     room = UNIT_BYTES // buffers[4].itemsize
     while start < stop:
         rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
         task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
-        if share[0] == 0:
+        if plan[FIRST_1] == 0:
             _index_chunk(buffers, examples, order, start, rows, plan)
-        for i in prange(share[0], share[1]):
+        for i in prange(plan[FIRST_1], plan[LAST_1]):
             first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
-        if share[0] < n_tasks and share[1] == n_tasks:
+        if plan[FIRST_1] < n_tasks and plan[LAST_1] == n_tasks:
             _finish_chunk(buffers, examples, order, start, rows, begins, record)
         weight = record[1][WEIGHT]
         step = step_size(optimizer, rates, record[0][0] + 1)
-        for i in prange(share[2], share[3]):
-            first, last, tile = tasks[i], tasks[i + 1], (i - share[2]) * room
+        for i in prange(first_2, plan[LAST_2]):
+            first, last, tile = tasks[i], tasks[i + 1], (i - first_2) * room
             _run_parameters(
                 layers, units, first, last, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
             )
         start += rows
-        if ends and share[3] == n_tasks:
+        if ends and plan[LAST_2] == n_tasks:
             _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
 
 
