@@ -1,5 +1,7 @@
 """BackpropClassifier: the multilayer perceptron that predicts classes."""
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -24,7 +26,7 @@ PROBABILITIES = ("softmax", "logistic")  # outputs that are probabilities
 LOSSES = ("log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean")
 
 
-def _can_predict_proba(estimator: "BackpropClassifier") -> bool:
+def _can_predict_proba(estimator: BackpropClassifier) -> bool:
     output = getattr(estimator, "out_activation_", estimator.out_activation)
     if output not in (*PROBABILITIES, "auto"):
         raise AttributeError(
@@ -165,9 +167,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     >>> from sklearn.datasets import load_iris
     >>> from fastbp import BackpropClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=1).fit(X, y)
-    >>> clf.predict(X[:2])
-    array([0, 0])
+    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=0).fit(X, y)
+    >>> clf.predict(X[::50])
+    array([0, 1, 2])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -303,7 +305,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return self._fit(X, y, sample_weight, held_out, incremental=True, classes=classes)
 
     @classmethod
-    def from_sklearn(cls, mlp: "MLPClassifier") -> Self:
+    def from_sklearn(cls, mlp: MLPClassifier) -> Self:
         """The same model as scikit-learn's, fitted or not.
 
         Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
@@ -337,7 +339,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
         return convert.from_sklearn(mlp, cls)
 
-    def to_sklearn(self) -> "MLPClassifier":
+    def to_sklearn(self) -> MLPClassifier:
         """The same model as scikit-learn's MLPClassifier, fitted or not, for tools that read one.
 
         Returns

@@ -3,6 +3,8 @@
 The numbers are made elsewhere; what differs between classes and numbers is in `targets`.
 """
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -57,7 +59,7 @@ class Validation(NamedTuple):
     rows: NDArray[np.int64]
 
 
-def is_stochastic(estimator: "Perceptron") -> bool:
+def is_stochastic(estimator: Perceptron) -> bool:
     """For `available_if`: raises AttributeError where partial_fit makes no sense."""
     if estimator.solver not in STOCHASTIC:
         raise AttributeError(

@@ -1,5 +1,7 @@
 """BackpropRegressor: the multilayer perceptron that predicts numbers."""
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -279,7 +281,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=True)
 
     @classmethod
-    def from_sklearn(cls, mlp: "MLPRegressor") -> Self:
+    def from_sklearn(cls, mlp: MLPRegressor) -> Self:
         """The same model as scikit-learn's, fitted or not.
 
         Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
@@ -315,7 +317,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
         return convert.from_sklearn(mlp, cls)
 
-    def to_sklearn(self) -> "MLPRegressor":
+    def to_sklearn(self) -> MLPRegressor:
         """The same model as scikit-learn's MLPRegressor, fitted or not, for tools that read one.
 
         Returns
