@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from .kernels.activations import HIDDEN
 from .network import Array
-from .perceptron import HeldOut, Perceptron, Target, is_stochastic
+from .perceptron import Decorator, HeldOut, Perceptron, Target, fits, if_stochastic
 from .targets import MULTILABEL, Labels, dense_labels
 
 if TYPE_CHECKING:  # what a fit does not need, the converters import
@@ -34,6 +34,9 @@ def _can_predict_proba(estimator: BackpropClassifier) -> bool:
             f"Use one of {', '.join(PROBABILITIES)}."
         )
     return True
+
+
+if_probabilities: Decorator = available_if(_can_predict_proba)
 
 
 class BackpropClassifier(ClassifierMixin, Perceptron):
@@ -218,7 +221,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     ):
         super().__init__(locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit(
         self,
         X: ArrayLike,
@@ -256,8 +259,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
 
-    @available_if(is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @if_stochastic
+    @fits
     def partial_fit(
         self,
         X: ArrayLike,
@@ -429,7 +432,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         output = self._outputs(X)
         return Labels(self._target_kind, self.classes_, self.n_outputs_).predict(output)
 
-    @available_if(_can_predict_proba)
+    @if_probabilities
     def predict_proba(self, X: ArrayLike) -> Array:
         """Predict probabilities of the classes.
 
@@ -463,7 +466,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         sums = output.sum(axis=1, keepdims=True)
         return np.divide(output, sums, out=np.full_like(output, 1 / output.shape[1]), where=sums > 0)
 
-    @available_if(_can_predict_proba)
+    @if_probabilities
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Logarithm of `predict_proba`.
 

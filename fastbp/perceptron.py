@@ -9,14 +9,15 @@ import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from . import callbacks, data, network, threads, training
@@ -32,6 +33,13 @@ from .training import OptimizerState
 STOCHASTIC = ("sgd", "adam")
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # what X is converted to unless it is of one of them
 Target = Labels | Values
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """What leaves a method's type as it is: scikit-learn's are not annotated, and would make it Any."""
+
+    def __call__(self, method: Method, /) -> Method: ...
 
 
 class HeldOut(NamedTuple):
@@ -67,6 +75,10 @@ def is_stochastic(estimator: Perceptron) -> bool:
             f"solver={estimator.solver!r} is not stochastic."
         )
     return True
+
+
+fits: Decorator = _fit_context(prefer_skip_nested_validation=True)
+if_stochastic: Decorator = available_if(is_stochastic)
 
 
 class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
@@ -134,6 +146,16 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
     coefs_: list[Array]
     intercepts_: list[Array]
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
+    converged_: bool
+    n_iter_: int
+    t_: int
+    n_layers_: int
     n_outputs_: int
     out_activation_: str
     _target_kind: str

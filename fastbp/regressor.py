@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from .kernels.activations import HIDDEN
-from .perceptron import HeldOut, Perceptron, Target, is_stochastic
+from .perceptron import HeldOut, Perceptron, Target, fits, if_stochastic
 from .targets import Values
 
 if TYPE_CHECKING:  # what a fit does not need, the converters import
@@ -198,7 +197,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     ):
         super().__init__(locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit(
         self,
         X: ArrayLike,
@@ -236,8 +235,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         """
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
 
-    @available_if(is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @if_stochastic
+    @fits
     def partial_fit(
         self,
         X: ArrayLike,

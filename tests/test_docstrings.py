@@ -21,8 +21,8 @@ import fastbp
 
 MODULES = ["fastbp", "fastbp.textbook", "fastbp.displays", "fastbp.onnx"]
 # numpydoc's checks that are not our habits: GL01, GL02, where quotes stand; SS05, a summary that begins with a verb;
-# ES01, SA01, EX01, sections that not everything needs; PR04, a type, which "As in `fit`" goes without; RT02, RT04, names
-# of what is returned, which may be symbols; RT03, its description, which "self" goes without.
+# ES01, SA01, EX01, sections that not everything needs; PR04, a type, which "As in `fit`" goes without; RT02, RT04,
+# names of what is returned, which may be symbols; RT03, its description, which "self" goes without.
 OTHER_HABITS = {"GL01", "GL02", "SS05", "ES01", "SA01", "EX01", "PR04", "RT02", "RT03", "RT04"}
 
 
