@@ -1,4 +1,28 @@
-"""fastbp: multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface."""
+"""Multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface.
+
+`BackpropClassifier` and `BackpropRegressor` take the place of scikit-learn's MLPClassifier and MLPRegressor. Beside
+them:
+
+`fastbp.textbook`
+    The mathematics as plain functions: forward, deltas, loss and gradient, a check of the gradient.
+`fastbp.displays`
+    Pictures of a fitted network. Needs matplotlib: ``pip install "fastbp[plot]"``.
+`fastbp.onnx`
+    Export to ONNX. Needs skl2onnx: ``pip install "fastbp[onnx]"``.
+``python -m fastbp --help``
+    The command line. To train and predict with it: ``pip install "fastbp[cli]"``.
+
+The other modules and `fastbp.kernels` are internal.
+
+Examples
+--------
+>>> from sklearn.datasets import load_iris
+>>> from fastbp import BackpropClassifier
+>>> X, y = load_iris(return_X_y=True)
+>>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=0).fit(X, y)
+>>> clf.score(X, y) > 0.95
+True
+"""
 
 from .classifier import BackpropClassifier
 from .regressor import BackpropRegressor

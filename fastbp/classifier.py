@@ -1,11 +1,13 @@
 """BackpropClassifier: the multilayer perceptron that predicts classes."""
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
@@ -13,7 +15,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from .kernels.activations import HIDDEN
 from .network import Array
-from .perceptron import HeldOut, Perceptron, Target, is_stochastic
+from .perceptron import Decorator, HeldOut, Perceptron, Target, fits, if_stochastic
 from .targets import MULTILABEL, Labels, dense_labels
 
 if TYPE_CHECKING:  # what a fit does not need, the converters import
@@ -23,7 +25,7 @@ PROBABILITIES = ("softmax", "logistic")  # outputs that are probabilities
 LOSSES = ("log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean")
 
 
-def _can_predict_proba(estimator: "BackpropClassifier") -> bool:
+def _can_predict_proba(estimator: BackpropClassifier) -> bool:
     output = getattr(estimator, "out_activation_", estimator.out_activation)
     if output not in (*PROBABILITIES, "auto"):
         raise AttributeError(
@@ -31,6 +33,9 @@ def _can_predict_proba(estimator: "BackpropClassifier") -> bool:
             f"Use one of {', '.join(PROBABILITIES)}."
         )
     return True
+
+
+if_probabilities: Decorator = available_if(_can_predict_proba)
 
 
 class BackpropClassifier(ClassifierMixin, Perceptron):
@@ -164,9 +169,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     >>> from sklearn.datasets import load_iris
     >>> from fastbp import BackpropClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=1).fit(X, y)
-    >>> clf.predict(X[:2])
-    array([0, 0])
+    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=0).fit(X, y)
+    >>> clf.predict(X[::50])
+    array([0, 1, 2])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -215,7 +220,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     ):
         super().__init__(locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit(
         self,
         X: ArrayLike,
@@ -253,8 +258,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
 
-    @available_if(is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @if_stochastic
+    @fits
     def partial_fit(
         self,
         X: ArrayLike,
@@ -302,7 +307,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return self._fit(X, y, sample_weight, held_out, incremental=True, classes=classes)
 
     @classmethod
-    def from_sklearn(cls, mlp: "MLPClassifier") -> Self:
+    def from_sklearn(cls, mlp: MLPClassifier) -> Self:
         """The same model as scikit-learn's, fitted or not.
 
         Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
@@ -336,7 +341,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
         return convert.from_sklearn(mlp, cls)
 
-    def to_sklearn(self) -> "MLPClassifier":
+    def to_sklearn(self) -> MLPClassifier:
         """The same model as scikit-learn's MLPClassifier, fitted or not, for tools that read one.
 
         Returns
@@ -425,7 +430,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
             X, lambda output: Labels(self._target_kind, self.classes_, self.n_outputs_).predict(output)
         )
 
-    @available_if(_can_predict_proba)
+    @if_probabilities
     def predict_proba(self, X: ArrayLike) -> Array:
         """Predict probabilities of the classes.
 
@@ -459,7 +464,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         sums = output.sum(axis=1, keepdims=True)
         return np.divide(output, sums, out=np.full_like(output, 1 / output.shape[1]), where=sums > 0)
 
-    @available_if(_can_predict_proba)
+    @if_probabilities
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Logarithm of `predict_proba`.
 

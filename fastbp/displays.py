@@ -5,6 +5,8 @@ and `figure_` are what was drawn on. They take a fitted estimator of this packag
 the best of a search, or within a TransformedTargetRegressor. Drawing needs matplotlib: the extra `plot`.
 """
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
+__all__ = ["DeltaNormDisplay", "LossCurveDisplay", "NetworkDisplay"]
+
 POSITIVE, NEGATIVE, PALE = "#2166ac", "#b2182b", "0.6"  # told apart by the colour-blind, too
 ROWS_AT_ONCE = 1024  # of which delta is kept for all layers
 
@@ -34,10 +38,10 @@ ROWS_AT_ONCE = 1024  # of which delta is kept for all layers
 class _Display:
     """What the displays share."""
 
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
+    ax_: Axes
+    figure_: Figure | SubFigure
 
-    def _begin(self, ax: "Axes | None", **figure: Any) -> "Axes":
+    def _begin(self, ax: Axes | None, **figure: Any) -> Axes:
         """The axes to draw on, of a new figure if there are none."""
         require("matplotlib", extra="plot", by=f"{type(self).__name__}.plot")
         if ax is None:
@@ -91,9 +95,9 @@ class LossCurveDisplay(_Display):
     >>> from fastbp.displays import LossCurveDisplay
     >>> X, y = load_iris(return_X_y=True)
     >>> ax = None
-    >>> for solver in ("lbfgs", "gd"):
-    ...     clf = BackpropClassifier(solver=solver, hidden_layer_sizes=(5,), random_state=1).fit(X, y)
-    ...     ax = LossCurveDisplay.from_estimator(clf, name=solver, ax=ax).ax_
+    >>> for alpha in (0.001, 0.1):
+    ...     clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), alpha=alpha, random_state=0).fit(X, y)
+    ...     ax = LossCurveDisplay.from_estimator(clf, name=f"alpha={alpha}", ax=ax).ax_
     >>> len(ax.lines)
     2
     """
@@ -119,7 +123,7 @@ class LossCurveDisplay(_Display):
         estimator: Any,
         *,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         log_scale: bool = False,
         **kwargs: Any,
     ) -> Self:
@@ -155,7 +159,7 @@ class LossCurveDisplay(_Display):
         display = cls(net.loss_curve_, validation_loss=validation_loss, best_epoch=best_epoch, unit=unit, name=name)
         return display.plot(ax=ax, log_scale=log_scale, **kwargs)
 
-    def plot(self, ax: "Axes | None" = None, *, log_scale: bool = False, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, *, log_scale: bool = False, **kwargs: Any) -> Self:
         """Plot the curves.
 
         Parameters
@@ -233,7 +237,7 @@ class NetworkDisplay(_Display):
     >>> from fastbp import BackpropClassifier
     >>> from fastbp.displays import NetworkDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(8,), random_state=0).fit(X, y)
+    >>> clf = BackpropClassifier(hidden_layer_sizes=(8,), tol=1e-3, random_state=0).fit(X / 16, y)
     >>> display = NetworkDisplay.from_estimator(clf, image_shape=(8, 8))
     >>> len(display.images_)
     8
@@ -265,7 +269,7 @@ class NetworkDisplay(_Display):
         image_shape: tuple[int, int] | None = None,
         max_units: int = 16,
         feature_names: ArrayLike | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
     ) -> Self:
         """Draw the network of a fitted estimator.
 
@@ -273,9 +277,11 @@ class NetworkDisplay(_Display):
         ----------
         estimator : estimator
             Fitted; see `fastbp.displays`.
+        image_shape, max_units
+            As in `plot`.
         feature_names : array-like of str of shape (S_1,), default=None
             Names of the input units; None are those that the network was fitted with, if any.
-        image_shape, max_units, ax
+        ax
             As in `plot`.
 
         Returns
@@ -305,9 +311,7 @@ class NetworkDisplay(_Display):
         )
         return display.plot(image_shape=image_shape, max_units=max_units, ax=ax)
 
-    def plot(
-        self, ax: "Axes | None" = None, *, image_shape: tuple[int, int] | None = None, max_units: int = 16
-    ) -> Self:
+    def plot(self, ax: Axes | None = None, *, image_shape: tuple[int, int] | None = None, max_units: int = 16) -> Self:
         """Draw the network.
 
         Parameters
@@ -371,7 +375,7 @@ class NetworkDisplay(_Display):
             if names is not None and len(names) != width:
                 raise ValueError(f"{name} must be {width} names, got {len(names)}.")
 
-    def _draw_images(self, ax: "Axes", coef: Array, image_shape: tuple[int, int]) -> list[Any]:
+    def _draw_images(self, ax: Axes, coef: Array, image_shape: tuple[int, int]) -> list[Any]:
         """The first hidden layer's units, on one scale of colours that is white at 0."""
         limit, (rows, columns) = np.abs(coef).max() or 1.0, image_shape
         half_width = self.IMAGE / 2 * min(1, columns / rows)
@@ -388,7 +392,7 @@ class NetworkDisplay(_Display):
             for unit, (x, y) in self.units_[1].items()
         ]
 
-    def _draw_weights(self, ax: "Axes", coef: Array, l: int) -> Any:
+    def _draw_weights(self, ax: Axes, coef: Array, l: int) -> Any:
         """The lines from layer l to the next one, the heaviest on top."""
         from matplotlib.collections import LineCollection
 
@@ -410,7 +414,7 @@ class NetworkDisplay(_Display):
             )
         )
 
-    def _draw_units(self, ax: "Axes", widths: list[int], *, with_images: bool) -> None:
+    def _draw_units(self, ax: Axes, widths: list[int], *, with_images: bool) -> None:
         from matplotlib.patches import Circle, Rectangle
 
         for l, units in enumerate(self.units_):
@@ -428,7 +432,7 @@ class NetworkDisplay(_Display):
         """Where the column of layer l is."""
         return next(iter(self.units_[l].values()))[0]
 
-    def _write(self, ax: "Axes", widths: list[int], height: int, image_shape: tuple[int, int] | None) -> None:
+    def _write(self, ax: Axes, widths: list[int], height: int, image_shape: tuple[int, int] | None) -> None:
         """Captions, names and a key to the colours."""
         from matplotlib.lines import Line2D
 
@@ -453,7 +457,7 @@ class NetworkDisplay(_Display):
 
 
 class DeltaNormDisplay(_Display):
-    """Norm of delta per layer: is learning vanishing on its way back, or exploding?
+    """Norm of delta per layer, which tells whether learning vanishes or explodes on its way back.
 
     delta^(l) is the derivative of one example's cost by z^(l), and the gradient of the weights into layer l is its
     outer product with what comes in. Where its norm falls by orders of magnitude from the output to the first hidden
@@ -487,7 +491,7 @@ class DeltaNormDisplay(_Display):
     >>> from fastbp import BackpropClassifier
     >>> from fastbp.displays import DeltaNormDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5, 5), random_state=1).fit(X, y)
+    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5, 5), random_state=0).fit(X, y)
     >>> DeltaNormDisplay.from_estimator(clf, X, y).norms.shape
     (150, 3)
     """
@@ -504,7 +508,7 @@ class DeltaNormDisplay(_Display):
         y: ArrayLike,
         *,
         name: str | None = None,
-        ax: "Axes | None" = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
         """Compute delta for every example and plot its norm.
@@ -541,7 +545,7 @@ class DeltaNormDisplay(_Display):
         X, y = _as_the_network_sees(estimator, X, y)
         return cls(_delta_norms(net, X, y), name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Plot the norms.
 
         Parameters
@@ -648,7 +652,7 @@ def _delta_norms(net: Any, X: Any, y: Any) -> NDArray[np.float64]:
     return np.concatenate(parts)
 
 
-def _whole_ticks(ax: "Axes") -> None:
+def _whole_ticks(ax: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

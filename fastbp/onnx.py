@@ -16,6 +16,8 @@ from .network import hidden_activations
 from .regressor import BackpropRegressor
 from .targets import MULTILABEL
 
+__all__ = ["register_onnx_converters"]
+
 
 def register_onnx_converters() -> None:
     """Make skl2onnx know BackpropClassifier and BackpropRegressor, from now on in this process.
@@ -37,7 +39,7 @@ def register_onnx_converters() -> None:
     >>> from fastbp import BackpropClassifier
     >>> from fastbp.onnx import register_onnx_converters
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=1).fit(X, y)
+    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=0).fit(X, y)
     >>> register_onnx_converters()
     >>> model = skl2onnx.to_onnx(clf, X[:1], options={"zipmap": False})
     >>> [output.name for output in model.graph.output]

@@ -3,20 +3,23 @@
 The numbers are made elsewhere; what differs between classes and numbers is in `targets`.
 """
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 import math
 import sys
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, check_is_fitted, validate_data
 
 from . import callbacks, data, network, threads, training
@@ -35,6 +38,13 @@ STOCHASTIC = ("sgd", "adam")
 LARGE = 1 << 20
 MOST_PARAMETERS = sys.maxsize // 8  # that memory has addresses for, in float64
 Target = Labels | Values
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """What leaves a method's type as it is: scikit-learn's are not annotated, and would make it Any."""
+
+    def __call__(self, method: Method, /) -> Method: ...
 
 
 class Range(Interval):
@@ -72,7 +82,7 @@ class Validation(NamedTuple):
     rows: NDArray[np.int64]
 
 
-def is_stochastic(estimator: "Perceptron") -> bool:
+def is_stochastic(estimator: Perceptron) -> bool:
     """For `available_if`: raises AttributeError where partial_fit makes no sense."""
     if estimator.solver not in STOCHASTIC:
         raise AttributeError(
@@ -80,6 +90,10 @@ def is_stochastic(estimator: "Perceptron") -> bool:
             f"solver={estimator.solver!r} is not stochastic."
         )
     return True
+
+
+fits: Decorator = _fit_context(prefer_skip_nested_validation=True)
+if_stochastic: Decorator = available_if(is_stochastic)
 
 
 class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
@@ -147,6 +161,16 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
     coefs_: list[Array]
     intercepts_: list[Array]
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
+    converged_: bool
+    n_iter_: int
+    t_: int
+    n_layers_: int
     n_outputs_: int
     out_activation_: str
     _target_kind: str
@@ -624,7 +648,9 @@ def _refuse_overflow(X: Any, activations: Array) -> None:
         return
     values = X.data if scipy.sparse.issparse(X) else X
     largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
-    if activations.dtype == np.float32 and largest > float(np.finfo(np.float32).max):  # float: NumPy would cast `largest`
+    if activations.dtype == np.float32 and largest > float(
+        np.finfo(np.float32).max
+    ):
         raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
     raise ValueError(
         f"The network's outputs are not finite: its coefs_ and intercepts_ are too large, or not finite, for this X, "

@@ -1,17 +1,18 @@
 """BackpropRegressor: the multilayer perceptron that predicts numbers."""
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 
 from .kernels.activations import HIDDEN
-from .perceptron import HeldOut, Perceptron, Target, is_stochastic
+from .perceptron import HeldOut, Perceptron, Target, fits, if_stochastic
 from .targets import Values
 
 if TYPE_CHECKING:  # what a fit does not need, the converters import
@@ -196,7 +197,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     ):
         super().__init__(locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fits
     def fit(
         self,
         X: ArrayLike,
@@ -234,8 +235,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         """
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
 
-    @available_if(is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @if_stochastic
+    @fits
     def partial_fit(
         self,
         X: ArrayLike,
@@ -279,7 +280,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=True)
 
     @classmethod
-    def from_sklearn(cls, mlp: "MLPRegressor") -> Self:
+    def from_sklearn(cls, mlp: MLPRegressor) -> Self:
         """The same model as scikit-learn's, fitted or not.
 
         Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
@@ -315,7 +316,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
         return convert.from_sklearn(mlp, cls)
 
-    def to_sklearn(self) -> "MLPRegressor":
+    def to_sklearn(self) -> MLPRegressor:
         """The same model as scikit-learn's MLPRegressor, fitted or not, for tools that read one.
 
         Returns

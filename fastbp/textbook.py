@@ -7,6 +7,8 @@ activation, or one name per hidden layer; `out_activation` the output layer's; X
 Arithmetic is float32 if X is, else float64. The formulas and where they come from are in the README.
 """
 
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Real
@@ -20,6 +22,8 @@ from . import data
 from .kernels.losses import LEGAL_OUTPUTS, OUTPUTS
 from .network import Array, Network, Trainer, Workspace, hidden_activations
 from .threads import Team
+
+__all__ = ["check_gradient", "deltas", "forward", "loss_and_gradient"]
 
 Activation = str | Sequence[str]
 
@@ -77,16 +81,18 @@ def deltas(
     out_activation: str = "logistic",
     loss: str = "binary_cross_entropy",
 ) -> list[Array]:
-    """delta^(l) = d(cost of one example) / d z^(l) for every example and layer but the first.
+    """Derivative delta^(l) = d(cost of one example) / d z^(l), for every example and layer but the first.
 
     delta^(L) comes from the loss; delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)).
 
     Parameters
     ----------
-    X, coefs, intercepts, activation, out_activation
-        As in `forward`.
+    X : array-like of shape (m, S_1)
+        Examples.
     Y : array-like of shape (m, S_L)
         Targets; probabilities, which sum to 1 in each row, for a softmax.
+    coefs, intercepts, activation, out_activation
+        As in `forward`.
     loss : str, default='binary_cross_entropy'
         'log_loss', 'binary_cross_entropy', 'squared_error', 'mean_squared_error', 'euclidean' or 'poisson'.
 

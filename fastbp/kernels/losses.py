@@ -2,7 +2,8 @@
 
 The cost of one example is a sum over outputs; J is the weighted mean over examples, taken by the caller. The matched
 pairs have delta = a - y, which is formed directly: dC/da * g'(z) is 0 * inf where the output saturates.
-To add a loss of the residual r = a - y: a function like `squared_error`, and a line in RESIDUAL and LEGAL_OUTPUTS.
+To add a loss of the residual r = a - y: a function like `squared_error`, and its name in RESIDUAL and in LOSSES of the
+estimators. The README's recipe has every step.
 
 Inside, all is transposed, (width, rows) flat: few units and many examples fill a vector.
 """
