@@ -102,7 +102,7 @@ def gradient_of_part_of_a_vector(x):
 
 @njit(**FLAGS)
 def affine_of_part_of_a_vector(x):
-    products.affine(0, 0, 1, x, 0, 1, 1, x, 0, x, 0, 9, False)
+    products.affine(0, 0, 0, 1, 1, x, 0, 1, 1, 1, x, 0, x, 0, 9, 9, False)
 
 
 @njit(**FLAGS)

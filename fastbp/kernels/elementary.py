@@ -14,10 +14,10 @@ import math
 import struct
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import typeof, types
 
-from .jit import inlined
+from . import interpreted
+from .jit import inlined, intrinsic
 from .simd import emit_fma
 
 
@@ -66,13 +66,13 @@ _FORMATS = {
 _LN2 = (0.6931471805599453, 2.3190468138462996e-17)  # as the sum of two float64
 
 
-@intrinsic
+@intrinsic(interpreted.fma)
 def fma(typingctx, x, y, z):
     """x * y + z, rounded once where the CPU can."""
     return x(x, x, x), lambda context, builder, sig, args: emit_fma(builder, *args)
 
 
-@intrinsic
+@intrinsic(interpreted.constant)
 def constant(typingctx, value, like):
     """`value` in the floating-point type of `like`."""
     value = types.unliteral(value)
@@ -82,7 +82,7 @@ def constant(typingctx, value, like):
 def _per_type(value_of_format):
     """An intrinsic f(x): a number that depends on the type of x alone."""
 
-    @intrinsic
+    @intrinsic(lambda x: interpreted.constant(value_of_format(_FORMATS[typeof(x)]), x))
     def number(typingctx, x):
         value = value_of_format(_FORMATS[x])
         return x(x), lambda context, builder, sig, args: ir.Constant(context.get_value_type(x), value)
@@ -100,7 +100,7 @@ _ln2_low = _per_type(lambda f: _LN2[0] - f.ln2_high + _LN2[1])
 def _polynomial(series_of_format):
     """An intrinsic f(x): Horner's rule with the coefficients of the type of x."""
 
-    @intrinsic
+    @intrinsic(lambda x: interpreted.horner(series_of_format(_FORMATS[typeof(x)]), x))
     def horner(typingctx, x):
         def codegen(context, builder, sig, args):
             kind = context.get_value_type(x)
@@ -118,7 +118,7 @@ _exp_series = _polynomial(lambda f: f.exp_series)
 _log_series = _polynomial(lambda f: f.log_series)
 
 
-@intrinsic
+@intrinsic(interpreted.power_of_two)
 def _power_of_two(typingctx, n):
     """2^n for an integral n within the normal range; anything else gives some number, not a trap."""
     f = _FORMATS[n]
@@ -137,7 +137,7 @@ def _emit_exponent(f, builder, u):
     return builder.ashr(builder.sub(bits, f.int(f.bits_of(math.sqrt(0.5)))), f.int(f.mantissa)), bits
 
 
-@intrinsic
+@intrinsic(interpreted.exponent)
 def _exponent(typingctx, u):
     def codegen(context, builder, sig, args):
         return builder.sitofp(_emit_exponent(_FORMATS[u], builder, args[0])[0], context.get_value_type(u))
@@ -145,7 +145,7 @@ def _exponent(typingctx, u):
     return u(u), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.mantissa)
 def _mantissa(typingctx, u):
     """u / 2^_exponent(u)."""
     f = _FORMATS[u]

@@ -4,6 +4,8 @@ There are four kinds of kernels. An `entry` is called from Python. A `linked` on
 it, an `inlined` one part of each function. A `deferred` one is compiled on its own, when a network first needs it, and
 called by its address: of all activations, losses, optimisers and widths of tiles a network has a few, and its first fit
 waits for those alone. Entries and deferred kernels are kept on disk.
+
+With NUMBA_DISABLE_JIT=1 nothing is compiled and all of them run as Python: interpreted.py.
 """
 
 import gc
@@ -17,8 +19,8 @@ from numba import _dynfunc, njit, types
 from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
-from numba.extending import intrinsic
 
+from . import interpreted
 from .cache import KernelCache
 
 # FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. Read once: compiled code cannot change its mind.
@@ -34,9 +36,13 @@ INTS, INTS32 = types.Array(types.int64, 1, "C"), types.Array(types.int32, 1, "C"
 FLOATS, FLOATS32 = types.Array(types.float64, 1, "C"), types.Array(types.float32, 1, "C")
 
 
-def _cached(dispatcher):
+def _kept(function, **options):
+    """Compile a function by itself, and keep the machine code on disk."""
+    if interpreted.ENABLED:
+        return interpreted.entry(function)
+    dispatcher = njit(**FLAGS, **options)(function)
     # The cache's folder knows the sources of this package only.
-    if dispatcher.__module__.startswith(f"{__package__}.") and not numba.config.DISABLE_JIT:
+    if dispatcher.__module__.startswith(f"{__package__}."):
         dispatcher._cache = KernelCache(dispatcher.__name__, VARIANT)
         KEPT.append(dispatcher)
     return dispatcher
@@ -108,7 +114,7 @@ def inlined(function):
 
 def entry(function):
     """Compile a function that Python calls, serial, and keep the machine code on disk."""
-    return _cached(njit(**FLAGS)(function))
+    return _kept(function)
 
 
 def parallel_entry(function):
@@ -117,7 +123,14 @@ def parallel_entry(function):
     It must never be called by another kernel (a cached caller can crash when loaded), and it must be a function of its
     own: the serial and the parallel version of *one* function would share a cache entry.
     """
-    return _cached(njit(parallel=True, **FLAGS)(function))
+    return _kept(function, parallel=True)
+
+
+def intrinsic(twin, *, prefer_literal=False):
+    """Numba's decorator for LLVM code; twin: the Python function in its place where nothing is compiled."""
+    if interpreted.ENABLED:
+        return lambda function: twin
+    return numba.extending.intrinsic(prefer_literal=prefer_literal)
 
 
 def emit_check(context, builder, holds, message, *values):
@@ -144,7 +157,7 @@ class Deferred:
     """
 
     def __init__(self, function, kinds):
-        self._dispatcher = _cached(njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **FLAGS)(function))
+        self._dispatcher = _kept(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
         self._kinds = kinds
         self._addresses: dict[np.dtype, int] = {}
         DEFERRED.append(self)
@@ -155,10 +168,15 @@ class Deferred:
         if found is None:
             vector = types.Array(numba.from_dtype(dtype), 1, "C")
             arguments = tuple(vector if kind is VECTOR else kind for kind in self._kinds)
-            self._dispatcher.compile(arguments)
-            code = self._dispatcher.overloads[arguments]
-            found = self._addresses[dtype] = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
+            found = self._addresses[dtype] = (
+                interpreted.address(self._dispatcher, arguments) if interpreted.ENABLED else self._compiled(arguments)
+            )
         return found
+
+    def _compiled(self, arguments):
+        self._dispatcher.compile(arguments)
+        code = self._dispatcher.overloads[arguments]
+        return code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
 
 
 def deferred(*kinds):
@@ -166,7 +184,7 @@ def deferred(*kinds):
     return lambda function: Deferred(function, kinds)
 
 
-@intrinsic
+@intrinsic(interpreted.call)
 def call(typingctx, address, arguments):
     """Call a deferred kernel; arguments: a tuple of exactly the types that it was declared with."""
     kinds = tuple(types.unliteral(kind) for kind in arguments)
@@ -186,7 +204,7 @@ def call(typingctx, address, arguments):
     return types.none(types.intp, arguments), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.runtime)
 def runtime(typingctx, value):
     """`value` as an ordinary variable: Numba compiles a callee once more for every literal that it is given."""
     kind = types.unliteral(value)

@@ -24,10 +24,11 @@ from numba.core import cgutils
 from numba.core.datamodel import PrimitiveModel
 from numba.core.datamodel.models import OpaqueModel
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic, lower_builtin, register_model, type_callable
+from numba.extending import lower_builtin, register_model, type_callable
 from numba.np.arrayobj import populate_array
 
-from .jit import CHECKED, emit_check, inlined
+from . import interpreted
+from .jit import CHECKED, emit_check, inlined, intrinsic
 
 VECTORS = 3  # of a full tile; products.py spells out tiles of 3, 2 and 1
 
@@ -168,7 +169,7 @@ class _Emitter:
         return self.builder.extract_value(tile, slot)
 
 
-@intrinsic
+@intrinsic(interpreted.part)
 def part(typingctx, x, start, size):
     """x[start : start + size] of a flat array, borrowed: a pointer and a length, nothing counted."""
     result = types.Array(x.dtype, 1, "C")
@@ -185,7 +186,7 @@ def part(typingctx, x, start, size):
     return result(x, types.intp, types.intp), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.check_multiple)
 def check_multiple(typingctx, n, divisor):
     """What the caller asks of a size: n is a multiple of `divisor`."""
 
@@ -198,14 +199,14 @@ def check_multiple(typingctx, n, divisor):
     return types.void(types.intp, types.intp), codegen
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic(lambda rows, vectors: interpreted.Shape(rows, vectors, VECTOR_BYTES), prefer_literal=True)
 def tile(typingctx, rows, vectors):
     """The shape rows x (vectors * lanes); both must be literals."""
     shape = Shape(rows.literal_value, vectors.literal_value)
     return shape(rows, vectors), lambda context, builder, sig, args: context.get_dummy_value()
 
 
-@intrinsic
+@intrinsic(interpreted.columns)
 def columns(typingctx, shape, like):
     """Columns of a tile of that shape with the dtype of array `like`, known when compiling."""
     size = Tile(like.dtype, shape.rows, shape.vectors)
@@ -216,7 +217,7 @@ def columns(typingctx, shape, like):
     return types.intp(shape, like), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.zeros)
 def zeros(typingctx, shape, like):
     """A tile of zeros with the dtype of array `like`."""
     result = Tile(like.dtype, shape.rows, shape.vectors)
@@ -227,7 +228,7 @@ def zeros(typingctx, shape, like):
     return result(shape, like), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.load)
 def load(typingctx, shape, a, i, step):
     """The tile whose row r is a[i + r * step :]; step 0 repeats one row."""
     result = Tile(a.dtype, shape.rows, shape.vectors)
@@ -240,7 +241,7 @@ def load(typingctx, shape, a, i, step):
     return result(shape, a, types.intp, types.intp), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.store)
 def store(typingctx, acc, c, i, step):
     """c[i + r * step :] = acc[r, :] for every row r."""
 
@@ -256,7 +257,7 @@ def store(typingctx, acc, c, i, step):
     return types.void(acc, c, types.intp, types.intp), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.rank1)
 def rank1(typingctx, acc, a, i, step, b, j):
     """acc[r, :] + a[i + r * step] * b[j :], fused: the outer product of a column of a and a row of b."""
 
@@ -275,7 +276,7 @@ def rank1(typingctx, acc, a, i, step, b, j):
     return acc(acc, a, types.intp, types.intp, b, types.intp), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.prefetch)
 def prefetch(typingctx, shape, a, i):
     """Have the cache fetch what a row of a tile of that shape would load from a[i :], which may lie outside of a."""
     like = Tile(a.dtype, shape.rows, shape.vectors)
@@ -295,7 +296,7 @@ def prefetch(typingctx, shape, a, i):
     return types.void(shape, a, types.intp), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.splat)
 def splat(typingctx, shape, like, value):
     """The tile with the dtype of array `like` whose elements all are `value`."""
     result = Tile(like.dtype, shape.rows, shape.vectors)
@@ -329,7 +330,7 @@ for _symbol, _instruction in (
     _define_operator(_symbol, _instruction)
 
 
-@intrinsic
+@intrinsic(interpreted.transposed)
 def transposed(typingctx, x):
     """Transpose of a square tile, one vector wide."""
 
@@ -350,7 +351,7 @@ def transposed(typingctx, x):
     return x(x), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.first_columns)
 def first_columns(typingctx, x, n):
     """A tile one vector wide with zeros from column n on."""
 
@@ -366,14 +367,14 @@ def first_columns(typingctx, x, n):
     return x(x, types.intp), codegen
 
 
-@intrinsic
+@intrinsic(lambda like: interpreted.Shape(VECTOR_BYTES // like.itemsize, 1, VECTOR_BYTES))
 def square(typingctx, like):
     """The shape of a square tile, one vector wide, with the dtype of array `like`."""
     shape = Shape(VECTOR_BYTES * 8 // like.dtype.bitwidth, 1)
     return shape(like), lambda context, builder, sig, args: context.get_dummy_value()
 
 
-@intrinsic
+@intrinsic(interpreted.multiply_add)
 def multiply_add(typingctx, acc, x, y):
     """acc + x * y element by element, fused."""
 
@@ -384,7 +385,7 @@ def multiply_add(typingctx, acc, x, y):
     return acc(acc, x, y), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.square_root)
 def square_root(typingctx, x):
     """Square root, element by element."""
 
@@ -409,7 +410,7 @@ def _emit_sum(builder, vector):
     return builder.extract_element(vector, ir.IntType(32)(0))
 
 
-@intrinsic
+@intrinsic(interpreted.total)
 def total(typingctx, x):
     """Sum of the elements of a tile of one vector, in float64."""
 
@@ -423,7 +424,7 @@ def total(typingctx, x):
     return types.float64(x), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.store_sums)
 def store_sums(typingctx, acc, first, c, i, step):
     """c[i + r * step] = first + the sum of row r of a tile one vector wide, for every row r."""
 

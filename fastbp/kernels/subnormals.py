@@ -10,7 +10,9 @@ import platform
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from . import interpreted
+from .jit import intrinsic
 
 # The bits of x86's control register MXCSR that flush results to zero and read operands as zero.
 FLUSH = 0x8040 if platform.machine().lower() in ("x86_64", "amd64") else 0
@@ -22,7 +24,7 @@ def _call(builder, name, slot):
     builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.x86.sse.{name}"), [pointer])
 
 
-@intrinsic
+@intrinsic(interpreted.flush_subnormals)
 def flush_subnormals(typingctx):
     """Begin to flush in this thread; returns what `restore` needs. Does nothing on a CPU that is no x86-64."""
 
@@ -39,7 +41,7 @@ def flush_subnormals(typingctx):
     return types.int32(), codegen
 
 
-@intrinsic
+@intrinsic(interpreted.restore_subnormals)
 def restore_subnormals(typingctx, before):
     """End what `flush_subnormals` began, in the same thread."""
 
