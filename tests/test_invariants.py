@@ -205,6 +205,9 @@ class TestCompilation:
     def test_a_second_fit_compiles_nothing_whatever_its_options_and_data(self):
         X, y = problem()
         network(n_jobs=1).fit(X, y).predict_proba(X)
+        # what a network has to have for a kernel of its own to be compiled, and the path of one row
+        network(n_jobs=1, max_iter=1, loss="squared_error", activation=["gelu", "elu"]).fit(X, y).predict(X[:1])
+        network(n_jobs=1, max_iter=1, solver="sgd").fit(X, y)
         before = compiled()
         assert any(before.values())
         weight = np.linspace(0, 2, len(y))
