@@ -428,7 +428,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         def fitted() -> dict[str, Any]:
             kept = history.kept(theta, one_epoch=incremental)
             stochastic = self.solver in STOCHASTIC
-            state = OptimizerState.of(self.solver, self.learning_rate_init, trainer) if stochastic else None
+            state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer) if stochastic else None
             return _fitted_attributes(shape, kept, target, history, state, validated=validation is not None)
 
         with threads.team(self.n_jobs, shape.row_work(examples) * min(batch, shape.chunk)) as team:
@@ -440,12 +440,19 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
                     trainer,
                     history,
                     observer,
-                    learning_rate_init=self.learning_rate_init,
-                    gtol=self.gtol,
-                    max_iter=self.max_iter,
+                    learning_rate_init=float(self.learning_rate_init),
+                    gtol=float(self.gtol),
+                    max_iter=int(self.max_iter),
                 )
             elif self.solver == "lbfgs":
-                training.lbfgs(trainer, history, observer, tol=self.tol, max_iter=self.max_iter, max_fun=self.max_fun)
+                training.lbfgs(
+                    trainer,
+                    history,
+                    observer,
+                    tol=float(self.tol),
+                    max_iter=int(self.max_iter),
+                    max_fun=int(self.max_fun),
+                )
             else:
                 training.stochastic(
                     trainer,
@@ -453,9 +460,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
                     observer,
                     order,
                     learning_rate=self.learning_rate,
-                    learning_rate_init=self.learning_rate_init,
-                    power_t=self.power_t,
-                    max_iter=self.max_iter,
+                    learning_rate_init=float(self.learning_rate_init),
+                    power_t=float(self.power_t),
+                    max_iter=int(self.max_iter),
                     shuffle=bool(self.shuffle),
                     random_state=random_state,
                     n_iter_no_change=self.n_iter_no_change,
@@ -468,7 +475,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         """Hyperparameters of the optimiser, and the state in which the previous partial_fit left it."""
         training.set_rates(
             trainer,
-            learning_rate_init=self.learning_rate_init,
+            learning_rate_init=float(self.learning_rate_init),
             momentum=self.momentum,
             beta_1=self.beta_1,
             beta_2=self.beta_2,

@@ -785,6 +785,26 @@ class TestConfiguration:
             small(estimator, **{name: value}).fit(X, y)
         assert f"Got {value!r} instead." in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("max_iter", np.int8(127)),
+            ("max_iter", np.uint64(5)),
+            ("power_t", np.float16(2.0)),
+            ("learning_rate_init", np.float16(0.25)),
+            ("tol", np.float16(2.0**-9)),
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("solver", SOLVERS)
+    @both
+    def test_a_number_of_numpys_is_that_of_python(self, estimator, solver, name, value):
+        X, y = (np.concatenate([part] * 8) for part in problem(estimator))
+        params = {"solver": solver, "learning_rate": "invscaling", "learning_rate_init": 1e-3, "n_iter_no_change": 200}
+        model, plain = (small(estimator, **{**params, name: number}).fit(X, y) for number in (value, value.item()))
+        assert model.n_iter_ == plain.n_iter_ > 0
+        assert_same_bits(model, plain)
+
     @pytest.mark.parametrize("sizes", [10**25, (3, 2**60), [2**40, 2**40]])
     @both
     def test_layers_beyond_all_memory_are_refused_by_name(self, estimator, sizes):
