@@ -53,8 +53,8 @@ def entry(function):
     return run
 
 
-# Deferred kernels, by their addresses, which are just numbers; each with the dtypes of its arrays, as characters, "" for
-# no array: NumPy takes None for float64.
+# Deferred kernels by their addresses, which are just numbers. Each with the dtypes of its arrays, as characters, and ""
+# for what is no array: NumPy takes None for float64.
 _kernels: dict[int, tuple] = {}
 
 
