@@ -45,7 +45,8 @@ def test_the_stand_ins_of_the_tile_give_what_its_intrinsics_give(dtype):
         return interpreted.Shape(rows, vectors, simd.VECTOR_BYTES)
 
     interpreted.entry(on_tiles(interpreted, tile, lambda like: tile(simd.VECTOR_BYTES // like.itemsize, 1)))(x, plain)
-    assert np.isfinite(plain).sum() > 2 * simd.VECTOR_BYTES
+    lanes = simd.VECTOR_BYTES // x.itemsize
+    assert np.isfinite(plain).sum() == 2 * 3 * lanes + 4 * lanes**2 + lanes + 2
     np.testing.assert_array_equal(plain, compiled)
 
 
@@ -88,6 +89,28 @@ def test_an_index_outside_of_an_array_is_refused_even_if_negative(index):
         with pytest.raises(IndexError, match=r"is negative|is out of bounds"):
             interpreted.entry(kernel)((x,))
     assert x.all()
+
+
+@pytest.mark.parametrize("i", [-1, 40])
+def test_a_tile_that_is_not_within_an_array_is_refused(i):
+    x, shape = np.ones(64), interpreted.Shape(rows=3, vectors=1, vector_bytes=64)
+    accesses = {
+        "load": lambda: interpreted.load(shape, x, i, 9),
+        "store": lambda: interpreted.store(np.zeros((3, 8)), x, i, 9),
+        "store_sums": lambda: interpreted.store_sums(np.zeros((3, 8)), 0.0, x, i, 12),
+        "rank1": lambda: interpreted.rank1(np.zeros((3, 8)), x, i, 12, x, 0),
+        "part": lambda: interpreted.part(x, i, 25),
+    }
+    for what, access in accesses.items():
+        with pytest.raises(IndexError, match=f"^{what} of elements {i} : .* of an array of 64$"):
+            access()
+    assert x.all()
+
+
+def test_a_size_that_is_no_multiple_is_refused():
+    interpreted.check_multiple(16, 8)
+    with pytest.raises(ValueError, match="9 is no multiple of 8"):
+        interpreted.check_multiple(9, 8)
 
 
 def test_a_call_takes_arrays_of_the_declared_dtypes_alone():

@@ -53,13 +53,14 @@ def entry(function):
     return run
 
 
-# Deferred kernels, each with the dtypes of its arrays (None: no array), by their addresses, which are just numbers.
+# Deferred kernels by their addresses, which are just numbers. Each with the dtypes of its arrays, as characters, and ""
+# for what is no array: NumPy takes None for float64.
 _kernels: dict[int, tuple] = {}
 
 
 def address(function, kinds):
     """A number other than 0 by which `call` finds the function; kinds: Numba's types of its parameters."""
-    dtypes = tuple(as_dtype(kind.dtype) if isinstance(kind, types.Array) else None for kind in kinds)
+    dtypes = tuple(as_dtype(kind.dtype).char if isinstance(kind, types.Array) else "" for kind in kinds)
     _kernels[len(_kernels) + 1] = function, dtypes
     return len(_kernels)
 
@@ -68,7 +69,7 @@ def call(address, arguments):
     if address not in _kernels:
         raise ValueError("call of a kernel that was not asked for")
     function, dtypes = _kernels[address]
-    found = tuple(argument.dtype if isinstance(argument, np.ndarray) else None for argument in arguments)
+    found = tuple(argument.dtype.char if isinstance(argument, np.ndarray) else "" for argument in arguments)
     if found != dtypes:  # which machine code would read as what it was compiled for
         raise TypeError(f"{function.__name__} takes arrays of {dtypes}, got {found}")
     function(*arguments)
