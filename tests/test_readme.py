@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 import fastbp
 
-README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 SNIPPETS = [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(r"```python\n(.*?)```", README, re.S)]
 CONFIGURATIONS = [snippet for snippet in SNIPPETS if snippet.lstrip().startswith("clf =")]
 
@@ -19,6 +20,44 @@ CONFIGURATIONS = [snippet for snippet in SNIPPETS if snippet.lstrip().startswith
 def test_the_readme_has_its_snippets():
     assert len(SNIPPETS) == 11
     assert len(CONFIGURATIONS) == 5
+
+
+def test_every_block_of_commands_is_run_somewhere():
+    blocks = re.findall(r"(?:<!-- ([\w-]+) -->\n)?```sh\n", README)
+    continuous_integration = set(re.findall(r"\$\(readme_commands? ([\w-]+)", (ROOT / ".ci" / "run").read_text()))
+    by_tests = {"table-commands"}  # test_isolated_distribution.py
+    assert sorted(blocks) == sorted(continuous_integration | by_tests)
+
+
+def test_every_command_between_the_lines_is_run_somewhere():
+    """And a new one is to be added here, with where that is."""
+    prose = re.sub(r"```.*?```", "", README, flags=re.S)
+    elsewhere = {
+        'pip install "fastbp[cli,plot]"': "test_isolated_distribution.py",
+        'pip install "fastbp[onnx]"': "test_isolated_distribution.py",
+        'pip install "fastbp[plot]"': "test_isolated_distribution.py",
+        "pytest -m isolated": ".ci/run",
+        "bash .ci/run": ".ci/run",
+        "python -m fastbp": ".ci/run, by the main command",
+        "python -m fastbp warmup": "test_isolated_cache.py",
+        "python -m fastbp info": "test_isolated_distribution.py",
+    }
+    assert set(re.findall(r"`((?:pip|pytest|bash|python3?) [^`]*)`", prose)) == set(elsewhere)
+
+
+def test_the_newest_change_is_this_version():
+    versions = re.findall(r"^### (\d+[.]\d+[.]\d+)", README.split("\n## Changes\n")[1], re.M)
+    assert versions[0] == fastbp.__version__
+    assert versions == sorted(versions, key=lambda version: [int(part) for part in version.split(".")], reverse=True)
+
+
+def test_links_lead_somewhere():
+    titles = re.findall(r"^#+ (.*)", README, re.M)
+    headings = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    links = re.findall(r"\]\(([^)]*)\)", README)
+    assert [link for link in links if link.startswith("#") and link[1:] not in headings] == []
+    files = [link for link in links if not link.startswith(("#", "http"))]
+    assert [file for file in files if not (ROOT / file).exists()] == []
 
 
 def test_the_snippets_run_one_after_the_other():
