@@ -23,6 +23,8 @@ ELSEWHERE = {
     "a fit that fails": "test_a_failed_fit_leaves_the_previous_model",
     "`warm_start` with `early_stopping`": "test_warm_start_with_early_stopping_keeps_weights_that_nothing_improves_on",
     "a batch whose weights are all 0": "test_a_batch_whose_weights_are_all_zero_is_skipped",
+    "`sample_weight` below 0": "test_sample_weight_negative",
+    "outputs that overflow in `predict`": "test_outputs_that_are_not_finite_are_never_passed_on",
     "early stopping without a finite validation score": (
         "test_without_any_finite_validation_score_early_stopping_is_an_error"
     ),

@@ -12,7 +12,7 @@ import reference
 import scipy.sparse
 from sklearn.neural_network import MLPClassifier
 
-from fastbp import BackpropClassifier, data, shuffling, training
+from fastbp import BackpropClassifier, data, network, shuffling, training
 from fastbp.kernels import optimizers
 from fastbp.network import Network, Trainer, predict, predict_row
 from fastbp.threads import Team
@@ -145,10 +145,15 @@ def test_the_gradient_is_that_of_the_reference_for_every_form_of_the_data(form, 
 
 @over_dtypes
 @pytest.mark.parametrize("form", ["rows", "sparse"])
-def test_chunks_and_tasks_give_the_gradient_of_the_reference(form, dtype):
+def test_chunks_tasks_and_calls_give_the_gradient_of_the_reference(form, dtype, monkeypatch):
     problem = Problem((5, 9, 20, 3), dtype, form=form)
     assert_gradient_is_the_references(problem, problem.trainer(chunk=8))
     assert_gradient_is_the_references(problem, problem.trainer(chunk=16, team=Tasks(3)))
+    monkeypatch.setattr(network, "CALL_WORK", 1e4)  # so that a chunk takes several calls
+    monkeypatch.setattr(network, "BLOCK_BYTES", 1)
+    large = Problem((5, 9, 20, 3), dtype, form=form, rows=80)
+    for team in (Team(1), Tasks(2)):
+        assert_gradient_is_the_references(large, large.trainer(team=team))
     serial, parallel = (
         predict(problem.network, problem.theta, problem.examples, np.arange(29)[::-1].copy(), team)
         for team in (Team(1), Tasks(3))

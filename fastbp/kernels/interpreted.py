@@ -1,6 +1,6 @@
 """The kernels as plain Python, with NUMBA_DISABLE_JIT=1: what then stands for each intrinsic and for each entry.
 
-For coverage, debuggers and reading along, on small data: some thousand times as slow. A tile is an array (rows,
+For coverage, debuggers and reading along, on small data: some hundred times as slow. A tile is an array (rows,
 columns). Every index is checked: one outside of its array raises IndexError, so does a negative one, which NumPy takes
 from the end. A product is rounded before it is added to, as on a CPU without FMA, and subnormal numbers stay: numbers
 are those of machine code to rounding.
