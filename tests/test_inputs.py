@@ -776,7 +776,7 @@ class TestConfiguration:
         assert_array_equal(output(model, X), before)
         assert len(model.fit(X, y).coefs_) == 3
 
-    @pytest.mark.parametrize("value", [Fraction(1, 2), np.timedelta64(3), 10**400, -(10**400), 1j], ids="abcde")
+    @pytest.mark.parametrize("value", [Fraction(1, 2), np.timedelta64(3, "s"), 10**400, -(10**400), 1j], ids="abcde")
     @pytest.mark.parametrize("name", ["alpha", "max_iter", "n_jobs"])
     @both
     def test_a_number_that_is_no_float_is_refused_by_name(self, estimator, name, value):
