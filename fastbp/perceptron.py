@@ -538,7 +538,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
     def _outputs_of(self, X: Any, shape: Network) -> Array:
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            row = np.asarray(X[0]).astype(shape.dtype)
+            with np.errstate(over="ignore"):  # which is told below
+                row = np.asarray(X[0]).astype(shape.dtype)
             output = network.predict_row(shape, self.coefs_, self.intercepts_, row)
         else:
             examples = data.examples(X, shape.dtype)

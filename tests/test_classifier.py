@@ -881,12 +881,13 @@ class TestNothingIsLost:
         assert {coef.dtype for coef in clf.coefs_ + clf.intercepts_} == {np.dtype(np.float64)}
 
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-    def test_values_beyond_the_dtype_of_the_model_are_refused(self):
+    @pytest.mark.parametrize("rows", [1, 2, None])
+    def test_values_beyond_the_dtype_of_the_model_are_refused(self, rows):
         X, y = small_problem()
         clf = BackpropClassifier(max_iter=2, random_state=0).fit(X.astype(np.float32), y)
         for form in (np.asarray, sparse.csr_array):
             with pytest.raises(ValueError, match="too large for dtype\\('float32'\\)"):
-                clf.predict_proba(form(1e39 * X))
+                clf.predict_proba(form(1e39 * X[:rows]))
 
     def test_divergence_before_any_validation_score_is_an_error(self):
         X, y = small_problem()
