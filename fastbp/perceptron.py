@@ -51,6 +51,8 @@ class Range(Interval):
     """An interval of numbers that fit a float; anything else is outside, where scikit-learn's own may fail on it."""
 
     def is_satisfied_by(self, val: Any) -> bool:
+        if isinstance(val, np.timedelta64):  # to NumPy an integer
+            return False
         try:
             return super().is_satisfied_by(val) and math.isfinite(val)
         except (TypeError, OverflowError):  # a Fraction, an int beyond all floats
