@@ -352,15 +352,6 @@ def fitted() -> dict[type, tuple[Any, Any]]:
     }
 
 
-NO_NUMBERS = (
-    "ValueError: dtype='numeric' is",
-    "ValueError: Expected 2D",
-    "ValueError: Complex data",
-    "TypeError",
-    "UFuncTypeError",
-)
-
-
 def as_fit_reads(X: Any, model: Any) -> Any:
     return validate_data(model, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
 
@@ -372,7 +363,7 @@ WIDE = st.one_of(st.tuples(st.sampled_from([0, 1, 5, 12]), st.just(3)), SHAPES)
 @hypothesis.given(st.sampled_from(list(PAIRS)), WIDE.flatmap(arrays))
 def test_any_X_is_predicted_as_by_scikit_learn_or_refused_in_its_words(fitted, estimator, X):
     (_, ours), (_, theirs) = (outcome(model, lambda model: model.predict(X)) for model in fitted[estimator])
-    if str(theirs).startswith(NO_NUMBERS):
+    if isinstance(theirs, str):
         # scikit-learn's fit makes numbers of strings and dates, but not its predict; this package's predict does, too
         _, theirs = outcome(fitted[estimator][1], lambda model: model.predict(as_fit_reads(X, model)))
     if isinstance(ours, str):
