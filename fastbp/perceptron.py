@@ -333,7 +333,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         if by_target is not None:
             weights = by_target if weights is None else weights * by_target
         if weights is not None and not weights.any():
-            times = "" if by_target is None else ", times class_weight,"
+            times = "" if by_target is None else f", times class_weight={self.get_params()['class_weight']!r},"
             raise ValueError(f"sample_weight{times} must have at least one positive value: all of them are zero.")
         if weights is not None and weights.max() < np.finfo(np.float64).tiny:  # which counts as 0 in training
             raise ValueError(f"sample_weight must not all be below {np.finfo(np.float64).tiny}, got {weights.max()!r}.")

@@ -1068,7 +1068,9 @@ def test_errors_about_the_validation_set_say_so():
         with pytest.raises(ValueError, match=what) as error:
             small().fit(X, y, **({"X_val": X, "y_val": y} | given))
         assert str(error.value).startswith("In the validation set X_val, y_val, sample_weight_val: ")
-    with pytest.raises(ValueError, match="sample_weight, times class_weight, must have at least one positive value"):
+    with pytest.raises(
+        ValueError, match=r"sample_weight, times class_weight=\{.*\}, must have at least one positive value"
+    ):
         small(class_weight={0: 0, 1: 1, 2: 1}).fit(X, y, X_val=X[:50], y_val=y[:50])
 
 
