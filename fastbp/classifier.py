@@ -373,6 +373,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         class_weights = self._class_weights(y, target, incremental=incremental)
         return dataclasses.replace(target, class_weights=class_weights)
 
+    def _fitted_target(self) -> Labels:
+        return Labels(self._target_kind, self.classes_, self.n_outputs_)
+
     def _output_for(self, target: Target) -> str:
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
 
@@ -426,9 +429,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         ValueError
             X is not valid, or coefs_ or activation were edited into something that is not a network.
         """
-        return self._decisions(
-            X, lambda output: Labels(self._target_kind, self.classes_, self.n_outputs_).predict(output)
-        )
+        return self._decisions(X, lambda output: self._fitted_target().predict(output))
 
     @if_probabilities
     def predict_proba(self, X: ArrayLike) -> Array:

@@ -23,7 +23,6 @@ from . import textbook
 from .extras import require
 from .network import Array, hidden_activations
 from .perceptron import STOCHASTIC, Perceptron
-from .targets import Labels, Values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,7 +150,7 @@ class LossCurveDisplay(_Display):
         TypeError
             There is no network of this package in the estimator.
         """
-        net = _network_in(estimator)
+        net = network_in(estimator)
         unit = "epoch" if net.solver in STOCHASTIC else "iteration"
         validation_loss, best_epoch = net.validation_loss_curve_, None
         if validation_loss is not None and net.best_loss_ is None:  # progress was the score
@@ -299,7 +298,7 @@ class NetworkDisplay(_Display):
         ValueError
             As `plot`.
         """
-        net = _network_in(estimator)
+        net = network_in(estimator)
         hidden = hidden_activations(net.activation, len(net.coefs_) - 1)
         if feature_names is None:
             feature_names = getattr(net, "feature_names_in_", None)
@@ -541,7 +540,7 @@ class DeltaNormDisplay(_Display):
         ValueError
             X or y is not valid.
         """
-        net = _network_in(estimator)
+        net = network_in(estimator)
         X, y = _as_the_network_sees(estimator, X, y)
         return cls(_delta_norms(net, X, y), name=name).plot(ax=ax, **kwargs)
 
@@ -586,26 +585,32 @@ class DeltaNormDisplay(_Display):
 # ---------------------------------------------------------------- what is drawn
 
 
-def _network_in(estimator: Any) -> Any:
+def _inside(estimator: Any) -> Any:
+    """The estimator that another one passes its data on to, None if it is of no known kind; raises NotFittedError."""
+    if isinstance(estimator, Pipeline):
+        return estimator.steps[-1][1]
+    if isinstance(estimator, TransformedTargetRegressor):
+        check_is_fitted(estimator)
+        return estimator.regressor_
+    if isinstance(estimator, BaseSearchCV):
+        check_is_fitted(estimator)
+        return estimator.best_estimator_
+    return None
+
+
+def network_in(estimator: Any) -> Any:
     """The fitted network in an estimator; raises TypeError if there is none, NotFittedError if it is not fitted."""
-    given = estimator
-    while not isinstance(estimator, Perceptron):
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif isinstance(estimator, TransformedTargetRegressor):
-            check_is_fitted(estimator)
-            estimator = estimator.regressor_
-        elif isinstance(estimator, BaseSearchCV):
-            check_is_fitted(estimator)
-            estimator = estimator.best_estimator_
-        else:
+    network = estimator
+    while not isinstance(network, Perceptron):
+        network = _inside(network)
+        if network is None:
             raise TypeError(
                 "estimator must be a BackpropClassifier or BackpropRegressor, or a Pipeline, search or "
-                f"TransformedTargetRegressor with one, got {given!r:.200}. For an MLPClassifier or MLPRegressor see "
-                "from_sklearn."
+                f"TransformedTargetRegressor with one, got {estimator!r:.200}. For an MLPClassifier or MLPRegressor "
+                "see from_sklearn."
             )
-    check_is_fitted(estimator)
-    return estimator
+    check_is_fitted(network)
+    return network
 
 
 def _as_the_network_sees(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
@@ -613,23 +618,17 @@ def _as_the_network_sees(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
     while not isinstance(estimator, Perceptron):
         if isinstance(estimator, Pipeline):
             X = estimator[:-1].transform(X)
-            estimator = estimator.steps[-1][1]
         elif isinstance(estimator, TransformedTargetRegressor):
             y = np.asarray(y, dtype=np.float64)
             y = estimator.transformer_.transform(y.reshape(len(y), -1)).reshape(y.shape)
-            estimator = estimator.regressor_
-        else:
-            estimator = estimator.best_estimator_
+        estimator = _inside(estimator)
     return X, y
 
 
 def _delta_norms(net: Any, X: Any, y: Any) -> NDArray[np.float64]:
     """|delta^(l)| of every example: (n_samples, L - 1)."""
     X, y = net._validated(X, y, reset=False)
-    if is_classifier(net):
-        target: Labels | Values = Labels(net._target_kind, net.classes_, net.n_outputs_)
-    else:
-        target = Values(net.n_outputs_)
+    target = net._fitted_target()
     target.check_held_out(y, "y")
     codes, Y = target.encode(y, net.loss)
     if codes is not None:

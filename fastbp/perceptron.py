@@ -211,6 +211,10 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         """What the network is to give; classes: those that partial_fit was told."""
         raise NotImplementedError
 
+    def _fitted_target(self) -> Target:
+        """What the fitted network gives."""
+        raise NotImplementedError
+
     def _output_for(self, target: Target) -> str:
         """Output activation that out_activation='auto' stands for."""
         raise NotImplementedError

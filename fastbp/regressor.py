@@ -348,6 +348,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
         return Values.of(y)
 
+    def _fitted_target(self) -> Values:
+        return Values(self.n_outputs_)
+
     def _output_for(self, target: Target) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
@@ -372,7 +375,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             X is not valid, or coefs_ or activation were edited into something that is not a network.
         """
         outputs = self._outputs(X)
-        return Values(self.n_outputs_).predict(outputs)
+        return self._fitted_target().predict(outputs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from . import monitor, tables
 from .classifier import BackpropClassifier
-from .displays import LossCurveDisplay
+from .displays import LossCurveDisplay, network_in
 from .extras import require
 from .model_files import Model, check_output, write_whole
 from .progress import LiveLine, Progress
@@ -186,11 +186,6 @@ def _network(y: NDArray, options: argparse.Namespace) -> Any:
     return TransformedTargetRegressor(BackpropRegressor(**parameters), transformer=StandardScaler())
 
 
-def _fitted_network(pipeline: Pipeline) -> Any:
-    last = pipeline[-1]
-    return last.regressor_ if isinstance(last, TransformedTargetRegressor) else last
-
-
 def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
     """Fit, show progress, and say why it ended."""
     line, start = LiveLine(), time.perf_counter()
@@ -205,7 +200,7 @@ def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
         raise UserError(f"training failed: {tables.reason(error)}") from error
     except UserWarning:
         raise KeyboardInterrupt from None
-    network = _fitted_network(pipeline)
+    network = network_in(pipeline)
     measure = "validation score" if network.early_stopping else "training loss"
     ended = f"the {measure} no longer improved" if network.converged_ else "--epochs is reached, more may help"
     line.done(f"{network.n_iter_} epochs, {time.perf_counter() - start:.1f} s: {ended}")
