@@ -18,7 +18,6 @@ from .data import Examples
 from .kernels import backprop, losses, optimizers, products, sparse
 from .kernels.activations import ELEMENTWISE, HIDDEN
 from .kernels.jit import Deferred
-from .kernels.panels import copy_panels
 from .kernels.products import PANEL_BYTES, UNIT_ROWS
 from .kernels.row import forward_row
 from .kernels.simd import ROWS, VECTOR_BYTES, VECTORS
@@ -174,15 +173,21 @@ class Network:
             tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset], axis=1))
         return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
 
-    def _copy_panels(self, theta: Array, l: int, coef: Array, intercept: Array, *, packs: bool) -> None:
-        end, start = self.theta_offsets[l + 1], self.theta_offsets[l]
-        copy_panels(theta[:end], start, self.panel, coef.reshape(-1), intercept, packs)
+    def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
+        """(units of layer l + 1, their columns of Theta^(l) without padding: (1 + S_l, units)) of each panel."""
+        rows, start = 1 + self.widths[l], self.theta_offsets[l]
+        for left in range(0, self.widths[l + 1], self.panel):
+            stop = min(left + self.panel, self.padded[l + 1])
+            end = start + rows * (stop - left)
+            yield slice(left, stop), theta[start:end].reshape(rows, -1)[:, : self.widths[l + 1] - left]
+            start = end
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},); else ValueError."""
         theta = _aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
-            self._copy_panels(theta, l, coef, intercept, packs=True)
+            for units, panel in self._panels(theta, l):
+                panel[0], panel[1:] = intercept[units], coef[:, units]
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
@@ -208,7 +213,8 @@ class Network:
         for l in range(self.n_layers - 1):
             coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
             intercept = np.empty(self.widths[l + 1], self.dtype)
-            self._copy_panels(theta, l, coef, intercept, packs=False)
+            for units, panel in self._panels(theta, l):
+                intercept[units], coef[:, units] = panel[0], panel[1:]
             coefs.append(coef)
             intercepts.append(intercept)
         return coefs, intercepts
