@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Examples
-from .kernels import backprop, losses, optimizers, products, sparse
+from .kernels import backprop, barrier, losses, optimizers, products, sparse
 from .kernels.activations import ELEMENTWISE, HIDDEN
 from .kernels.jit import Deferred
 from .kernels.products import PANEL_BYTES, UNIT_ROWS
@@ -47,6 +47,10 @@ ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
 # What reading an element of X costs where it is not in a cache: only the bound of a call looks at it, for it decides
 # only in networks of very few units.
 READ_WORK = 50
+# Parameters are few if so many times them are less than what a chunk has of activations; then gradients are summed by
+# groups of a chunk's rows, see backprop.py, from a chunk's work on, in floating-point operations, that is worth it
+# (measured on two threads: (4, 500, 1) in batches of 1000 takes 0.7 times as long, digits 0.9 times).
+FEW, GROUP_WORK, N_GROUPS = 3, 4e6, 2
 # What of `plan` says which tasks a call does.
 SHARE = slice(backprop.FIRST_1, backprop.LAST_2 + 1)
 
@@ -257,10 +261,10 @@ class Network:
         """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
         return _round_up(min(max(CHUNK_BYTES // self.row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
 
-    @property
-    def output_rows(self) -> int:
-        """Rows whose outputs are made at once where only decisions are kept."""
-        return max(1, OUTPUT_BYTES // (self.widths[-1] * self.dtype.itemsize))
+    def n_groups(self, rows: int) -> int:
+        """Groups of a chunk's rows whose gradients are summed apart, from the sizes alone."""
+        few = FEW * self.size <= rows * sum(self.padded)
+        return N_GROUPS if few and rows * self._dense_row_work >= GROUP_WORK else 1
 
     @_kept
     def row_bytes(self) -> int:
@@ -369,6 +373,7 @@ class Workspace:
         self.a, self.z = _aligned_zeros(size_a, network.dtype), _aligned_zeros(size_z, network.dtype)
         self.theta_t = _aligned_zeros(sum(network.transposed_sizes), network.dtype)
         self.a[0] = 1
+        self.crew = np.zeros(barrier.CREW_FIELDS, np.int64)
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
@@ -383,7 +388,7 @@ class Workspace:
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
                 kernel, self.layers, self.team.n_threads, theta, self.theta_t, self.a, self.z, self.starts,
-                examples[:5], order_of_call, start, stop, self.plan, out, work=(stop - start) * row_work,
+                self.crew, examples[:5], order_of_call, start, stop, self.plan, out, work=(stop - start) * row_work,
             )  # fmt: skip
 
     def _transpose_narrow(self, theta: Array) -> None:
@@ -452,30 +457,33 @@ class Trainer(Workspace):
         if chunk is None and optimizer != optimizers.EVALUATE:
             chunk = network.chunk  # gradients are summed by chunks
         super().__init__(network, examples, batch, team, chunk=chunk)
-        n_threads = team.n_threads
+        self._n_groups = 1 if optimizer == optimizers.EVALUATE else network.n_groups(min(self.chunk, batch))
+        n_tasks = _round_up(team.n_threads, self._n_groups)
         self.theta, self.batch, self.optimizer = theta, batch, optimizer
         dtype, units = network.dtype, network.units
-        self.grad, self.first, self.second = (
-            _aligned_zeros(network.size if needed else 0, dtype)
-            for needed in (
-                optimizer != optimizers.EVALUATE,
+        by_groups, self.first, self.second = (
+            _aligned_zeros(network.size * copies, dtype)
+            for copies in (
+                0 if optimizer == optimizers.EVALUATE else self._n_groups,
                 optimizer not in (optimizers.EVALUATE, optimizers.NONE),
                 optimizer == optimizers.ADAM,
             )
         )
+        self.grad = by_groups[: network.size]
         self.t = np.zeros(1, np.int64)
         self.rates = np.zeros(optimizers.N_RATES)
         self.rates[optimizers.ALPHA] = alpha
         self._total = np.zeros(backprop.TOTAL_FIELDS)
         y, tiles = (
             _aligned_zeros(size, dtype)
-            for size in (self.chunk * network.padded[-1], n_threads * backprop.UNIT_BYTES // dtype.itemsize)
+            for size in (self.chunk * network.padded[-1], n_tasks * backprop.UNIT_BYTES // dtype.itemsize)
         )
         sorts = self.by_entries and optimizer != optimizers.EVALUATE
         heads, entries, entry_rows = (
-            np.zeros(size if sorts else 0, np.int64) for size in (network.widths[0] + 1, self.n_entries, self.n_entries)
+            np.zeros(size if sorts else 0, np.int64)
+            for size in (self._n_groups * (network.widths[0] + 1), self.n_entries, self.n_entries)
         )
-        self._parameters = (theta, self.theta_t, self.grad, self.first, self.second)
+        self._parameters = (theta, self.theta_t, by_groups, self.first, self.second)
         cost, squares = np.zeros(self.chunk), np.zeros(len(units))
         self._buffers = (self.a, self.z, y, cost, tiles, squares, self.starts, heads, entries, entry_rows)
         self.layers, self.plan = self.layers.copy(), self.plan.copy()
@@ -485,34 +493,37 @@ class Trainer(Workspace):
             self.layers[l, [backprop.OUTER, backprop.LAST_OUTER]] = _products(network, l, products.OUTER)
         loss = losses.cost_and_delta(network.loss, network.activations[-1]).address(dtype)
         sweep = optimizers.SWEEPS[optimizer].address(dtype) if optimizer in optimizers.SWEEPS else 0
-        fields = [backprop.BATCH, backprop.OPTIMIZER, backprop.SWEEP, backprop.DELTA]
-        self.plan[fields] = batch, optimizer, sweep, loss
+        fields = [backprop.BATCH, backprop.GROUPS, backprop.OPTIMIZER, backprop.SWEEP, backprop.DELTA]
+        self.plan[fields] = batch, self._n_groups, optimizer, sweep, loss
         self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
         self._row_work = network.row_work(examples)
         if optimizer == optimizers.EVALUATE:
             self._row_work /= 3  # without delta and gradient
-        self._share_calls(n_threads)
+        self._share_calls(n_tasks)
         if optimizer == optimizers.EVALUATE:
             self._tasks[:] = 0
         else:
             backprop.transpose_all(self.layers, units, theta, self.theta_t)
 
-    def _share_calls(self, n_threads: int) -> None:
-        """Cut an epoch into calls of at most CALL_WORK: of some chunks, or of a share of the tasks of a large one."""
+    def _share_calls(self, n_tasks: int) -> None:
+        """Cut an epoch into calls of at most CALL_WORK: of some chunks, or of a share of the tasks of a large one.
+
+        n_tasks: of a chunk that is not cut.
+        """
         rows, units = min(self.chunk, self.batch), self.network.units
         updates = CHUNK_WORK + UPDATE_WORK * self.network.size
         chunk_work = updates + rows * self.network.uncached_row_work(self.examples)
         self._rows_per_step_call = rows * max(1, int(min(CALL_WORK / chunk_work, self.examples.most_rows / rows)))
         # a thread's share of the rows is a block, at least, for each block reads all parameters
-        n_shares = min(math.ceil(chunk_work / CALL_WORK), -(-rows // (self.block * n_threads)))
-        n_tasks = n_shares * n_threads
+        n_shares = min(math.ceil(chunk_work / CALL_WORK), -(-rows // (self.block * n_tasks)))
+        n_parallel, n_tasks = n_tasks, n_shares * n_tasks
         # Equal shares of work; a unit of few rows still pays for a tile's latency.
         work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
         ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
         self._tasks = np.array([0, *ends, len(units)], np.int64)
         shares = [(0, n_tasks, 0, n_tasks)]
         if n_shares > 1:
-            parts = [(i, i + n_threads) for i in range(0, n_tasks, n_threads)]
+            parts = [(i, i + n_parallel) for i in range(0, n_tasks, n_parallel)]
             shares = [(*part, 0, 0) for part in parts] + [(n_tasks, n_tasks, *part) for part in parts]
         self._shares = [np.array(share, np.int64) for share in shares]
         self._calls_of: dict[int, list[Call]] = {}
@@ -551,8 +562,8 @@ class Trainer(Workspace):
             examples, order_of_call = self.examples.read(order, start, stop)
             self.plan[SHARE] = share
             self.team.run(
-                kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, examples,
-                order_of_call, start, stop, self.plan, self.rates, self._record, work=work,
+                kernel, self.layers, self.network.units, self._tasks, self._parameters, self._buffers, self.crew,
+                examples, order_of_call, start, stop, self.plan, self.rates, self._record, work=work,
             )  # fmt: skip
             if after_call:
                 after_call()

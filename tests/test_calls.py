@@ -38,7 +38,7 @@ class Counter:
         return entries * widths[1], sum(n * m for n, m in pairwise(widths[1:]))
 
     def train(self, *args) -> None:
-        layers, units, tasks, _, _, examples, _, start, stop, plan, *_ = args
+        layers, units, tasks, _, _, _, examples, _, start, stop, plan, *_ = args
         share = plan[network.SHARE]
         first, others = self.weights(layers, examples[:5])
         rows, n_tasks = int(stop - start), len(tasks) - 1
@@ -59,8 +59,8 @@ class Counter:
             self._train(*args)
 
     def predict(self, *args) -> None:
-        first, others = self.weights(args[0], args[7])
-        start, stop = args[9:11]
+        first, others = self.weights(args[0], args[8])
+        start, stop = args[10:12]
         self.calls.append(2.0 * (stop - start) * (first + others))
         self.predicted += stop - start
         if self._runs:
@@ -180,7 +180,7 @@ def test_a_bound_far_below_a_chunk_holds_in_every_solver_and_changes_no_bit(name
 def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_threads(n_threads, monkeypatch):
     class Tasks(Team):
         def run(self, kernel, *args, work):
-            shares.append(tuple(args[9][network.SHARE]))
+            shares.append(tuple(args[10][network.SHARE]))
             return kernel(*args)
 
     shares: list[tuple[int, ...]] = []

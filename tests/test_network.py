@@ -8,6 +8,7 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import data, training
+from fastbp import network as network_module
 from fastbp.kernels import backprop, optimizers, simd, subnormals
 from fastbp.kernels.activations import HIDDEN
 from fastbp.monitor import Observer
@@ -183,9 +184,19 @@ class Tasks(Team):
         return kernel(*args)
 
 
+@pytest.fixture
+def by_groups(monkeypatch):
+    """Gradients are summed by groups of examples, whatever the sizes."""
+    monkeypatch.setattr(network_module, "FEW", 0)
+    monkeypatch.setattr(network_module, "GROUP_WORK", 0)
+
+
 @over_dtypes
 @pytest.mark.parametrize("batch", [70, 33])
-def test_any_number_of_threads_gives_the_same_bits(dtype, batch):
+@pytest.mark.parametrize("grouped", [False, True])
+def test_any_number_of_threads_gives_the_same_bits(dtype, batch, grouped, request):
+    if grouped:
+        request.getfixturevalue("by_groups")
     rng = np.random.default_rng(5)
     shape = network(dtype)
     theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 70)
@@ -268,9 +279,17 @@ SHAPES = [
 @over_dtypes
 @pytest.mark.parametrize(("widths", "activations", "loss"), SHAPES, ids=lambda value: str(value).replace(" ", ""))
 @pytest.mark.parametrize("optimizer", [None, *OPTIMIZERS])
-@pytest.mark.parametrize(("n_threads", "sizes"), [(1, (1, 3, 8, 45)), (3, (45,))], ids=["serial", "parallel"])
-def test_kernels_stay_within_their_buffers(dtype, widths, activations, loss, optimizer, n_threads, sizes, monkeypatch):
+@pytest.mark.parametrize(
+    ("n_threads", "sizes", "grouped"),
+    [(1, (1, 3, 8, 45), False), (1, (45,), True), (3, (45,), True)],
+    ids=["serial", "by groups", "parallel by groups"],
+)
+def test_kernels_stay_within_their_buffers(
+    dtype, widths, activations, loss, optimizer, n_threads, sizes, grouped, monkeypatch, request
+):
     """With red zones around every array of every call, all results are the same, bit for bit, and no zone changes."""
+    if grouped:
+        request.getfixturevalue("by_groups")
     shape = Network(widths, activations, loss, dtype)
     kind = "serial" if n_threads == 1 else "parallel"
     kernels = {name: getattr(backprop, name) for name in ("transpose_all", f"train_{kind}", f"predict_{kind}")}
@@ -345,6 +364,57 @@ def test_chunks_of_a_batch_add_up_to_its_gradient(dtype):
     tolerance = 1e-5 if dtype == F32 else 1e-13
     assert chunked.loss_and_gradient(theta) == pytest.approx(whole.loss_and_gradient(theta), rel=tolerance)
     np.testing.assert_allclose(chunked.grad, whole.grad, atol=tolerance * abs(whole.grad).max(), rtol=0)
+
+
+@over_dtypes
+def test_only_what_pays_is_summed_by_groups(dtype):
+    """A few parameters and much work; from the sizes alone, or the bits would depend on more."""
+    few, many = ((54, 256, 128, 7), (784, 512, 256, 10))
+    shapes = [
+        Network(widths, ("relu",) * (len(widths) - 2) + ("softmax",), "log_loss", dtype) for widths in (few, many)
+    ]
+    assert [[shape.n_groups(rows) for rows in (1, 10, 1000)] for shape in shapes] == [[1, 1, 2], [1, 1, 1]]
+
+
+@over_dtypes
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("chunk", [16, 96])
+def test_the_gradients_of_groups_add_up_to_that_of_all(dtype, n_threads, chunk, monkeypatch):
+    rng = np.random.default_rng(14)
+    shape = Network(WIDTHS, ("tanh", "relu", "softmax"), "log_loss", dtype)
+    theta = random_theta(shape, rng)[0]
+    tolerance = 1e-5 if dtype == F32 else 1e-13
+    options = {"team": Tasks(n_threads), "chunk": chunk}
+    for examples in data_forms(shape, rng, 70):
+        whole = trainer(shape, theta, examples, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(network_module, "FEW", 0)
+            patch.setattr(network_module, "GROUP_WORK", 0)
+            groups = trainer(shape, theta, examples, **options)
+        assert groups.loss_and_gradient(theta) == whole.loss_and_gradient(theta)
+        np.testing.assert_allclose(groups.grad, whole.grad, atol=tolerance * abs(whole.grad).max(), rtol=0)
+        assert (groups.grad != whole.grad).any()  # summed in another order
+
+
+@over_dtypes
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_groups_of_a_sparse_x_have_the_bits_of_a_dense_one(dtype, n_threads, by_groups):
+    rng = np.random.default_rng(15)
+    shape = network(dtype)
+    theta, order = random_theta(shape, rng)[0], rng.permutation(70)
+    X, codes = rng.normal(size=(70, WIDTHS[0])).astype(dtype), rng.integers(WIDTHS[-1], size=70)
+    X[X < 1.5] = 0
+    runs = [
+        trainer(
+            shape, theta, data.examples(form(X), dtype, codes=codes), batch=40, chunk=24, team=Tasks(n_threads),
+            optimizer=optimizers.ADAM,
+        )
+        for form in (np.asarray, scipy.sparse.csr_array)
+    ]  # fmt: skip
+    assert [run.by_entries for run in runs] == [False, True]
+    losses = [[run.epoch(order) for _ in range(3)] for run in runs]
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(runs[0].theta, runs[1].theta)
 
 
 @over_dtypes

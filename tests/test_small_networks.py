@@ -4,6 +4,7 @@ With NUMBA_DISABLE_JIT=1 the kernels run as Python, to the same numbers, and cov
 command. All their lines and branches run here, except what pyproject.toml lists with the reason.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ import scipy.sparse
 from sklearn.neural_network import MLPClassifier
 
 from fastbp import BackpropClassifier, data, network, shuffling, training
-from fastbp.kernels import optimizers
+from fastbp.kernels import backprop, jit, optimizers
 from fastbp.network import Network, Trainer, predict, predict_row
 from fastbp.threads import Team
 
@@ -56,6 +57,48 @@ class Tasks(Team):
 
     def run(self, kernel, *args, work):
         return kernel(*args)
+
+
+@jit.entry
+def train_member(rank, members, crew, layers, units, tasks, parameters, buffers, examples, order, start, stop, plan,
+                 rates, record):  # fmt: skip
+    backprop._train(
+        rank,
+        members,
+        crew,
+        layers,
+        units,
+        tasks,
+        parameters,
+        buffers,
+        examples,
+        order,
+        start,
+        stop,
+        plan,
+        rates,
+        record,
+    )
+
+
+@jit.entry
+def predict_member(rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan,
+                   out):  # fmt: skip
+    backprop._predict(
+        rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out
+    )
+
+
+class Members(Tasks):
+    """Tasks shared out among three threads of Python's, as many as the machine may have cores or not."""
+
+    def run(self, kernel, *args, work):
+        member, i_crew = (train_member, 5) if kernel is backprop.train_parallel else (predict_member, 7)
+        crew, args = args[i_crew], args[:i_crew] + args[i_crew + 1 :]
+        crew[:] = 0
+        with ThreadPoolExecutor(3) as pool:
+            for done in [pool.submit(member, rank, 3, crew, *args) for rank in range(3)]:
+                done.result()
 
 
 class Problem:
@@ -149,6 +192,11 @@ def test_chunks_tasks_and_calls_give_the_gradient_of_the_reference(form, dtype, 
     problem = Problem((5, 9, 20, 3), dtype, form=form)
     assert_gradient_is_the_references(problem, problem.trainer(chunk=8))
     assert_gradient_is_the_references(problem, problem.trainer(chunk=16, team=Tasks(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(network, "FEW", 0)  # so that gradients are summed by groups
+        patch.setattr(network, "GROUP_WORK", 0)
+        for team in (Team(1), Tasks(3)):
+            assert_gradient_is_the_references(problem, problem.trainer(chunk=16, team=team))
     monkeypatch.setattr(network, "CALL_WORK", 1e4)  # so that a chunk takes several calls
     monkeypatch.setattr(network, "BLOCK_BYTES", 1)
     large = Problem((5, 9, 20, 3), dtype, form=form, rows=80)
@@ -159,6 +207,23 @@ def test_chunks_tasks_and_calls_give_the_gradient_of_the_reference(form, dtype, 
         for team in (Team(1), Tasks(3))
     )
     np.testing.assert_array_equal(serial, parallel)
+
+
+@pytest.mark.parametrize("form", ["rows", "sparse"])
+@pytest.mark.parametrize("n_groups", [1, 2])
+def test_three_threads_give_the_bits_of_one(form, n_groups, monkeypatch):
+    monkeypatch.setattr(network.Network, "n_groups", lambda self, rows: n_groups)
+    problem = Problem((5, 9, 20, 3), np.dtype(np.float64), form=form, rows=80)
+    order, found = np.random.default_rng(4).permutation(80), []
+    for team in (Team(1), Members(3), Members(6)):
+        trainer = problem.trainer(batch=50, chunk=32, team=team, optimizer=optimizers.ADAM)
+        training.set_rates(trainer, learning_rate_init=0.01, momentum=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+        losses = [trainer.epoch(order) for _ in range(3)]
+        outputs = predict(problem.network, trainer.theta, problem.examples, order, team)
+        found.append([np.array(losses), trainer.theta, trainer.first, trainer.second, outputs])
+    for several in found[1:]:
+        for one, other in zip(found[0], several, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(("widths", "out"), [((4, 1), "logistic"), ((4, 6, 3), "softmax")], ids=str)

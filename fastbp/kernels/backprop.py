@@ -2,17 +2,23 @@
 
 A step has two phases. First every example: its rows of all a^(l), then of all delta^(l). Then every unit of parameters,
 some rows of one panel of Theta^(l): its gradient, summed over the examples, and its update while it is in cache. Within
-a phase nothing depends on anything else, so either may be cut among threads anywhere and the bits stay the same.
+a phase nothing depends on anything else, so either may be cut among threads anywhere and the bits stay the same. The
+threads of a call wait for each other between phases, see barrier.py.
 
 Examples go through in chunks of a size that depends on the network alone, so memory does not grow with their number. A
 batch of several chunks adds their gradients up in `grad` and is updated with its last one.
+
+What costs two threads most is to read what the other has written. Where parameters are few, a chunk is cut into groups
+of rows, whose number does not depend on the threads. Each group's gradient is summed apart, if possible by the thread
+that ran its examples: then gradients change hands, and not activations. Their sum and the update are phase 2.
 
 What the functions here share, arrays flat but for the tables:
 
 layers      table, a row per layer l, see the fields below; layer 0 is the input, a^(1) of the formulas
 units       table, a row per unit of parameters, see below; task i has the units from tasks[i] to tasks[i + 1]
 parameters  (theta, theta_t, grad, first, second):
-            theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise
+            theta    Theta^(l) of all layers, in panels (products.py); grad and the optimiser's first, second: likewise,
+                     but grad once for each group
             theta_t  Theta^(l)[1:] transposed, in panels, below a row of zeros in place of the bias: for `backward`, and
                      for `forward` to a narrow layer
 buffers     (a, z, y, cost, tiles, squares, starts, heads, entries, entry_rows):
@@ -20,9 +26,10 @@ buffers     (a, z, y, cost, tiles, squares, starts, heads, entries, entry_rows):
                      sparse X the chunk's stored entries in place of a^(1)
             z        z^(l), which becomes g'(z^(l)) and then delta^(l)
             y, cost  targets and costs of the chunk's rows
-            tiles    room for one unit of gradient per task
+            tiles    room for one unit of gradient per thread
             squares  sum of Theta^2 per unit
             starts, heads, entries, entry_rows: where the entries of a sparse X are, see sparse.py
+crew        who takes part in the call, see barrier.py
 examples    (X32, X64, strides, indices, indptr, codes, Y, weights): the data, see gather.py; `order` picks its rows
 plan        sizes, and the addresses of kernels, see below
 record      (t, partial, total): steps taken; sums of the unfinished batch; sums of the epoch
@@ -31,6 +38,7 @@ record      (t, partial, total): steps taken; sums of the unfinished batch; sums
 from numba import prange
 
 from .activations import activate, differentiate
+from .barrier import assemble, join, meet, n_threads, share
 from .elementary import constant
 from .gather import gather_examples, gather_targets, total_weight
 from .jit import call, entry, inlined, linked, parallel_entry, runtime
@@ -62,10 +70,10 @@ from .subnormals import flush_subnormals, restore_subnormals
 WIDTH, PADDED, PANEL, A, Z, THETA, THETA_T, *ADDRESSES, LAYER_FIELDS = range(15)
 G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS = ADDRESSES
 
-# Fields of `plan`: rows of a batch, a chunk and a block, the code of the optimiser; then addresses: of `update`,
-# `output_delta` and `outputs`, and for a sparse X of `scatter_rows` or of all else in sparse.py; then which of a
-# chunk's tasks a call does: [first, last) of phase 1 and [first, last) of phase 2.
-BATCH, CHUNK, BLOCK, OPTIMIZER, SWEEP, DELTA, OUTPUTS, SCATTER, *SPARSE_AND_SHARE, PLAN_FIELDS = range(17)
+# Fields of `plan`: rows of a batch, a chunk and a block, groups of a chunk's rows, the code of the optimiser; then
+# addresses: of `update`, `output_delta` and `outputs`, and for a sparse X of `scatter_rows` or of all else in
+# sparse.py; then which of a chunk's tasks a call does: [first, last) of phase 1 and [first, last) of phase 2.
+BATCH, CHUNK, BLOCK, GROUPS, OPTIMIZER, SWEEP, DELTA, OUTPUTS, SCATTER, *SPARSE_AND_SHARE, PLAN_FIELDS = range(18)
 *SPARSE, FIRST_1, LAST_1, FIRST_2, LAST_2 = SPARSE_AND_SHARE
 NUMBER_ENTRIES, SORT_ENTRIES, FIRST_AFFINE, SPARSE_OUTER = SPARSE
 
@@ -224,46 +232,73 @@ def _finish_gradient(grad, theta, i, n, alpha, weight):
         store(g * scale, grad, k, 0)
 
 
+@inlined
+def _gradient(layers, units, u, buffers, group, first, rows, plan, g, scratch):
+    """g = sum of [1, a]^T delta of unit u over rows [first, first + rows) of the chunk, those of a group or all."""
+    a, z, _, _, _, _, _, heads, entries, entry_rows = buffers
+    l, row, width, chunk = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], plan[CHUNK]
+    # the bias row multiplies a[0] = 1, the same for every example
+    i_a, lda = 0, 0
+    if row > 0:
+        i_a, lda = place(layers[l, A], layers[l, PANEL], layers[l, PADDED], chunk, first, row - 1)
+    i_delta, n = place(layers[l + 1, Z], layers[l + 1, PANEL], layers[l + 1, PADDED], chunk, first, units[u, COLUMN])
+    if l == 0 and row > 0 and heads.size:
+        call(
+            plan[SPARSE_OUTER],
+            (
+                units[u, N_ROWS], row - 1, part(heads, group * (1 + layers[0, WIDTH]), 1 + layers[0, WIDTH]),
+                entries, entry_rows, a, layers[0, A], z, i_delta, n, g, width,
+            ),
+        )  # fmt: skip
+    elif row > 0 and layers[l + 1, DOTS]:
+        narrow_outer_sum(
+            layers[l, OUTER], layers[l, LAST_OUTER], units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n,
+            layers[l + 1, WIDTH], g, width, scratch,
+        )  # fmt: skip
+    else:
+        kernel = layers[l + 1, OUTER] if width == PANEL_BYTES // g.itemsize else layers[l + 1, LAST_OUTER]
+        outer_sum(kernel, units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, g)
+
+
+@linked
+def _run_group(layers, units, begin, end, theta, grad, buffers, tile, group, first, rows, begins, plan):
+    """Phase 2 by groups: add a group's rows to its gradient of units [begin, end)."""
+    tiles, room = buffers[4], UNIT_BYTES // theta.itemsize
+    before = flush_subnormals()
+    for u in range(begin, end):
+        size, offset = units[u, N_ROWS] * units[u, N_COLUMNS], group * theta.size + units[u, OFFSET]
+        g = part(grad, offset, size) if begins else part(tiles, tile, size)
+        _gradient(layers, units, u, buffers, group, first, rows, plan, g, part(tiles, tile + size, room - size))
+        if not begins:
+            add(g, 0, grad, offset, size)
+    restore_subnormals(before)
+
+
 @linked
 def _run_parameters(
     layers, units, begin, end, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
 ):
     """Phase 2: gradient of units [begin, end) over the chunk's rows; after a batch's last chunk, penalty and update.
 
-    D = (sum_i [1, a]^T delta + alpha Theta) / W, row 0 without the penalty. tile: where the task's room begins in
-    `tiles`.
+    D = (sum_i [1, a]^T delta + alpha Theta) / W, row 0 without the penalty; by groups, the sum over i is there but for
+    the sum over groups. tile: where the thread's room begins in `tiles`.
     """
     theta, theta_t, grad, first, second = parameters
-    a, z, _, _, tiles, squares, _, heads, entries, entry_rows = buffers
-    optimizer = plan[OPTIMIZER]
+    tiles, squares, room = buffers[4], buffers[5], UNIT_BYTES // theta.itemsize
+    optimizer, grouped = plan[OPTIMIZER], plan[GROUPS] > 1
     before = flush_subnormals()
-    g, panel = part(tiles, tile, UNIT_BYTES // theta.itemsize), PANEL_BYTES // theta.itemsize
     for u in range(begin, end):
-        l, row, width, offset = units[u, LAYER], units[u, ROW], units[u, N_COLUMNS], units[u, OFFSET]
-        size = units[u, N_ROWS] * width
-        # the bias row multiplies a[0] = 1, the same for every example
-        i_a, lda = 0, 0
-        if row > 0:
-            i_a, lda = place(layers[l, A], layers[l, PANEL], layers[l, PADDED], plan[CHUNK], 0, row - 1)
-        panel_next, n_next = layers[l + 1, PANEL], layers[l + 1, PADDED]
-        i_delta, n = place(layers[l + 1, Z], panel_next, n_next, plan[CHUNK], 0, units[u, COLUMN])
-        if l == 0 and row > 0 and heads.size:
-            call(
-                plan[SPARSE_OUTER],
-                (units[u, N_ROWS], row - 1, heads, entries, entry_rows, a, layers[0, A], z, i_delta, n, g, width),
-            )
-        elif row > 0 and layers[l + 1, DOTS]:
-            full, last = layers[l, OUTER], layers[l, LAST_OUTER]
-            scratch = part(tiles, tile + size, UNIT_BYTES // theta.itemsize - size)
-            narrow_outer_sum(
-                full, last, units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, layers[l + 1, WIDTH], g, width, scratch
-            )
+        row, offset = units[u, ROW], units[u, OFFSET]
+        size = units[u, N_ROWS] * units[u, N_COLUMNS]
+        g = part(grad, offset, size) if grouped else part(tiles, tile, size)
+        if grouped:
+            for group in range(1, plan[GROUPS]):
+                add(grad, group * theta.size + offset, g, 0, size)
         else:
-            kernel = layers[l + 1, OUTER] if width == panel else layers[l + 1, LAST_OUTER]
-            outer_sum(kernel, units[u, N_ROWS], rows, a, i_a, lda, z, i_delta, n, g)
-
-        if not begins:
-            add(grad, offset, g, 0, size)
+            none = runtime(0)
+            _gradient(layers, units, u, buffers, none, none, rows, plan, g, part(tiles, tile + size, room - size))
+            if not begins:
+                add(grad, offset, g, 0, size)
         if ends and weight > 0.0:
             alpha = 0.0 if row == 0 else rates[ALPHA]
             squares[u] = 0.0 if alpha == 0.0 else sum_of_squares(theta, offset, size)
@@ -271,8 +306,8 @@ def _run_parameters(
             if optimizer != NONE:
                 update(plan[SWEEP], rates, step, theta, offset, size, g, first, second)
                 _transpose(layers, units, u, theta, theta_t)
-        if not ends or optimizer == NONE:
-            copy(g, 0, grad, offset, size)
+        if not grouped and (not ends or optimizer == NONE):
+            copy(g, runtime(0), grad, offset, size)
     restore_subnormals(before)
 
 
@@ -286,35 +321,41 @@ def _rows_of_chunk(start, batch, n, chunk):
 
 
 @inlined
-def _index_chunk(buffers, examples, order, start, rows, plan):
-    """Number and sort the entries of a chunk of a sparse X."""
-    _, _, _, _, _, _, starts, heads, entries, entry_rows = buffers
-    indices, indptr = examples[3], examples[4]
-    if plan[NUMBER_ENTRIES]:
-        call(plan[NUMBER_ENTRIES], (indptr, order, start, rows, starts))
-        if plan[OPTIMIZER] != EVALUATE:
-            call(
-                plan[SORT_ENTRIES],
-                (indices, indptr, order, start, rows, starts, heads, entries, entry_rows),
-            )
+def _sort_group(layers, buffers, examples, order, start, group, first, last, plan):
+    """Sort the entries of rows [first, last) of a chunk of a sparse X, of that group, by columns."""
+    starts, heads, entries, entry_rows = buffers[6:10]
+    size = 1 + layers[0, WIDTH]
+    call(
+        plan[SORT_ENTRIES],
+        (
+            examples[3], examples[4], order, start, first, last, starts, part(heads, group * size, size),
+            entries, entry_rows,
+        ),
+    )  # fmt: skip
 
 
 @inlined
-def _finish_chunk(buffers, examples, order, start, rows, begins, record):
-    """Add a chunk's costs and weights to its batch, in the order of its rows."""
-    cost, partial = buffers[3], record[1]
+def _begin_chunk(examples, order, start, rows, begins, record):
+    """Add a chunk's weights to its batch."""
+    partial = record[1]
     if begins:
         partial[COST] = 0.0
         partial[WEIGHT] = 0.0
-    for i in range(rows):
-        partial[COST] += cost[i]
     partial[WEIGHT] += total_weight(examples[7], order, start, start + rows)
 
 
 @inlined
-def _finish_batch(buffers, rows, alpha, record):
+def _finish_chunk(cost, rows, record):
+    """Add a chunk's costs to its batch, in the order of its rows."""
+    partial = record[1]
+    for i in range(rows):
+        partial[COST] += cost[i]
+
+
+@inlined
+def _finish_batch(squares, rows, alpha, record):
     """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows; a batch with W = 0 is skipped."""
-    squares, (t, partial, total) = buffers[5], record
+    t, partial, total = record
     if partial[WEIGHT] > 0.0:
         penalty = 0.0
         if alpha != 0.0:
@@ -325,65 +366,116 @@ def _finish_batch(buffers, rows, alpha, record):
         total[COUNT] += rows
 
 
+@linked
+def _train(
+    rank, members, crew, layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record
+):
+    """What one of the members of a crew does of `train_serial`: its share of the tasks of each phase."""
+    theta, grad, cost, squares = parameters[0], parameters[2], buffers[3], buffers[5]
+    batch, chunk, optimizer, n_groups = plan[BATCH], plan[CHUNK], plan[OPTIMIZER], plan[GROUPS]
+    n_tasks, tile = tasks.size - 1, rank * (UNIT_BYTES // theta.itemsize)
+    begin_1, end_1 = share(plan[FIRST_1], plan[LAST_1], rank, members)
+    begin_2, end_2 = share(plan[FIRST_2], plan[LAST_2], rank, members)
+    while start < stop:
+        rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
+        task_rows, group_rows = -(-rows // (ROWS * n_tasks)) * ROWS, -(-rows // (ROWS * n_groups)) * ROWS
+        if plan[FIRST_1] == 0:
+            if rank == 0:
+                _begin_chunk(examples, order, start, rows, begins, record)
+            if plan[NUMBER_ENTRIES]:
+                if rank == 0:
+                    call(plan[NUMBER_ENTRIES], (examples[4], order, start, rows, buffers[6]))
+                meet(crew, members)
+                if optimizer != EVALUATE:
+                    for group in range(*share(runtime(0), n_groups, rank, members)):
+                        first, last = min(group * group_rows, rows), min((group + 1) * group_rows, rows)
+                        _sort_group(layers, buffers, examples, order, start, group, first, last, plan)
+                if n_groups < n_tasks:
+                    meet(crew, members)
+        for i in range(begin_1, end_1):
+            first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
+            _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
+            if n_groups == n_tasks > 1:
+                _run_group(
+                    layers,
+                    units,
+                    runtime(0),
+                    units.shape[0],
+                    theta,
+                    grad,
+                    buffers,
+                    tile,
+                    i,
+                    first,
+                    last - first,
+                    begins,
+                    plan,
+                )
+        meet(crew, members)
+        if rank == 0 and plan[FIRST_1] < n_tasks and plan[LAST_1] == n_tasks:
+            _finish_chunk(cost, rows, record)
+        if 1 < n_groups < n_tasks:
+            for i in range(begin_2, end_2):
+                # instead of all rows of a task's units, a group's rows of the units of n_groups tasks
+                group, unit = i % n_groups, i // n_groups * n_groups
+                first, last = min(group * group_rows, rows), min((group + 1) * group_rows, rows)
+                _run_group(
+                    layers, units, tasks[unit], tasks[unit + n_groups], theta, grad, buffers, tile,
+                    group, first, last - first, begins, plan,
+                )  # fmt: skip
+            meet(crew, members)
+        if n_groups == 1 or ends:
+            weight = record[1][WEIGHT]
+            step = step_size(optimizer, rates, record[0][0] + 1)
+            _run_parameters(
+                layers, units, tasks[begin_2], tasks[end_2], parameters, buffers, tile, rows, begins, ends, plan, rates,
+                step, weight,
+            )  # fmt: skip
+        meet(crew, members)
+        start += rows
+        if rank == 0 and ends and plan[LAST_2] == n_tasks:
+            _finish_batch(squares, (start - 1) % batch + 1, rates[ALPHA], record)
+
+
 @entry
-def train_serial(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
+def train_serial(layers, units, tasks, parameters, buffers, crew, examples, order, start, stop, plan, rates, record):
     """Train on examples order[start:stop] in batches, by whole chunks.
 
     Batches begin at multiples of plan's batch in `order`. With optimizer NONE, `grad` is all that changes. With
     EVALUATE nothing does; its tasks have no units. A chunk that is too much for one call takes several, of one chunk
     each, which do its tasks in turn: first those of phase 1, then those of phase 2.
     """
-    batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
-    n_tasks, first_2 = tasks.size - 1, plan[FIRST_2]
-    room = UNIT_BYTES // buffers[4].itemsize
-    while start < stop:
-        rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
-        task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
-        if plan[FIRST_1] == 0:
-            _index_chunk(buffers, examples, order, start, rows, plan)
-        for i in range(plan[FIRST_1], plan[LAST_1]):
-            first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
-            _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
-        if plan[FIRST_1] < n_tasks and plan[LAST_1] == n_tasks:
-            _finish_chunk(buffers, examples, order, start, rows, begins, record)
-        weight = record[1][WEIGHT]
-        step = step_size(optimizer, rates, record[0][0] + 1)
-        for i in range(first_2, plan[LAST_2]):
-            first, last, tile = tasks[i], tasks[i + 1], (i - first_2) * room
-            _run_parameters(
-                layers, units, first, last, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
-            )
-        start += rows
-        if ends and plan[LAST_2] == n_tasks:
-            _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
+    _train(
+        runtime(0),
+        runtime(1),
+        crew,
+        layers,
+        units,
+        tasks,
+        parameters,
+        buffers,
+        examples,
+        order,
+        start,
+        stop,
+        plan,
+        rates,
+        record,
+    )
 
 
 @parallel_entry
-def train_parallel(layers, units, tasks, parameters, buffers, examples, order, start, stop, plan, rates, record):
-    """`train_serial`, its tasks in parallel: the same text, but a function of its own for the cache's sake."""
-    batch, chunk, optimizer = plan[BATCH], plan[CHUNK], plan[OPTIMIZER]
-    n_tasks, first_2 = tasks.size - 1, plan[FIRST_2]
-    room = UNIT_BYTES // buffers[4].itemsize
-    while start < stop:
-        rows, begins, ends = _rows_of_chunk(start, batch, order.size, chunk)
-        task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
-        if plan[FIRST_1] == 0:
-            _index_chunk(buffers, examples, order, start, rows, plan)
-        for i in prange(plan[FIRST_1], plan[LAST_1]):
-            first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
-            _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
-        if plan[FIRST_1] < n_tasks and plan[LAST_1] == n_tasks:
-            _finish_chunk(buffers, examples, order, start, rows, begins, record)
-        weight = record[1][WEIGHT]
-        step = step_size(optimizer, rates, record[0][0] + 1)
-        for i in prange(first_2, plan[LAST_2]):
-            first, last, tile = tasks[i], tasks[i + 1], (i - first_2) * room
-            _run_parameters(
-                layers, units, first, last, parameters, buffers, tile, rows, begins, ends, plan, rates, step, weight
-            )
-        start += rows
-        if ends and plan[LAST_2] == n_tasks:
-            _finish_batch(buffers, (start - 1) % batch + 1, rates[ALPHA], record)
+def train_parallel(layers, units, tasks, parameters, buffers, crew, examples, order, start, stop, plan, rates, record):
+    """`train_serial`, its tasks in parallel."""
+    most = min(n_threads(), tasks.size - 1)
+    assemble(crew)
+    for _ in prange(most):
+        rank, members = join(crew, most)
+        if rank < members:
+            _train(
+                rank, members, crew, layers, units, tasks, parameters, buffers, examples, order, start, stop, plan,
+                rates, record,
+            )  # fmt: skip
 
 
 @linked
@@ -402,29 +494,56 @@ def _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, start,
                 out[begin + r, k] = a_i[k * rows + r]
 
 
-@entry
-def predict_serial(layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
-    """out[i] = a^(L) of example order[i], for i in [start, stop); inputs: the first five of `examples`."""
+@linked
+def _predict(rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
+    """What one of the members of a crew does of `predict_serial`: the same rows of each chunk."""
     chunk = plan[CHUNK]
+    first_task, last_task = share(runtime(0), n_tasks, rank, members)
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
-        share = -(-rows // (ROWS * n_tasks)) * ROWS
+        task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
         if plan[NUMBER_ENTRIES]:
-            call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
-        for i in range(n_tasks):
-            first, last = min(i * share, rows), min((i + 1) * share, rows)
+            meet(crew, members)
+            if rank == 0:
+                call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
+            meet(crew, members)
+        for i in range(first_task, last_task):
+            first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
             _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, begin, first, last, plan, out)
+
+
+@entry
+def predict_serial(layers, n_tasks, theta, theta_t, a, z, starts, crew, inputs, order, start, stop, plan, out):
+    """out[i] = a^(L) of example order[i], for i in [start, stop); inputs: the first five of `examples`."""
+    _predict(
+        runtime(0),
+        runtime(1),
+        crew,
+        layers,
+        n_tasks,
+        theta,
+        theta_t,
+        a,
+        z,
+        starts,
+        inputs,
+        order,
+        start,
+        stop,
+        plan,
+        out,
+    )
 
 
 @parallel_entry
-def predict_parallel(layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
+def predict_parallel(layers, n_tasks, theta, theta_t, a, z, starts, crew, inputs, order, start, stop, plan, out):
     """`predict_serial`, its tasks in parallel."""
-    chunk = plan[CHUNK]
-    for begin in range(start, stop, chunk):
-        rows = min(chunk, stop - begin)
-        share = -(-rows // (ROWS * n_tasks)) * ROWS
-        if plan[NUMBER_ENTRIES]:
-            call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
-        for i in prange(n_tasks):
-            first, last = min(i * share, rows), min((i + 1) * share, rows)
-            _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, begin, first, last, plan, out)
+    most = min(n_threads(), n_tasks)
+    assemble(crew)
+    for _ in prange(most):
+        rank, members = join(crew, most)
+        if rank < members:
+            _predict(
+                rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan,
+                out,
+            )  # fmt: skip

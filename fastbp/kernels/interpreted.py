@@ -8,6 +8,8 @@ are those of machine code to rounding.
 
 import functools
 import math
+import threading
+import time
 from typing import NamedTuple
 
 import numba
@@ -214,3 +216,33 @@ def flush_subnormals():
 
 def restore_subnormals(before):
     pass
+
+
+# Of barrier.py. A region has two tasks, which run one after the other.
+_at_once = threading.Lock()
+
+
+def add_to(x, i, n):
+    with _at_once:
+        before = int(x[i])
+        x[i] += n
+    return before
+
+
+def exchange(x, i, n):
+    with _at_once:
+        before = int(x[i])
+        x[i] = n
+    return before
+
+
+def read(x, i):
+    return int(x[i])
+
+
+def pause(looks):
+    time.sleep(0)  # lets another thread run
+
+
+def n_threads():
+    return 2

@@ -39,31 +39,33 @@ def number_entries(indptr, order, start, rows, starts):
         starts[i + 1] = starts[i] + indptr[row + 1] - indptr[row]
 
 
-@deferred(INTS32, INTS, INTS, INT, INT, INTS, INTS, INTS, INTS)
-def sort_entries(indices, indptr, order, start, rows, starts, heads, entries, entry_rows):
-    """A chunk's entries by column, in the order of rows within it: those of column k from heads[k] to heads[k + 1].
+@deferred(INTS32, INTS, INTS, INT, INT, INT, INTS, INTS, INTS, INTS)
+def sort_entries(indices, indptr, order, start, first, stop, starts, heads, entries, entry_rows):
+    """Entries of rows [first, stop) of a chunk by column, those of column k from heads[k] to heads[k + 1], by row.
 
-    entries: their numbers, entry_rows: their rows in the chunk. Overwrites heads, entries and entry_rows.
+    entries: their numbers, entry_rows: their rows from `first` on. Overwrites heads, and of entries and entry_rows what
+    lies there.
     """
-    for k in range(heads.size):
+    heads[0] = starts[first]
+    for k in range(1, heads.size):
         heads[k] = 0
-    for i in range(rows):
+    for i in range(first, stop):
         row = order[start + i]
         for p in range(indptr[row], indptr[row + 1]):
             heads[indices[p] + 1] += 1
     for k in range(1, heads.size):
         heads[k] += heads[k - 1]
-    for i in range(rows - 1, -1, -1):  # backwards, for heads then ends up at the begin of each column
+    for i in range(stop - 1, first - 1, -1):  # backwards, for heads then ends up at the begin of each column
         row = order[start + i]
         for p in range(indptr[row], indptr[row + 1]):
             heads[indices[p] + 1] -= 1
             e = heads[indices[p] + 1]
             entries[e] = starts[i] + p - indptr[row]
-            entry_rows[e] = i
+            entry_rows[e] = i - first
     # Now heads[k + 1] is where column k begins.
     for k in range(heads.size - 1):
         heads[k] = heads[k + 1]
-    heads[heads.size - 1] = starts[rows]
+    heads[heads.size - 1] = starts[stop]
 
 
 @inlined

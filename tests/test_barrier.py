@@ -1,0 +1,97 @@
+"""The threads of a call: who takes part, what each does, and that they wait for each other."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from fastbp.kernels import jit
+from fastbp.kernels.barrier import COME, CREW_FIELDS, MEMBERS, assemble, join, meet, share
+
+
+@jit.entry
+def come(crew, most):
+    return join(crew, most)
+
+
+@jit.entry
+def begin(crew):
+    assemble(crew)
+
+
+@jit.entry
+def take_turns(rank, members, crew, slots, rounds, wrong):
+    """Write a slot and, when all have, read those of the others; counts what is not there yet, or no longer."""
+    for k in range(1, rounds + 1):
+        slots[rank] = k
+        meet(crew, members)
+        for other in range(members):
+            if slots[other] != k:
+                wrong[rank] += 1
+        meet(crew, members)
+
+
+@jit.entry
+def shared(first, last, rank, members, out):
+    out[0], out[1] = share(first, last, rank, members)
+
+
+def test_who_comes_in_time_takes_part():
+    crew = np.full(CREW_FIELDS, -1)
+    for most in (1, 2, 3):
+        begin(crew)
+        assert not crew.any()
+        with ThreadPoolExecutor(most) as pool:
+            found = list(pool.map(lambda _: come(crew, most), range(most)))  # noqa: B023 (they end before the loop goes on)
+        members = found[0][1]
+        assert {n for _, n in found} == {members}
+        # as many as came before the first one no longer waited, numbered from 0 on
+        assert sorted(rank for rank, _ in found if rank < members) == list(range(members))
+
+
+def test_the_first_goes_on_alone_where_tasks_run_one_after_the_other():
+    crew = np.zeros(CREW_FIELDS, np.int64)
+    assert come(crew, 3) == (0, 1)
+    for _ in range(2):
+        rank, members = come(crew, 3)
+        assert rank >= members == 1
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_others_wait_to_be_told_how_many_take_part(known):
+    crew = np.zeros(CREW_FIELDS, np.int64)
+    crew[COME], crew[MEMBERS] = 1, 2 * known
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(come, crew, 3)
+        time.sleep(0.05)
+        assert found.done() == known
+        crew[MEMBERS] = 2
+        assert found.result() == (1, 2)
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_all_wait_until_everybody_is_there(members):
+    crew, rounds = np.zeros(CREW_FIELDS, np.int64), 300
+    slots, wrong = np.zeros(members, np.int64), np.zeros(members, np.int64)
+    threads = [
+        threading.Thread(target=take_turns, args=(rank, members, crew, slots, rounds, wrong)) for rank in range(members)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert slots.tolist() == [rounds] * members
+    assert not wrong.any()
+
+
+def test_shares_are_disjoint_in_order_and_as_large_as_each_other():
+    for first, last, members in ((0, 7, 1), (0, 7, 3), (5, 7, 4), (2, 2, 3), (3, 100, 8)):
+        parts = np.empty((members, 2), np.int64)
+        for rank in range(members):
+            shared(first, last, rank, members, parts[rank])
+        assert parts[0, 0] == first
+        assert parts[-1, 1] == last
+        assert (parts[1:, 0] == parts[:-1, 1]).all()
+        assert np.ptp(parts[:, 1] - parts[:, 0]) <= 1
