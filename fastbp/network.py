@@ -258,8 +258,20 @@ class Network:
 
     @property
     def chunk(self) -> int:
-        """Rows of a chunk, from the sizes alone: the order of summation depends on it."""
+        """Rows of a chunk."""
         return _round_up(min(max(CHUNK_BYTES // self.row_bytes, MIN_CHUNK), MAX_CHUNK), ROWS)
+
+    def chunk_of(self, batch: int) -> int:
+        """Rows of a chunk of batches of so many, which are shared out evenly.
+
+        From the sizes alone: the order in which gradients are summed depends on it.
+        """
+        return _round_up(-(-batch // max(1, round(batch / self.chunk))), ROWS)
+
+    @property
+    def output_rows(self) -> int:
+        """Rows whose outputs are made at once where only decisions are kept."""
+        return max(1, OUTPUT_BYTES // (self.widths[-1] * self.dtype.itemsize))
 
     def n_groups(self, rows: int) -> int:
         """Groups of a chunk's rows whose gradients are summed apart, from the sizes alone."""
@@ -455,7 +467,7 @@ class Trainer(Workspace):
         chunk: int | None = None,
     ):
         if chunk is None and optimizer != optimizers.EVALUATE:
-            chunk = network.chunk  # gradients are summed by chunks
+            chunk = network.chunk_of(batch)
         super().__init__(network, examples, batch, team, chunk=chunk)
         self._n_groups = 1 if optimizer == optimizers.EVALUATE else network.n_groups(min(self.chunk, batch))
         n_tasks = _round_up(team.n_threads, self._n_groups)

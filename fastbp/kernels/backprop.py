@@ -5,8 +5,8 @@ some rows of one panel of Theta^(l): its gradient, summed over the examples, and
 a phase nothing depends on anything else, so either may be cut among threads anywhere and the bits stay the same. The
 threads of a call wait for each other between phases, see barrier.py.
 
-Examples go through in chunks of a size that depends on the network alone, so memory does not grow with their number. A
-batch of several chunks adds their gradients up in `grad` and is updated with its last one.
+Examples go through in chunks of a size that depends on network and batch alone, so memory does not grow with their
+number. A batch of several chunks adds their gradients up in `grad` and is updated with its last one.
 
 What costs two threads most is to read what the other has written. Where parameters are few, a chunk is cut into groups
 of rows, whose number does not depend on the threads. Each group's gradient is summed apart, if possible by the thread
