@@ -51,8 +51,8 @@ ABOUT = """
 
     In the process that calls are the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X,
     for the order of the rows and the like; the scheduler has y and the weights, too. X is on the workers only. One that
-    is lost is survived: its partitions are computed again from where they came from, so they must not be random. Without
-    a client, or where it has had no workers for a minute, `fit` raises RuntimeError.
+    is lost is survived: its partitions are computed again from where they came from, so they must not be random.
+    Without a client, or where it has had no workers for a minute, `fit` raises RuntimeError.
 
     For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` are lazy, Dask arrays with a
     block per partition, for any of Dask's schedulers.

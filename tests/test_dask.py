@@ -300,6 +300,47 @@ def test_lost_partitions_are_computed_again(client, X, y):
     assert_same_model(net, expected)
 
 
+def test_what_changes_when_it_is_computed_again_is_refused(client, X, y, tmp_path):
+    flag = tmp_path / "flag"
+
+    def load(i):
+        return X[20 * i : 20 * (i + 1) - flag.exists()]
+
+    parts = [da.from_delayed(dask.delayed(load)(i), shape=(20, 5), dtype=X.dtype) for i in range(3)]
+
+    def lose_one(epoch, max_iter, loss):
+        flag.touch()
+        key = next(key for key in client.futures if key.startswith("checked"))
+        client.cancel([Future(key, client)], force=True)
+
+    with (
+        monitor.watch(lose_one),
+        pytest.raises(ValueError, match="A partition of X has 19 rows, where it had 20 before"),
+    ):
+        fastbp.dask.BackpropClassifier(**OPTIONS, solver="gd").fit(da.concatenate(parts), y)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_callbacks_see_the_collections(early_stopping, X, y):
+    callback = pytest.importorskip("sklearn.callback")
+    options = OPTIONS | {"early_stopping": early_stopping, "max_iter": 2, "validation_fraction": 0.3}
+    logs = []
+    for kind, form in ((fastbp.BackpropClassifier, np.asarray), (fastbp.dask.BackpropClassifier, partitioned)):
+        scores = callback.ScoringMonitor(scoring="accuracy")
+        kind(**options).set_callbacks(scores).fit(form(X), form(y))
+        logs.append([row["accuracy"] for row in scores.get_logs().data if row["task_name"] == "epoch"])
+    assert len(logs[0]) == 2
+    assert logs[0] == logs[1]
+
+
+def test_progress_is_shown_where_nobody_knows_the_number_of_rows(X, y, capsys):
+    callback = pytest.importorskip("sklearn.callback")
+    blocks = partitioned(X)
+    net = fastbp.dask.BackpropClassifier(**OPTIONS | {"early_stopping": True}).set_callbacks(callback.ProgressBar())
+    net.fit(blocks[blocks[:, 0] > -1e9], y)
+    assert "100%" in capsys.readouterr().out
+
+
 def tasks_left(client):
     """What the scheduler still knows of, once it has had time to forget."""
     for _ in range(50):
