@@ -159,6 +159,7 @@ class _OnDask(Perceptron):
         """What a method of the local estimator gives for a Dask collection, block by block; a Dask array."""
         model, row = self.to_local(), _one_row(X)
         like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises whatever there is to raise
+        model._optimizer_state = model._best_theta = None  # which would be sent for nothing
         sent = delayed(model, pure=True)
         if is_dataframe_like(X):
             return X.map_partitions(_applied, sent, method, like, layer, meta=like)

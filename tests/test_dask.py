@@ -142,7 +142,7 @@ def test_batches_and_partitions_without_weight_are_skipped(X, y):
     weights = np.repeat([0.0, 1.0], 30)
     options = OPTIONS | {"solver": "adam", "shuffle": False, "batch_size": 20}
     expected = fastbp.BackpropClassifier(**options).fit(X, y, weights)
-    found = fastbp.dask.BackpropClassifier(**options).fit(partitioned(X, (10, 30, 20)), y, weights)
+    found = fastbp.dask.BackpropClassifier(**options).fit(partitioned(X, (10, 20, 30)), y, weights)
     assert_same_model(found, expected)
 
 
@@ -163,14 +163,18 @@ def test_early_stopping_sets_the_same_examples_aside_as_on_one_machine(X, y, wei
     assert found.best_validation_score_ == pytest.approx(expected.best_validation_score_, rel=1e-12)
 
 
-@pytest.mark.parametrize("form", [partitioned, np.asarray], ids=["Dask", "memory"])
-def test_a_validation_set_may_be_on_the_workers_or_here(form, X, y):
+def here(values, rows=None):
+    return values
+
+
+@pytest.mark.parametrize(("form", "form_val"), [(partitioned, partitioned), (partitioned, here), (here, partitioned)])
+def test_a_validation_set_may_be_on_the_workers_or_here(form, form_val, X, y):
     Y = X[:, :2] + np.sin(X[:, 2:4])
     held_out = {"X_val": X[::3], "y_val": Y[::3], "sample_weight_val": np.arange(20.0)}
     options = OPTIONS | {"solver": "sgd", "early_stopping": True, "n_iter_no_change": 2}
     expected = fastbp.BackpropRegressor(**options).fit(X, Y, **held_out)
-    given = {name: form(values) if form is np.asarray else form(values, (5, 15)) for name, values in held_out.items()}
-    found = fastbp.dask.BackpropRegressor(**options).fit(partitioned(X), partitioned(Y), **given)
+    given = {name: form_val(values, (5, 15)) for name, values in held_out.items()}
+    found = fastbp.dask.BackpropRegressor(**options).fit(form(X), form(Y), **given)
     assert_same_model(found, expected)
 
 
@@ -339,6 +343,7 @@ def test_progress_is_shown_where_nobody_knows_the_number_of_rows(X, y, capsys):
     net = fastbp.dask.BackpropClassifier(**OPTIONS | {"early_stopping": True}).set_callbacks(callback.ProgressBar())
     net.fit(blocks[blocks[:, 0] > -1e9], y)
     assert "100%" in capsys.readouterr().out
+    assert_array_equal(net.predict(blocks).compute(), net.predict(X))
 
 
 def tasks_left(client):
@@ -507,6 +512,18 @@ def test_what_is_no_collection_of_rows_is_refused(fitted, X, y):
         fitted.predict(unknown)
     with pytest.raises(ValueError, match="A partition of X has 5 features"):
         fastbp.dask.BackpropClassifier().fit(da.from_delayed(dask.delayed(X), shape=(60, 6), dtype=float), y)
+
+
+def test_without_a_client_the_error_says_how_to_have_one():
+    program = """
+import dask.array as da, fastbp.dask
+try:
+    fastbp.dask.BackpropClassifier().fit(da.ones((4, 2)), [0, 1, 0, 1])
+except RuntimeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Create one before: client = dask.distributed.Client()" in done.stdout
 
 
 def test_an_estimator_that_is_not_fitted_says_so_at_once(X):

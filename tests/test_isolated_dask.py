@@ -3,6 +3,7 @@
 import os
 import platform
 import signal
+import time
 
 import dask.array as da
 import llvmlite.binding
@@ -134,7 +135,9 @@ def test_without_any_worker_the_fit_says_so(client, monkeypatch):
     monkeypatch.setattr(distributed, "WORKERLESS_SECONDS", 1.0)
 
     def leave(epoch):
-        client.retire_workers()
+        client.cluster.scale(0)
+        while client.nthreads():
+            time.sleep(0.1)
 
     with pytest.raises(RuntimeError, match="has had no workers for 1 seconds"):
         fit("sgd", fastbp.dask.BackpropClassifier, leave)
