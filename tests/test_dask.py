@@ -1,5 +1,6 @@
 """Fits on Dask collections are those of one machine, whatever the partitions; predictions are lazy and the same."""
 
+import asyncio
 import gc
 import pickle
 import subprocess
@@ -524,6 +525,15 @@ except RuntimeError as error:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "Create one before: client = dask.distributed.Client()" in done.stdout
+
+
+def test_a_client_that_is_asynchronous_is_refused(client, X, y):
+    async def fit():
+        async with Client(client.scheduler.address, asynchronous=True):
+            fastbp.dask.BackpropClassifier().fit(partitioned(X), y)
+
+    with pytest.raises(RuntimeError, match="Client that is not asynchronous"):
+        asyncio.run(fit())
 
 
 def test_an_estimator_that_is_not_fitted_says_so_at_once(X):

@@ -53,7 +53,7 @@ def bits(net):
 
 
 @pytest.fixture
-def client(warm_cache):
+def client():
     """Of two worker processes, each replaced when it dies."""
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
@@ -114,7 +114,7 @@ def test_a_fit_survives_a_restart_of_the_cluster(client):
     assert bits(found) == bits(expected)
 
 
-def test_a_worker_that_is_gone_for_good_is_not_missed(warm_cache):
+def test_a_worker_that_is_gone_for_good_is_not_missed():
     worker = {"cls": Nanny, "options": {"nthreads": 1}}
     with (
         SpecCluster(
@@ -161,7 +161,7 @@ def test_partitions_that_kill_their_workers_end_the_fit_with_what_to_do(client, 
         fastbp.dask.BackpropClassifier().fit(da.from_array(X).map_blocks(scope["die"], meta=X[:0]), y)
 
 
-def test_workers_with_different_cpus_work_together(warm_cache):
+def test_workers_with_different_cpus_work_together():
     if platform.machine() not in ("x86_64", "AMD64") or not llvmlite.binding.get_host_cpu_features().get("avx2"):
         pytest.skip("a CPU with AVX2 is needed to run as one, with and without it")
     workers = {cpu: {"cls": Nanny, "options": {"nthreads": 1, "env": CPUS[cpu]}} for cpu in CPUS}
