@@ -8,7 +8,8 @@ from __future__ import annotations  # help() then shows ArrayLike, not what it s
 import math
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
@@ -30,7 +31,8 @@ from .kernels.losses import LEGAL_OUTPUTS
 from .monitor import History, Observer
 from .network import Array, Network, Trainer
 from .targets import Labels, Values
-from .training import OptimizerState
+from .threads import Team
+from .training import AnyTrainer, OptimizerState
 from .version import stamped, unstamped
 
 STOCHASTIC = ("sgd", "adam")
@@ -343,10 +345,16 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"sample_weight must not all be below {np.finfo(np.float64).tiny}, got {weights.max()!r}.")
         codes, Y = target.encode(y, self.loss)
         with np.errstate(over="ignore"):
-            examples = data.examples(X, dtype, codes=codes, Y=Y, weights=weights)
+            examples = self._laid_out(X, dtype, codes, Y, weights)
         if not np.isfinite(examples.Y).all():
             raise ValueError(f"Input y contains a value too large for {dtype!r}, in which this model is trained.")
         return examples
+
+    def _laid_out(
+        self, X: Any, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
+    ) -> Examples:
+        """Validated X and what belongs to its rows, see `data.examples`."""
+        return data.examples(X, dtype, codes=codes, Y=Y, weights=weights)
 
     def _given_validation(
         self, held_out: HeldOut, target: Target, dtype: np.dtype, incremental: bool
@@ -437,8 +445,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
             state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer) if stochastic else None
             return _fitted_attributes(shape, kept, target, history, state, validated=validation is not None)
 
-        with threads.team(self.n_jobs, shape.row_work(examples) * min(batch, shape.chunk)) as team:
-            trainer = Trainer(shape, theta, examples, batch=batch, team=team, optimizer=code, alpha=float(self.alpha))
+        with self._trainer(shape, theta, examples, batch, code) as trainer:
             self._set_optimizer(trainer, incremental)
             observer.training_begins(order, fitted)
             if self.solver == "gd":
@@ -472,12 +479,33 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
                     shuffle=bool(self.shuffle),
                     random_state=random_state,
                     n_iter_no_change=self.n_iter_no_change,
-                    validate=_validator(trainer, validation, target) if validation else None,
+                    validate=self._validator(trainer, validation, target) if validation else None,
                     one_epoch=incremental,
                 )
             return fitted()
 
-    def _set_optimizer(self, trainer: Trainer, incremental: bool) -> None:
+    @contextmanager
+    def _trainer(
+        self, shape: Network, theta: Array, examples: Examples, batch: int, optimizer: int
+    ) -> Iterator[AnyTrainer]:
+        """What the solvers train with; theta is overwritten."""
+        with threads.team(self.n_jobs, shape.row_work(examples) * min(batch, shape.chunk)) as team:
+            yield Trainer(shape, theta, examples, batch=batch, team=team, optimizer=optimizer, alpha=float(self.alpha))
+
+    def _validator(
+        self, trainer: AnyTrainer, validation: Validation, target: Target
+    ) -> Callable[[Array], tuple[float, float]]:
+        """A function of theta: (score, mean cost without the L2 term) on the validation set."""
+        examples, rows = validation
+        evaluator = evaluator_of(trainer.network, examples, len(rows), trainer.team)
+
+        def validate(theta: Array) -> tuple[float, float]:
+            judged, loss = evaluate(evaluator, theta, rows, target)
+            return target.score(judged, examples, rows), loss
+
+        return validate
+
+    def _set_optimizer(self, trainer: AnyTrainer, incremental: bool) -> None:
         """Hyperparameters of the optimiser, and the state in which the previous partial_fit left it."""
         training.set_rates(
             trainer,
@@ -675,21 +703,14 @@ def _refuse_too_few(n: int, advice: str) -> None:
         raise ValueError(f"The validation set is too small. {advice}")
 
 
-def _validator(trainer: Trainer, validation: Validation, target: Target) -> Callable[[Array], tuple[float, float]]:
-    """A function of theta: (score, mean cost without the L2 term) on the validation set."""
-    examples, rows = validation
-    evaluator = Trainer(
-        trainer.network,
-        trainer.theta.copy(),
-        examples,
-        batch=len(rows),
-        team=trainer.team,
-        optimizer=optimizers.EVALUATE,
-    )
+def evaluator_of(shape: Network, examples: Examples, n: int, team: Team) -> Trainer:
+    """What `evaluate` looks at n of the examples with."""
+    theta = np.zeros(shape.size, shape.dtype)
+    return Trainer(shape, theta, examples, batch=n, team=team, optimizer=optimizers.EVALUATE)
 
-    def validate(theta: Array) -> tuple[float, float]:
-        blocks = network.outputs_in_blocks(evaluator, theta, rows)
-        judged = np.concatenate([target.judged(block, examples, rows[part]) for part, block in blocks])
-        return target.score(judged, examples, rows), evaluator.loss(theta, rows)
 
-    return validate
+def evaluate(evaluator: Trainer, theta: Array, rows: NDArray[np.int64], target: Target) -> tuple[NDArray, float]:
+    """(what `target.score` needs of the rows, their mean cost without the L2 term)."""
+    blocks = network.outputs_in_blocks(evaluator, theta, rows)
+    judged = np.concatenate([target.judged(block, evaluator.examples, rows[part]) for part, block in blocks])
+    return judged, evaluator.loss(theta, rows)

@@ -1,6 +1,6 @@
 """The solvers: full-batch gradient descent, epochs of stochastic steps, and SciPy's L-BFGS.
 
-All run the same kernels through a `Trainer`, write what they did into a `History` and tell an `Observer`, who may ask
+All run the same kernels through a trainer, write what they did into a `History` and tell an `Observer`, who may ask
 them to stop. On KeyboardInterrupt they warn and keep what they have.
 """
 
@@ -8,7 +8,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import scipy.optimize
@@ -19,8 +19,8 @@ from sklearn.utils.optimize import _check_optimize_result
 from . import shuffling
 from .kernels.optimizers import ADAM, BETA_1, BETA_2, EPSILON, ETA, MU
 from .monitor import History, Observer
-from .network import Array, Trainer
-from .threads import one_blas_thread
+from .network import Array, Network
+from .threads import Team, one_blas_thread
 
 # adaptive: below this rate, stop in place of dividing it once more (scikit-learn's rule)
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
@@ -39,6 +39,27 @@ def diverged(epoch: int, what: str, rate: float | None = None) -> str:
     )
 
 
+class AnyTrainer(Protocol):
+    """What the solvers need of a trainer: a `network.Trainer`, which says what it is, or one that asks a cluster."""
+
+    network: Network
+    theta: Array
+    grad: Array
+    first: Array
+    second: Array
+    t: NDArray[np.int64]
+    rates: NDArray[np.float64]
+    batch: int
+    optimizer: int
+    team: Team
+
+    def calls(self, n: int) -> int: ...
+
+    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float: ...
+
+    def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float: ...
+
+
 @dataclasses.dataclass
 class OptimizerState:
     """What partial_fit continues with; unpadded vectors, so that it may be pickled and used on another CPU."""
@@ -51,16 +72,16 @@ class OptimizerState:
     learning_rate_init: float  # what `rate` began with
 
     @classmethod
-    def of(cls, solver: str, learning_rate_init: float, trainer: Trainer) -> Self:
+    def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer) -> Self:
         shape = trainer.network
         first, second = (shape.flatten(v) if v.size else v for v in (trainer.first, trainer.second))
         return cls(solver, first, second, int(trainer.t[0]), float(trainer.rates[ETA]), learning_rate_init)
 
-    def fits(self, solver: str, trainer: Trainer) -> bool:
+    def fits(self, solver: str, trainer: AnyTrainer) -> bool:
         """Whether it is the state of this solver on parameters as many as these."""
         return solver == self.solver and len(self.first) == trainer.network.n_parameters
 
-    def restore(self, trainer: Trainer) -> None:
+    def restore(self, trainer: AnyTrainer) -> None:
         """Go on where it was, in a trainer whose rate is the user's present learning_rate_init."""
         for vector, target in ((self.first, trainer.first), (self.second, trainer.second)):
             if vector.size:
@@ -86,7 +107,7 @@ def _norm(vector: Array) -> float:
 
 
 def gradient_descent(
-    trainer: Trainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
+    trainer: AnyTrainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
 ) -> None:
     """Theta -= eta D until ||D|| <= gtol (the README's fourth description); the norm is taken before the update.
 
@@ -123,7 +144,9 @@ def gradient_descent(
         _warn_interrupted()
 
 
-def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float, max_iter: int, max_fun: int) -> None:
+def lbfgs(
+    trainer: AnyTrainer, history: History, observer: Observer, *, tol: float, max_iter: int, max_fun: int
+) -> None:
     """SciPy's L-BFGS on the real parameters, unpadded, in float64."""
     network = trainer.network
     start = network.flatten(trainer.theta).astype(np.float64)
@@ -178,7 +201,7 @@ def lbfgs(trainer: Trainer, history: History, observer: Observer, *, tol: float,
 
 
 def set_rates(
-    trainer: Trainer, *, learning_rate_init: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
+    trainer: AnyTrainer, *, learning_rate_init: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
 ) -> None:
     """Give the kernels the optimiser's hyperparameters."""
     # A smaller one is 0 to the kernels, and 0 / 0 is what weights without a gradient would be moved by.
@@ -187,7 +210,7 @@ def set_rates(
 
 
 def stochastic(
-    trainer: Trainer,
+    trainer: AnyTrainer,
     history: History,
     observer: Observer,
     order: NDArray[np.int64],
@@ -268,7 +291,7 @@ def stochastic(
     trainer.theta[:] = history.kept(trainer.theta, one_epoch=one_epoch)
 
 
-def _stops(trainer: Trainer, history: History, adapts: bool, n_iter_no_change: float) -> bool:
+def _stops(trainer: AnyTrainer, history: History, adapts: bool, n_iter_no_change: float) -> bool:
     """Whether to stop after too many epochs without improvement; otherwise divides the rate."""
     what = "Validation score" if history.scored else "Training loss"
     message = f"{what} did not improve more than tol={history.tol:f} for {n_iter_no_change} consecutive epochs."

@@ -221,6 +221,22 @@ def test_epochs_of_batches_are_steps_of_the_references_optimiser(name):
     )
 
 
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "adam"])
+def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(name):
+    problem, code = Problem((5, 9, 3), np.dtype(np.float64)), getattr(optimizers, name.upper())
+    rates = {"learning_rate_init": 0.01, "momentum": 0.8, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3}
+    expected, found = problem.trainer(batch=29, optimizer=code), problem.trainer(batch=29, optimizer=code)
+    gradient = problem.trainer()
+    for trainer in (expected, found):
+        training.set_rates(trainer, **rates)
+    sweep = optimizers.SWEEPS[code].address(problem.network.dtype)
+    for t in range(1, 4):
+        gradient.loss_and_gradient(found.theta)
+        optimizers.step_all(code, sweep, found.rates, t, found.theta, gradient.grad, found.first, found.second)
+        expected.epoch(np.arange(29))
+    np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-13)
+
+
 @over_dtypes
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
 def test_one_row_predicted_without_packing_is_that_of_the_reference(widths, dtype):

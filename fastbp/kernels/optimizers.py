@@ -6,7 +6,7 @@ correction, which sits in the step size; momentum is v = mu v - eta g.
 
 import math
 
-from .jit import FLOAT, FLOATS, INT, VECTOR, call, deferred, inlined, runtime
+from .jit import FLOAT, FLOATS, INT, VECTOR, call, deferred, entry, inlined, runtime
 from .simd import VECTOR_BYTES, check_multiple, load, splat, square_root, store, tile
 
 # What becomes of a batch's gradient. EVALUATE does not even compute it, NONE leaves it in `grad`.
@@ -80,3 +80,9 @@ def update(sweep, rates, step, theta, i, n, grad, first, second):
     lie as theta. step: from `step_size`.
     """
     call(sweep, (rates, step, theta, i, n, grad, first, second))
+
+
+@entry
+def step_all(optimizer, sweep, rates, t, theta, grad, first, second):
+    """Step t, from 1, of all of theta at once, for a gradient that was summed elsewhere."""
+    update(sweep, rates, step_size(optimizer, rates, t), theta, 0, theta.size, grad, first, second)

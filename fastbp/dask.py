@@ -1,0 +1,349 @@
+"""BackpropClassifier and BackpropRegressor for Dask arrays and dataframes that no machine could hold. The extra `dask`.
+
+They are those of `fastbp`, and give the same models to rounding, however many workers and partitions there are.
+"""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
+
+from . import classifier, regressor
+from .data import Examples
+from .extras import require
+from .network import Array, Network
+from .perceptron import Perceptron, Target, Validation
+from .training import AnyTrainer
+
+try:
+    import dask.array
+    from dask.base import is_dask_collection
+    from dask.delayed import Delayed, delayed
+    from dask.utils import is_dataframe_like
+
+    from . import distributed
+    from .distributed import DistributedExamples, DistributedTrainer, Partitions
+except ImportError:
+    require("dask", "distributed", extra="dask", by="fastbp.dask")
+    raise
+
+__all__ = ["BackpropClassifier", "BackpropRegressor"]
+
+ABOUT = """
+    As `fastbp.{name}`, with all of its parameters, and the same model to rounding from the same `random_state`. Where X
+    is a Dask array or dataframe, it stays on the workers, in its partitions. Each worker computes loss and gradient of
+    those it has, in compiled loops; they are added up in a fixed order, so that the same partitions give the same bits.
+    A worker that is lost in the middle is survived: its partitions are computed again, so they must not be drawn anew.
+    'gd' and 'lbfgs' take one round of communication an evaluation of J, 'sgd' and 'adam' one a minibatch, of some
+    hundredths of a second: make `batch_size` some thousand examples for each partition.
+
+    `fit` and `partial_fit` take Dask collections for X, y, sample_weight and the validation set, partitioned as they
+    like; their rows belong together by position. Dataframes are to be of numbers, blocks of arrays may be sparse
+    (CSR). Here, in the process that calls, are the parameters, the optimiser's state, y, the weights and the order of
+    the examples: some 50 bytes a row, y included, of which the scheduler has y and the weights, too; never X. A round
+    needs no more memory here than some times the parameters. An X that is in memory is not sent anywhere: it is fitted
+    on this machine.
+
+    The fit is run by the current client of `dask.distributed`. What `predict` and the like give for a Dask collection
+    is lazy, a Dask array with one block per partition, for any of Dask's schedulers.
+"""
+
+
+def _docstring(parent: type, first: str) -> str:
+    """The parent's docstring, with another beginning."""
+    _, parameters, rest = (parent.__doc__ or "").partition("\n    Parameters\n")  # python -OO leaves none
+    rest, _, _ = rest.partition("\n    See Also\n")
+    see = f"\n    See Also\n    --------\n    fastbp.{parent.__name__} : For data in memory.\n    "
+    return f"{first}\n{ABOUT.format(name=parent.__name__)}{parameters}{rest}{see}"
+
+
+def _here(values: Any) -> Any:
+    """The values of a Dask collection; anything else as it is."""
+    return values.compute() if is_dask_collection(values) else values
+
+
+def _blocks(X: Any) -> list[Delayed]:
+    """The rows of a Dask collection by partitions."""
+    return list(X.to_delayed()) if is_dataframe_like(X) else X.rechunk({1: -1}).to_delayed().ravel().tolist()
+
+
+def _one_row(X: Any) -> Any:
+    """A row of zeros of the form of a Dask collection, for whoever checks the form."""
+    if is_dataframe_like(X):
+        return type(X._meta)(np.zeros((1, len(X.columns))), columns=X.columns)
+    if not isinstance(X, dask.array.Array):
+        raise TypeError(f"X must be a Dask array or dataframe, or be in memory, got {type(X)}.")
+    if np.isnan(X.shape[1:]).any():
+        raise ValueError(f"X must have a known number of columns, got shape {X.shape}.")
+    return np.zeros((1, *X.shape[1:]))
+
+
+def _applied(block: Any, model: Any, method: str, like: NDArray, layer: int | None = None) -> NDArray:
+    """What the model's method gives for a block, which may be empty."""
+    if not block.shape[0]:
+        return like
+    result = getattr(model, method)(block)
+    return result if layer is None else result[layer]
+
+
+class _OnDask(Perceptron):
+    """What both estimators do for Dask collections in place of what they inherit."""
+
+    _local: type[Perceptron]
+
+    def to_local(self) -> Any:
+        """The same estimator for data in memory, fitted or not, which does not need Dask to be loaded.
+
+        Returns
+        -------
+        estimator : BackpropClassifier or BackpropRegressor
+            Of `fastbp`; a copy, which shares nothing with this one.
+        """
+        local = self._local.__new__(self._local)
+        local.__setstate__(copy.deepcopy(self.__getstate__()))
+        return local
+
+    def _validate_data(self, X: Any, y: Any = "no_validation", *, reset: bool, **check_params: Any) -> Any:
+        if not is_dask_collection(X):
+            return super()._validate_data(X, _here(y), reset=reset, **check_params)
+        row = _one_row(X)
+        super()._validate_data(row, None if y is None else "no_validation", reset=reset)
+        rows = Partitions(distributed.Cluster(), _blocks(X), row.shape[1], type(self).__name__)
+        if not len(rows):
+            super()._validate_data(row[:0], reset=reset)  # raises
+        y = _check_y(_here(y), **check_params, estimator=self)
+        check_consistent_length(rows, y)
+        return rows, y
+
+    def _examples(self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype) -> Examples:
+        return super()._examples(X, y, _here(sample_weight), target, dtype)
+
+    def _laid_out(
+        self, X: Any, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
+    ) -> Examples:
+        if isinstance(X, Partitions):
+            return DistributedExamples.of(X, dtype, codes, Y, weights)
+        return super()._laid_out(X, dtype, codes, Y, weights)
+
+    @contextmanager
+    def _trainer(
+        self, shape: Network, theta: Array, examples: Examples, batch: int, optimizer: int
+    ) -> Iterator[AnyTrainer]:
+        if isinstance(examples, DistributedExamples):
+            yield DistributedTrainer(
+                shape, theta, examples, batch=batch, optimizer=optimizer, alpha=float(self.alpha), n_jobs=self.n_jobs
+            )
+            return
+        with super()._trainer(shape, theta, examples, batch, optimizer) as trainer:
+            yield trainer
+
+    def _validator(
+        self, trainer: AnyTrainer, validation: Validation, target: Target
+    ) -> Callable[[Array], tuple[float, float]]:
+        examples, rows = validation
+        if isinstance(examples, DistributedExamples):
+            return distributed.validator(trainer.network, examples, rows, target, self.n_jobs)
+        return super()._validator(trainer, validation, target)
+
+    def _lazily(self, X: Any, method: str, layer: int | None = None) -> Any:
+        """What a method of the local estimator gives for a Dask collection, block by block; a Dask array."""
+        model, row = self.to_local(), _one_row(X)
+        like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises whatever there is to raise
+        sent = delayed(model, pure=True)
+        if is_dataframe_like(X):
+            return X.map_partitions(_applied, sent, method, like, layer, meta=like)
+        X = X.rechunk({1: -1})
+        columns: dict[str, Any] = {"chunks": (X.chunks[0], (like.shape[1],))} if like.ndim == 2 else {"drop_axis": 1}
+        return X.map_blocks(_applied, sent, method, like, layer, meta=like, dtype=like.dtype, **columns)
+
+    def hidden_activations(self, X: ArrayLike) -> list[Any]:
+        """Activations a^(l) of the hidden layers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        activations : list of ndarray or Dask array of shape (n_samples, S_l)
+            One array per hidden layer, from the first to the last; of a Dask X lazy, each with a forward pass of its
+            own.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`.
+        """
+        if is_dask_collection(X):
+            check_is_fitted(self)
+            return [self._lazily(X, "hidden_activations", layer) for layer in range(len(self.coefs_) - 1)]
+        return super().hidden_activations(X)
+
+    def _predicted(self, X: Any, y: Any, sample_weight: Any) -> tuple[NDArray, Any, Any]:
+        """Predictions for X, y and weights, here, for a score."""
+        predictions: Any = self
+        return predictions.predict(X).compute(), _here(y), _here(sample_weight)
+
+
+class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
+    __doc__ = _docstring(
+        classifier.BackpropClassifier, "Multilayer perceptron classifier for Dask arrays and dataframes."
+    )
+    _local = classifier.BackpropClassifier
+
+    def predict(self, X: ArrayLike) -> Any:
+        """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        y : ndarray or Dask array of shape (n_samples,) or (n_samples, n_classes)
+            Labels, or the indicator matrix of a multilabel target; of a Dask X lazy.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError
+            X is not valid, or coefs_ or activation were edited into something that is not a network. Of a Dask X the
+            values are checked when they are computed.
+        """
+        return self._lazily(X, "predict") if is_dask_collection(X) else super().predict(X)
+
+    @classifier.if_probabilities
+    def predict_proba(self, X: ArrayLike) -> Any:
+        """Predict probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        p : ndarray or Dask array of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`; of a Dask X lazy.
+
+        Raises
+        ------
+        AttributeError
+            The outputs are not probabilities.
+        NotFittedError, ValueError
+            As `predict`.
+        """
+        return self._lazily(X, "predict_proba") if is_dask_collection(X) else super().predict_proba(X)
+
+    @classifier.if_probabilities
+    def predict_log_proba(self, X: ArrayLike) -> Any:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        log_p : ndarray or Dask array of shape (n_samples, n_classes)
+            Log-probabilities, in the order of `classes_`; -inf where a probability is 0.
+
+        Raises
+        ------
+        AttributeError, NotFittedError, ValueError
+            As `predict_proba`.
+        """
+        return self._lazily(X, "predict_log_proba") if is_dask_collection(X) else super().predict_log_proba(X)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy of the predictions for X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_classes)
+            Their labels.
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            Share of the examples that is predicted right.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`.
+        """
+        if not is_dask_collection(X):
+            return float(super().score(X, _here(y), _here(sample_weight)))
+        predictions, truth, weights = self._predicted(X, y, sample_weight)
+        return float(accuracy_score(truth, predictions, sample_weight=weights))
+
+
+class BackpropRegressor(_OnDask, regressor.BackpropRegressor):
+    __doc__ = _docstring(regressor.BackpropRegressor, "Multilayer perceptron regressor for Dask arrays and dataframes.")
+    _local = regressor.BackpropRegressor
+
+    def predict(self, X: ArrayLike) -> Any:
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        y : ndarray or Dask array of shape (n_samples,) or (n_samples, n_outputs)
+            Outputs a^(L) of the network; of a Dask X lazy.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError
+            X is not valid, or coefs_ or activation were edited into something that is not a network. Of a Dask X the
+            values are checked when they are computed.
+        """
+        return self._lazily(X, "predict") if is_dask_collection(X) else super().predict(X)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R^2 of the predictions for X, averaged over the outputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
+            Their numbers.
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            1 for perfect predictions, 0 for the mean of y.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`.
+        """
+        if not is_dask_collection(X):
+            return float(super().score(X, _here(y), _here(sample_weight)))
+        predictions, truth, weights = self._predicted(X, y, sample_weight)
+        return float(r2_score(truth, predictions, sample_weight=weights))
