@@ -5,6 +5,8 @@ them:
 
 `fastbp.textbook`
     The mathematics as plain functions: forward, deltas, loss and gradient, a check of the gradient.
+`fastbp.dask`
+    The same estimators for Dask arrays and dataframes, on many machines. Needs Dask: ``pip install "fastbp[dask]"``.
 `fastbp.displays`
     Pictures of a fitted network. Needs matplotlib: ``pip install "fastbp[plot]"``.
 `fastbp.onnx`

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import _check_sample_weight
 
 from .monitor import Observer
 
@@ -52,10 +52,9 @@ class TrainingData:
     def __init__(self, X: Any, y: Any, sample_weight: Any, rows: NDArray[np.int64] | None = None):
         self._given, self._rows = (X, y, sample_weight), rows
 
-    def part(self, rows: NDArray[np.int64]) -> "TrainingData":
-        """These rows of the examples."""
-        X = self._given[0]
-        return self if len(rows) == _num_samples(X) else TrainingData(*self._given, rows=rows.copy())
+    def part(self, rows: NDArray[np.int64] | None) -> "TrainingData":
+        """These rows of the examples; None for all."""
+        return self if rows is None else TrainingData(*self._given, rows=rows.copy())
 
     @functools.cached_property
     def _values(self) -> tuple[Any, Any, dict[str, Any] | None]:
@@ -89,7 +88,7 @@ class CallbackObserver(Observer):
         self._fit = estimator._init_callback_context(task_name=method, max_subtasks=max_subtasks)
         self._fit.call_on_fit_task_begin(estimator=estimator, **self._data.arguments())
 
-    def training_begins(self, rows: NDArray[np.int64], fitted: Callable[[], dict[str, Any]]) -> None:
+    def training_begins(self, rows: NDArray[np.int64] | None, fitted: Callable[[], dict[str, Any]]) -> None:
         self._epoch_arguments = {**self._data.part(rows).arguments(), "reconstruction_attributes": fitted}
 
     def epoch_begins(self, n_parts: int) -> None:

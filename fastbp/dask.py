@@ -1,6 +1,6 @@
 """BackpropClassifier and BackpropRegressor for Dask arrays and dataframes that no machine could hold. The extra `dask`.
 
-They are those of `fastbp`, and give the same models to rounding, however many workers and partitions there are.
+Where X is one, the estimators take it in, train and predict with the help of `distributed`; all else they inherit.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
@@ -37,22 +37,25 @@ except ImportError:
 __all__ = ["BackpropClassifier", "BackpropRegressor"]
 
 ABOUT = """
-    As `fastbp.{name}`, with all of its parameters, and the same model to rounding from the same `random_state`. Where X
-    is a Dask array or dataframe, it stays on the workers, in its partitions. Each worker computes loss and gradient of
-    those it has, in compiled loops; they are added up in a fixed order, so that the same partitions give the same bits.
-    A worker that is lost in the middle is survived: its partitions are computed again, so they must not be drawn anew.
-    'gd' and 'lbfgs' take one round of communication an evaluation of J, 'sgd' and 'adam' one a minibatch, of some
-    hundredths of a second: make `batch_size` some thousand examples for each partition.
+    As `fastbp.{name}`, with all of its parameters and methods.
 
-    `fit` and `partial_fit` take Dask collections for X, y, sample_weight and the validation set, partitioned as they
-    like; their rows belong together by position. Dataframes are to be of numbers, blocks of arrays may be sparse
-    (CSR). Here, in the process that calls, are the parameters, the optimiser's state, y, the weights and the order of
-    the examples: some 50 bytes a row, y included, of which the scheduler has y and the weights, too; never X. A round
-    needs no more memory here than some times the parameters. An X that is in memory is not sent anywhere: it is fitted
-    on this machine.
+    `fit` and `partial_fit` take Dask collections, too, for X, y, sample_weight and the validation set: arrays, whose
+    blocks may be sparse (CSR), or dataframes of numbers. Their rows belong together by position, whatever their
+    partitions. An X in memory is fitted on this machine.
 
-    The fit is run by the current client of `dask.distributed`. What `predict` and the like give for a Dask collection
-    is lazy, a Dask array with one block per partition, for any of Dask's schedulers.
+    A Dask X stays on the workers of the current client of `dask.distributed`, in its partitions. Each worker computes
+    loss and gradient of those that it has, in compiled loops, and these are added up in an order that the partitions
+    alone decide: the same ones give the same bits, any others, and one machine, the same model to rounding. 'lbfgs' and
+    'gd' take one round of communication, some hundredths of a second, for an evaluation of J, 'sgd' and 'adam' one for
+    a minibatch, so let `batch_size` be thousands.
+
+    In the process that calls are the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X,
+    for the order of the rows and the like; the scheduler has y and the weights, too. X is on the workers only. One that
+    is lost is survived: its partitions are computed again from where they came from, so they must not be random.
+    Without a client, or where it has had no workers for a minute, `fit` raises RuntimeError.
+
+    For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` are lazy, Dask arrays with a
+    block per partition, for any of Dask's schedulers.
 """
 
 
@@ -156,6 +159,7 @@ class _OnDask(Perceptron):
         """What a method of the local estimator gives for a Dask collection, block by block; a Dask array."""
         model, row = self.to_local(), _one_row(X)
         like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises whatever there is to raise
+        model._optimizer_state = model._best_theta = None  # which would be sent for nothing
         sent = delayed(model, pure=True)
         if is_dataframe_like(X):
             return X.map_partitions(_applied, sent, method, like, layer, meta=like)

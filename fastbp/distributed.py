@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
-import scipy.sparse
 from dask.delayed import Delayed, delayed
 from distributed import CancelledError, Client, Future, KilledWorker, get_client, wait
 from numpy.typing import NDArray
@@ -70,9 +69,6 @@ def checked(block: Any, n_features: int, name: str) -> Any:
         raise ValueError(
             f"A partition of X has {X.shape[1]} features, where the others, or its meta, have {n_features}."
         )
-    if scipy.sparse.issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
     return np.array(X) if data.is_file(X) else X
 
 
@@ -338,7 +334,7 @@ class DistributedTrainer:
     Parameters
     ----------
     shape : Network
-    theta : ndarray of shape (network.size,)
+    theta : ndarray of shape (shape.size,)
         Parameters; steps overwrite it.
     examples : DistributedExamples
     batch : int

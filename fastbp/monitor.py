@@ -37,8 +37,8 @@ def watch(callback: Callback) -> Iterator[None]:
 class Observer:
     """Whom a fit and its solver tell of each epoch, iteration or update: the watchers of this thread."""
 
-    def training_begins(self, rows: NDArray[np.int64], fitted: Callable[[], dict[str, Any]]) -> None:
-        """Epochs over these rows of X begin; fitted() gives copies of the attributes of a fit that ends there."""
+    def training_begins(self, rows: NDArray[np.int64] | None, fitted: Callable[[], dict[str, Any]]) -> None:
+        """Epochs over these rows of X begin, None for all; fitted() gives what a fit has that ends there, as copies."""
 
     def epoch_begins(self, n_parts: int) -> None:
         """An epoch begins that takes about n_parts calls into a kernel."""

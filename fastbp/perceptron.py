@@ -447,7 +447,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
 
         with self._trainer(shape, theta, examples, batch, code) as trainer:
             self._set_optimizer(trainer, incremental)
-            observer.training_begins(order, fitted)
+            observer.training_begins(order if len(order) < examples.n else None, fitted)
             if self.solver == "gd":
                 training.gradient_descent(
                     trainer,

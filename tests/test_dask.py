@@ -1,5 +1,6 @@
 """Fits on Dask collections are those of one machine, whatever the partitions; predictions are lazy and the same."""
 
+import asyncio
 import gc
 import pickle
 import subprocess
@@ -43,7 +44,7 @@ OPTIONS = {"hidden_layer_sizes": (8,), "alpha": 0.1, "batch_size": 25, "max_iter
 def client():
     """Of two worker processes."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -142,7 +143,7 @@ def test_batches_and_partitions_without_weight_are_skipped(X, y):
     weights = np.repeat([0.0, 1.0], 30)
     options = OPTIONS | {"solver": "adam", "shuffle": False, "batch_size": 20}
     expected = fastbp.BackpropClassifier(**options).fit(X, y, weights)
-    found = fastbp.dask.BackpropClassifier(**options).fit(partitioned(X, (10, 30, 20)), y, weights)
+    found = fastbp.dask.BackpropClassifier(**options).fit(partitioned(X, (10, 20, 30)), y, weights)
     assert_same_model(found, expected)
 
 
@@ -163,14 +164,18 @@ def test_early_stopping_sets_the_same_examples_aside_as_on_one_machine(X, y, wei
     assert found.best_validation_score_ == pytest.approx(expected.best_validation_score_, rel=1e-12)
 
 
-@pytest.mark.parametrize("form", [partitioned, np.asarray], ids=["Dask", "memory"])
-def test_a_validation_set_may_be_on_the_workers_or_here(form, X, y):
+def here(values, rows=None):
+    return values
+
+
+@pytest.mark.parametrize(("form", "form_val"), [(partitioned, partitioned), (partitioned, here), (here, partitioned)])
+def test_a_validation_set_may_be_on_the_workers_or_here(form, form_val, X, y):
     Y = X[:, :2] + np.sin(X[:, 2:4])
     held_out = {"X_val": X[::3], "y_val": Y[::3], "sample_weight_val": np.arange(20.0)}
     options = OPTIONS | {"solver": "sgd", "early_stopping": True, "n_iter_no_change": 2}
     expected = fastbp.BackpropRegressor(**options).fit(X, Y, **held_out)
-    given = {name: form(values) if form is np.asarray else form(values, (5, 15)) for name, values in held_out.items()}
-    found = fastbp.dask.BackpropRegressor(**options).fit(partitioned(X), partitioned(Y), **given)
+    given = {name: form_val(values, (5, 15)) for name, values in held_out.items()}
+    found = fastbp.dask.BackpropRegressor(**options).fit(form(X), form(Y), **given)
     assert_same_model(found, expected)
 
 
@@ -298,6 +303,48 @@ def test_lost_partitions_are_computed_again(client, X, y):
     with monitor.watch(lose_one):
         net.fit(partitioned(X), y)
     assert_same_model(net, expected)
+
+
+def test_what_changes_when_it_is_computed_again_is_refused(client, X, y, tmp_path):
+    flag = tmp_path / "flag"
+
+    def load(i):
+        return X[20 * i : 20 * (i + 1) - flag.exists()]
+
+    parts = [da.from_delayed(dask.delayed(load)(i), shape=(20, 5), dtype=X.dtype) for i in range(3)]
+
+    def lose_one(epoch, max_iter, loss):
+        flag.touch()
+        key = next(key for key in client.futures if key.startswith("checked"))
+        client.cancel([Future(key, client)], force=True)
+
+    with (
+        monitor.watch(lose_one),
+        pytest.raises(ValueError, match="A partition of X has 19 rows, where it had 20 before"),
+    ):
+        fastbp.dask.BackpropClassifier(**OPTIONS, solver="gd").fit(da.concatenate(parts), y)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_callbacks_see_the_collections(early_stopping, X, y):
+    callback = pytest.importorskip("sklearn.callback")
+    options = OPTIONS | {"early_stopping": early_stopping, "max_iter": 2, "validation_fraction": 0.3}
+    logs = []
+    for kind, form in ((fastbp.BackpropClassifier, np.asarray), (fastbp.dask.BackpropClassifier, partitioned)):
+        scores = callback.ScoringMonitor(scoring="accuracy")
+        kind(**options).set_callbacks(scores).fit(form(X), form(y))
+        logs.append([row["accuracy"] for row in scores.get_logs().data if row["task_name"] == "epoch"])
+    assert len(logs[0]) == 2
+    assert logs[0] == logs[1]
+
+
+def test_progress_is_shown_where_nobody_knows_the_number_of_rows(X, y, capsys):
+    callback = pytest.importorskip("sklearn.callback")
+    blocks = partitioned(X)
+    net = fastbp.dask.BackpropClassifier(**OPTIONS | {"early_stopping": True}).set_callbacks(callback.ProgressBar())
+    net.fit(blocks[blocks[:, 0] > -1e9], y)
+    assert "100%" in capsys.readouterr().out
+    assert_array_equal(net.predict(blocks).compute(), net.predict(X))
 
 
 def tasks_left(client):
@@ -466,6 +513,27 @@ def test_what_is_no_collection_of_rows_is_refused(fitted, X, y):
         fitted.predict(unknown)
     with pytest.raises(ValueError, match="A partition of X has 5 features"):
         fastbp.dask.BackpropClassifier().fit(da.from_delayed(dask.delayed(X), shape=(60, 6), dtype=float), y)
+
+
+def test_without_a_client_the_error_says_how_to_have_one():
+    program = """
+import dask.array as da, fastbp.dask
+try:
+    fastbp.dask.BackpropClassifier().fit(da.ones((4, 2)), [0, 1, 0, 1])
+except RuntimeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Create one before: client = dask.distributed.Client()" in done.stdout
+
+
+def test_a_client_that_is_asynchronous_is_refused(client, X, y):
+    async def fit():
+        async with Client(client.scheduler.address, asynchronous=True):
+            fastbp.dask.BackpropClassifier().fit(partitioned(X), y)
+
+    with pytest.raises(RuntimeError, match="Client that is not asynchronous"):
+        asyncio.run(fit())
 
 
 def test_an_estimator_that_is_not_fitted_says_so_at_once(X):

@@ -88,7 +88,7 @@ def installed(wheel, tmp_path_factory):
 def with_extras(installed, wheel, tmp_path_factory):
     """The same with all extras that the README names."""
     extras = sorted(set(",".join(re.findall(r'pip install "fastbp\[(.*?)\]"', README)).split(",")))
-    assert extras == ["cli", "onnx", "plot"]
+    assert extras == ["cli", "dask", "onnx", "plot"]
     folder = tmp_path_factory.mktemp("extras")
     run(installed, "-m", "pip", "install", "-q", f"{wheel}[{','.join(extras)}]", folder=folder)
     return installed

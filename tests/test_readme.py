@@ -18,7 +18,7 @@ CONFIGURATIONS = [snippet for snippet in SNIPPETS if snippet.lstrip().startswith
 
 
 def test_the_readme_has_its_snippets():
-    assert len(SNIPPETS) == 13
+    assert len(SNIPPETS) == 14
     assert len(CONFIGURATIONS) == 5
 
 
@@ -34,6 +34,7 @@ def test_every_command_between_the_lines_is_run_somewhere():
     prose = re.sub(r"```.*?```", "", README, flags=re.S)
     elsewhere = {
         'pip install "fastbp[cli,plot]"': "test_isolated_distribution.py",
+        'pip install "fastbp[dask]"': "test_isolated_distribution.py",
         'pip install "fastbp[onnx]"': "test_isolated_distribution.py",
         'pip install "fastbp[plot]"': "test_isolated_distribution.py",
         "pytest -m isolated": ".ci/run",
