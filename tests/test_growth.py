@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import math
 import pathlib
 import re
 import subprocess
@@ -101,6 +102,12 @@ def test_no_number_of_workers_is_faster_than_the_fastest(step_cost, cluster, wor
     assert 1 <= best <= rows
     times = [sum(step_cost.seconds(work, cluster, rows, n)) for n in range(1, min(rows, 2000) + 1)]
     assert times[best - 1] <= 1.01 * min(times)
+
+
+@pytest.mark.parametrize("rows", [100_000, 10_000_000])
+def test_the_fastest_number_is_about_the_square_root_that_the_readme_has(step_cost, cluster, work, rows):
+    rule = math.sqrt(rows * work.row / (8 / 7 * cluster.task + work.parameters * work.itemsize / cluster.link))
+    assert step_cost.fastest(work, cluster, rows) == pytest.approx(rule, rel=0.2)
 
 
 def test_a_network_adds_its_latency_and_bounds_the_bandwidth(step_cost, cluster):
