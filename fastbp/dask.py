@@ -160,12 +160,13 @@ class _OnDask(Perceptron):
         model, row = self.to_local(), _one_row(X)
         like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises whatever there is to raise
         model._optimizer_state = model._best_theta = None  # which would be sent for nothing
-        sent = delayed(model, pure=True)
-        if is_dataframe_like(X):
-            return X.map_partitions(_applied, sent, method, like, layer, meta=like)
+        if is_dataframe_like(X):  # where Dask 2025.1 would not replace a Delayed by what it is
+            return X.map_partitions(_applied, model, method, like, layer, meta=like)
         X = X.rechunk({1: -1})
         columns: dict[str, Any] = {"chunks": (X.chunks[0], (like.shape[1],))} if like.ndim == 2 else {"drop_axis": 1}
-        return X.map_blocks(_applied, sent, method, like, layer, meta=like, dtype=like.dtype, **columns)
+        return X.map_blocks(
+            _applied, delayed(model, pure=True), method, like, layer, meta=like, dtype=like.dtype, **columns
+        )
 
     def hidden_activations(self, X: ArrayLike) -> list[Any]:
         """Activations a^(l) of the hidden layers.
