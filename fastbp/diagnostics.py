@@ -23,7 +23,7 @@ import fastbp
 from . import data, shuffling
 from .kernels import cache, simd
 from .kernels.jit import CHECKED, DEFERRED, KEPT, VARIANT
-from .kernels.optimizers import ADAM
+from .kernels.optimizers import ADAM, SWEEPS, step_all
 from .network import Network, Trainer, predict, predict_row
 from .threads import Team
 
@@ -52,7 +52,10 @@ def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
     examples, order = data.examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64)), np.arange(1)
     if training:
         shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
-        Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM).epoch(order)
+        trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
+        trainer.epoch(order)
+        sweep = SWEEPS[ADAM].address(dtype)
+        step_all(ADAM, sweep, trainer.rates, 1, theta, trainer.grad, trainer.first, trainer.second)
     else:
         predict(network, theta, examples, order, team)
         predict_row(network, *weights, np.zeros(1, dtype))

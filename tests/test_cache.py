@@ -172,7 +172,7 @@ def test_only_kernels_whose_sources_are_part_of_the_folders_name_are_kept():
     theirs = jit.entry(ours)
     assert not isinstance(theirs._cache, cache.KernelCache)
     kept = [kernel.__name__ for kernel in jit.KEPT]
-    entries = {"copy_panels", "forward_row", "shuffle", "transpose_all"}
+    entries = {"copy_panels", "forward_row", "shuffle", "step_all", "transpose_all"}
     entries |= {"train_serial", "train_parallel", "predict_serial", "predict_parallel"}
     assert {"adam", "relu", "softmax", "affine_3", "sort_entries", *entries} <= set(kept)
     assert len(kept) == len(set(kept)) == len(entries) + len(jit.DEFERRED)  # files go by the kernels' names

@@ -106,6 +106,14 @@ for dtype, n_jobs in itertools.product((np.float32, np.float64), (1, 2)):
     clf.partial_fit(X, labels).score(X, labels)
     coefs, intercepts = [rng.normal(size=(5, 2))], [rng.normal(size=2)]
     textbook.loss_and_gradient(X, np.eye(2)[rng.integers(2, size=40)], coefs, intercepts)
+
+import dask.array
+import fastbp.dask
+from distributed import Client
+with Client(processes=False, dashboard_address=":0"):
+    for dtype in (np.float32, np.float64):
+        X = dask.array.from_array(rng.normal(size=(40, 5)).astype(dtype), chunks=(20, 5))
+        fastbp.dask.BackpropClassifier((3,), max_iter=2).fit(X, labels)
 report()
 """
 
@@ -140,7 +148,7 @@ report()
 """
 
 
-ENTRIES = ("transpose_all", "train_serial", "train_parallel", "predict_serial", "predict_parallel")
+ENTRIES = ("transpose_all", "step_all", "train_serial", "train_parallel", "predict_serial", "predict_parallel")
 # What a fit and a prediction on one thread need of three relu units and three classes, and what ONE_KERNEL does.
 FIT = ("transpose_all", "train_serial", "predict_serial", "relu", "relu_slope", "affine_1", "outer_1", "adam")
 FIT += ("softmax", "softmax_cross_entropy", "copy_panels")
