@@ -112,8 +112,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Of weights and arithmetic; 'auto' is float32 for float32 input, else float64.
     n_jobs : int or None, default=None
         Upper bound on threads; -1 is all of Numba's, -2 all but one. None uses all of them where the work is worth
-        it, but one in a worker of joblib, whose siblings use the other cores. A fit or predict that finds them in use,
-        or in a process made by fork(), runs serially. The result has the same bits in every case.
+        it, but one in a worker of joblib and in a task of Dask, whose siblings use the other cores. A fit or predict
+        that finds them in use, or in a process made by fork(), runs serially. The result has the same bits in every
+        case.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class on the weights of its examples, those of a validation set included. 'balanced' is
         n_samples / (n_classes * count of the class), counted in y. For a multilabel target a list, one dict per output.

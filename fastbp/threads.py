@@ -2,8 +2,9 @@
 
 Numba's threads belong to the process. Two parallel regions at once abort it under the workqueue layer, and a child made
 by fork() is killed or hangs when it enters one that its parent's threads should have run. So a call gets threads only
-where the work is worth it, the layer is safe, this process did not come from such a fork(), joblib does not run it
-beside others, and nobody else in here holds them; otherwise it runs serially, to the same bits, and releases the GIL.
+where the work is worth it, the layer is safe, this process did not come from such a fork(), neither joblib nor Dask
+runs it beside others, and nobody else in here holds them; otherwise it runs serially, to the same bits, and releases
+the GIL.
 
 On a machine that others use too, a thread that does not get its core keeps the rest waiting at the end of every
 parallel region, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls
@@ -16,6 +17,7 @@ import math
 import os
 import pathlib
 import statistics
+import sys
 import threading
 import time
 from collections import deque
@@ -120,6 +122,23 @@ def in_joblib_worker() -> bool:
     return (get_active_backend()[0].nesting_level or 0) > 0
 
 
+def in_dask_task() -> bool:
+    """Whether the caller is a task of a Dask worker, which runs as many at once as it has threads.
+
+    None of what Dask sets for its workers, such as OMP_NUM_THREADS=1, bounds Numba's threads, and joblib's backend of
+    that name does not count as nested.
+    """
+    # Who is in a task has imported it, and nobody else is to wait for that.
+    get_worker = getattr(sys.modules.get("distributed.worker"), "get_worker", None)
+    if get_worker is None:
+        return False
+    try:
+        get_worker()
+    except ValueError:  # in the process of a worker, perhaps, but not in a task: a client's own
+        return False
+    return True
+
+
 def upper_bound(n_jobs: int | None) -> int:
     """Threads that `n_jobs` allows: None and -1 are all of Numba's, -2 all but one, and so on."""
     try:
@@ -214,12 +233,13 @@ def team(n_jobs: int | None, work: float) -> contextlib.AbstractContextManager[T
     Parameters
     ----------
     n_jobs : int or None
-        Upper bound, see `upper_bound`; None is 1 in a joblib worker, whose siblings use the other cores.
+        Upper bound, see `upper_bound`; None is 1 in a joblib worker and in a Dask task, whose siblings use the other
+        cores.
     work : float
         Floating-point operations of a typical parallel region.
     """
     # In this order: small work does not even make Numba start its threads.
-    serial = n_jobs == 1 or work < MIN_WORK or _forked or (n_jobs is None and in_joblib_worker())
+    serial = n_jobs == 1 or work < MIN_WORK or _forked or (n_jobs is None and (in_joblib_worker() or in_dask_task()))
     return SERIAL if serial else _held_threads(n_jobs, work)
 
 

@@ -47,3 +47,14 @@ def safe_layer():
     """The threading layer that Numba chooses here, if we may use it."""
     if not threads.layer_is_safe():
         pytest.skip("the workqueue layer is never used in parallel")
+
+
+@pytest.fixture(scope="module")
+def dask_client():
+    """A client of two Dask workers, processes of a thread each, whose Numba could run four threads."""
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", env={"NUMBA_NUM_THREADS": "4"}
+    )
+    with cluster, cluster.get_client() as client:
+        yield client

@@ -1,5 +1,5 @@
-"""scikit-learn's tools around our estimators: what they give serially is what two threads and two processes give, bit
-for bit, and what they give around scikit-learn's own MLP, to rounding.
+"""scikit-learn's tools around our estimators: what they give serially is what two threads, two processes and two Dask
+workers give, bit for bit, and what they give around scikit-learn's own MLP, to rounding.
 """
 
 import functools
@@ -251,12 +251,24 @@ def two_jobs(backend: str, **settings: int) -> Any:
     "backend", [{"backend": "threading"}, {"backend": "loky", "max_nbytes": 1000}], ids=["threads", "processes"]
 )
 def test_two_jobs_give_the_bits_of_one(use, class_, backend):
+    check_that_the_bits_are_those_of_one_job(use, class_, **backend)
+
+
+def check_that_the_bits_are_those_of_one_job(use: Callable[[type], Numbers], class_: type, **backend: Any) -> None:
     expected = serial(use, class_)
     with two_jobs(**backend):
         numbers = use(class_)
     assert numbers.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_equal(numbers[name], values, err_msg=name)
+
+
+@uses
+@pytest.mark.usefixtures("dask_client")
+def test_two_dask_workers_give_the_bits_of_one_process(use, class_):
+    if use is in_columns:
+        pytest.importorskip("joblib", "1.3")  # before, a large Bunch of scikit-learn's arrives as a dict
+    check_that_the_bits_are_those_of_one_job(use, class_, backend="dask")
 
 
 @uses

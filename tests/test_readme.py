@@ -25,7 +25,8 @@ def test_the_readme_has_its_snippets():
 def test_every_block_of_commands_is_run_somewhere():
     blocks = re.findall(r"(?:<!-- ([\w-]+) -->\n)?```sh\n", README)
     continuous_integration = set(re.findall(r"\$\(readme_commands? ([\w-]+)", (ROOT / ".ci" / "run").read_text()))
-    by_tests = {"table-commands", "memory-command"}  # test_isolated_distribution.py, test_isolated_memory.py
+    # test_isolated_distribution.py, test_isolated_memory.py, test_growth.py
+    by_tests = {"table-commands", "memory-command", "growth-command"}
     assert sorted(blocks) == sorted(continuous_integration | by_tests)
 
 
