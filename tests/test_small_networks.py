@@ -14,8 +14,8 @@ import scipy.sparse
 from sklearn.neural_network import MLPClassifier
 
 from fastbp import BackpropClassifier, data, network, shuffling, training
-from fastbp.kernels import backprop, jit, optimizers
-from fastbp.network import Network, Trainer, predict, predict_row
+from fastbp.kernels import backprop, barrier, jit, optimizers
+from fastbp.network import Network, Trainer, Workspace, predict, predict_row
 from fastbp.threads import Team
 
 # Of float64 and float32, relative to the largest number of an array.
@@ -224,6 +224,17 @@ def test_three_threads_give_the_bits_of_one(form, n_groups, monkeypatch):
     for several in found[1:]:
         for one, other in zip(found[0], several, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("form", ["rows", "sparse"])
+def test_threads_that_predict_wait_for_each_other_before_a_chunk_that_is_shared_out_otherwise(form):
+    problem = Problem((5, 9, 20, 3), np.dtype(np.float64), form=form, rows=117)
+    order = np.arange(117)
+    expected = predict(problem.network, problem.theta, problem.examples, order, Team(1))
+    space, out = Workspace(problem.network, problem.examples, 117, Members(3), chunk=96), np.full_like(expected, np.nan)
+    space.predict(problem.theta, order, out)
+    np.testing.assert_array_equal(out, expected)
+    assert space.crew[barrier.PASSED] >= 2  # the rows of a chunk of 96 are one thread's where those of 21 are another's
 
 
 @pytest.mark.parametrize(("widths", "out"), [((4, 1), "logistic"), ((4, 6, 3), "softmax")], ids=str)

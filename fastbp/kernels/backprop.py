@@ -496,14 +496,14 @@ def _run_predictions(layers, theta, theta_t, a, z, starts, inputs, order, start,
 
 @linked
 def _predict(rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out):
-    """What one of the members of a crew does of `predict_serial`: the same rows of each chunk."""
+    """What one of the members of a crew does of `predict_serial`: its share of each chunk."""
     chunk = plan[CHUNK]
     first_task, last_task = share(runtime(0), n_tasks, rank, members)
     for begin in range(start, stop, chunk):
         rows = min(chunk, stop - begin)
         task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
+        meet(crew, members)  # a smaller chunk is shared out otherwise: somebody may still need what lies there
         if plan[NUMBER_ENTRIES]:
-            meet(crew, members)
             if rank == 0:
                 call(plan[NUMBER_ENTRIES], (inputs[4], order, begin, rows, starts))
             meet(crew, members)
