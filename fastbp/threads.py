@@ -6,10 +6,10 @@ where the work is worth it, the layer is safe, this process did not come from su
 runs it beside others, and nobody else in here holds them; otherwise it runs serially, to the same bits, and releases
 the GIL.
 
-On a machine that others use too, a thread that does not get its core keeps the rest waiting at the end of every
-parallel region, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls
-and goes on with one thread where that is faster, as do the teams after it, for many a fit is a single call. That cannot
-change a bit of the result either.
+On a machine that others use too, a thread that does not get its core keeps the rest waiting after every phase of a
+step, some milliseconds each time: measured, a hundred times slower than serial. So a team times its calls and goes on
+with one thread where that is faster, as do the teams after it, for many a fit is a single call. That cannot change a
+bit of the result either.
 """
 
 import contextlib

@@ -397,20 +397,9 @@ def _train(
             _run_examples(layers, parameters, buffers, examples, order, start, first, last, plan)
             if n_groups == n_tasks > 1:
                 _run_group(
-                    layers,
-                    units,
-                    runtime(0),
-                    units.shape[0],
-                    theta,
-                    grad,
-                    buffers,
-                    tile,
-                    i,
-                    first,
-                    last - first,
-                    begins,
-                    plan,
-                )
+                    layers, units, runtime(0), units.shape[0], theta, grad, buffers, tile, i, first, last - first,
+                    begins, plan,
+                )  # fmt: skip
         meet(crew, members)
         if rank == 0 and plan[FIRST_1] < n_tasks and plan[LAST_1] == n_tasks:
             _finish_chunk(cost, rows, record)
@@ -446,22 +435,9 @@ def train_serial(layers, units, tasks, parameters, buffers, crew, examples, orde
     each, which do its tasks in turn: first those of phase 1, then those of phase 2.
     """
     _train(
-        runtime(0),
-        runtime(1),
-        crew,
-        layers,
-        units,
-        tasks,
-        parameters,
-        buffers,
-        examples,
-        order,
-        start,
-        stop,
-        plan,
-        rates,
-        record,
-    )
+        runtime(0), runtime(1), crew, layers, units, tasks, parameters, buffers, examples, order, start, stop, plan,
+        rates, record,
+    )  # fmt: skip
 
 
 @parallel_entry
@@ -516,23 +492,9 @@ def _predict(rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts,
 def predict_serial(layers, n_tasks, theta, theta_t, a, z, starts, crew, inputs, order, start, stop, plan, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); inputs: the first five of `examples`."""
     _predict(
-        runtime(0),
-        runtime(1),
-        crew,
-        layers,
-        n_tasks,
-        theta,
-        theta_t,
-        a,
-        z,
-        starts,
-        inputs,
-        order,
-        start,
-        stop,
-        plan,
+        runtime(0), runtime(1), crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan,
         out,
-    )
+    )  # fmt: skip
 
 
 @parallel_entry
