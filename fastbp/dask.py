@@ -6,6 +6,7 @@ Where X is one, the estimators take it in, train and predict with the help of `d
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,10 +62,12 @@ ABOUT = """
 
 def _docstring(parent: type, first: str) -> str:
     """The parent's docstring, with another beginning."""
-    _, parameters, rest = (parent.__doc__ or "").partition("\n    Parameters\n")  # python -OO leaves none
-    rest, _, _ = rest.partition("\n    See Also\n")
-    see = f"\n    See Also\n    --------\n    fastbp.{parent.__name__} : For data in memory.\n    "
-    return f"{first}\n{ABOUT.format(name=parent.__name__)}{parameters}{rest}{see}"
+    # Without indentation, which Python 3.13 removes when it compiles; python -OO leaves no docstring.
+    _, parameters, rest = inspect.cleandoc(parent.__doc__ or "").partition("\nParameters\n")
+    rest, _, _ = rest.partition("\nSee Also\n")
+    about = inspect.cleandoc(ABOUT.format(name=parent.__name__))
+    see = f"\nSee Also\n--------\nfastbp.{parent.__name__} : For data in memory.\n"
+    return f"{first}\n\n{about}\n{parameters}{rest}{see}"
 
 
 def _here(values: Any) -> Any:
