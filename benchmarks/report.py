@@ -75,10 +75,6 @@ class Race:
     def peak_rate(self) -> float:
         return float(self.info["peak_operations"]["FMA peak/all"] / self.seconds["FMA peak/all"])
 
-    @property
-    def share_of_peak(self) -> float:
-        return self.rate(FASTBP) / self.peak_rate
-
 
 class Report:
     def __init__(self, document: dict[str, Any]):
@@ -90,6 +86,7 @@ class Report:
         return [r for r in self._races if r.group == group and all(r.info.get(key) == info[key] for key in info)]
 
     def peak(self, dtype: str) -> float:
+        """Of all workloads, for a single one's may have been measured while something else ran."""
         return median(race.peak_rate for race in self.races("workloads", dtype=dtype))
 
     def machine(self) -> Iterator[str]:
@@ -116,7 +113,7 @@ class Report:
         )
         for race in races:
             times = [1e3 * race.best(library) / race.info["epochs"] for library in (*peers, FASTBP)]
-            share = f"{race.share_of_peak:.0%}" if "peak_operations" in race.info else ""
+            share = f"{race.rate(FASTBP) / self.peak(race.info['dtype']):.0%}" if "peak_operations" in race.info else ""
             yield row(
                 race.info["workload"],
                 race.info["dtype"],

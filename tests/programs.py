@@ -18,6 +18,8 @@ import numba
 import numpy as np
 
 TIMEOUT = 300  # seconds, only to turn a hang into a failure
+# Begins a program that is to be interrupted: a shell starts its background jobs so that they ignore that.
+CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 def run(program, cache, **environment):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from programs import TIMEOUT, run
+from programs import CTRL_C, TIMEOUT, run
 
 pytestmark = pytest.mark.isolated
 
@@ -70,7 +70,7 @@ with cluster, cluster.get_client() as client:
 
 def test_an_interrupt_ends_a_search_and_its_workers(warm_cache):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(warm_cache)}
-    command, pipe = [sys.executable, "-W", "ignore", "-c", ENDLESS], subprocess.PIPE
+    command, pipe = [sys.executable, "-W", "ignore", "-c", CTRL_C + ENDLESS], subprocess.PIPE
     folder = pathlib.Path(__file__).parent
     with subprocess.Popen(command, env=environment, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
         first = process.stdout.readline()

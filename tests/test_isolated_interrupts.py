@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from programs import TIMEOUT
+from programs import CTRL_C, TIMEOUT
 
 pytestmark = pytest.mark.isolated
 
@@ -59,7 +59,7 @@ SOLVERS = {
 def test_an_interrupt_in_a_long_epoch_gives_a_model_that_predicts_and_trains_on(solver, n_threads, warm_cache):
     program = PROGRAM.replace("PARAMETERS", repr(SOLVERS[solver]))
     environment = os.environ | {"NUMBA_CACHE_DIR": str(warm_cache), "NUMBA_NUM_THREADS": n_threads}
-    command, pipe = [sys.executable, "-c", program], subprocess.PIPE
+    command, pipe = [sys.executable, "-c", CTRL_C + program], subprocess.PIPE
     folder = pathlib.Path(__file__).parent
     with subprocess.Popen(command, env=environment, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout.readline() == "in an epoch\n", process.communicate()[1][-3000:]
