@@ -103,6 +103,7 @@ class _OnDask(Perceptron):
     """What both estimators do for Dask collections in place of what they inherit."""
 
     _local: type[Perceptron]
+    _metric: Callable[..., float]  # of y and predictions, what `score` gives
 
     def to_local(self) -> Any:
         """The same estimator for data in memory, fitted or not, which does not need Dask to be loaded.
@@ -195,17 +196,41 @@ class _OnDask(Perceptron):
             return [self._lazily(X, "hidden_activations", layer) for layer in range(len(self.coefs_) - 1)]
         return super().hidden_activations(X)
 
-    def _predicted(self, X: Any, y: Any, sample_weight: Any) -> tuple[NDArray, Any, Any]:
-        """Predictions for X, y and weights, here, for a score."""
-        predictions: Any = self
-        return predictions.predict(X).compute(), _here(y), _here(sample_weight)
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy of the predicted classes, or R^2 of the predicted numbers, averaged over the outputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels or numbers.
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            Share of the examples that is predicted right; of numbers 1 for perfect predictions, 0 for the mean of y.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`.
+        """
+        this: Any = self
+        inherited: Any = super()
+        if is_dask_collection(X):
+            predictions = this.predict(X).compute()
+            return float(self._metric(_here(y), predictions, sample_weight=_here(sample_weight)))
+        return float(inherited.score(X, _here(y), _here(sample_weight)))
 
 
 class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
     __doc__ = _docstring(
         classifier.BackpropClassifier, "Multilayer perceptron classifier for Dask arrays and dataframes."
     )
-    _local = classifier.BackpropClassifier
+    _local, _metric = classifier.BackpropClassifier, staticmethod(accuracy_score)
 
     def predict(self, X: ArrayLike) -> Any:
         """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.
@@ -274,37 +299,10 @@ class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
         """
         return self._lazily(X, "predict_log_proba") if is_dask_collection(X) else super().predict_log_proba(X)
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy of the predictions for X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
-            Examples.
-        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_classes)
-            Their labels.
-        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
-            Their weights.
-
-        Returns
-        -------
-        score : float
-            Share of the examples that is predicted right.
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As `predict`.
-        """
-        if not is_dask_collection(X):
-            return float(super().score(X, _here(y), _here(sample_weight)))
-        predictions, truth, weights = self._predicted(X, y, sample_weight)
-        return float(accuracy_score(truth, predictions, sample_weight=weights))
-
 
 class BackpropRegressor(_OnDask, regressor.BackpropRegressor):
     __doc__ = _docstring(regressor.BackpropRegressor, "Multilayer perceptron regressor for Dask arrays and dataframes.")
-    _local = regressor.BackpropRegressor
+    _local, _metric = regressor.BackpropRegressor, staticmethod(r2_score)
 
     def predict(self, X: ArrayLike) -> Any:
         """Predict numbers.
@@ -328,30 +326,3 @@ class BackpropRegressor(_OnDask, regressor.BackpropRegressor):
             values are checked when they are computed.
         """
         return self._lazily(X, "predict") if is_dask_collection(X) else super().predict(X)
-
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """R^2 of the predictions for X, averaged over the outputs.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
-            Examples.
-        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
-            Their numbers.
-        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
-            Their weights.
-
-        Returns
-        -------
-        score : float
-            1 for perfect predictions, 0 for the mean of y.
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As `predict`.
-        """
-        if not is_dask_collection(X):
-            return float(super().score(X, _here(y), _here(sample_weight)))
-        predictions, truth, weights = self._predicted(X, y, sample_weight)
-        return float(r2_score(truth, predictions, sample_weight=weights))

@@ -44,7 +44,7 @@ def test_who_comes_in_time_takes_part():
         begin(crew)
         assert not crew.any()
         with ThreadPoolExecutor(most) as pool:
-            found = list(pool.map(lambda _: come(crew, most), range(most)))  # noqa: B023 (they end before the loop goes on)
+            found = list(pool.map(come, [crew] * most, [most] * most))
         members = found[0][1]
         assert {n for _, n in found} == {members}
         # as many as came before the first one no longer waited, numbered from 0 on
