@@ -1,5 +1,6 @@
 """The threads of a call: who takes part, what each does, and that they wait for each other."""
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,21 @@ def test_the_first_goes_on_alone_where_tasks_run_one_after_the_other():
     for _ in range(2):
         rank, members = come(crew, 3)
         assert rank >= members == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to keep threads on one core")
+def test_who_shares_a_core_with_the_first_comes_in_time():
+    crew, cores, together = np.zeros(CREW_FIELDS, np.int64), os.sched_getaffinity(0), 0
+    os.sched_setaffinity(0, {min(cores)})  # of this thread and those that it starts
+    try:
+        for _ in range(20):
+            begin(crew)
+            with ThreadPoolExecutor(2) as pool:
+                (_, members), _ = pool.map(come, [crew] * 2, [2] * 2)
+            together += members == 2
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert together > 0  # all of them, where nothing else runs; none where the first one keeps the core
 
 
 @pytest.mark.parametrize("known", [False, True])
