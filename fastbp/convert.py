@@ -150,7 +150,10 @@ def _state_of(optimizer: Any) -> OptimizerState | None:
 
 def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -> None:
     """Give mlp the optimiser of that state, unless partial_fit would here, too, begin with a new one."""
-    if state is None or state.solver != mlp.solver or not (first := _parts(state.first, parts)):
+    if state is None or state.solver != mlp.solver:
+        return
+    state = state.unpadded()
+    if not (first := _parts(state.first, parts)):
         return
     rate = state.rate_after(mlp.learning_rate_init)
     if state.solver == "adam":

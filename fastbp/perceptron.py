@@ -439,10 +439,10 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         elif self.solver == "sgd":
             code = optimizers.NESTEROV if self.nesterovs_momentum else optimizers.SGD
 
-        def fitted() -> dict[str, Any]:
-            kept = history.kept(theta, one_epoch=incremental)
-            stochastic = self.solver in STOCHASTIC
-            state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer) if stochastic else None
+        def fitted(*, ended: bool = False) -> dict[str, Any]:
+            kept, state = history.kept(theta, one_epoch=incremental), None
+            if self.solver in STOCHASTIC:
+                state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer, copy=not ended)
             return _fitted_attributes(shape, kept, target, history, state, validated=validation is not None)
 
         with self._trainer(shape, theta, examples, batch, code) as trainer:
@@ -482,7 +482,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
                     validate=self._validator(trainer, validation, target) if validation else None,
                     one_epoch=incremental,
                 )
-            return fitted()
+            return fitted(ended=True)
 
     @contextmanager
     def _trainer(

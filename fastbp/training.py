@@ -8,7 +8,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import scipy.optimize
@@ -62,7 +62,7 @@ class AnyTrainer(Protocol):
 
 @dataclasses.dataclass
 class OptimizerState:
-    """What partial_fit continues with; unpadded vectors, so that it may be pickled and used on another CPU."""
+    """What partial_fit continues with; most fits are not continued, so vectors stay as the trainer had them."""
 
     solver: str
     first: Array
@@ -70,22 +70,37 @@ class OptimizerState:
     t: int
     rate: float
     learning_rate_init: float  # what `rate` began with
+    network: Network | None = None  # as whose theta the vectors lie; None: unpadded
 
     @classmethod
-    def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer) -> Self:
-        shape = trainer.network
-        first, second = (shape.flatten(v) if v.size else v for v in (trainer.first, trainer.second))
-        return cls(solver, first, second, int(trainer.t[0]), float(trainer.rates[ETA]), learning_rate_init)
+    def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer, *, copy: bool) -> Self:
+        """copy: for a trainer that goes on, and overwrites its vectors."""
+        first, second = (v.copy() if copy else v for v in (trainer.first, trainer.second))
+        t, rate = int(trainer.t[0]), float(trainer.rates[ETA])
+        return cls(solver, first, second, t, rate, learning_rate_init, trainer.network)
+
+    def unpadded(self) -> Self:
+        """The same for any CPU, each of which pads otherwise."""
+        if self.network is None:
+            return self
+        first, second = (self.network.flatten(v) if v.size else v for v in (self.first, self.second))
+        return dataclasses.replace(self, first=first, second=second, network=None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self.unpadded())
 
     def fits(self, solver: str, trainer: AnyTrainer) -> bool:
         """Whether it is the state of this solver on parameters as many as these."""
-        return solver == self.solver and len(self.first) == trainer.network.n_parameters
+        n = len(self.first) if self.network is None else self.network.n_parameters
+        return solver == self.solver and n == trainer.network.n_parameters
 
     def restore(self, trainer: AnyTrainer) -> None:
         """Go on where it was, in a trainer whose rate is the user's present learning_rate_init."""
-        for vector, target in ((self.first, trainer.first), (self.second, trainer.second)):
+        as_theta = self.network == trainer.network
+        state = self if as_theta else self.unpadded()
+        for vector, target in ((state.first, trainer.first), (state.second, trainer.second)):
             if vector.size:
-                target[:] = trainer.network.unflatten(vector)
+                target[:] = vector if as_theta else trainer.network.unflatten(vector)
         trainer.t[0] = self.t
         trainer.rates[ETA] = self.rate_after(trainer.rates[ETA])
 

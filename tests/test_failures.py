@@ -54,7 +54,9 @@ def output(model, X) -> np.ndarray:
 def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        one, other = (vars(given) if isinstance(given, OptimizerState) else given for given in (found[name], value))
+        one, other = (
+            vars(given.unpadded()) if isinstance(given, OptimizerState) else given for given in (found[name], value)
+        )
         np.testing.assert_equal(one, other, err_msg=name)
 
 
