@@ -49,6 +49,11 @@ class Examples(NamedTuple):
         return self.indptr.size > 0
 
     @property
+    def single(self) -> bool:
+        """Whether the kernels read X in float32, not float64."""
+        return self.X64.size == 0
+
+    @property
     def entries_per_row(self) -> float:
         """Stored entries of an average example of a sparse X."""
         return (self.X32.size + self.X64.size) / max(self.n, 1)
@@ -83,6 +88,10 @@ class ForeignExamples(Examples):
         local = self._order[: len(order)]
         local[start:stop] = np.arange(len(rows))
         return tuple(examples(converted(self.X[rows]), self.Y.dtype, codes=codes, Y=Y, weights=weights)), local
+
+    @property
+    def single(self) -> bool:
+        return dtype_of(self.X) == np.float32
 
     @property
     def most_rows(self) -> float:

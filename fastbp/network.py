@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Examples
-from .kernels import backprop, barrier, losses, optimizers, products, sparse
+from .kernels import backprop, barrier, gather, losses, optimizers, products, sparse
 from .kernels.activations import ELEMENTWISE, HIDDEN
 from .kernels.jit import Deferred
 from .kernels.products import PANEL_BYTES, UNIT_ROWS
@@ -333,11 +333,11 @@ def _products(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[i
 
 @functools.lru_cache(maxsize=64)
 def _tables(
-    network: Network, chunk: int, block: int, n_entries: int | None, scatters: bool
+    network: Network, chunk: int, block: int, n_entries: int, to_rows: Deferred | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
     """Layers and plan, see `kernels.backprop`, as far as fits and predictions share them, and the sizes of a and z.
 
-    n_entries: of a chunk of a sparse X, at most; None for one that is dense or made so, the latter if `scatters`.
+    n_entries: of a chunk of a sparse X, at most, where X is not made rows of a^(1), by `to_rows`.
     """
     dtype = network.dtype
     lanes = VECTOR_BYTES // dtype.itemsize
@@ -346,7 +346,7 @@ def _tables(
     for l, (width, stride) in enumerate(zip(network.widths, network.padded, strict=True)):
         panel = _round_up(UNIT_ROWS, network.panel) if l < network.n_layers - 1 else stride
         layers[l, : backprop.G] = width, stride, panel, i_a, i_z, network.theta_offsets[l], i_t
-        i_a += chunk * stride if l or n_entries is None else _round_up(n_entries, lanes)
+        i_a += chunk * stride if l or to_rows else _round_up(n_entries, lanes)
         i_z += chunk * stride if l else 0
         i_t += network.transposed_sizes[l]
     for l, name in enumerate(network.activations, 1):
@@ -358,9 +358,9 @@ def _tables(
 
     plan = np.zeros(backprop.PLAN_FIELDS, np.int64)
     plan[[backprop.CHUNK, backprop.BLOCK]] = chunk, block
-    if scatters:
-        plan[backprop.SCATTER] = sparse.scatter_rows.address(dtype)
-    if n_entries is not None:
+    if to_rows:
+        plan[backprop.GATHER] = to_rows.address(dtype)
+    else:
         plan[backprop.SPARSE] = [kernel.address(dtype) for kernel in sparse.KERNELS]
     return layers, plan, i_a, i_z
 
@@ -380,8 +380,9 @@ class Workspace:
         self.n_entries = examples.most_entries(min(self.chunk, rows)) if self.by_entries else 0
         self.starts = np.zeros(self.chunk + 1 if self.by_entries else 0, np.int64)
 
-        n_entries, scatters = (self.n_entries, False) if self.by_entries else (None, examples.sparse)
-        self.layers, self.plan, size_a, size_z = _tables(network, self.chunk, self.block, n_entries, scatters)
+        dense = gather.gather_32 if examples.single else gather.gather_64
+        to_rows = None if self.by_entries else sparse.scatter_rows if examples.sparse else dense
+        self.layers, self.plan, size_a, size_z = _tables(network, self.chunk, self.block, self.n_entries, to_rows)
         self.a, self.z = _aligned_zeros(size_a, network.dtype), _aligned_zeros(size_z, network.dtype)
         self.theta_t = _aligned_zeros(sum(network.transposed_sizes), network.dtype)
         self.a[0] = 1

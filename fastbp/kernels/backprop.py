@@ -40,7 +40,7 @@ from numba import prange
 from .activations import activate, differentiate
 from .barrier import assemble, join, meet, n_threads, share
 from .elementary import constant
-from .gather import gather_examples, gather_targets, total_weight
+from .gather import gather_targets, total_weight
 from .jit import call, entry, inlined, linked, parallel_entry, runtime
 from .losses import output_delta, outputs
 from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
@@ -71,9 +71,9 @@ WIDTH, PADDED, PANEL, A, Z, THETA, THETA_T, *ADDRESSES, LAYER_FIELDS = range(15)
 G, SLOPE, AFFINE, LAST_AFFINE, OUTER, LAST_OUTER, DOTS = ADDRESSES
 
 # Fields of `plan`: rows of a batch, a chunk and a block, groups of a chunk's rows, the code of the optimiser; then
-# addresses: of `update`, `output_delta` and `outputs`, and for a sparse X of `scatter_rows` or of all else in
-# sparse.py; then which of a chunk's tasks a call does: [first, last) of phase 1 and [first, last) of phase 2.
-BATCH, CHUNK, BLOCK, GROUPS, OPTIMIZER, SWEEP, DELTA, OUTPUTS, SCATTER, *SPARSE_AND_SHARE, PLAN_FIELDS = range(18)
+# addresses: of `update`, `output_delta` and `outputs`, of what makes a^(1) of X, and for a sparse X, unless it is made
+# dense, of all else in sparse.py; then which of a chunk's tasks a call does: [first, last) of phase 1 and of phase 2.
+BATCH, CHUNK, BLOCK, GROUPS, OPTIMIZER, SWEEP, DELTA, OUTPUTS, GATHER, *SPARSE_AND_SHARE, PLAN_FIELDS = range(18)
 *SPARSE, FIRST_1, LAST_1, FIRST_2, LAST_2 = SPARSE_AND_SHARE
 NUMBER_ENTRIES, SORT_ENTRIES, FIRST_AFFINE, SPARSE_OUTER = SPARSE
 
@@ -118,13 +118,11 @@ def forward(layers, theta, theta_t, a, z, inputs, order, start, first, rows, sta
                 ),
             )  # fmt: skip
         else:
-            if l == 0 and plan[SCATTER]:
+            if l == 0:
                 call(
-                    plan[SCATTER],
-                    (X32, X64, indices, indptr, order, start, first, rows, width, a, i, panel, n, chunk),
+                    plan[GATHER],
+                    (X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, n, chunk),
                 )
-            elif l == 0:
-                gather_examples(X32, X64, strides, order, start, first, rows, width, a, i, panel, n, chunk)
             affine(
                 layers[l + 1, AFFINE], layers[l + 1, LAST_AFFINE], first, rows, chunk, a, i, panel, n, width,
                 theta, layers[l, THETA], z, i_next, panel_next, n_next, runtime(False),

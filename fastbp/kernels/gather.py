@@ -1,13 +1,13 @@
 """From the user's data to a block of examples: with sparse.py the only place that knows how X and y are stored.
 
 X is a flat vector of values: of a dense matrix in either order, with its two strides in elements, or of a CSR matrix,
-with `indices`, sorted in each row, and `indptr` (both empty for a dense one). It is X32 or X64, the other one is empty:
-one compiled kernel reads both. A CSR matrix stays sparse: sparse.py. Targets are class codes, or a dense matrix Y where
-an example has several.
+with `indices`, sorted in each row, and `indptr` (both empty for a dense one). It is X32 or X64, the other one is empty,
+so that the kernels that are given both are compiled once. A CSR matrix stays sparse: sparse.py. Targets are class
+codes, or a dense matrix Y where an example has several.
 """
 
 from .elementary import constant
-from .jit import inlined
+from .jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
 from .products import panel_at
 from .simd import copy, part, prefetch_all
 
@@ -26,24 +26,32 @@ def _gather_row(X, row, column, strides, a_i):
 
 
 @inlined
-def gather_examples(X32, X64, strides, order, start, first, rows, width, a, i, panel, padded, chunk):
+def _gather(X, strides, order, start, first, rows, width, a, i, panel, padded, chunk):
+    for r in range(first, first + rows):
+        if strides[1] == 1 and r + AHEAD < first + rows:
+            prefetch_all(X, order[start + r + AHEAD] * strides[0], width)
+        for column in range(0, width, panel):
+            a_r = part(a, panel_at(i, panel, padded, chunk, r, column)[0], min(panel, width - column))
+            _gather_row(X, order[start + r], column, strides, a_r)
+
+
+# X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk: see below
+rows_of_X = deferred(FLOATS32, FLOATS, INTS, INTS32, INTS, INTS, INT, INT, INT, INT, VECTOR, INT, INT, INT, INT)
+
+
+@rows_of_X
+def gather_32(X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
     """Examples order[start + first] and on of X into rows [first, first + rows) of a, a layer in panels from i.
 
     Padded columns are left as they are.
     """
-    for r in range(first, first + rows):
-        if strides[1] == 1 and r + AHEAD < first + rows:
-            i_next = order[start + r + AHEAD] * strides[0]
-            if X32.size:
-                prefetch_all(X32, i_next, width)
-            else:
-                prefetch_all(X64, i_next, width)
-        for column in range(0, width, panel):
-            a_r = part(a, panel_at(i, panel, padded, chunk, r, column)[0], min(panel, width - column))
-            if X32.size:
-                _gather_row(X32, order[start + r], column, strides, a_r)
-            else:
-                _gather_row(X64, order[start + r], column, strides, a_r)
+    _gather(X32, strides, order, start, first, rows, width, a, i, panel, padded, chunk)
+
+
+@rows_of_X
+def gather_64(X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
+    """`gather_32` for an X of float64."""
+    _gather(X64, strides, order, start, first, rows, width, a, i, panel, padded, chunk)
 
 
 @inlined

@@ -8,17 +8,15 @@ sorted by column for the gradient. X is as in gather.py; its values are copied t
 """
 
 from .elementary import constant
+from .gather import rows_of_X
 from .jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
 from .products import panel_at, place
 from .simd import VECTOR_BYTES, check_multiple, load, part, rank1, store, tile, zeros
 
 
-@deferred(FLOATS32, FLOATS, INTS32, INTS, INTS, INT, INT, INT, INT, VECTOR, INT, INT, INT, INT)
-def scatter_rows(X32, X64, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
-    """Examples order[start + first] and on into rows [first, first + rows) of a, a layer in panels from i, as if dense.
-
-    Padded columns are left as they are.
-    """
+@rows_of_X
+def scatter_rows(X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
+    """`gather_32` for a sparse X of either type, whose rows are made dense."""
     for r in range(first, first + rows):
         p, end = indptr[order[start + r]], indptr[order[start + r] + 1]
         for left in range(0, width, panel):
