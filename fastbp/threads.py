@@ -37,6 +37,9 @@ MIN_WORK = 1_000_000
 # How long a kernel keeps the better number of threads between two trials of the other one: after a trial that was won,
 # and at most, twice as long after each that was lost.
 TRIAL_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+# And how many times as long as the latest trial it runs between two: with time alone, a fit now and then would begin
+# with a trial each time, which takes a large part of a fit of a few calls.
+CALLS_PER_TRIAL = 16
 
 PF_FORKNOEXEC = 0x40  # of Linux's flags of a process: it came from fork() and has not called exec() since
 
@@ -160,19 +163,23 @@ class _Pace:
         # Per unit of work, of the latest calls with the best number; their median, because single calls get disturbed.
         self._seconds: deque[float] = deque(maxlen=3)
         self._pause, self._next_trial, self._last_call = TRIAL_SECONDS, -math.inf, -math.inf
+        self._trial_seconds, self._seconds_since = 0.0, 0.0  # the latest trial took, and calls after it
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
         first, now = self._last_call == -math.inf, time.perf_counter()
         if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be another one by now
             self._seconds.clear()
         # A trial has to beat the time of some calls just before it; the first one may compile, so it says nothing.
-        trial = len(self._seconds) == self._seconds.maxlen and now >= self._next_trial
+        due = now >= self._next_trial and self._seconds_since >= CALLS_PER_TRIAL * self._trial_seconds
+        trial = due and len(self._seconds) == self._seconds.maxlen
         numba.set_num_threads(self._other if trial else self._best)
         start = time.perf_counter()
         result = kernel(*args)
         now = time.perf_counter()
         seconds = (now - start) / work
+        self._seconds_since += now - start
         if trial:
+            self._trial_seconds, self._seconds_since = now - start, 0.0
             if seconds < statistics.median_low(self._seconds):
                 self._best, self._other = self._other, self._best
                 self._seconds.clear()
