@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 # OpenBLAS's threads keep spinning for some 30 ms after their last product, on cores that the next fit needs: without a
 # pause, alternating fits of two libraries measure how they disturb each other (digits: fastbp 2.5 times as slow).
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.05
 
 
 def race(

@@ -66,10 +66,10 @@ class Workload:
 WORKLOADS = (
     Workload(1797, 64, (100,), 10, 200, epochs=60, source="digits"),
     Workload(20_000, 784, (100,), 10, 200, epochs=3),
-    Workload(20_000, 784, (512, 256), 10, 256, epochs=1),
-    Workload(100_000, 8, (128, 32), 2, 70, epochs=1),
-    Workload(100_000, 4, (500,), 2, 1000, epochs=1),
-    Workload(100_000, 54, (256, 128), 7, 1024, epochs=1),
+    Workload(20_000, 784, (512, 256), 10, 256, epochs=2),
+    Workload(100_000, 8, (128, 32), 2, 70, epochs=2),
+    Workload(100_000, 4, (500,), 2, 1000, epochs=2),
+    Workload(100_000, 54, (256, 128), 7, 1024, epochs=2),
     Workload(1000, 16, (32, 16), 4, 32, epochs=60),
     Workload(150, 4, (5,), 3, 150, epochs=1000, source="iris"),
 )
