@@ -55,7 +55,7 @@ def test_workload(benchmark: BenchmarkFixture, workload: Workload, dtype: str, q
         spins[name], operations[name] = fma_peak(dtype, n_threads)
         spins[name]()
     benchmark.extra_info["peak_operations"] = operations
-    train_all(benchmark, workload.quick() if quick else workload, dtype, 1 if quick else 5, spins)
+    train_all(benchmark, workload.quick() if quick else workload, dtype, 1 if quick else 4, spins)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -734,13 +734,15 @@ class TestState:
         assert_array_equal(copy.predict_proba(X), clf.predict_proba(X))
         assert copy.get_params() == clf.get_params()
 
+    @pytest.mark.parametrize("changes", [{}, {"activation": "tanh"}])  # which makes another network, of the same shape
     @pytest.mark.parametrize("solver", ["sgd", "adam"])
-    def test_pickle_keeps_the_state_of_the_optimiser(self, solver):
+    def test_pickle_keeps_the_state_of_the_optimiser(self, solver, changes):
         X, y = iris()
         clf = small(solver=solver).partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y)
         copy = pickle.loads(pickle.dumps(clf))
+        assert len(copy._optimizer_state.first) == sum(w.size for w in clf.coefs_ + clf.intercepts_)  # without padding
         for estimator in (clf, copy):
-            estimator.partial_fit(X, y)
+            estimator.set_params(**changes).partial_fit(X, y)
         for a, b in zip(clf.coefs_ + clf.intercepts_, copy.coefs_ + copy.intercepts_, strict=True):
             assert_array_equal(a, b)
 
