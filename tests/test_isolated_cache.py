@@ -151,7 +151,7 @@ report()
 ENTRIES = ("transpose_all", "step_all", "train_serial", "train_parallel", "predict_serial", "predict_parallel")
 # What a fit and a prediction on one thread need of three relu units and three classes, and what ONE_KERNEL does.
 FIT = ("transpose_all", "train_serial", "predict_serial", "relu", "relu_slope", "affine_1", "outer_1", "adam")
-FIT += ("softmax", "softmax_cross_entropy")
+FIT += ("gather_64", "softmax", "softmax_cross_entropy")
 ONE = ("predict_serial", "affine_1", "softplus_units", "elementwise_outputs")
 
 
