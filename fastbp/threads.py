@@ -36,10 +36,13 @@ MIN_WORK = 1_000_000
 
 # How long a kernel keeps the better number of threads between two trials of the other one: after a trial that was won,
 # and at most, twice as long after each that was lost.
-TRIAL_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 # And how many times as long as the latest trial it runs between two: with time alone, a fit now and then would begin
 # with a trial each time, which takes a large part of a fit of a few calls.
 CALLS_PER_TRIAL = 16
+# What the calls of a trial take together, at least, of which the second half counts: threads that were asleep need some
+# milliseconds until each has a core, and a trial begins where a fit does more often than not.
+TRIAL_SECONDS = 0.006
 
 PF_FORKNOEXEC = 0x40  # of Linux's flags of a process: it came from fork() and has not called exec() since
 
@@ -162,36 +165,48 @@ class _Pace:
         self._best, self._other = n_threads, 1
         # Per unit of work, of the latest calls with the best number; their median, because single calls get disturbed.
         self._seconds: deque[float] = deque(maxlen=3)
-        self._pause, self._next_trial, self._last_call = TRIAL_SECONDS, -math.inf, -math.inf
-        self._trial_seconds, self._seconds_since = 0.0, 0.0  # the latest trial took, and calls after it
+        self._trial: list[float] = []  # the same of all calls of the trial that goes on
+        self._trial_seconds, self._seconds_since = TRIAL_SECONDS, 0.0  # of the latest trial, and of calls after it
+        self._pause, self._next_trial, self._last_call = SHORTEST_PAUSE_SECONDS, -math.inf, -math.inf
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
         first, now = self._last_call == -math.inf, time.perf_counter()
         if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be another one by now
             self._seconds.clear()
-        # A trial has to beat the time of some calls just before it; the first one may compile, so it says nothing.
-        due = now >= self._next_trial and self._seconds_since >= CALLS_PER_TRIAL * self._trial_seconds
-        trial = due and len(self._seconds) == self._seconds.maxlen
+            self._trial.clear()
+        trial = bool(self._trial) or self._due(now)
         numba.set_num_threads(self._other if trial else self._best)
         start = time.perf_counter()
         result = kernel(*args)
-        now = time.perf_counter()
-        seconds = (now - start) / work
-        self._seconds_since += now - start
+        now = self._last_call = time.perf_counter()
         if trial:
-            self._trial_seconds, self._seconds_since = now - start, 0.0
-            if seconds < statistics.median_low(self._seconds):
-                self._best, self._other = self._other, self._best
-                self._seconds.clear()
-                self._seconds.append(seconds)
-                self._pause = TRIAL_SECONDS
-            else:
-                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-            self._next_trial = now + self._pause
-        elif not first:
-            self._seconds.append(seconds)
-        self._last_call = now
+            self._try(now - start, work, now)
+        elif not first:  # which may compile, so it says nothing
+            self._seconds.append((now - start) / work)
+            self._seconds_since += now - start
         return result
+
+    def _due(self, now: float) -> bool:
+        """Whether a trial is to begin; it has to beat the time of some calls just before it."""
+        waited = now >= self._next_trial and self._seconds_since >= CALLS_PER_TRIAL * self._trial_seconds
+        return waited and len(self._seconds) == self._seconds.maxlen
+
+    def _try(self, seconds: float, work: float, now: float) -> None:
+        """A call of a trial is over."""
+        self._trial_seconds = seconds + (self._trial_seconds if self._trial else 0.0)
+        self._trial.append(seconds / work)
+        if self._trial_seconds < TRIAL_SECONDS:
+            return
+        found = statistics.median_low(self._trial[len(self._trial) // 2 :])
+        if found < statistics.median_low(self._seconds):
+            self._best, self._other = self._other, self._best
+            self._seconds.clear()
+            self._seconds.append(found)
+            self._pause = SHORTEST_PAUSE_SECONDS
+        else:
+            self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        self._trial.clear()
+        self._seconds_since, self._next_trial = 0.0, now + self._pause
 
 
 # By kernel, threads and magnitude of the work of a parallel region, so few. Nothing guards them: only who holds the

@@ -210,6 +210,23 @@ def test_a_fit_now_and_then_does_not_begin_with_a_trial_each_time(monkeypatch):
     assert 0 < machine.share(1) < 0.05
 
 
+def test_threads_that_have_to_wake_up_get_time_for_it(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.0008, 4: 0.0005})
+
+    def kernel():
+        if machine.n_threads == 4 and machine.calls[-3:] != [4] * 3:
+            machine.now += 0.001
+        machine.kernel(None)
+
+    for _ in range(100):
+        team = threads.Team(4, 1e6)
+        machine.calls.append(0)  # all sleep
+        for _ in range(60):
+            team.run(kernel, work=1.0)
+        machine.now += 1
+    assert machine.share(4) > 0.8
+
+
 def test_times_of_long_ago_are_not_compared_with(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
     run_small_fits(machine, 1000, 1e6)
