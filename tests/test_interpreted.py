@@ -23,8 +23,8 @@ def on_tiles(simd, tile, square):
         some, three = simd.load(square(x), x, 3, 40), simd.splat(square(x), x, 3)
         simd.store(simd.transposed(some), out, i, lanes)
         simd.store(simd.first_columns(some, 1), out, i + size, lanes)
-        simd.store(simd.multiply_add(some, some, three) - some * three / three, out, i + 2 * size, lanes)
-        simd.store(simd.square_root(some * some) + simd.zeros(square(x), x), out, i + 3 * size, lanes)
+        simd.store(simd.multiply_add(some, some, three) - some * three, out, i + 2 * size, lanes)
+        simd.store(simd.over_root(some * some, some * some, three) + simd.zeros(square(x), x), out, i + 3 * size, lanes)
         simd.store_sums(some, x[0], out, i + 4 * size, 3)
         i += 4 * size + 3 * lanes
         simd.prefetch(tile(1, 1), x, -1)

@@ -57,8 +57,9 @@ from .simd import (
     splat,
     square,
     store,
-    sum_of_squares,
+    total,
     transposed,
+    zeros,
 )
 from .simd import tile as shape
 from .subnormals import flush_subnormals, restore_subnormals
@@ -194,8 +195,10 @@ def _transpose(layers, units, u, theta, theta_t):
         return  # there is no delta^(1), and the bias has no delta
     lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     step, columns = units[u, N_COLUMNS], min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
-    for r in range(0, units[u, N_ROWS], lanes):
-        rows, unit = min(lanes, units[u, N_ROWS] - r), units[u, ROW] - 1 + r  # of layer l: a column of theta_t
+    rows = min(lanes, units[u, N_ROWS])
+    for begin in range(0, units[u, N_ROWS], lanes):
+        r = min(begin, units[u, N_ROWS] - rows)  # the last rows overlap the ones before
+        unit = units[u, ROW] - 1 + r  # of layer l: a column of theta_t
         left = unit // panel * panel
         width = min(panel, layers[l, PADDED] - left)
         i = units[u, OFFSET] + r * step
@@ -206,9 +209,8 @@ def _transpose(layers, units, u, theta, theta_t):
             k += lanes
         while k < columns:
             row_t = part(theta_t, i_t + k * width, rows)
-            column = part(theta, i + k, (rows - 1) * step + 1)
             for q in range(rows):
-                row_t[q] = column[q * step]
+                row_t[q] = part(theta, i + k + q * step, 1)[0]  # which need not ask whether an index is negative
             k += 1
 
 
@@ -221,13 +223,19 @@ def transpose_all(layers, units, theta, theta_t):
 
 @inlined
 def _finish_gradient(grad, theta, i, n, alpha, weight):
-    """grad[:n] = (grad[:n] + alpha theta[i : i + n]) / W; n: a multiple of a vector."""
+    """grad[:n] = (grad[:n] + alpha theta[i : i + n]) / W, and the sum of theta[i : i + n]^2; n: a multiple of a vector.
+
+    Each lane of a vector adds up in theta's type, the lanes in float64.
+    """
     scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
-    lanes = VECTOR_BYTES // grad.itemsize
+    lanes, squares = VECTOR_BYTES // grad.itemsize, zeros(shape(1, 1), grad)
     check_multiple(n, lanes)
     for k in range(0, n, lanes):
-        g = multiply_add(load(shape(1, 1), grad, k, 0), strength, load(shape(1, 1), theta, i + k, 0))
+        row = load(shape(1, 1), theta, i + k, 0)
+        squares = multiply_add(squares, row, row)
+        g = multiply_add(load(shape(1, 1), grad, k, 0), strength, row)
         store(g * scale, grad, k, 0)
+    return total(squares)
 
 
 @inlined
@@ -299,8 +307,8 @@ def _run_parameters(
                 add(grad, offset, g, 0, size)
         if ends and weight > 0.0:
             alpha = 0.0 if row == 0 else rates[ALPHA]
-            squares[u] = 0.0 if alpha == 0.0 else sum_of_squares(theta, offset, size)
-            _finish_gradient(g, theta, offset, size, alpha, weight)
+            sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
+            squares[u] = 0.0 if alpha == 0.0 else sum_of_squares
             if optimizer != NONE:
                 update(plan[SWEEP], rates, step, theta, offset, size, g, first, second)
                 _transpose(layers, units, u, theta, theta_t)

@@ -162,7 +162,8 @@ def multiply_add(acc, x, y):
     return acc + x * y
 
 
-square_root = np.sqrt
+def over_root(x, v, epsilon):
+    return x / (np.sqrt(v) + epsilon)
 
 
 def total(x):

@@ -7,7 +7,7 @@ correction, which sits in the step size; momentum is v = mu v - eta g.
 import math
 
 from .jit import FLOAT, FLOATS, INT, VECTOR, call, deferred, entry, inlined, runtime
-from .simd import VECTOR_BYTES, check_multiple, load, splat, square_root, store, tile
+from .simd import VECTOR_BYTES, check_multiple, load, over_root, splat, store, tile
 
 # What becomes of a batch's gradient. EVALUATE does not even compute it, NONE leaves it in `grad`.
 EVALUATE, NONE, SGD, NESTEROV, ADAM = range(5)
@@ -42,7 +42,7 @@ def adam(rates, step, theta, i, n, grad, first, second):
         v = beta_2 * load(tile(1, 1), second, i + k, 0) + new_2 * (g * g)
         store(m, first, i + k, 0)
         store(v, second, i + k, 0)
-        store(load(tile(1, 1), theta, i + k, 0) - eta * m / (square_root(v) + epsilon), theta, i + k, 0)
+        store(load(tile(1, 1), theta, i + k, 0) - over_root(eta * m, v, epsilon), theta, i + k, 0)
 
 
 @inlined

@@ -8,7 +8,7 @@ keeps the accumulators in registers for the whole loop::
         acc = rank1(acc, a, ia + p, lda, b, ib + p * ldb)      # acc[r, :] += a[ia + p + r * lda] * b[ib + p * ldb :]
     store(acc, c, ic, ldc)
 
-Tiles also add, subtract, multiply and divide element by element, for loops over flat vectors that have no remainder.
+Tiles also add, subtract and multiply element by element, for loops over flat vectors that have no remainder.
 
 All arrays are flat; `i...` are offsets into them and `ld...`, `step` the distance between two rows, all in elements.
 Callers own the bounds. With FASTBP_DEBUG=1 every tile, part and multiple is checked, and the first that is wrong stops
@@ -16,6 +16,7 @@ the process; otherwise there is no code for it.
 """
 
 import functools
+import math
 import operator
 
 from llvmlite import ir
@@ -325,7 +326,6 @@ for _symbol, _instruction in (
     (operator.add, "fadd"),
     (operator.sub, "fsub"),
     (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
 ):
     _define_operator(_symbol, _instruction)
 
@@ -385,15 +385,57 @@ def multiply_add(typingctx, acc, x, y):
     return acc(acc, x, y), codegen
 
 
-@intrinsic(interpreted.square_root)
-def square_root(typingctx, x):
-    """Square root, element by element."""
+def _emit_over_root(emit, x, v, epsilon):
+    """LLVM code of x / (sqrt(v) + epsilon) for vectors of 64 bytes, within a few units in the last place.
+
+    AVX-512 estimates 1 / sqrt(v) and 1 / d to 14 bits; each step of Newton's doubles them, and the remainder of the
+    last one corrects the root and the quotient. Square root and division proper take 48 cycles a vector of float64 in
+    which no other vector is divided, these 30 instructions 14.
+    """
+    builder, fma, bits = emit.builder, emit.multiply_add, emit.size * 8
+    n = emit.vector.count
+
+    def estimate(what, y):
+        mask = ir.IntType(n)
+        kind = ir.FunctionType(emit.vector, [emit.vector, emit.vector, mask])
+        name = f"llvm.x86.avx512.{what}14.p{'s' if bits == 32 else 'd'}.512"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [y, y, mask(-1)])
+
+    def constant(number):
+        return ir.Constant(emit.vector, [number] * n)
+
+    steps = range(1 if bits == 32 else 2)
+    # sqrt(0) is 0 times anything finite, and no estimate for a normal v is larger
+    largest = constant(2.0**64 if bits == 32 else 2.0**512)
+    y = estimate("rsqrt", v)
+    y = builder.select(builder.fcmp_ordered(">", y, largest), largest, y)
+    root, half = builder.fmul(v, y), builder.fmul(constant(0.5), y)
+    for _ in steps:
+        error = fma(builder.fneg(root), half, constant(0.5))
+        root, half = fma(root, error, root), fma(half, error, half)
+    root = fma(fma(builder.fneg(root), root, v), half, root)
+
+    d = builder.fadd(root, epsilon)
+    y = estimate("rcp", d)
+    for _ in steps:
+        y = fma(y, fma(builder.fneg(d), y, constant(1.0)), y)
+    quotient = builder.fmul(x, y)
+    quotient = fma(fma(builder.fneg(d), quotient, x), y, quotient)
+    infinite = builder.fcmp_ordered("==", v, constant(math.inf))
+    return builder.select(infinite, builder.fmul(x, constant(0.0)), quotient)
+
+
+@intrinsic(interpreted.over_root)
+def over_root(typingctx, x, v, epsilon):
+    """x / (sqrt(v) + epsilon), element by element, for v >= 0."""
 
     def codegen(context, builder, sig, args):
         emit = _Emitter(context, builder, x)
-        return emit.map(lambda vector: emit.call("sqrt", vector), *args)
+        if VECTOR_BYTES == 64:
+            return emit.map(functools.partial(_emit_over_root, emit), *args)
+        return emit.map(lambda x, v, e: builder.fdiv(x, builder.fadd(emit.call("sqrt", v), e)), *args)
 
-    return x(x), codegen
+    return x(x, v, epsilon), codegen
 
 
 def _emit_sum(builder, vector):
@@ -446,18 +488,7 @@ def prefetch_all(x, i, n):
     """Have the cache fetch x[i : i + n]."""
     for k in range(i, i + n, VECTOR_BYTES // x.itemsize):
         prefetch(tile(1, 1), x, k)
-
-
-@inlined
-def sum_of_squares(x, i, n):
-    """Sum of x[i : i + n]^2; n: a multiple of a vector. Each lane adds up in x's type, the lanes in float64."""
-    lanes = VECTOR_BYTES // x.itemsize
-    check_multiple(n, lanes)
-    acc = zeros(tile(1, 1), x)
-    for k in range(i, i + n, lanes):
-        row = load(tile(1, 1), x, k, 0)
-        acc = multiply_add(acc, row, row)
-    return total(acc)
+    prefetch(tile(1, 1), x, i + n - 1)  # which may be a line more, for nobody aligns x
 
 
 @inlined
@@ -465,8 +496,9 @@ def copy(x, i, a, j, n):
     """a[j : j + n] = x[i : i + n], of one type; the last vector overlaps the one before, so nothing else is touched."""
     lanes = VECTOR_BYTES // a.itemsize
     if n < lanes:
+        x_i, a_j = part(x, i, n), part(a, j, n)
         for k in range(n):
-            a[j + k] = x[i + k]
+            a_j[k] = x_i[k]
     else:
         for k in range(0, n - lanes + 1, lanes):
             store(load(tile(1, 1), x, i + k, 0), a, j + k, 0)
