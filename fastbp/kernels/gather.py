@@ -11,8 +11,9 @@ from .jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
 from .products import panel_at
 from .simd import copy, part, prefetch_all
 
-# Rows from asking for one to copying it: they lie anywhere, mostly outside of the caches.
-AHEAD = 4
+# From asking for a row to copying it: so many bytes of others, but not fewer rows than the first or more than the
+# second number. Rows lie anywhere, mostly outside of the caches.
+AHEAD_BYTES, AHEAD_ROWS = 1 << 13, (4, 16)
 
 
 @inlined
@@ -27,9 +28,10 @@ def _gather_row(X, row, column, strides, a_i):
 
 @inlined
 def _gather(X, strides, order, start, first, rows, width, a, i, panel, padded, chunk):
+    ahead = min(max(AHEAD_BYTES // (width * X.itemsize), AHEAD_ROWS[0]), AHEAD_ROWS[1])
     for r in range(first, first + rows):
-        if strides[1] == 1 and r + AHEAD < first + rows:
-            prefetch_all(X, order[start + r + AHEAD] * strides[0], width)
+        if strides[1] == 1 and r + ahead < first + rows:
+            prefetch_all(X, order[start + r + ahead] * strides[0], width)
         for column in range(0, width, panel):
             a_r = part(a, panel_at(i, panel, padded, chunk, r, column)[0], min(panel, width - column))
             _gather_row(X, order[start + r], column, strides, a_r)
