@@ -20,6 +20,7 @@ ALPHA, ETA, MU, BETA_1, BETA_2, EPSILON, N_RATES = range(7)
 def step_size(optimizer, rates, t):
     """eta of step t (from 1): constant for sgd, bias-corrected for Adam."""
     if optimizer == ADAM:
+        t = float(t)  # a power of a whole number would be one more function to compile
         return rates[ETA] * math.sqrt(1.0 - rates[BETA_2] ** t) / (1.0 - rates[BETA_1] ** t)
     return rates[ETA]
 
