@@ -34,12 +34,12 @@ from threadpoolctl import threadpool_limits
 # Floating-point operations of one parallel region below which entering it costs more than it saves: some microseconds.
 MIN_WORK = 1_000_000
 
-# How long a kernel keeps the better number of threads between two trials of the other one: after a trial that was won,
-# and at most, twice as long after each that was lost.
-SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
-# And how many times as long as the latest trial it runs between two: with time alone, a fit now and then would begin
-# with a trial each time, which takes a large part of a fit of a few calls.
-CALLS_PER_TRIAL = 16
+# How long a kernel keeps the better number of threads between two trials of the other one, as a multiple of what the
+# latest trial took, for that is what it may cost: after a trial that was won, and at most, twice as long after each
+# that was lost. It is the time of calls, not of day, or a fit now and then would begin with a trial each time.
+SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
+# Nor longer than that, for a trial beside a busy process may take long, and the process may end.
+LONGEST_PAUSE_SECONDS = 10.0
 # What the calls of a trial take together, at least, of which the second half counts: threads that were asleep need some
 # milliseconds until each has a core, and a trial begins where a fit does more often than not.
 TRIAL_SECONDS = 0.006
@@ -167,31 +167,31 @@ class _Pace:
         self._seconds: deque[float] = deque(maxlen=3)
         self._trial: list[float] = []  # the same of all calls of the trial that goes on
         self._trial_seconds, self._seconds_since = TRIAL_SECONDS, 0.0  # of the latest trial, and of calls after it
-        self._pause, self._next_trial, self._last_call = SHORTEST_PAUSE_SECONDS, -math.inf, -math.inf
+        self._pause, self._last_call = SHORTEST_PAUSE, -math.inf
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
         first, now = self._last_call == -math.inf, time.perf_counter()
         if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be another one by now
             self._seconds.clear()
             self._trial.clear()
-        trial = bool(self._trial) or self._due(now)
+        trial = bool(self._trial) or self._due()
         numba.set_num_threads(self._other if trial else self._best)
         start = time.perf_counter()
         result = kernel(*args)
         now = self._last_call = time.perf_counter()
         if trial:
-            self._try(now - start, work, now)
+            self._try(now - start, work)
         elif not first:  # which may compile, so it says nothing
             self._seconds.append((now - start) / work)
             self._seconds_since += now - start
         return result
 
-    def _due(self, now: float) -> bool:
+    def _due(self) -> bool:
         """Whether a trial is to begin; it has to beat the time of some calls just before it."""
-        waited = now >= self._next_trial and self._seconds_since >= CALLS_PER_TRIAL * self._trial_seconds
+        waited = self._seconds_since >= min(self._pause * self._trial_seconds, LONGEST_PAUSE_SECONDS)
         return waited and len(self._seconds) == self._seconds.maxlen
 
-    def _try(self, seconds: float, work: float, now: float) -> None:
+    def _try(self, seconds: float, work: float) -> None:
         """A call of a trial is over."""
         self._trial_seconds = seconds + (self._trial_seconds if self._trial else 0.0)
         self._trial.append(seconds / work)
@@ -202,11 +202,11 @@ class _Pace:
             self._best, self._other = self._other, self._best
             self._seconds.clear()
             self._seconds.append(found)
-            self._pause = SHORTEST_PAUSE_SECONDS
+            self._pause = SHORTEST_PAUSE
         else:
-            self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._trial.clear()
-        self._seconds_since, self._next_trial = 0.0, now + self._pause
+        self._seconds_since = 0.0
 
 
 # By kernel, threads and magnitude of the work of a parallel region, so few. Nothing guards them: only who holds the
