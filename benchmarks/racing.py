@@ -10,8 +10,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 T = TypeVar("T")
 
-# OpenBLAS's threads keep spinning for some 30 ms after their last product, on cores that the next fit needs: without a
-# pause, alternating fits of two libraries measure how they disturb each other (digits: fastbp 2.5 times as slow).
+# OpenBLAS's threads keep spinning for some 100 ms after their last product, on cores that the next fit needs: without a
+# pause, alternating fits of two libraries measure how they disturb each other (digits: fastbp 2.5 times as slow). After
+# the one library that uses it with all threads, it runs with one, which needs no other core.
 SETTLE_SECONDS = 0.05
 
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastbp.kernels import jit
-from fastbp.kernels.barrier import COME, CREW_FIELDS, MEMBERS, assemble, join, meet, share
+from fastbp.kernels import barrier, interpreted, jit
+from fastbp.kernels.barrier import COME, CORE, CREW_FIELDS, MEMBERS, assemble, join, meet, share
 
 
 @jit.entry
@@ -73,6 +73,44 @@ def test_who_shares_a_core_with_the_first_comes_in_time():
     finally:
         os.sched_setaffinity(0, cores)
     assert together > 0  # all of them, where nothing else runs; none where the first one keeps the core
+
+
+@jit.entry
+def core():
+    return barrier._core()
+
+
+@jit.entry
+def leave(core):
+    barrier._leave(core)
+
+
+@pytest.fixture
+def cores():
+    """Those of this thread, of which there are two and more; it has them back afterwards."""
+    if interpreted.ENABLED or not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("no way to move a thread to another core, or no other core")
+    cores = os.sched_getaffinity(0)
+    yield cores
+    os.sched_setaffinity(0, cores)
+
+
+def test_who_comes_on_the_core_of_the_first_moves_to_another_and_may_return(cores):
+    crew = np.zeros(CREW_FIELDS, np.int64)
+    for at in cores:
+        os.sched_setaffinity(0, {at})
+        os.sched_setaffinity(0, cores)  # of which the system does not make use at once
+        crew[COME], crew[MEMBERS], crew[CORE] = 1, 2, core()
+        assert come(crew, 2) == (1, 2)
+        assert 0 < core() != crew[CORE]
+        assert os.sched_getaffinity(0) == cores
+
+
+def test_a_thread_that_may_run_on_one_core_stays_there(cores):
+    os.sched_setaffinity(0, {max(cores)})
+    leave(core())
+    assert core() == max(cores) + 1
+    assert os.sched_getaffinity(0) == {max(cores)}
 
 
 @pytest.mark.parametrize("known", [False, True])
