@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import data, training
 from fastbp import network as network_module
-from fastbp.kernels import backprop, optimizers, simd, subnormals
+from fastbp.kernels import backprop, gather, optimizers, simd, subnormals
 from fastbp.kernels.activations import HIDDEN
 from fastbp.monitor import Observer
 from fastbp.network import Network, Trainer, Workspace
@@ -48,6 +48,22 @@ def trainer(shape, theta, examples, **kwargs):
 def padding(shape, vector):
     """What is left of a vector in the kernels' layout without the real parameters."""
     return vector - shape.pack(*shape.unpack(vector))
+
+
+@over_dtypes
+@pytest.mark.parametrize("n_outputs", [1, 5, 40])
+def test_the_copy_for_the_delta_recursion_is_the_transpose_for_every_width(dtype, n_outputs):
+    rng = np.random.default_rng(0)
+    for width in range(1, 101):  # units of parameters and panels end elsewhere on each kind of CPU
+        shape = Network((2, width, n_outputs), ("relu", "identity"), "squared_error", dtype)
+        theta, (_, coef), _ = random_theta(shape, rng)
+        layers, *_ = network_module._tables(shape, simd.ROWS, simd.ROWS, 0, gather.gather_64)
+        theta_t = np.zeros(sum(shape.transposed_sizes), dtype)
+        backprop.transpose_all(layers, shape.units, theta, theta_t)
+        expected = np.zeros((1 + n_outputs, shape.padded[1]), dtype)
+        expected[1:, :width] = coef.T
+        panels = np.split(expected, range(shape.panel, shape.padded[1], shape.panel), axis=1)
+        np.testing.assert_array_equal(theta_t, np.concatenate([panel.ravel() for panel in panels]), str(width))
 
 
 @over_dtypes

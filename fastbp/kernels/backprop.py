@@ -195,10 +195,12 @@ def _transpose(layers, units, u, theta, theta_t):
         return  # there is no delta^(1), and the bias has no delta
     lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     step, columns = units[u, N_COLUMNS], min(units[u, N_COLUMNS], layers[l + 1, WIDTH] - units[u, COLUMN])
-    rows = min(lanes, units[u, N_ROWS])
-    for begin in range(0, units[u, N_ROWS], lanes):
-        r = min(begin, units[u, N_ROWS] - rows)  # the last rows overlap the ones before
-        unit = units[u, ROW] - 1 + r  # of layer l: a column of theta_t
+    n_rows, first = units[u, N_ROWS], units[u, ROW] - 1  # of layer l: columns of theta_t
+    for begin in range(0, n_rows, lanes):
+        r, rows = begin, min(lanes, n_rows - begin)
+        if rows < lanes <= n_rows and (first + n_rows - lanes) // panel == (first + n_rows - 1) // panel:
+            r, rows = n_rows - lanes, lanes  # some once more, so that the last ones fill a vector
+        unit = first + r
         left = unit // panel * panel
         width = min(panel, layers[l, PADDED] - left)
         i = units[u, OFFSET] + r * step
