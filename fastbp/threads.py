@@ -38,7 +38,7 @@ MIN_WORK = 1_000_000
 # latest trial took, for that is what it may cost: after a trial that was won, and at most, twice as long after each
 # that was lost. It is the time of calls, not of day, or a fit now and then would begin with a trial each time.
 SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
-# Nor longer than that, for a trial beside a busy process may take long, and the process may end.
+# Nor longer than that, but for the least, as a trial beside a busy process may take long, and the process may end.
 LONGEST_PAUSE_SECONDS = 10.0
 # What the calls of a trial take together, at least, of which the second half counts: threads that were asleep need some
 # milliseconds until each has a core, and a trial begins where a fit does more often than not.
@@ -172,8 +172,9 @@ class _Pace:
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
         first, now = self._last_call == -math.inf, time.perf_counter()
         if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be another one by now
+            if self._trial:  # of which this is all, or short fits now and then would go on trying
+                self._decide()
             self._seconds.clear()
-            self._trial.clear()
         trial = bool(self._trial) or self._due()
         numba.set_num_threads(self._other if trial else self._best)
         start = time.perf_counter()
@@ -188,15 +189,19 @@ class _Pace:
 
     def _due(self) -> bool:
         """Whether a trial is to begin; it has to beat the time of some calls just before it."""
-        waited = self._seconds_since >= min(self._pause * self._trial_seconds, LONGEST_PAUSE_SECONDS)
+        most = max(SHORTEST_PAUSE * self._trial_seconds, LONGEST_PAUSE_SECONDS)
+        waited = self._seconds_since >= min(self._pause * self._trial_seconds, most)
         return waited and len(self._seconds) == self._seconds.maxlen
 
     def _try(self, seconds: float, work: float) -> None:
         """A call of a trial is over."""
         self._trial_seconds = seconds + (self._trial_seconds if self._trial else 0.0)
         self._trial.append(seconds / work)
-        if self._trial_seconds < TRIAL_SECONDS:
-            return
+        if self._trial_seconds >= TRIAL_SECONDS:
+            self._decide()
+
+    def _decide(self) -> None:
+        """End a trial: go on with what was faster."""
         found = statistics.median_low(self._trial[len(self._trial) // 2 :])
         if found < statistics.median_low(self._seconds):
             self._best, self._other = self._other, self._best

@@ -210,6 +210,24 @@ def test_a_fit_now_and_then_does_not_begin_with_a_trial_each_time(monkeypatch):
     assert 0 < machine.share(1) < 0.01
 
 
+def test_a_trial_ends_with_the_fit_that_it_began_in_where_the_next_one_is_long_after(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.0011, 4: 0.0005})
+    for _ in range(400):
+        team = threads.Team(4, 1e6)
+        for _ in range(8):
+            team.run(machine.kernel, "result", work=1.0)
+        machine.now += 11
+    assert 0 < machine.share(1) < 0.05
+
+
+def test_trials_that_are_lost_cost_little_however_long_each_takes(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.03, 4: 3.0})
+    team = threads.Team(4)
+    run_for(team, machine, 60.0)
+    run_for(team, machine, 600.0)
+    assert 0 < machine.calls.count(4) * machine.seconds[4] < 0.07 * 600
+
+
 def test_threads_that_have_to_wake_up_get_time_for_it(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.0008, 4: 0.0005})
 
