@@ -41,7 +41,7 @@ def over_root(x, v, epsilon, out):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_quotient_by_a_root_has_the_bits_of_a_division_by_a_square_root(dtype):
+def test_a_quotient_by_a_root_that_is_no_tiny_number_has_the_bits_of_a_division_by_a_square_root(dtype):
     rng, limits, n = np.random.default_rng(0), np.finfo(dtype), 1 << 18
     x = rng.normal(size=n) * 10.0 ** rng.uniform(-8, 8, n)
     v = 10.0 ** rng.uniform(np.log10(limits.tiny), np.log10(limits.max) - 0.1, n)

@@ -108,7 +108,10 @@ def _core(typingctx):
 
 @intrinsic(interpreted.leave)
 def _leave(typingctx, core):
-    """Move this thread to another core that it may run on, if there is one. Where it may run stays as it was."""
+    """Move this thread to another core that it may run on, if there is one.
+
+    Where it may run is then as it was, but for cores that the process is given later.
+    """
 
     def codegen(context, builder, sig, args):
         if _LINUX:

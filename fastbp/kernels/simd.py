@@ -386,8 +386,9 @@ def multiply_add(typingctx, acc, x, y):
 
 
 def _emit_over_root(emit, x, v, epsilon):
-    """LLVM code of x / (sqrt(v) + epsilon) for vectors of 64 bytes, within a few units in the last place.
+    """LLVM code of x / (sqrt(v) + epsilon) for vectors of 64 bytes, where no v is subnormal and no quotient infinite.
 
+    It has the bits of a division by a square root, unless a remainder is too small for a normal number.
     AVX-512 estimates 1 / sqrt(v) and 1 / d to 14 bits; each step of Newton's doubles them, and the remainder of the
     last one corrects the root and the quotient. Square root and division proper take 48 cycles a vector of float64 in
     which no other vector is divided, these 30 instructions 14.
