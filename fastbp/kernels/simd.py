@@ -390,8 +390,8 @@ def _emit_over_root(emit, x, v, epsilon):
 
     It has the bits of a division by a square root, unless a remainder is too small for a normal number.
     AVX-512 estimates 1 / sqrt(v) and 1 / d to 14 bits; each step of Newton's doubles them, and the remainder of the
-    last one corrects the root and the quotient. Square root and division proper take 48 cycles a vector of float64 in
-    which no other vector is divided, these 30 instructions 14.
+    last one corrects the root and the quotient. The CPU's own root and division have vectors wait for each other:
+    without them a step of 100000 x 8 (128, 32) in float64 takes 10 % less, of 1000 x 16 (32, 16) 17 % (measured).
     """
     builder, fma, bits = emit.builder, emit.multiply_add, emit.size * 8
     n = emit.vector.count
