@@ -60,18 +60,32 @@ def test_the_first_goes_on_alone_where_tasks_run_one_after_the_other():
         assert rank >= members == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to keep threads on one core")
-def test_who_shares_a_core_with_the_first_comes_in_time():
-    crew, cores, together = np.zeros(CREW_FIELDS, np.int64), os.sched_getaffinity(0), 0
+@pytest.fixture
+def cores():
+    """Those that this thread may run on; it has them back afterwards."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("no way to choose a thread's cores")
+    cores = os.sched_getaffinity(0)
+    yield cores
+    os.sched_setaffinity(0, cores)
+
+
+@pytest.fixture
+def several_cores(cores):
+    """The same, where there are others to move to and compiled code moves to them."""
+    if interpreted.ENABLED or len(cores) == 1:
+        pytest.skip("nothing moves threads, or there is no other core")
+    return cores
+
+
+def test_who_shares_a_core_with_the_first_comes_in_time(cores):
+    crew, together = np.zeros(CREW_FIELDS, np.int64), 0
     os.sched_setaffinity(0, {min(cores)})  # of this thread and those that it starts
-    try:
-        for _ in range(20):
-            begin(crew)
-            with ThreadPoolExecutor(2) as pool:
-                (_, members), _ = pool.map(come, [crew] * 2, [2] * 2)
-            together += members == 2
-    finally:
-        os.sched_setaffinity(0, cores)
+    for _ in range(20):
+        begin(crew)
+        with ThreadPoolExecutor(2) as pool:
+            (_, members), _ = pool.map(come, [crew] * 2, [2] * 2)
+        together += members == 2
     assert together > 0  # all of them, where nothing else runs; none where the first one keeps the core
 
 
@@ -85,32 +99,23 @@ def leave(core):
     barrier._leave(core)
 
 
-@pytest.fixture
-def cores():
-    """Those of this thread, of which there are two and more; it has them back afterwards."""
-    if interpreted.ENABLED or not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) == 1:
-        pytest.skip("no way to move a thread to another core, or no other core")
-    cores = os.sched_getaffinity(0)
-    yield cores
-    os.sched_setaffinity(0, cores)
-
-
-def test_who_comes_on_the_core_of_the_first_moves_to_another_and_may_return(cores):
+def test_who_comes_on_the_core_of_the_first_moves_to_another_and_may_return(several_cores):
     crew = np.zeros(CREW_FIELDS, np.int64)
-    for at in cores:
+    for at in several_cores:
         os.sched_setaffinity(0, {at})
-        os.sched_setaffinity(0, cores)  # of which the system does not make use at once
+        os.sched_setaffinity(0, several_cores)  # of which the system does not make use at once
         crew[COME], crew[MEMBERS], crew[CORE] = 1, 2, core()
         assert come(crew, 2) == (1, 2)
         assert 0 < core() != crew[CORE]
-        assert os.sched_getaffinity(0) == cores
+        assert os.sched_getaffinity(0) == several_cores
 
 
-def test_a_thread_that_may_run_on_one_core_stays_there(cores):
-    os.sched_setaffinity(0, {max(cores)})
+def test_a_thread_that_may_run_on_one_core_stays_there(several_cores):
+    last = max(several_cores)
+    os.sched_setaffinity(0, {last})
     leave(core())
-    assert core() == max(cores) + 1
-    assert os.sched_getaffinity(0) == {max(cores)}
+    assert core() == last + 1
+    assert os.sched_getaffinity(0) == {last}
 
 
 @pytest.mark.parametrize("known", [False, True])

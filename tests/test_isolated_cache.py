@@ -152,8 +152,10 @@ ENTRIES = ("transpose_all", "step_all", "train_serial", "train_parallel", "predi
 # What a fit and a prediction on one thread need of three relu units and three classes, and what ONE_KERNEL does.
 FIT = ("transpose_all", "train_serial", "predict_serial", "relu", "relu_slope", "affine_1", "outer_1", "adam")
 FIT += ("gather_64", "softmax", "softmax_cross_entropy")
-ONE = ("predict_serial", "affine_1", "softplus_units", "elementwise_outputs")
-ONE_OF = {"float32": (*ONE, "gather_32"), "float64": (*ONE, "gather_64")}
+ONE = {
+    dtype: ("predict_serial", "affine_1", "softplus_units", "elementwise_outputs", gather)
+    for dtype, gather in (("float32", "gather_32"), ("float64", "gather_64"))
+}
 
 
 def kernels(output):
@@ -225,7 +227,7 @@ def test_two_processes_that_compile_at_once_leave_a_cache_that_serves_both(tmp_p
     assert [code for code, _ in outputs] == [0] * 4, outputs
     for dtype in ("float32", "float64"):
         output = run(package, ["-c", ONE_KERNEL], dtype)
-        assert kernels(output) == dict.fromkeys(ONE_OF[dtype], (1, 0))
+        assert kernels(output) == dict.fromkeys(ONE[dtype], (1, 0))
         value = float(re.search(r"^softplus (.+)$", output, re.M)[1])
         assert value == pytest.approx(0.6931471805599453, rel=1e-7 if dtype == "float32" else 1e-15)
 
@@ -235,6 +237,6 @@ def test_code_for_another_cpu_is_not_loaded_though_it_lies_beside(tmp_path):
     other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     for environment, hits in (({}, 0), (other, 0), ({}, 1), (other, 1)):
         output = run(package, ["-c", ONE_KERNEL], "float64", **environment)
-        assert kernels(output) == dict.fromkeys(ONE_OF["float64"], (hits, 1 - hits))
+        assert kernels(output) == dict.fromkeys(ONE["float64"], (hits, 1 - hits))
         assert "softplus 0.69314718055994" in output
     assert len({file.parent for file in package.rglob("*.kernel")}) == 1

@@ -184,39 +184,35 @@ def test_a_team_goes_on_with_one_thread_while_the_machine_is_busy_and_comes_back
     assert machine.share(4) > 0.5
 
 
-def run_small_fits(machine, n, work):
+def run_fits(machine, n, work, *, calls=1, pause=0.0):
+    """n fits of so many calls each, with a pause after each of them."""
     machine.calls.clear()
     for _ in range(n):
-        threads.Team(4, work).run(machine.kernel, "result", work=1.0)
+        team = threads.Team(4, work)
+        for _ in range(calls):
+            team.run(machine.kernel, "result", work=1.0)
+        machine.now += pause
 
 
 def test_a_team_goes_on_as_the_one_before_it_with_work_of_the_same_magnitude(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.001, 4: 0.012})
-    run_small_fits(machine, 1000, 1.5e6)
+    run_fits(machine, 1000, 1.5e6)
     assert machine.share(1) > 0.98
-    run_small_fits(machine, 1000, 1.6e6)
+    run_fits(machine, 1000, 1.6e6)
     assert machine.share(1) > 0.98
-    run_small_fits(machine, 3, 1e9)
+    run_fits(machine, 3, 1e9)
     assert machine.calls == [4, 4, 4]
 
 
 def test_a_fit_now_and_then_does_not_begin_with_a_trial_each_time(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.030, 4: 0.015})
-    for _ in range(400):
-        team = threads.Team(4, 1e9)
-        for _ in range(2):
-            team.run(machine.kernel, "result", work=1.0)
-        machine.now += 5
+    run_fits(machine, 400, 1e9, calls=2, pause=5)
     assert 0 < machine.share(1) < 0.01
 
 
 def test_a_trial_ends_with_the_fit_that_it_began_in_where_the_next_one_is_long_after(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.0011, 4: 0.0005})
-    for _ in range(400):
-        team = threads.Team(4, 1e6)
-        for _ in range(8):
-            team.run(machine.kernel, "result", work=1.0)
-        machine.now += 11
+    run_fits(machine, 400, 1e6, calls=8, pause=11)
     assert 0 < machine.share(1) < 0.05
 
 
@@ -247,11 +243,11 @@ def test_threads_that_have_to_wake_up_get_time_for_it(monkeypatch):
 
 def test_times_of_long_ago_are_not_compared_with(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
-    run_small_fits(machine, 1000, 1e6)
+    run_fits(machine, 1000, 1e6)
     assert machine.share(4) > 0.98
     machine.now += 3600
     machine.seconds[4] = 0.400  # slower than before is not slower than now
-    run_small_fits(machine, 100, 1e6)
+    run_fits(machine, 100, 1e6)
     assert machine.share(1) > 0.9
     assert set(machine.calls[:3]) == {4}
 
