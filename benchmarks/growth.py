@@ -39,10 +39,11 @@ from dask.distributed import Client, Future, LocalCluster
 from sklearn.exceptions import ConvergenceWarning
 from step_cost import ARITY, Cluster, Work, fastest, moved, seconds, tasks, tree
 
-from fastbp import distributed, monitor
-from fastbp.dask import BackpropClassifier
+from fastbp.dask import BackpropClassifier, worker
+from fastbp.dask.trainer import DistributedTrainer
 from fastbp.kernels import optimizers
-from fastbp.network import Network
+from fastbp.network.architecture import Network
+from fastbp.training.observer import watch
 
 N_CLASSES, ROWS = 10, 16_384
 # Rows of a step: adam's are minibatches, gd's all rows. Here, and on a cluster.
@@ -132,7 +133,7 @@ def step_seconds(job: Job, rows: int, size: int, partitions: int, epochs: int) -
     }
     model = BackpropClassifier(job.layers.hidden, random_state=0, **settings)
     ends: list[float] = []
-    with monitor.watch(lambda *_: ends.append(time.perf_counter())), warnings.catch_warnings():
+    with watch(lambda *_: ends.append(time.perf_counter())), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
     epoch = statistics.median(end - start for start, end in itertools.pairwise(ends))
@@ -188,12 +189,12 @@ def measured_cluster(client: Client, repeats: int) -> Cluster:
 def gradient_seconds(job: Job, repeats: int) -> tuple[float, float]:
     """(of a row, of a call beside its rows) of a worker's task."""
     network, rng = job.layers.network, np.random.default_rng(0)
-    theta = rng.normal(0, 0.1, network.n_parameters).astype(DTYPE)
+    theta = rng.normal(0, 0.1, network.layout.n_parameters).astype(DTYPE)
     X = rng.standard_normal((2 * MANY_ROWS, job.layers.features), dtype=DTYPE)
     codes = np.arange(len(X)) % N_CLASSES
 
     def call(rows: int) -> Callable[[], Any]:
-        some = partial(distributed.partial_sums, theta=theta, shape=distributed.fields(network), n_jobs=None)
+        some = partial(worker.partial_sums, theta=theta, architecture=worker.architecture(network), n_jobs=None)
         if job.solver == "adam":  # they are picked from a partition
             return partial(some, X, [codes, None, None], rows=rng.permutation(len(X))[:rows])
         return partial(some, X[:rows], [codes[:rows], None, None], rows=None)
@@ -206,16 +207,14 @@ def gradient_seconds(job: Job, repeats: int) -> tuple[float, float]:
 def measured_work(client: Client, job: Job, repeats: int) -> Work:
     """What a network takes while all workers train it."""
     network, adam = job.layers.network, job.solver == "adam"
-    sums = distributed.Sums(1.0, 1.0, np.ones(network.n_parameters))
-    addition = median_seconds(lambda: distributed.total([sums] * ARITY), repeats) / (ARITY - 1)
+    sums = worker.Sums(1.0, 1.0, np.ones(network.layout.n_parameters))
+    addition = median_seconds(lambda: worker.total([sums] * ARITY), repeats) / (ARITY - 1)
 
     # The client's own part of a step: everything but waiting for a sum.
     answers = SimpleNamespace(compute=lambda ask, recover: [sums])
     examples: Any = SimpleNamespace(partitions=SimpleNamespace(cluster=answers), recover=None)
-    theta, optimizer = np.zeros(network.size, DTYPE), optimizers.ADAM if adam else optimizers.NONE
-    trainer = distributed.DistributedTrainer(
-        network, theta, examples, batch=1, optimizer=optimizer, alpha=1e-4, n_jobs=None
-    )
+    theta, optimizer = np.zeros(network.layout.size, DTYPE), optimizers.ADAM if adam else optimizers.NONE
+    trainer = DistributedTrainer(network, theta, examples, batch=1, optimizer=optimizer, alpha=1e-4, n_jobs=None)
     make = partial(trainer.epoch, np.arange(1)) if adam else partial(trainer.loss_and_gradient, theta)
     update = median_seconds(make, repeats)
 
@@ -224,7 +223,7 @@ def measured_work(client: Client, job: Job, repeats: int) -> Work:
         there = [client.submit(gradient_seconds, job, repeats_there, workers=[one], pure=False) for one in each]
         found = client.gather(there)
     row, call = np.mean(found, axis=0)
-    return Work(network.n_parameters, DTYPE.itemsize, float(row), float(call), addition, update)
+    return Work(network.layout.n_parameters, DTYPE.itemsize, float(row), float(call), addition, update)
 
 
 # ---------------------------------------------------------------- what is printed

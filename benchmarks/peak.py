@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from fastbp.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, load, multiply_add, splat, store, tile
+from fastbp.kernels.machine.simd import ROWS, VECTOR_BYTES, VECTORS, load, multiply_add, splat, store, tile
 
 STEPS = 1_000_000  # some milliseconds
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-ARITY = 8  # of fastbp.distributed
+ARITY = 8  # of fastbp.dask.trainer
 SUM_BYTES = 8  # sums are float64
 MOST_WORKERS = 10_000  # that `fastest` considers
 

@@ -26,8 +26,8 @@ Examples
 True
 """
 
-from .classifier import BackpropClassifier
-from .regressor import BackpropRegressor
+from .estimators.classifier import BackpropClassifier
+from .estimators.regressor import BackpropRegressor
 from .version import __version__
 
 __all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .classifier import PROBABILITIES, BackpropClassifier
+from .data.targets import MULTILABEL
+from .estimators.classifier import PROBABILITIES, BackpropClassifier
+from .estimators.regressor import BackpropRegressor
 from .extras import require
 from .kernels.activations import GELU_CUBE, GELU_SCALE, LEAK
-from .network import hidden_activations
-from .regressor import BackpropRegressor
-from .targets import MULTILABEL
+from .network.architecture import hidden_activations
 
 __all__ = ["register_onnx_converters"]
 

@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
-from . import data
+from .data.examples import as_examples
 from .kernels.losses import LEGAL_OUTPUTS, OUTPUTS
-from .network import Array, Network, Trainer, Workspace, hidden_activations
-from .threads import Team
+from .network.architecture import Network, hidden_activations
+from .parallel.team import Team
+from .training.trainer import Trainer
+from .training.workspace import Workspace
+from .typing import Array
 
 __all__ = ["check_gradient", "deltas", "forward", "loss_and_gradient"]
 
@@ -62,13 +65,13 @@ def forward(
         An argument is not valid, or the layers do not compose.
     """
     X = _matrix(X, "X")
-    shape = _network(X, coefs, intercepts, activation, out_activation, loss="")
+    network = _network(X, coefs, intercepts, activation, out_activation, loss="")
     m = len(X)
-    examples = data.examples(X, shape.dtype)
-    space = Workspace(shape, examples, m, Team(1), chunk=m)  # one chunk: all activations are still there afterwards
-    out = np.empty((m, shape.widths[-1]), shape.dtype)
-    space.predict(_theta(shape, coefs, intercepts), np.arange(m), out)
-    return [space.activation(l, m) for l in range(shape.n_layers - 1)] + [out]
+    examples = as_examples(X, network.dtype)
+    space = Workspace(network, examples, m, Team(1), chunk=m)  # one chunk: all activations are still there afterwards
+    out = np.empty((m, network.widths[-1]), network.dtype)
+    space.predict(_theta(network, coefs, intercepts), np.arange(m), out)
+    return [space.activation(l, m) for l in range(network.n_layers - 1)] + [out]
 
 
 def deltas(
@@ -151,7 +154,7 @@ def loss_and_gradient(
         As `deltas`; or alpha or a weight is negative.
     """
     trainer, J = _trained(X, Y, coefs, intercepts, activation, out_activation, loss, alpha, sample_weight)
-    coef_grads, intercept_grads = trainer.network.unpack(trainer.grad)
+    coef_grads, intercept_grads = trainer.network.layout.unpack(trainer.grad)
     return J, coef_grads, None if intercepts is None else intercept_grads
 
 
@@ -190,13 +193,13 @@ def check_gradient(
     """
     X = _matrix(X, "X").astype(np.float64)
     trainer, _ = _trained(X, Y, coefs, intercepts, activation, out_activation, loss, alpha, sample_weight)
-    shape = trainer.network
-    gradient, theta = shape.flatten(trainer.grad), shape.flatten(trainer.theta)
+    network = trainer.network
+    gradient, theta = network.layout.flatten(trainer.grad), network.layout.flatten(trainer.theta)
 
     def J(k: int, step: float) -> float:
         moved = theta.copy()
         moved[k] += step
-        return trainer.loss_and_gradient(shape.unflatten(moved))
+        return trainer.loss_and_gradient(network.layout.unflatten(moved))
 
     steps = np.finfo(np.float64).eps ** 0.2 * np.maximum(1.0, abs(theta))  # balances truncation and rounding
     numeric = np.array(
@@ -221,11 +224,11 @@ def _trained(
     X = _matrix(X, "X")
     if loss not in LEGAL_OUTPUTS:
         raise ValueError(f"loss must be one of {', '.join(LEGAL_OUTPUTS)}, got {loss!r}.")
-    shape = _network(X, coefs, intercepts, activation, out_activation, loss)
+    network = _network(X, coefs, intercepts, activation, out_activation, loss)
     Y = _matrix(Y, "Y")
-    if Y.shape != (len(X), shape.widths[-1]):
+    if Y.shape != (len(X), network.widths[-1]):
         raise ValueError(
-            f"Y must have one row per example and one column per output, {(len(X), shape.widths[-1])}, got {Y.shape}."
+            f"Y must have one row per example and one column per output, {(len(X), network.widths[-1])}, got {Y.shape}."
         )
     if out_activation == "softmax" and not np.allclose(Y.sum(axis=1), 1, atol=1e-5):
         sums = Y.sum(axis=1)
@@ -245,10 +248,10 @@ def _trained(
                 f"sample_weight must have shape ({len(X)},), no negative value and at least one positive, "
                 f"got shape {weights.shape} and values from {weights.min():g} to {weights.max():g}."
             )
-    theta = _theta(shape, coefs, intercepts)
-    examples = data.examples(X, shape.dtype, Y=Y, weights=weights)
+    theta = _theta(network, coefs, intercepts)
+    examples = as_examples(X, network.dtype, Y=Y, weights=weights)
     # One chunk, so that a and delta of every example are still there afterwards.
-    trainer = Trainer(shape, theta, examples, batch=len(X), team=Team(1), alpha=float(alpha), chunk=len(X))
+    trainer = Trainer(network, theta, examples, batch=len(X), team=Team(1), alpha=float(alpha), chunk=len(X))
     return trainer, trainer.loss_and_gradient(theta)
 
 
@@ -260,7 +263,7 @@ def _network(
     out_activation: str,
     loss: str,
 ) -> Network:
-    """The shape that the arguments describe, after all checks but those of Y."""
+    """The network that the arguments describe, after all checks but those of Y."""
     if len(coefs) == 0:
         raise ValueError("coefs must have at least one array, the weights into the output layer; got none.")
     shapes = [np.shape(_matrix(coef, f"coefs[{l}]")) for l, coef in enumerate(coefs)]
@@ -287,10 +290,10 @@ def _network(
     return Network(widths, (*names, out_activation), loss, X.dtype, fit_intercept=intercepts is not None)
 
 
-def _theta(shape: Network, coefs: Sequence[Any], intercepts: Sequence[Any] | None) -> Array:
+def _theta(network: Network, coefs: Sequence[Any], intercepts: Sequence[Any] | None) -> Array:
     if intercepts is None:
-        intercepts = [np.zeros(width) for width in shape.widths[1:]]
-    return shape.pack([np.asarray(coef) for coef in coefs], [np.asarray(b) for b in intercepts])
+        intercepts = [np.zeros(width) for width in network.widths[1:]]
+    return network.layout.pack([np.asarray(coef) for coef in coefs], [np.asarray(b) for b in intercepts])
 
 
 def _matrix(values: ArrayLike, name: str) -> NDArray:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from programs import run
 
-from fastbp import threads
+from fastbp.parallel import team as threads
 
 # Compiles training and prediction, parallel and serial.
 WARM_UP = """

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastbp.kernels import barrier, interpreted, jit
-from fastbp.kernels.barrier import COME, CORE, CREW_FIELDS, MEMBERS, assemble, join, meet, share
+from fastbp.kernels.compiling import interpreted, jit
+from fastbp.kernels.machine import barrier
+from fastbp.kernels.machine.barrier import COME, CORE, CREW_FIELDS, MEMBERS, assemble, join, meet, share
 
 
 @jit.entry

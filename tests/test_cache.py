@@ -11,7 +11,7 @@ import numba
 import pytest
 
 import fastbp
-from fastbp.kernels import cache, jit
+from fastbp.kernels.compiling import cache, jit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
 

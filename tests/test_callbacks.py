@@ -19,8 +19,10 @@ from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import BackpropClassifier, BackpropRegressor, callbacks, network
-from fastbp.monitor import Observer, watch
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.estimators import callbacks
+from fastbp.network import architecture as network
+from fastbp.training.observer import Observer, watch
 
 HAS_CALLBACKS = importlib.util.find_spec("sklearn.callback") is not None
 needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn has callbacks since 1.9")

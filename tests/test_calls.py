@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastbp import BackpropClassifier, data, network, shuffling
-from fastbp.kernels import backprop, optimizers, shuffle, simd
+from fastbp import BackpropClassifier
+from fastbp.data import examples as data
+from fastbp.kernels import backprop, optimizers, shuffle
 from fastbp.kernels.backprop import N_COLUMNS, N_ROWS
-from fastbp.network import Network, Trainer, Workspace
-from fastbp.threads import Team
+from fastbp.kernels.machine import simd
+from fastbp.network import architecture as network
+from fastbp.network.architecture import Network
+from fastbp.parallel.team import Team
+from fastbp.training import shuffling
+from fastbp.training.trainer import Trainer
+from fastbp.training.workspace import Workspace
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -89,7 +95,7 @@ def huge(name: str, n: int):
     else:
         columns = np.arange(n * entries) % widths[0]
         X = scipy.sparse.csr_matrix((np.ones(n * entries, F32), columns, np.arange(n + 1) * entries), (n, widths[0]))
-    return shape, data.examples(X, F32, codes=np.zeros(n, np.int64))
+    return shape, data.as_examples(X, F32, codes=np.zeros(n, np.int64))
 
 
 @pytest.fixture
@@ -187,7 +193,7 @@ def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_th
     shape = Network((30, 64, 64, 3), ("tanh", "relu", "softmax"), "log_loss", np.dtype(np.float64))
     rng = np.random.default_rng(0)
     X, codes, weights = rng.normal(size=(500, 30)), rng.integers(3, size=500), rng.uniform(0, 2, 500)
-    examples = data.examples(X, shape.dtype, codes=codes, weights=weights)
+    examples = data.as_examples(X, shape.dtype, codes=codes, weights=weights)
     start = shape.pack(
         [rng.normal(size=size) / 8 for size in ((30, 64), (64, 64), (64, 3))], [np.zeros(64)] * 2 + [np.zeros(3)]
     )

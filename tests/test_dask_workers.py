@@ -9,7 +9,8 @@ from programs import data, digest, in_worker
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
-from fastbp import BackpropClassifier, threads
+from fastbp import BackpropClassifier
+from fastbp.parallel import team as threads
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")

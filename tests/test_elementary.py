@@ -8,7 +8,7 @@ import pytest
 
 from fastbp.kernels import elementary
 from fastbp.kernels.activations import HIDDEN
-from fastbp.kernels.jit import call, entry
+from fastbp.kernels.compiling.jit import call, entry
 
 mpmath.mp.prec = 200
 over_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])

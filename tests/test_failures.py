@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from fastbp import BackpropClassifier, BackpropRegressor, data, monitor, network
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.data import examples as data
 from fastbp.kernels import backprop
-from fastbp.training import OptimizerState
+from fastbp.network import architecture as network
+from fastbp.training import observer as monitor
+from fastbp.training.optimizer_state import OptimizerState
 
 ESTIMATORS = [BackpropClassifier, BackpropRegressor]
 both = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -330,8 +333,8 @@ class TestInterrupt:
 
 
 def test_an_interrupt_of_a_long_shuffle_leaves_an_order_of_all_rows(monkeypatch):
-    from fastbp import shuffling
     from fastbp.kernels import shuffle
+    from fastbp.training import shuffling
 
     kernel, calls = shuffle.shuffle, []
 

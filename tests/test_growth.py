@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from fastbp import distributed
+from fastbp.dask import cluster, trainer, worker
 from fastbp.kernels import optimizers
-from fastbp.network import Network
+from fastbp.network.architecture import Network
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 

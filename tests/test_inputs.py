@@ -23,7 +23,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fastbp import BackpropClassifier, BackpropRegressor, monitor, perceptron
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.estimators import base as perceptron
+from fastbp.training import observer as monitor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

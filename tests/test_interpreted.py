@@ -8,7 +8,9 @@ import test_simd
 from programs import run
 
 from fastbp import BackpropClassifier
-from fastbp.kernels import elementary, interpreted, jit, simd
+from fastbp.kernels import elementary
+from fastbp.kernels.compiling import interpreted, jit
+from fastbp.kernels.machine import simd
 
 over_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

@@ -19,9 +19,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 import fastbp.kernels
-from fastbp import BackpropClassifier, BackpropRegressor, data, threads
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.data import examples as data
 from fastbp.kernels import backprop
-from fastbp.network import Network, Trainer
+from fastbp.network.architecture import Network
+from fastbp.parallel import team as threads
+from fastbp.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -423,7 +426,7 @@ class TestWideSparse:
         for n_features in (self.N_FEATURES, 4 * self.N_FEATURES):
             X = self.text(n_features)
             shape = Network((n_features, 8, 1), ("tanh", "logistic"), "log_loss", np.dtype("float64"))
-            examples = data.examples(X, shape.dtype, codes=np.arange(self.N) % 2)
+            examples = data.as_examples(X, shape.dtype, codes=np.arange(self.N) % 2)
             assert np.shares_memory(examples.X64, X.data)  # not even the entries are copied
             with threads.team(1, 1) as team:
                 trainer = Trainer(shape, np.zeros(shape.size), examples, batch=batch, team=team)

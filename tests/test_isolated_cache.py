@@ -73,7 +73,7 @@ def image():
 
 COUNT = """
 def report():
-    from fastbp.kernels.jit import KEPT
+    from fastbp.kernels.compiling.jit import KEPT
     for kernel in KEPT:
         stats = kernel.stats
         print("kernel", kernel.__name__, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
@@ -85,7 +85,8 @@ EVERYTHING = f"""
 import itertools, sys
 import numpy as np
 import scipy.sparse
-from fastbp import BackpropClassifier, textbook, threads
+from fastbp import BackpropClassifier, textbook
+from fastbp.parallel import team as threads
 
 threads.MIN_WORK = 0
 rng = np.random.default_rng(0)
@@ -211,7 +212,7 @@ def test_a_user_who_can_write_nowhere_compiles_in_every_process():
 def test_warmup_says_so_where_nothing_can_be_kept(tmp_path):
     package = copy_of_the_package(tmp_path)
     (package / "kernels" / "__pycache__").write_bytes(b"a file where a folder should be")
-    program = "import sys, tempfile; tempfile.tempdir = '/dev/null'; from fastbp.__main__ import main; sys.exit(main())"
+    program = "import sys, tempfile; tempfile.tempdir = '/dev/null'; from fastbp.cli.main import main; sys.exit(main())"
     code, printed = finish(start(package, ["-c", program], "warmup", "--dtype", "float32"))
     assert code == 1, printed
     assert "every process has to compile anew" in printed

@@ -38,7 +38,7 @@ def data():
 
 def fit_all(folder):
     """Pickle a model of every solver into `folder`; returns the tile of this process."""
-    from fastbp.kernels import simd
+    from fastbp.kernels.machine import simd
 
     for solver, options in SOLVERS.items():
         clf = BackpropClassifier((50, 19), activation="tanh", solver=solver, max_iter=8, random_state=0, **options)

@@ -14,8 +14,9 @@ from numpy.testing import assert_allclose
 
 import fastbp
 import fastbp.dask
-from fastbp import distributed, monitor
-from fastbp.network import network_of
+from fastbp.dask import cluster, trainer, worker
+from fastbp.network.architecture import network_of
+from fastbp.training import observer as monitor
 
 pytestmark = [pytest.mark.isolated, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 

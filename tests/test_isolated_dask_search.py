@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV
 import programs
 from fastbp import BackpropClassifier
 def misses():
-    from fastbp.kernels.jit import KEPT
+    from fastbp.kernels.compiling.jit import KEPT
     return [count for kernel in KEPT for count in kernel.stats.cache_misses.values()]
 def search():
     grid = {"hidden_layer_sizes": [(4,), (3, 2), (5,)], "alpha": [0.0, 0.1]}

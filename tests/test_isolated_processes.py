@@ -90,7 +90,7 @@ BEGIN_TO_FIT = """
 """
 FORK_MEANWHILE = """
 import json, llvmlite.binding, numba, numba.extending, numpy, programs, threading, time
-from fastbp import network
+from fastbp.network import architecture as network
 begun, forked = threading.Event(), threading.Event()
 def work():
 {work}
@@ -143,7 +143,7 @@ def test_two_threads_can_fork_at_once(warm_cache):
 
 FORK_WITHIN = """
 import json, os, programs
-from fastbp import monitor
+from fastbp.training import observer as monitor
 children = []
 def fork(epoch, *_):
     if epoch == 2:
@@ -161,7 +161,7 @@ FIRST_SHUFFLE = """
 import json, os, threading, time
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
-from fastbp import shuffling
+from fastbp.training import shuffling
 compiling = threading.Event()
 def compile():
     with global_compiler_lock:

@@ -9,9 +9,10 @@ import pytest
 from numba.core.registry import cpu_target
 
 from fastbp import __version__
-from fastbp.__main__ import main
-from fastbp.kernels import cache, simd
-from fastbp.kernels.jit import VARIANT
+from fastbp.cli.main import main
+from fastbp.kernels.compiling import cache
+from fastbp.kernels.compiling.jit import VARIANT
+from fastbp.kernels.machine import simd
 
 
 def test_the_main_job_prints_both_libraries_side_by_side(capsys):

@@ -9,8 +9,9 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from fastbp import BackpropClassifier, BackpropRegressor, data
-from fastbp.data import ForeignExamples, examples
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.data import examples as data
+from fastbp.data.examples import ForeignExamples, as_examples
 
 ESTIMATORS = [BackpropClassifier, BackpropRegressor]
 both = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -239,7 +240,7 @@ class TestSize:
 
     @pytest.mark.parametrize("n_outputs", [1, 3])
     def test_scores_of_blocks_are_those_of_the_whole(self, n_outputs, monkeypatch):
-        from fastbp import network
+        from fastbp.network import architecture as network
 
         X, y = problem(BackpropRegressor)
         y = np.column_stack([y, -y, y**2])[:, :n_outputs].squeeze()

@@ -7,13 +7,17 @@ import pytest
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import data, training
 from fastbp import network as network_module
-from fastbp.kernels import backprop, gather, optimizers, simd, subnormals
+from fastbp import training
+from fastbp.data import examples as data
+from fastbp.kernels import backprop, gather, optimizers
 from fastbp.kernels.activations import HIDDEN
-from fastbp.monitor import Observer
-from fastbp.network import Network, Trainer, Workspace
-from fastbp.threads import Team
+from fastbp.kernels.machine import simd, subnormals
+from fastbp.network.architecture import Network
+from fastbp.parallel.team import Team
+from fastbp.training.observer import Observer
+from fastbp.training.trainer import Trainer
+from fastbp.training.workspace import Workspace
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 over_dtypes = pytest.mark.parametrize("dtype", [F32, F64], ids=["float32", "float64"])
@@ -35,7 +39,7 @@ def random_theta(shape, rng):
 
 def random_examples(shape, rng, n, weights=None):
     X = rng.normal(size=(n, shape.widths[0])).astype(shape.dtype)
-    return data.examples(X, shape.dtype, codes=rng.integers(shape.widths[-1], size=n), weights=weights)
+    return data.as_examples(X, shape.dtype, codes=rng.integers(shape.widths[-1], size=n), weights=weights)
 
 
 def trainer(shape, theta, examples, **kwargs):
@@ -273,11 +277,11 @@ def data_forms(shape, rng, n):
     codes, weights = rng.integers(max(2, shape.widths[-1]), size=n), rng.uniform(0.5, 2, n)
     Y = rng.uniform(size=(n, shape.widths[-1]))
     Y /= Y.sum(axis=1, keepdims=True)
-    yield data.examples(X, shape.dtype, codes=codes)
-    yield data.examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
-    yield data.examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
+    yield data.as_examples(X, shape.dtype, codes=codes)
+    yield data.as_examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
+    yield data.as_examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
     for least in (0, 1.5):  # which is made dense, and which is not
-        yield data.examples(scipy.sparse.csr_matrix(X * (least < X)), shape.dtype, Y=Y, weights=weights)
+        yield data.as_examples(scipy.sparse.csr_matrix(X * (least < X)), shape.dtype, Y=Y, weights=weights)
 
 
 # Widths below, at and above a vector's and a panel's, on any CPU; every loss, and networks without hidden layers.
@@ -356,7 +360,7 @@ def test_the_padding_before_a_narrow_layer_does_not_count_even_if_it_is_nan(dtyp
     coefs = [np.array([[0, 2.0]]), rng.normal(size=(2, 65)), rng.normal(size=(65, 1))]
     theta = shape.pack(coefs, [np.zeros(coef.shape[1]) for coef in coefs])
     out = np.empty((1, 1), dtype)
-    examples = data.examples(np.full((1, 1), largest, dtype), dtype)  # the second unit is infinite
+    examples = data.as_examples(np.full((1, 1), largest, dtype), dtype)  # the second unit is infinite
     Workspace(shape, examples, 1, Team(1)).predict(theta, np.arange(1), out)
     np.testing.assert_allclose(out, 1 / (1 + np.exp(-np.sign(coefs[1][1]) @ coefs[2])[None]), rtol=1e-5)
 
@@ -422,7 +426,7 @@ def test_groups_of_a_sparse_x_have_the_bits_of_a_dense_one(dtype, n_threads, by_
     X[X < 1.5] = 0
     runs = [
         trainer(
-            shape, theta, data.examples(form(X), dtype, codes=codes), batch=40, chunk=24, team=Tasks(n_threads),
+            shape, theta, data.as_examples(form(X), dtype, codes=codes), batch=40, chunk=24, team=Tasks(n_threads),
             optimizer=optimizers.ADAM,
         )
         for form in (np.asarray, scipy.sparse.csr_array)
@@ -464,7 +468,7 @@ def test_training_flushes_subnormal_numbers_and_nothing_else_does(dtype, n_threa
     assert np.array([tiny])[0] / 2 > 0
 
     narrow = Network((3, 1), ("exp",), "poisson", dtype)
-    X = data.examples(np.ones((40, 3), dtype), dtype)
+    X = data.as_examples(np.ones((40, 3), dtype), dtype)
     out = np.empty((40, 1), dtype)
     low = narrow.pack([np.full((3, 1), np.log(tiny) / 3 - 1)], [np.zeros(1)])
     Workspace(narrow, X, 40, Team(1)).predict(low, np.arange(40), out)

@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fastbp import BackpropClassifier, BackpropRegressor, onnx
-from fastbp.classifier import LOSSES as CLASSIFIER_LOSSES
+from fastbp.estimators.classifier import LOSSES as CLASSIFIER_LOSSES
+from fastbp.estimators.regressor import LOSSES as REGRESSOR_LOSSES
 from fastbp.kernels.losses import LEGAL_OUTPUTS, OUTPUTS
-from fastbp.regressor import LOSSES as REGRESSOR_LOSSES
 
 # For some Pythons their wheels come later than NumPy's.
 skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")

@@ -8,8 +8,9 @@ from numpy.random import RandomState
 from numpy.testing import assert_array_equal, assert_equal
 from sklearn.utils import check_random_state
 
-from fastbp import BackpropClassifier, shuffling
+from fastbp import BackpropClassifier
 from fastbp.kernels import shuffle as kernels
+from fastbp.training import shuffling
 
 SEEDS = [0, 1, 42, 2**32 - 1, [1, 2, 3]]
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numba import njit, prange
 
-from fastbp.kernels import backprop, optimizers, products, simd, sparse
-from fastbp.kernels.jit import FLAGS, call
+from fastbp.kernels import backprop, optimizers, products, sparse
+from fastbp.kernels.compiling.jit import FLAGS, call
+from fastbp.kernels.machine import simd
 
 LANES = simd.VECTOR_BYTES // 8
 

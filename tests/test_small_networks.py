@@ -13,10 +13,18 @@ import reference
 import scipy.sparse
 from sklearn.neural_network import MLPClassifier
 
-from fastbp import BackpropClassifier, data, network, shuffling, training
-from fastbp.kernels import backprop, barrier, jit, optimizers
-from fastbp.network import Network, Trainer, Workspace, predict, predict_row
-from fastbp.threads import Team
+from fastbp import BackpropClassifier, training
+from fastbp.data import examples as data
+from fastbp.kernels import backprop, optimizers
+from fastbp.kernels.compiling import jit
+from fastbp.kernels.machine import barrier
+from fastbp.network import architecture as network
+from fastbp.network.architecture import Network
+from fastbp.parallel.team import Team
+from fastbp.training import shuffling
+from fastbp.training.evaluation import predict, predict_row
+from fastbp.training.trainer import Trainer
+from fastbp.training.workspace import Workspace
 
 # Of float64 and float32, relative to the largest number of an array.
 TOLERANCES = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 5e-6}
@@ -121,7 +129,7 @@ class Problem:
 
     @property
     def examples(self):
-        return data.examples(self.X, self.network.dtype, Y=self.Y, weights=self.weights)
+        return data.as_examples(self.X, self.network.dtype, Y=self.Y, weights=self.weights)
 
     @property
     def dense(self):
@@ -244,7 +252,7 @@ def test_codes_stand_for_rows_of_zeros_and_a_one(widths, out):
     codes = np.random.default_rng(3).integers(2, size=29)
     problem.Y, problem.weights = np.eye(widths[-1])[codes] if widths[-1] > 1 else codes[:, None], np.ones(29)
     J, coef_grads, intercept_grads = problem.reference_loss_and_gradient()
-    examples = data.examples(problem.X, dtype, codes=codes)
+    examples = data.as_examples(problem.X, dtype, codes=codes)
     trainer = Trainer(problem.network, problem.theta.copy(), examples, batch=29, team=Team(1), alpha=0.1)
     assert trainer.loss_and_gradient(problem.theta) == pytest.approx(J, rel=TOLERANCES[dtype])
     coefs, intercepts = problem.network.unpack(trainer.grad)

@@ -16,10 +16,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 
-from fastbp import monitor, tables, tabular
-from fastbp.__main__ import main
-from fastbp.model_files import FORMAT, Model, write_whole
-from fastbp.tables import UserError
+from fastbp.cli import tables, tabular
+from fastbp.cli.main import main
+from fastbp.cli.model_files import FORMAT, Model, write_whole
+from fastbp.cli.tables import UserError
+from fastbp.training import observer as monitor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N = 300
@@ -388,7 +389,7 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_the_existing_file_whol
     pathlib.Path("m").write_bytes(b"what was there")
     program = """
 import os, signal
-from fastbp.model_files import write_whole
+from fastbp.cli.model_files import write_whole
 def write(stream):
     stream.write(b"half")
     stream.flush()

@@ -8,7 +8,7 @@ import pytest
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_info
 
-from fastbp import threads
+from fastbp.parallel import team as threads
 
 many = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
 

@@ -5,8 +5,8 @@ To add one: a pair of functions and a line in HIDDEN. The README's recipe has ev
 
 from typing import NamedTuple
 
+from .compiling.jit import VECTOR, Deferred, call, deferred, inlined
 from .elementary import constant, exp, expm1, fma, logistic, softplus, tanh
-from .jit import VECTOR, Deferred, call, deferred, inlined
 
 LEAK = 0.01  # slope of leaky_relu below 0
 GELU_SCALE = 0.7978845608028654  # sqrt(2 / pi)

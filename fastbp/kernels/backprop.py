@@ -38,14 +38,12 @@ record      (t, partial, total): steps taken; sums of the unfinished batch; sums
 from numba import prange
 
 from .activations import activate, differentiate
-from .barrier import assemble, join, meet, n_threads, share
+from .compiling.jit import call, entry, inlined, linked, parallel_entry, runtime
 from .elementary import constant
 from .gather import gather_targets, total_weight
-from .jit import call, entry, inlined, linked, parallel_entry, runtime
 from .losses import output_delta, outputs
-from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
-from .products import PANEL_BYTES, UNIT_ROWS, affine, narrow_outer_sum, outer_sum, panel_at, place
-from .simd import (
+from .machine.barrier import assemble, join, meet, n_threads, share
+from .machine.simd import (
     ROWS,
     VECTOR_BYTES,
     add,
@@ -61,8 +59,10 @@ from .simd import (
     transposed,
     zeros,
 )
-from .simd import tile as shape
-from .subnormals import flush_subnormals, restore_subnormals
+from .machine.simd import tile as shape
+from .machine.subnormals import flush_subnormals, restore_subnormals
+from .optimizers import ALPHA, EVALUATE, NONE, step_size, update
+from .products import PANEL_BYTES, UNIT_ROWS, affine, narrow_outer_sum, outer_sum, panel_at, place
 
 # Fields of `layers`: units, units padded to whole vectors, units of a panel of a^(l) and z^(l), and where the layer's
 # data begins in each vector; THETA and THETA_T of layer l are the parameters from l to l + 1. Then addresses: of g and

@@ -16,9 +16,9 @@ import struct
 from llvmlite import ir
 from numba import typeof, types
 
-from . import interpreted
-from .jit import inlined, intrinsic
-from .simd import emit_fma
+from .compiling import interpreted
+from .compiling.jit import inlined, intrinsic
+from .machine.simd import emit_fma
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,10 @@ so that the kernels that are given both are compiled once. A CSR matrix stays sp
 codes, or a dense matrix Y where an example has several.
 """
 
+from .compiling.jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
 from .elementary import constant
-from .jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
+from .machine.simd import copy, part, prefetch_all
 from .products import panel_at
-from .simd import copy, part, prefetch_all
 
 # From asking for a row to copying it: so many bytes of others, but not fewer rows than the first or more than the
 # second number. Rows lie anywhere, mostly outside of the caches.

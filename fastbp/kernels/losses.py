@@ -11,9 +11,9 @@ Inside, all is transposed, (width, rows) flat: few units and many examples fill 
 import math
 
 from .activations import ELEMENTWISE, activate, differentiate
+from .compiling.jit import FLOATS, INT, VECTOR, Deferred, call, deferred, inlined
 from .elementary import constant, exp, expm1, log1p
-from .jit import FLOATS, INT, VECTOR, Deferred, call, deferred, inlined
-from .simd import part
+from .machine.simd import part
 
 
 @inlined

@@ -6,8 +6,8 @@ correction, which sits in the step size; momentum is v = mu v - eta g.
 
 import math
 
-from .jit import FLOAT, FLOATS, INT, VECTOR, call, deferred, entry, inlined, runtime
-from .simd import VECTOR_BYTES, check_multiple, load, over_root, splat, store, tile
+from .compiling.jit import FLOAT, FLOATS, INT, VECTOR, call, deferred, entry, inlined, runtime
+from .machine.simd import VECTOR_BYTES, check_multiple, load, over_root, splat, store, tile
 
 # What becomes of a batch's gradient. EVALUATE does not even compute it, NONE leaves it in `grad`.
 EVALUATE, NONE, SGD, NESTEROV, ADAM = range(5)

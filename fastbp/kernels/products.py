@@ -8,9 +8,9 @@ multiples of a vector, so there is no scalar remainder; the last rows use narrow
 the order of its index whatever the tile, so a row's bits depend on nothing but the row.
 """
 
+from .compiling.jit import BOOL, INT, VECTOR, call, deferred, inlined
 from .elementary import constant
-from .jit import BOOL, INT, VECTOR, call, deferred, inlined
-from .simd import (
+from .machine.simd import (
     HALF,
     ROWS,
     VECTOR_BYTES,

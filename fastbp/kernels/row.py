@@ -4,10 +4,10 @@ To the bits of `backprop.forward`: every element is summed in the same order.
 """
 
 from .activations import activate
+from .compiling.jit import entry
 from .elementary import constant, fma
-from .jit import entry
 from .losses import outputs
-from .simd import VECTOR_BYTES, check_multiple, load, multiply_add, splat, store, store_sums, tile
+from .machine.simd import VECTOR_BYTES, check_multiple, load, multiply_add, splat, store, store_sums, tile
 
 # Inputs whose products are added while their sums are in a register.
 STEPS = 4

@@ -5,7 +5,7 @@ NumPy has promised that `RandomState` will draw for ever what it draws now, so t
 
 import numpy as np
 
-from .jit import entry, inlined
+from .compiling.jit import entry, inlined
 
 # Words of the state, and how far ahead the recurrence takes its other word; after the words, how many of them are used.
 N, M = 624, 397

@@ -7,11 +7,11 @@ Of a chunk of rows, the stored entries are numbered row by row, those of row i f
 sorted by column for the gradient. X is as in gather.py; its values are copied to where a^(1) of a dense X would be.
 """
 
+from .compiling.jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
 from .elementary import constant
 from .gather import rows_of_X
-from .jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
+from .machine.simd import VECTOR_BYTES, check_multiple, load, part, rank1, store, tile, zeros
 from .products import panel_at, place
-from .simd import VECTOR_BYTES, check_multiple, load, part, rank1, store, tile, zeros
 
 
 @rows_of_X

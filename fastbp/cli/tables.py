@@ -1,0 +1,139 @@
+"""Data files: reading them, and columns as a pipeline takes them. Needs pandas: the extra `cli`."""
+
+import dataclasses
+import pathlib
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..extras import require
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+PARQUET = (".parquet", ".pq")
+SHOWN = 8  # names in a message
+
+
+class UserError(Exception):
+    """What the user has to put right about a file, in one line."""
+
+
+def reason(error: Exception) -> str:
+    """What another package's exception says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def listed(names: Any) -> str:
+    """Names for a message, the first of them if there are many."""
+    names = [repr(str(name)) for name in names]
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def read(path: str) -> "DataFrame":
+    """The table in a CSV or Parquet file; raises UserError.
+
+    All columns of a CSV file are text, missing values apart: what they mean is decided in one place, `numbers`.
+    """
+    import pandas as pd
+
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix in PARQUET:
+        require("pyarrow", extra="cli", by="Reading Parquet files")
+    try:
+        if suffix in PARQUET:
+            frame = pd.read_parquet(path, engine="pyarrow").reset_index(drop=True)
+        else:
+            options: dict[str, Any] = {"sep": "\t" if ".tsv" in path.lower() else ",", "dtype": str}
+            header = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options).iloc[0]
+            frame = pd.read_csv(path, **options)
+    except Exception as error:  # whatever the parsers raise on a file that is not what its name says
+        raise UserError(f"cannot read {path}: {reason(error)}") from error
+    if suffix not in PARQUET:
+        if not isinstance(frame.index, pd.RangeIndex):
+            raise UserError(f"cannot read {path}: its rows have more values than the first line has names")
+        if header.duplicated().any():  # pandas has renamed them
+            raise UserError(f"{path} has several columns of one name: {listed(header[header.duplicated()].unique())}")
+    frame.columns = frame.columns.map(str)
+    if frame.empty:
+        raise UserError(f"{path} has no rows")
+    return frame
+
+
+def numbers(column: "Series") -> NDArray[np.float64] | None:
+    """A column as numbers, NaN where they are missing; None if it holds anything else, truth values included."""
+    import pandas as pd
+
+    kinds = pd.api.types
+    if kinds.is_bool_dtype(column) or kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column):
+        return None
+    converted = pd.to_numeric(column, errors="coerce")
+    if kinds.is_complex_dtype(converted) or (converted.isna() & column.notna()).any():
+        return None
+    return np.asarray(converted.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def text(column: "Series") -> NDArray[np.object_]:
+    """A column as strings, NaN where they are missing."""
+    strings = column.astype(str).to_numpy(dtype=object)
+    return np.asarray(np.where(column.isna(), np.nan, strings), dtype=object)
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """What a table's columns are to a model.
+
+    Parameters
+    ----------
+    numeric : list of str
+        Columns of numbers.
+    categorical : list of str
+        Columns of anything else.
+    """
+
+    numeric: list[str]
+    categorical: list[str]
+
+    @classmethod
+    def of(cls, frame: "DataFrame") -> tuple[Self, dict[str, str]]:
+        """Columns to learn from, and for each of the others why it is left out."""
+        numeric, categorical, left_out = [], [], {}
+        for name in frame.columns:
+            column = frame[name]
+            present, values = column.notna().sum(), numbers(column)
+            distinct = column.astype(str)[column.notna()].nunique()
+            if not present:
+                left_out[name] = "no value"
+            elif distinct == 1 and present == len(column):
+                left_out[name] = "one value throughout"
+            elif values is not None:
+                numeric.append(name)
+            elif distinct == present:
+                left_out[name] = "no number, and no value occurs twice"
+            else:
+                categorical.append(name)
+        return cls(numeric, categorical), left_out
+
+    def taken_from(self, frame: "DataFrame", path: str) -> "DataFrame":
+        """These columns of a table that was read from path: float64, and strings as objects; raises UserError."""
+        import pandas as pd
+
+        names = [*self.numeric, *self.categorical]
+        if missing := [name for name in names if name not in frame]:
+            raise UserError(f"{path} lacks columns that the model was trained on: {listed(missing)}")
+        taken: dict[str, Any] = {}
+        for name in self.numeric:
+            values = numbers(frame[name])
+            if values is None:
+                strange = frame[name][pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()]
+                example = f": {str(strange.iloc[0])!r:.50} in row {strange.index[0] + 1}" if len(strange) else ""
+                raise UserError(f"column {name!r} of {path} is to hold numbers, but does not{example}")
+            if np.isinf(values).any():
+                row = int(np.flatnonzero(np.isinf(values))[0]) + 1
+                raise UserError(f"column {name!r} of {path} has an infinite value in row {row}")
+            taken[name] = values
+        taken |= {name: pd.Series(text(frame[name]), dtype=object) for name in self.categorical}
+        return pd.DataFrame(taken, index=range(len(frame)))

@@ -1,0 +1,155 @@
+"""Training on the workers of a Dask cluster: they sum costs and gradients, and the steps are made here."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from distributed import Future
+from numpy.typing import NDArray
+
+from ..data.targets import Target
+from ..kernels import optimizers
+from ..network.architecture import Network
+from ..parallel.team import Team
+from ..typing import Array
+from .cluster import DistributedExamples
+from .worker import architecture, judge, partial_sums, total
+
+# Partial sums that one task adds up: of the partitions in their order, so that the same ones give the same bits.
+ARITY = 8
+
+
+class DistributedTrainer:
+    """As `Trainer`, for examples on the workers: they sum, and steps are made here.
+
+    Parameters
+    ----------
+    network : Network
+    theta : ndarray of shape (network.layout.size,)
+        Parameters; steps overwrite it.
+    examples : DistributedExamples
+    batch : int
+        Rows of a step; the last one of an epoch may have fewer.
+    optimizer : int
+        Code of `kernels.optimizers`.
+    alpha : float
+        L2 strength.
+    n_jobs : int or None
+        Threads of a worker's task.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        theta: Array,
+        examples: DistributedExamples,
+        *,
+        batch: int,
+        optimizer: int,
+        alpha: float,
+        n_jobs: int | None,
+    ):
+        self.network, self.theta, self.batch, self.optimizer = network, theta, batch, optimizer
+        self.grad = np.zeros(network.layout.size, network.dtype)
+        self.moment_1 = np.zeros(network.layout.size if optimizer != optimizers.NONE else 0, network.dtype)
+        self.moment_2 = np.zeros(network.layout.size if optimizer == optimizers.ADAM else 0, network.dtype)
+        self.t, self.rates = np.zeros(1, np.int64), np.zeros(optimizers.N_RATES)
+        self.rates[optimizers.ALPHA] = alpha
+        self.team = Team(1)  # of steps, and of a validation set that is here
+        self._examples, self._n_jobs = examples, n_jobs
+
+    def calls(self, n: int) -> int:
+        """Rounds of communication that an epoch of n examples takes."""
+        return math.ceil(n / self.batch)
+
+    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
+        """As `Trainer.epoch`; `after_call` is called after every batch."""
+        loss, count = 0.0, 0
+        sweep = optimizers.SWEEPS[self.optimizer].address(self.network.dtype)
+        for start in range(0, len(order), self.batch):
+            rows = order[start : start + self.batch]
+            J = self._objective(rows)
+            if J is not None:
+                self.t += 1
+                optimizers.step_all(
+                    self.optimizer, sweep, self.rates, self.t[0], self.theta, self.grad, self.moment_1, self.moment_2
+                )
+                loss, count = loss + J * len(rows), count + len(rows)
+            if after_call:
+                after_call()
+        return loss / count if count else math.nan
+
+    def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
+        """As `Trainer.loss_and_gradient`."""
+        self.theta[:] = theta
+        J = self._objective(None)
+        if after_call:
+            after_call()
+        return math.nan if J is None else J
+
+    def _objective(self, rows: NDArray[np.int64] | None) -> float | None:
+        """J over these examples, or all, its gradient in `grad`; None for examples without any weight."""
+        theta, alpha = self.network.layout.flatten(self.theta), float(self.rates[optimizers.ALPHA])
+        (sums,) = self._examples.partitions.cluster.compute(
+            lambda: self._ask_for_sums(theta, rows), self._examples.recover
+        )
+        if not sums.weight > 0:
+            return None
+        weights = theta[: sum(n * m for n, m in pairwise(self.network.widths))].astype(np.float64)  # no biases
+        grad = sums.grad.copy()  # as it arrived it may not be writable
+        with np.errstate(over="ignore", invalid="ignore"):
+            grad[: len(weights)] += alpha * weights
+            self.grad[:] = self.network.layout.unflatten(grad / sums.weight)
+            return float((sums.cost + 0.5 * alpha * np.sum(weights**2)) / sums.weight)
+
+    def _ask_for_sums(self, theta: Array, rows: NDArray[np.int64] | None) -> list[Future]:
+        examples = self._examples
+        X, cluster = examples.partitions.futures, examples.partitions.cluster
+        parts: list[tuple[int, Any]] = [(p, None) for p in range(len(X))]
+        if rows is not None:
+            parts = [(p, cluster.argument(local)) for p, local, _ in examples.by_partition(rows)]
+        sent, fields = cluster.send(theta), architecture(self.network)
+        sums = [
+            cluster.submit(partial_sums, X[p], examples.targets[p], sent, fields, local, self._n_jobs)
+            for p, local in parts
+        ]
+        while len(sums) > 1:
+            sums = [cluster.submit(total, sums[i : i + ARITY]) for i in range(0, len(sums), ARITY)]
+        return sums
+
+
+def validator(
+    network: Network, examples: DistributedExamples, rows: NDArray[np.int64], target: Target, n_jobs: int | None
+) -> Callable[[Array], tuple[float, float]]:
+    """As `Perceptron._validator`, of examples on the workers."""
+    cluster, parts = examples.partitions.cluster, examples.by_partition(rows)
+    places = np.concatenate([places for _, _, places in parts])
+    sent: list[Future] = []
+
+    def send_rows() -> None:
+        sent[:] = [cluster.send(local) for _, local, _ in parts]
+
+    def recover() -> None:
+        examples.recover()
+        send_rows()
+
+    def ask(theta: Array) -> list[Future]:
+        X, targets, parameters = examples.partitions.futures, examples.targets, cluster.send(theta)
+        return [
+            cluster.submit(judge, X[p], targets[p], parameters, architecture(network), local, target, n_jobs)
+            for (p, _, _), local in zip(parts, sent, strict=True)
+        ]
+
+    def validate(theta: Array) -> tuple[float, float]:
+        flat = network.layout.flatten(theta)
+        found = cluster.compute(lambda: ask(flat), recover)
+        by_partition = np.concatenate([part for part, _ in found])
+        judged = np.empty_like(by_partition)
+        judged[places] = by_partition
+        sums = total([part for _, part in found])
+        return target.score(judged, examples, rows), sums.cost / sums.weight if sums.weight else math.nan
+
+    send_rows()
+    return validate

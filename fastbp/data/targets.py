@@ -1,0 +1,185 @@
+"""What a network is trained to give: classes or numbers; from y to targets, from outputs to predictions."""
+
+import dataclasses
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from ..typing import Array
+from .examples import Examples
+
+MULTILABEL = "multilabel-indicator"
+Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # class codes or a target matrix, the other one None
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """Classes, or sets of them.
+
+    Parameters
+    ----------
+    kind : {'binary', 'multiclass', 'multilabel-indicator'}
+        'binary' is at most two classes.
+    classes : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    n_outputs : int
+        Outputs S_L: for log_loss as in scikit-learn, a single one for two classes; for any other loss one per class.
+    class_weights : tuple of ndarray or None
+        Weights of the classes; for a multilabel target those of 0 and 1, per output.
+    """
+
+    kind: str
+    classes: NDArray
+    n_outputs: int
+    class_weights: tuple[NDArray, ...] | None = None
+
+    @classmethod
+    def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
+        """From y, or from the known classes after a check that y has the same, or with `subset` no others."""
+        classes = _classes_of(y, known, subset=subset)
+        kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
+        if kind == MULTILABEL:
+            n_outputs = y.shape[1]
+        else:
+            single = len(classes) == 1 or (loss == "log_loss" and kind == "binary")
+            n_outputs = 1 if single else len(classes)
+        return cls(kind, classes, n_outputs)
+
+    def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
+        """That y, of a validation set or of other examples, has no other labels; raises ValueError with its name."""
+        if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
+            raise ValueError(f"{name} has shape {y.shape}, which does not go with the {self.kind} target of the fit.")
+        unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
+        if unknown:
+            raise ValueError(f"{name} has classes {sorted(unknown)} that the fit did not have; it had {self.classes}.")
+
+    def encode(self, y: NDArray, loss: str) -> Encoded:
+        """Targets of the network for labels y, all of them known."""
+        if self.kind == MULTILABEL:
+            return None, y
+        if len(self.classes) == 1 and loss != "log_loss":
+            return None, np.ones((len(y), 1))  # of a single output, code 0 would be the number 0
+        return np.searchsorted(self.classes, y), None
+
+    def weights(self, y: NDArray) -> NDArray[np.float64] | None:
+        """What the labels y contribute to the weights of their examples; None is 1 each."""
+        if self.class_weights is None:
+            return None
+        if self.kind == MULTILABEL:
+            by_output = [w[column.astype(np.int64)] for w, column in zip(self.class_weights, y.T, strict=True)]
+            return np.prod(by_output, axis=0)
+        return self.class_weights[0][np.searchsorted(self.classes, y)]
+
+    def predict(self, output: Array) -> NDArray:
+        """The class with the largest output, or every label with an output of at least 1/2."""
+        if self.kind == MULTILABEL:
+            return (output >= 0.5).astype(np.int64)
+        return self.classes[self._winners(output)]
+
+    def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> NDArray:
+        """What `score` needs of the rows: whether they are predicted right, NaN where an output is not finite."""
+        if self.kind == MULTILABEL:
+            right = ((output >= 0.5) == examples.Y[rows]).all(axis=1)
+        elif len(self.classes) == 1:
+            right = np.ones(len(output), bool)
+        else:
+            right = self._winners(output) == examples.codes[rows]
+        return np.where(np.isfinite(output).all(axis=1), right, np.nan)
+
+    def score(self, judged: NDArray, examples: Examples, rows: NDArray[np.int64]) -> float:
+        """Weighted share of the rows that are predicted right; NaN where an output is not finite."""
+        return float(np.average(judged, weights=examples.weights[rows] if examples.weights.size else None))
+
+    def _winners(self, output: Array) -> NDArray[np.int64]:
+        """Code of the class with the largest output; a single output of two classes says by 1/2 which one."""
+        if output.shape[1] == 1:
+            return ((output[:, 0] > 0.5) & (len(self.classes) > 1)).astype(np.int64)
+        return output.argmax(axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """Numbers, one or several per example.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Outputs S_L.
+    """
+
+    n_outputs: int
+    kind = "continuous"
+
+    @classmethod
+    def of(cls, y: NDArray) -> Self:
+        return cls(1 if y.ndim == 1 else y.shape[1])
+
+    def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
+        """That y, of a validation set or of other examples, has as many outputs; raises ValueError with its name."""
+        if self.of(y) != self:
+            raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
+
+    def encode(self, y: NDArray, loss: str) -> Encoded:
+        """Targets of the network; raises ValueError for those that the loss is not defined for."""
+        if loss == "poisson" and (y < 0).any():
+            raise ValueError(f"loss='poisson' needs y >= 0, got a least y of {y.min()!r}.")
+        return None, y.reshape(len(y), -1)
+
+    def weights(self, y: NDArray) -> None:
+        """Numbers have no classes, so no weights."""
+
+    def predict(self, output: Array) -> NDArray:
+        """The outputs; without their axis where there is one."""
+        return output[:, 0] if self.n_outputs == 1 else output
+
+    def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> Array:
+        """What `score` needs of the rows: a copy of the outputs, for R^2 is not a mean over rows."""
+        return output.copy()
+
+    def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
+        """Weighted R^2, averaged over the outputs; NaN where an output is not finite."""
+        from sklearn.metrics import r2_score  # which most fits do not need
+
+        if not np.isfinite(output).all():
+            return float("nan")
+        weights = examples.weights[rows] if examples.weights.size else None
+        return float(r2_score(examples.Y[rows], output, sample_weight=weights))
+
+
+Target = Labels | Values
+
+
+def dense_labels(y: Any) -> NDArray:
+    """y as a vector of labels or a dense indicator matrix; raises ValueError for anything but classes."""
+    check_classification_targets(y)
+    if scipy.sparse.issparse(y):
+        y = y.toarray()
+    if y.ndim == 2 and y.shape[1] > 1:
+        if type_of_target(y) != MULTILABEL:
+            raise ValueError("Multioutput target data is not supported with label binarization")  # scikit-learn's words
+        return (y != 0).astype(np.int64)  # any two numbers make an indicator, as scikit-learn reads it
+    if y.dtype.kind in "mM" and np.isnat(y).any():
+        raise ValueError("Input y contains NaT.")  # which is no class, as NaN is none
+    return column_or_1d(y, warn=True) if y.ndim == 2 else y
+
+
+def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
+    classes = np.unique(y) if y.ndim == 1 and y.dtype != object else unique_labels(y)
+    if known is None:
+        return classes
+    found, expected = set(classes.tolist()), set(known.tolist())
+    if subset and not found <= expected:
+        raise ValueError(
+            f"`y` has classes not in `self.classes_`. `self.classes_` has {known}. 'y' has {classes}. "
+            "All classes must be given to the first call, as `classes`."
+        )
+    if not subset and found != expected:
+        raise ValueError(
+            "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+            f"Previously got {known}, `y` has {classes}. Set warm_start=False to fit anew."
+        )
+    return known

@@ -1,0 +1,215 @@
+"""From scikit-learn's MLPClassifier and MLPRegressor to the estimators of this package, and back."""
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, is_classifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import check_random_state
+
+from ..data.targets import Values
+from ..training.optimizer_state import OptimizerState
+from ..typing import Array
+from .base import STOCHASTIC, Perceptron
+
+# What scikit-learn can express: activations, and for each loss the out_activation that mean its own output layer.
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+CLASSIFIER_OUTPUTS = {"log_loss": ("auto", "logistic", "softmax")}
+REGRESSOR_OUTPUTS = {"squared_error": ("auto", "identity"), "poisson": ("auto", "exp")}
+
+# Fitted attributes of one name and meaning, and those in units of the loss
+SHARED = (
+    "classes_",
+    "coefs_",
+    "intercepts_",
+    "n_features_in_",
+    "feature_names_in_",
+    "n_layers_",
+    "n_outputs_",
+    "out_activation_",
+    "n_iter_",
+    "t_",
+    "validation_scores_",
+    "best_validation_score_",
+)
+LOSSES = ("loss_", "loss_curve_", "best_loss_")
+
+
+def _theirs(ours: type[Perceptron]) -> type[Any]:
+    """scikit-learn's class for one of ours."""
+    return MLPClassifier if issubclass(ours, ClassifierMixin) else MLPRegressor
+
+
+def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
+    """The estimator of class `ours` that equals mlp; raises TypeError unless scikit-learn's class is that of mlp."""
+    theirs = _theirs(ours)
+    if not isinstance(mlp, theirs):
+        raise TypeError(f"mlp must be an instance of {theirs.__name__}, got {mlp!r:.100} of {type(mlp)}.")
+    # The names are asked of `theirs`: a subclass may have other parameters.
+    estimator: Any = ours(**{name: copy.deepcopy(getattr(mlp, name)) for name in theirs().get_params()})
+    if not hasattr(mlp, "coefs_"):
+        return estimator
+
+    # What scikit-learn leaves unset: lbfgs keeps no history, an interrupt in the first epoch no loss.
+    loss = getattr(mlp, "loss_", np.nan)
+    unset = {"loss_": loss, "loss_curve_": [loss], "best_loss_": loss}
+    unset |= {"validation_scores_": None, "best_validation_score_": None}
+    _copy_attributes(unset | vars(mlp), estimator, times=_loss_unit(mlp))
+    scores = estimator.validation_scores_
+    estimator.validation_loss_curve_ = None if scores is None else [np.nan] * len(scores)
+
+    estimator._target_kind = mlp._label_binarizer.y_type_ if is_classifier(mlp) else Values.kind
+    estimator._n_without_improvement = getattr(mlp, "_no_improvement_count", 0)
+    out_of_patience = estimator._n_without_improvement > mlp.n_iter_no_change
+    estimator.converged_ = out_of_patience if mlp.solver in STOCHASTIC else mlp.n_iter_ < mlp.max_iter
+    estimator._best_theta = _flat(mlp._best_coefs + mlp._best_intercepts) if mlp.early_stopping else None
+    estimator._optimizer_state = _state_of(getattr(mlp, "_optimizer", None))
+    return estimator
+
+
+def to_sklearn(estimator: Any) -> Any:
+    """scikit-learn's estimator that equals this one; raises ValueError where there is none."""
+    theirs = _theirs(type(estimator))
+    activation = _expressible_activation(estimator, theirs)
+    _check_parameters(estimator, theirs)
+    params = {name: copy.deepcopy(getattr(estimator, name)) for name in theirs().get_params()}
+    mlp = theirs(**{**params, "activation": activation})
+    if not hasattr(estimator, "coefs_"):
+        return mlp
+
+    _check_outputs(estimator, theirs)
+    _copy_attributes(vars(estimator), mlp, over=_loss_unit(estimator))
+    mlp._random_state = check_random_state(mlp.random_state)
+    mlp._no_improvement_count = estimator._n_without_improvement
+    parts, n = mlp.coefs_ + mlp.intercepts_, len(mlp.coefs_)
+    best = _parts(estimator._best_theta, parts) or copy.deepcopy(parts)
+    mlp._best_coefs, mlp._best_intercepts = best[:n], best[n:]
+    _set_optimizer(mlp, estimator._optimizer_state, parts)
+    if is_classifier(mlp):
+        # Filled in, not fitted: classes_ as an argument of fit would make it warn of a class per example.
+        mlp._label_binarizer = LabelBinarizer()
+        mlp._label_binarizer.y_type_ = estimator._target_kind
+        mlp._label_binarizer.classes_ = mlp.classes_
+        mlp._label_binarizer.sparse_input_ = False
+    return mlp
+
+
+# ---------------------------------------------------------------- attributes
+
+
+def _loss_unit(estimator: Any) -> int:
+    """What a loss of scikit-learn's is to be multiplied by: it averages squared errors over the outputs."""
+    return int(estimator.n_outputs_) if estimator.loss == "squared_error" else 1
+
+
+def _copy_attributes(source: dict[str, Any], target: Any, *, times: int = 1, over: int = 1) -> None:
+    """Copy what is SHARED, and the LOSSES in the unit of the target."""
+    for name in SHARED:
+        if name in source:
+            setattr(target, name, copy.deepcopy(source[name]))
+    for name in LOSSES:
+        loss = source[name]
+        if isinstance(loss, list):
+            loss = [value * times / over for value in loss]
+        elif loss is not None:
+            loss = loss * times / over
+        setattr(target, name, loss)
+
+
+# ---------------------------------------------------------------- optimisers
+
+
+def _flat(parts: list[Array]) -> Array:
+    """Coefs, then intercepts, as one vector: the order of `Network.flatten`."""
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _parts(vector: Array | None, like: list[Array]) -> list[Array]:
+    """Inverse of `_flat`, as copies in the shapes of `like`; empty where there is no vector, or one of another size."""
+    if vector is None or len(vector) != sum(part.size for part in like):
+        return []
+    cuts = np.cumsum([part.size for part in like])[:-1]
+    return [part.reshape(shaped.shape).copy() for part, shaped in zip(np.split(vector, cuts), like, strict=True)]
+
+
+def _state_of(optimizer: Any) -> OptimizerState | None:
+    """What partial_fit is to continue with, from scikit-learn's optimiser."""
+    if isinstance(optimizer, AdamOptimizer):
+        first, second = _flat(optimizer.ms), _flat(optimizer.vs)
+        return OptimizerState(
+            "adam", first, second, optimizer.t, optimizer.learning_rate_init, optimizer.learning_rate_init
+        )
+    if isinstance(optimizer, SGDOptimizer):
+        first = _flat(optimizer.velocities)
+        return OptimizerState("sgd", first, first[:0], 0, optimizer.learning_rate, optimizer.learning_rate_init)
+    return None
+
+
+def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -> None:
+    """Give mlp the optimiser of that state, unless partial_fit would here, too, begin with a new one."""
+    if state is None or state.solver != mlp.solver:
+        return
+    state = state.unpadded()
+    if not (first := _parts(state.moment_1, parts)):
+        return
+    rate = state.rate_after(mlp.learning_rate_init)
+    if state.solver == "adam":
+        optimizer = AdamOptimizer(parts, rate, mlp.beta_1, mlp.beta_2, mlp.epsilon)
+        optimizer.ms, optimizer.vs, optimizer.t = first, _parts(state.moment_2, parts), state.t
+    else:
+        optimizer = SGDOptimizer(
+            parts, mlp.learning_rate_init, mlp.learning_rate, mlp.momentum, mlp.nesterovs_momentum, mlp.power_t
+        )
+        optimizer.velocities, optimizer.learning_rate = first, rate
+    mlp._optimizer = optimizer
+
+
+# ---------------------------------------------------------------- what scikit-learn cannot express
+
+
+def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
+    """The activation of all hidden layers, by name; raises ValueError where scikit-learn has none."""
+    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # or: no hidden layer
+    if len(names) > 1 or not names <= set(ACTIVATIONS):
+        raise ValueError(
+            f"activation={estimator.activation!r} is not in {theirs.__name__}, which has one of "
+            f"{', '.join(ACTIVATIONS)} for all hidden layers."
+        )
+    return names.pop()
+
+
+def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
+    outputs = CLASSIFIER_OUTPUTS if theirs is MLPClassifier else REGRESSOR_OUTPUTS
+    legal = {
+        "solver": ("lbfgs", *STOCHASTIC),
+        "loss": tuple(outputs),
+        "out_activation": outputs.get(estimator.loss, ()),
+        "fit_intercept": (True,),
+        "class_weight": (None,),
+    }
+    for name, values in legal.items():
+        value = getattr(estimator, name, None)
+        if value not in values:
+            raise ValueError(
+                f"{name}={value!r} is not in {theirs.__name__}, which can express {name}="
+                f"{' or '.join(map(repr, values))} only."
+            )
+
+
+def _check_outputs(estimator: Any, theirs: type[Any]) -> None:
+    """That the fitted output layer is scikit-learn's too: the parameters may have been set after the fit."""
+    kind = estimator._target_kind
+    if kind == Values.kind:
+        expected = REGRESSOR_OUTPUTS[estimator.loss][-1]
+    else:
+        expected = "softmax" if kind == "multiclass" else "logistic"
+    n_outputs = 1 if kind == "binary" else estimator.n_outputs_
+    if (estimator.out_activation_, estimator.n_outputs_) != (expected, n_outputs):
+        raise ValueError(
+            f"The fit gave out_activation_={estimator.out_activation_!r} and n_outputs_={estimator.n_outputs_}, but "
+            f"{theirs.__name__} has {expected!r} and {n_outputs} for a {kind} target and loss={estimator.loss!r}. "
+            "Fit anew with the present parameters."
+        )

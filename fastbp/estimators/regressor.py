@@ -1,0 +1,385 @@
+"""BackpropRegressor: the multilayer perceptron that predicts numbers."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+
+from ..data.targets import Target, Values
+from ..kernels.activations import HIDDEN
+from .base import HeldOut, Perceptron, fits, if_stochastic
+
+if TYPE_CHECKING:  # what a fit does not need, the converters import
+    from sklearn.neural_network import MLPRegressor
+
+LOSSES = ("squared_error", "poisson", "mean_squared_error", "euclidean")
+
+
+class BackpropRegressor(RegressorMixin, Perceptron):
+    """Multilayer perceptron regressor, trained by backpropagation in compiled loops.
+
+    A drop-in for `sklearn.neural_network.MLPRegressor`: the same parameters in the same order, the same model from the
+    same `random_state`; then more activations, losses and solvers. J below is the objective; the README has the
+    formulas, the symbols and where they come from.
+
+    Parameters
+    ----------
+    loss : str, default='squared_error'
+        Cost of one example, summed over outputs: 'squared_error' (half the squared norm of a - y) and 'poisson' (half
+        the Poisson deviance, of y >= 0, with the output exp) as MLPRegressor, 'mean_squared_error' (the squared norm),
+        'euclidean' (the norm, which outliers sway less).
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer, S_2 ... S_{L-1}. Empty: no hidden layer.
+    activation : str or array-like of str, default='relu'
+        Activation g of the hidden layers, one for all or one per layer: 'identity', 'logistic', 'tanh', 'relu',
+        'leaky_relu', 'elu', 'softplus', 'silu' or 'gelu' (its tanh form).
+    solver : {'adam', 'sgd', 'lbfgs', 'gd'}, default='adam'
+        'adam' and 'sgd' step after every minibatch, 'lbfgs' is SciPy's L-BFGS-B, 'gd' is gradient descent on all
+        examples until the norm of the gradient is at most `gtol`.
+    alpha : float, default=0.0001
+        L2 strength lambda: J has the term lambda / (2 m) sum Theta^2, biases excluded, m the examples of the step.
+    batch_size : int or 'auto', default='auto'
+        Examples of a minibatch, for 'sgd' and 'adam'. 'auto' is min(200, n_samples).
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of the rate, for 'sgd': 'invscaling' divides by (t_ + 1) ** power_t after each epoch, 'adaptive'
+        divides by 5 in place of stopping.
+    learning_rate_init : float, default=0.001
+        Learning rate eta, for 'gd', 'sgd' and 'adam'.
+    power_t : float, default=0.5
+        Exponent of 'invscaling'.
+    max_iter : int, default=200
+        Most epochs ('sgd', 'adam') or iterations ('lbfgs', 'gd').
+    shuffle : bool, default=True
+        Whether each epoch draws a new order of the examples, for 'sgd' and 'adam'.
+    random_state : int, RandomState instance or None, default=None
+        Of initial weights, validation split and order of the examples.
+    tol : float, default=1e-4
+        'sgd' and 'adam': least improvement of the loss (for 'squared_error' per output) or validation
+        score that counts. 'lbfgs': SciPy's `gtol`.
+    verbose : bool, default=False
+        Whether to print a line per iteration.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the previous fit.
+    momentum : float, default=0.9
+        Momentum mu of 'sgd', between 0 and 1.
+    nesterovs_momentum : bool, default=True
+        Whether the momentum is Nesterov's.
+    early_stopping : bool, default=False
+        'sgd' and 'adam': set `validation_fraction` of the examples aside, stop when their R^2 no longer improves,
+        and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of the examples that is set aside.
+    beta_1 : float, default=0.9
+        Decay rate of Adam's mean of the gradient, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay rate of Adam's mean of the squared gradient, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to Adam's denominator.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement after which 'sgd' and 'adam' stop.
+    max_fun : int, default=15000
+        Most evaluations of J, for 'lbfgs'.
+    out_activation : str, default='auto'
+        Activation of the output layer. 'auto' is exp for 'poisson', else identity. The squared and Euclidean losses
+        take any hidden activation.
+    fit_intercept : bool, default=True
+        Whether the layers have biases.
+    gtol : float, default=1e-5
+        'gd' stops, without updating, when the Euclidean norm of the gradient over all parameters is at most this.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        Of weights and arithmetic; 'auto' is float32 for float32 input, else float64.
+    n_jobs : int or None, default=None
+        Upper bound on threads; -1 is all of Numba's, -2 all but one. None uses all of them where the work is worth
+        it, but one in a worker of joblib and in a task of Dask, whose siblings use the other cores. A fit or predict
+        that finds them in use, or in a process made by fork(), runs serially. The result has the same bits in every
+        case.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (S_l, S_{l+1})
+        Weights between layers. predict and partial_fit read them, so they may be edited.
+    intercepts_ : list of ndarray of shape (S_{l+1},)
+        Biases; zeros without `fit_intercept`.
+    loss_ : float
+        J of the last iteration, L2 term included; for 'sgd' and 'adam' the mean over the epoch's batches.
+    loss_curve_ : list of float
+        J per iteration; for 'gd', wherever the gradient was taken.
+    best_loss_ : float or None
+        Least of `loss_curve_`; None with early stopping.
+    validation_scores_ : list of float or None
+        Validation R^2 per epoch, with early stopping or a validation set.
+    best_validation_score_ : float or None
+        Their best.
+    validation_loss_curve_ : list of float or None
+        Mean cost of the validation examples per epoch, without the L2 term.
+    converged_ : bool
+        Whether training ended by its own criterion, not at `max_iter`, by an interrupt, a callback or divergence.
+    n_iter_ : int
+        Epochs, iterations, or updates ('gd') that were run.
+    t_ : int
+        Training examples seen by 'gd', 'sgd' and 'adam'.
+    n_layers_ : int
+        Number of layers L, input and output included.
+    n_outputs_ : int
+        Number of outputs S_L.
+    out_activation_ : str
+        Activation of the output layer.
+    n_features_in_ : int
+        Number of features S_1.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, where X has them.
+
+    See Also
+    --------
+    BackpropClassifier : The same for classes.
+    fastbp.textbook : The same mathematics as plain functions.
+
+    Notes
+    -----
+    With several outputs scikit-learn reports 'squared_error' averaged over them, though it follows the gradient of
+    their sum. J is the sum, so `loss_` is larger by that factor, and `tol` is taken per output: weights and stopping
+    are those of MLPRegressor. Its 'lbfgs', which minimises one while it follows the other, differs.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from fastbp import BackpropRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = BackpropRegressor(solver="lbfgs", hidden_layer_sizes=(5,), alpha=10, max_iter=500, random_state=0)
+    >>> reg.fit(scale(X), scale(y)).score(scale(X), scale(y)) > 0.5
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Perceptron._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES))],
+        "out_activation": [StrOptions({"auto", *HIDDEN, "exp"})],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: int | ArrayLike = (100,),
+        activation: str | ArrayLike = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        out_activation: str = "auto",
+        fit_intercept: bool = True,
+        gtol: float = 1e-5,
+        dtype: str = "auto",
+        n_jobs: int | None = None,
+    ):
+        super().__init__(locals())
+
+    @fits
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train on X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples. Sparse matrices are never made dense as a whole, nor memory maps read as a whole.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each example's cost, not negative and not all zero.
+        X_val, y_val : array-like of shape (n_val, n_features), (n_val,) or (n_val, n_outputs), default=None
+            A validation set, for 'sgd' and 'adam': its R^2 and loss are recorded after every epoch, and with
+            `early_stopping` it takes the place of `validation_fraction`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation set.
+
+        Returns
+        -------
+        self : BackpropRegressor
+
+        Raises
+        ------
+        ValueError
+            A parameter or the data is not valid, or training diverged.
+        """
+        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
+
+    @if_stochastic
+    @fits
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one epoch on X and y, going on from the present weights and optimiser.
+
+        Parameters that `set_params` has changed since the last call take effect; the schedule of a learning rate begins
+        anew with it.
+
+        With `early_stopping` and a validation set, the best weights are kept aside; the call in which the R^2 has not
+        improved for more than `n_iter_no_change` calls puts them back and sets `converged_`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each example's cost, not negative and not all zero.
+        X_val, y_val, sample_weight_val
+            As in `fit`; the same in every call.
+
+        Returns
+        -------
+        self : BackpropRegressor
+
+        Raises
+        ------
+        AttributeError
+            The solver is not stochastic.
+        ValueError
+            As `fit`; or `early_stopping` is set without a validation set.
+        """
+        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=True)
+
+    @classmethod
+    def from_sklearn(cls, mlp: MLPRegressor) -> Self:
+        """The same model as scikit-learn's, fitted or not.
+
+        Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
+        agree to rounding, and partial_fit goes on as it would have there.
+
+        Parameters
+        ----------
+        mlp : MLPRegressor
+            Or an instance of a subclass, whose own parameters and methods are left behind.
+
+        Returns
+        -------
+        estimator : BackpropRegressor
+            A copy, which shares nothing with mlp. What scikit-learn does not record is as good as can be told:
+            `validation_loss_curve_` is NaN per epoch of early stopping, `loss_curve_` of 'lbfgs' has its end only, and
+            `converged_` follows from the patience that was left or, for 'lbfgs', from `max_iter`.
+            Losses 'squared_error' of several outputs are multiplied by their number, L2 term included; see Notes of the
+            class.
+
+        Raises
+        ------
+        TypeError
+            mlp is none.
+
+        Examples
+        --------
+        >>> from sklearn.neural_network import MLPRegressor
+        >>> from fastbp import BackpropRegressor
+        >>> BackpropRegressor.from_sklearn(MLPRegressor(alpha=0.5))
+        BackpropRegressor(alpha=0.5)
+        """
+        from . import convert
+
+        return convert.from_sklearn(mlp, cls)
+
+    def to_sklearn(self) -> MLPRegressor:
+        """The same model as scikit-learn's MLPRegressor, fitted or not, for tools that read one.
+
+        Returns
+        -------
+        mlp : MLPRegressor
+            A copy, which shares nothing with this estimator. Weights keep their dtype; `dtype` and `n_jobs` are left
+            behind, as are callbacks and metadata requests.
+            Losses 'squared_error' of several outputs are divided by their number, L2 term included; see Notes of the
+            class.
+
+        Raises
+        ------
+        ValueError
+            scikit-learn cannot express the model: an activation that it lacks or several different ones, a loss or
+            output activation other than its own, solver 'gd', or no biases.
+        """
+        from . import convert
+
+        return convert.to_sklearn(self)
+
+    def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
+        X, y = self._validate_data(X, y, multi_output=True, y_numeric=True, reset=reset)
+        if scipy.sparse.issparse(y):
+            y = y.toarray()
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"y must be numbers, got dtype {y.dtype}.")
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
+        return Values.of(y)
+
+    def _fitted_target(self) -> Values:
+        return Values(self.n_outputs_)
+
+    def _output_for(self, target: Target) -> str:
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Outputs a^(L) of the network.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError
+            X is not valid, or coefs_ or activation were edited into something that is not a network.
+        """
+        outputs = self._outputs(X)
+        return self._fitted_target().predict(outputs)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags

@@ -1,0 +1,191 @@
+"""The disk cache of compiled kernels: never stale, never half a file, never somebody else's code.
+
+Numba's own cache notices that a cached function's file changed, but not that a function it *calls* changed; two
+processes that compile at once can leave its index pointing at the wrong machine code; it runs what it finds, whoever
+put it there; and it looks into one folder only, a writable one. So here is a folder per version of all that the code
+depends on, with one file per kernel, signature and CPU in it, read from wherever it is safe and written where possible.
+"""
+
+import contextlib
+import hashlib
+import importlib.machinery
+import os
+import pathlib
+import pickle
+import shutil
+import stat
+import tempfile
+import uuid
+from collections.abc import Iterator
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
+PYCACHE = HERE / "__pycache__"
+KEPT_FOLDERS = 8  # of the most recently used versions, some megabytes each: editing kernels must not fill the disk
+# Numba's settings that change the machine code but are not in its name of the CPU.
+SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def source_digest(folder: pathlib.Path = HERE) -> str:
+    """Digest of all kernel sources, the compilers' versions and Python's binary interface: all but the CPU."""
+    versions = (numba.__version__, llvmlite.__version__, np.__version__, importlib.machinery.EXTENSION_SUFFIXES[0])
+    digest = hashlib.sha256(" ".join(versions).encode())
+    for source in sorted(folder.rglob("*.py")):
+        digest.update(source.relative_to(folder).as_posix().encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+DIGEST = source_digest()
+
+
+def _bases() -> Iterator[pathlib.Path]:
+    if numba.config.CACHE_DIR:
+        yield pathlib.Path(numba.config.CACHE_DIR, "fastbp")
+    yield PYCACHE
+    with contextlib.suppress(RuntimeError):  # no home folder
+        yield pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "fastbp")
+    with contextlib.suppress(OSError):  # no temporary folder
+        user = os.geteuid() if hasattr(os, "geteuid") else "user"
+        yield pathlib.Path(tempfile.gettempdir(), f"fastbp-{user}")
+
+
+def folders() -> Iterator[pathlib.Path]:
+    """Where this version's kernels may lie, in the order of looking; none where its sources cannot be seen (frozen).
+
+    Without symbolic links, so that what is checked is what is used.
+    """
+    if pathlib.Path(__file__).exists():
+        for base in _bases():
+            with contextlib.suppress(OSError, RuntimeError):  # links in a circle, or relative to a folder that is gone
+                yield (base / f"kernels-{DIGEST}").resolve()
+
+
+def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
+    """How another user could have changed what has this status; empty if only those could who may change our sources.
+
+    sticky: whether it is enough that others cannot rename or remove what is in it.
+    """
+    if not hasattr(os, "geteuid"):
+        return ""  # Windows, where these bits mean nothing
+    if status.st_uid not in (0, os.geteuid(), HERE.stat().st_uid):
+        return f"belongs to user {status.st_uid}"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (sticky and status.st_mode & stat.S_ISVTX):
+        return f"may be written by others ({stat.filemode(status.st_mode)})"
+    return ""
+
+
+def refusal(folder: pathlib.Path) -> str:
+    """Why this folder must not be used: another user can write to it or swap it, or it cannot be read; else empty."""
+    for part in (folder, *folder.parents):
+        if part == PYCACHE:
+            break  # who can write there, can change the code that is running here
+        try:
+            suspicion = _suspicion(part.stat(), sticky=part != folder)
+        except FileNotFoundError:
+            continue  # to be made
+        except OSError as error:
+            return str(error)
+        if suspicion:
+            return f"{part} {suspicion}"
+    return ""
+
+
+def read(path: pathlib.Path) -> tuple[str, bytes]:
+    """(key, pickled code) of a file; raises OSError or ValueError where it cannot be read or trusted."""
+    with path.open("rb") as file:
+        if suspicion := _suspicion(os.fstat(file.fileno())):
+            raise ValueError(f"{path} {suspicion}")
+        digest, data = file.read(DIGEST_BYTES), file.read()
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError(f"{path} is broken")
+    key, code = data.split(b"\0", 1)
+    return key.decode(), code
+
+
+def _write(path: pathlib.Path, key: str, code: bytes) -> None:
+    """Write a whole file or none; whatever umask says, others may not change it, nor the folders made for it."""
+    for part in reversed((path.parent, *path.parent.parents)):
+        if not part.exists():
+            part.mkdir(mode=0o755, exist_ok=True)
+    data = key.encode() + b"\0" + code
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o644)) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _remove_old(base: pathlib.Path) -> None:
+    """Keep the most recently used versions only. A process that still uses another one makes its folder anew."""
+    used = {}
+    for folder in base.glob("kernels-*"):
+        with contextlib.suppress(OSError):  # another process removes it, too
+            used[folder] = folder.stat().st_mtime
+    for folder in sorted(used, key=used.__getitem__, reverse=True)[KEPT_FOLDERS:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def conditions(codegen, variant: str) -> str:
+    """CPU, Numba's settings and the variant: what code depends on beside sources and signature; the end of its key."""
+    settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
+    return " ".join([*codegen.magic_tuple(), *settings, variant])
+
+
+class KernelCache(NullCache):
+    """Numba's interface to the files of one kernel. It never stops a program: without a usable file, it compiles.
+
+    Parameters
+    ----------
+    name : str
+        Of the kernel.
+    variant : str
+        What the code depends on beside sources, signature, CPU and Numba's settings.
+    """
+
+    def __init__(self, name, variant):
+        self._name, self._variant = name, variant
+        self.files = {}  # where the code of each signature that this process uses lies, of those that lie anywhere
+
+    def _key(self, sig, codegen):
+        return f"{self._name} {sig} {conditions(codegen, self._variant)}"
+
+    def _paths(self, key):
+        name = f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
+        return (folder / name for folder in folders() if not refusal(folder))
+
+    def load_overload(self, sig, target_context):
+        """The code for a signature, from the first folder that has it, or None."""
+        # Numba would refresh the target's context first, with all that could be compiled: a tenth of a second. Machine
+        # code needs none of it, and whatever is compiled later asks for it.
+        key = self._key(sig, target_context.codegen())
+        for path in self._paths(key):
+            with contextlib.suppress(Exception):  # whatever is wrong with a file is no more than a reason to compile
+                found, code = read(path)
+                if found != key:
+                    continue
+                result = CompileResult._rebuild(target_context, *pickle.loads(code))
+                self.files[sig] = path
+                with contextlib.suppress(OSError):  # read-only, or not ours
+                    os.utime(path.parent)
+                return result
+        return None
+
+    def save_overload(self, sig, result):
+        """Keep the code for a signature in the first folder that takes it."""
+        with contextlib.suppress(Exception):
+            key, code = self._key(sig, result.codegen), dumps(result._reduce())
+            for path in self._paths(key):
+                with contextlib.suppress(OSError):  # not writable, or full
+                    _write(path, key, code)
+                    self.files[sig] = path
+                    _remove_old(path.parent.parent)
+                    return

@@ -1,0 +1,73 @@
+"""What a network is: widths, activations, loss and precision."""
+
+import dataclasses
+import functools
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..kernels.activations import HIDDEN
+from .layout import Layout
+from .memory import kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The architecture of a network; it has no parameters.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Units per layer, input and output included: S_1 ... S_L.
+    activations : tuple of str
+        Activation of each layer but the input: g_2 ... g_L.
+    loss : str
+        Name of the loss.
+    dtype : numpy.dtype
+        float32 or float64: of parameters and arithmetic.
+    fit_intercept : bool
+        Whether row 0 of each Theta^(l) is learned; otherwise it stays 0.
+    """
+
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    dtype: np.dtype
+    fit_intercept: bool = True
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers L, input and output included."""
+        return len(self.widths)
+
+    @kept
+    def layout(self) -> Layout:
+        """Where the parameters lie in `theta`."""
+        return Layout(self.widths, self.dtype, self.fit_intercept)
+
+    @kept
+    def inner_weights(self) -> int:
+        """Weights of all layers but the first."""
+        return sum(n * m for n, m in pairwise(self.widths[1:]))
+
+
+# One object per architecture: its layout is made once, not by every prediction and every chunk of partial_fit.
+network_of = functools.lru_cache(maxsize=64)(Network)
+
+
+def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
+    """Activation of each of n_hidden hidden layers, from one name for all or one per layer; raises ValueError."""
+    one_for_all = isinstance(activation, str)
+    given = np.asarray(activation, dtype=object).ravel()  # of objects: may be ragged, or not of strings
+    if not all(isinstance(name, str) and name in HIDDEN for name in given):
+        raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {activation!r}.")
+    names = tuple(map(str, given))
+    if one_for_all:
+        return names * n_hidden
+    if len(names) != n_hidden:
+        raise ValueError(
+            f"activation must be one name or one per hidden layer: got {len(names)} names, "
+            f"{activation!r}, for {n_hidden} hidden layers."
+        )
+    return names

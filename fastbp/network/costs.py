@@ -1,0 +1,95 @@
+"""What a step costs: the one model of work and memory from which all sizes and decisions about threads follow.
+
+Work is counted in floating-point operations. `entries` is the number of stored entries of an average row of a sparse X,
+or None for a dense X.
+"""
+
+from ..kernels.machine.simd import ROWS
+from .architecture import Network
+from .memory import round_up
+
+# A chunk's activations and deltas should stay in a core's second-level cache. But a chunk of fewer rows than MIN_CHUNK
+# spends its time on loading and storing gradients.
+CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
+# A block may be larger than a chunk's share of the cache, because each block reads all parameters anew. Measured on two
+# threads against 1 << 20, with 784-(512,256)-10 in batches of 256 and with 64-(1024,1024)-10: float32 takes 0.98 times
+# as long, float64 0.96 and 0.92 times; smaller networks take as long as before.
+BLOCK_BYTES = 4 << 20
+# Memory for outputs of which only a decision is kept: enough rows for all threads.
+OUTPUT_BYTES = 1 << 23
+
+# Work of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly. A call does more
+# only if a single tile of rows does, or in training a single block per thread: above some ten million weights.
+CALL_WORK = 4e9
+# What a row, a chunk and a parameter cost beyond their multiply-adds, roughly.
+ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
+# What reading an element of X costs if it is not in a cache. Only the bound of a call uses it, because it matters only
+# in networks of very few units.
+READ_WORK = 50
+
+# From this share of stored entries on, a sparse X is faster when it is made dense (measured with 1,000 features).
+DENSE = 0.25
+# A network is small if FEW times its parameters is at most a chunk's activations. Then gradients are summed by N_GROUPS
+# groups of a chunk's rows, see kernels/gradient.py, if the chunk has at least GROUP_WORK. Measured on two threads:
+# 4-(500)-1 in batches of 1000 takes 0.7 times as long, digits 0.9 times.
+FEW, GROUP_WORK, N_GROUPS = 3, 4e6, 2
+
+
+def row_work(network: Network, entries: float | None = None) -> float:
+    """Work of one example in a step: forward, delta and gradient."""
+    first_inputs = network.widths[0] if entries is None else entries
+    return ROW_WORK + 6.0 * (first_inputs * network.widths[1] + network.inner_weights)
+
+
+def forward_row_work(network: Network, entries: float | None = None) -> float:
+    """Work of one example in a prediction: a third of a step's, because delta and gradient are left out."""
+    return row_work(network, entries) / 3
+
+
+def uncached_row_work(network: Network, entries: float | None = None) -> float:
+    """`row_work` of an example that is read from memory."""
+    return row_work(network, entries) + READ_WORK * (network.widths[0] if entries is None else entries)
+
+
+def step_work(network: Network, batch: int, entries: float | None = None) -> float:
+    """Work of a typical parallel region of training: a batch, or a chunk of a large one."""
+    return row_work(network, entries) * min(batch, chunk_rows(network))
+
+
+def prediction_work(network: Network, rows: int, entries: float | None = None) -> float:
+    """Work of a typical parallel region of a prediction."""
+    return forward_row_work(network, entries) * min(rows, chunk_rows(network))
+
+
+def row_bytes(network: Network) -> int:
+    """Memory of one row of all a^(l) and z^(l)."""
+    return 2 * sum(network.layout.padded) * network.dtype.itemsize
+
+
+def chunk_rows(network: Network) -> int:
+    """Rows of a chunk."""
+    return round_up(min(max(CHUNK_BYTES // row_bytes(network), MIN_CHUNK), MAX_CHUNK), ROWS)
+
+
+def even_chunk_rows(network: Network, batch: int) -> int:
+    """Rows of a chunk, such that the chunks of a batch are about equal.
+
+    The number depends on sizes alone, because the order in which gradients are summed depends on it.
+    """
+    return round_up(-(-batch // max(1, round(batch / chunk_rows(network)))), ROWS)
+
+
+def block_rows(network: Network, chunk: int) -> int:
+    """Rows of a block of a chunk."""
+    return round_up(min(max(BLOCK_BYTES // row_bytes(network), 2 * ROWS), chunk), ROWS)
+
+
+def output_rows(network: Network) -> int:
+    """Rows whose outputs are made at once where only decisions are kept."""
+    return max(1, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
+
+
+def n_groups(network: Network, rows: int) -> int:
+    """Groups of a chunk's rows whose gradients are summed apart; the number depends on sizes alone."""
+    is_small = FEW * network.layout.size <= rows * sum(network.layout.padded)
+    return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1

@@ -1,0 +1,27 @@
+"""Initial parameters."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from ..typing import Array
+from .architecture import Network
+
+
+def glorot(
+    shape: Network, deciding: Sequence[str], random_state: np.random.RandomState
+) -> tuple[list[Array], list[Array]]:
+    """Initial coefs and intercepts: Glorot uniform, biases too, in scikit-learn's order of draws.
+
+    deciding: the activation that decides the bound of each Theta^(l), sqrt(2 / (S_l + S_{l+1})) for logistic, else
+    with 6 in place of 2: of the layer that the weights lead to; for the output, as in scikit-learn, the last hidden
+    layer's.
+    """
+    coefs: list[Array] = []
+    intercepts: list[Array] = []
+    for (n, m), activation in zip(pairwise(shape.widths), deciding, strict=True):
+        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n + m))
+        coefs.append(random_state.uniform(-bound, bound, (n, m)))
+        intercepts.append(random_state.uniform(-bound, bound, m) * shape.fit_intercept)
+    return coefs, intercepts

@@ -1,0 +1,167 @@
+"""Where each parameter lies in `theta`: panels, units, and the way to scikit-learn's arrays and back."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels import backprop
+from ..kernels.machine.simd import VECTOR_BYTES
+from ..kernels.products import PANEL_BYTES, UNIT_ROWS
+from ..typing import Array
+from .memory import aligned_zeros, kept, round_up
+
+# A layer is narrow if NARROW times its width fits in one vector, and if the layer before it has at least NARROW_INPUTS
+# times its width. Then a sum within vectors is faster than a vector of sums, most of which would be padding.
+NARROW, NARROW_INPUTS = 4, 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The layout of the parameters of a network.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Units per layer, input and output included: S_1 ... S_L.
+    dtype : numpy.dtype
+        float32 or float64.
+    fit_intercept : bool
+        Whether row 0 of each Theta^(l) is learned; otherwise it stays 0.
+    """
+
+    widths: tuple[int, ...]
+    dtype: np.dtype
+    fit_intercept: bool
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers L."""
+        return len(self.widths)
+
+    @kept
+    def padded(self) -> tuple[int, ...]:
+        """Widths rounded up to whole vectors."""
+        return tuple(round_up(width, VECTOR_BYTES // self.dtype.itemsize) for width in self.widths)
+
+    @kept
+    def theta_offsets(self) -> tuple[int, ...]:
+        """Where each Theta^(l) begins in theta, and its whole size."""
+        sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
+        return (0, *np.cumsum(sizes).tolist())
+
+    @kept
+    def transposed_sizes(self) -> tuple[int, ...]:
+        """Elements of the transposed Theta^(l) per layer; of the first there is none, for there is no delta^(1)."""
+        inner = range(1, self.n_layers - 1)
+        return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
+
+    @property
+    def n_parameters(self) -> int:
+        """Real parameters, those that `flatten` keeps."""
+        return sum((n + self.fit_intercept) * m for n, m in pairwise(self.widths))
+
+    @property
+    def size(self) -> int:
+        """Elements of theta, padding included."""
+        return self.theta_offsets[-1]
+
+    @property
+    def panel(self) -> int:
+        """Columns of a full panel of parameters."""
+        return PANEL_BYTES // self.dtype.itemsize
+
+    def is_narrow(self, l: int) -> bool:
+        """Whether layer l, from 0 for the input, has so few units that most of a vector of them would be padding.
+
+        Not the first one after the input, for its products are the same for a dense and a sparse X.
+        """
+        few = NARROW * self.widths[l] <= VECTOR_BYTES // self.dtype.itemsize
+        return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
+
+    @kept
+    def narrow_units(self) -> NDArray[np.int64]:
+        """The rows of `units` that lead to narrow layers."""
+        return self.units[[self.is_narrow(l + 1) for l in self.units[:, backprop.LAYER]]]
+
+    @kept
+    def units(self) -> NDArray[np.int64]:
+        """Table of the units of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
+        tables = []
+        for l in range(self.n_layers - 1):
+            most = self.panel if self.is_narrow(l + 1) else UNIT_ROWS
+            starts = np.arange(1, 1 + self.widths[l], most)
+            rows = np.concatenate([[0], starts]) if self.fit_intercept else starts
+            columns = np.arange(0, self.padded[l + 1], self.panel)
+            # The longer side of Theta outside: what it multiplies is read once, the shorter side's from cache.
+            indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
+            column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing=indexing))
+            n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
+            n_rows = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
+            offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
+            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET
+            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset], axis=1))
+        return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
+
+    def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
+        """(units of layer l + 1, their columns of Theta^(l) without padding: (1 + S_l, units)) of each panel."""
+        rows, start = 1 + self.widths[l], self.theta_offsets[l]
+        for left in range(0, self.widths[l + 1], self.panel):
+            stop = min(left + self.panel, self.padded[l + 1])
+            end = start + rows * (stop - left)
+            yield slice(left, stop), theta[start:end].reshape(rows, -1)[:, : self.widths[l + 1] - left]
+            start = end
+
+    def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
+        """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},); else ValueError."""
+        theta = aligned_zeros(self.size, self.dtype)
+        for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
+            for units, panel in self._panels(theta, l):
+                panel[0], panel[1:] = intercept[units], coef[:, units]
+        return theta
+
+    def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
+        """Each of coefs with its intercepts, contiguous and of the network's type; ValueError for other shapes."""
+        parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
+        for l, (coef, intercept, (n, m)) in enumerate(parts):
+            coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
+            # An estimator has checked them, but a fit in another thread may have replaced them since.
+            if coef.shape != (n, m) or intercept.shape != (m,):
+                found = f"{coef.shape} and {intercept.shape}"
+                raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {(n, m)} and {(m,)}.")
+            yield coef, intercept
+
+    def _as_kernels_read(self, values: Any) -> Array:
+        """The values as an array of the one type that the kernels are compiled for, without a copy if they are one."""
+        if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
+            return values
+        return np.array(values, self.dtype, order="C", subok=False)
+
+    def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:
+        """Inverse of `pack`, as copies."""
+        coefs, intercepts = [], []
+        for l in range(self.n_layers - 1):
+            coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
+            intercept = np.empty(self.widths[l + 1], self.dtype)
+            for units, panel in self._panels(theta, l):
+                intercept[units], coef[:, units] = panel[0], panel[1:]
+            coefs.append(coef)
+            intercepts.append(intercept)
+        return coefs, intercepts
+
+    def flatten(self, theta: Array) -> Array:
+        """The real parameters alone, in scikit-learn's order: all coefs, then all intercepts."""
+        coefs, intercepts = self.unpack(theta)
+        return np.concatenate([part.ravel() for part in coefs + (intercepts if self.fit_intercept else [])])
+
+    def unflatten(self, vector: Array) -> Array:
+        """Inverse of `flatten`."""
+        sizes = [n * m for n, m in pairwise(self.widths)] + list(self.widths[1:])
+        parts = np.split(vector, np.cumsum(sizes[: len(sizes) if self.fit_intercept else self.n_layers - 1])[:-1])
+        shapes = pairwise(self.widths)
+        coefs = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
+        intercepts = parts[self.n_layers - 1 :] or [np.zeros(width, self.dtype) for width in self.widths[1:]]
+        return self.pack(coefs, intercepts)

@@ -1,0 +1,69 @@
+"""Processes made by fork(): no parallel code in the child, and no lock left locked there.
+
+A child made by fork() has none of its parent's threads. Under OpenMP it is killed when it enters a parallel region that
+those threads should have run, and a lock that one of them held stays locked for ever.
+"""
+
+import contextlib
+import os
+import pathlib
+
+import llvmlite.binding.ffi
+import numba
+from numba.core.compiler_lock import global_compiler_lock
+from numpy.random.mtrand import get_bit_generator
+
+PF_FORKNOEXEC = 0x40  # among Linux's flags of a process: it came from fork() and has not called exec() since
+
+
+def _may_have_lost_threads() -> bool:
+    """Whether this process may have been forked, before this import, from one that had started Numba's threads.
+
+    Only Linux tells. Where nothing tells, or the flags are all zero (emulated kernels), the answer is yes.
+    """
+    try:
+        numba.threading_layer()
+    except ValueError:  # the threads have not started yet: the hooks below see every fork from now on
+        return False
+    if not hasattr(os, "fork"):
+        return False
+    try:
+        fields = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True
+    flags = int(fields[6])  # the ninth field of proc(5), the seventh after the name
+    return flags == 0 or bool(flags & PF_FORKNOEXEC)
+
+
+_lost_threads = _may_have_lost_threads()
+_held_by_fork = contextlib.ExitStack()
+
+
+def lost_threads() -> bool:
+    """Whether this process must stay serial, because it came from a fork()."""
+    return _lost_threads
+
+
+def _before_fork() -> None:
+    """Wait for the locks that a fit needs in the child, where a thread that holds one would never release it."""
+    for lock in (
+        global_compiler_lock,
+        getattr(llvmlite.binding.ffi.lib, "_lock", contextlib.nullcontext()),  # dropping compiled code takes it alone
+        get_bit_generator().lock,  # random_state=None
+    ):
+        _held_by_fork.enter_context(lock)
+
+
+def _release_after_fork() -> None:
+    # Emptied while all are held: another thread that forks fills the stack as soon as the first of them is free.
+    _held_by_fork.pop_all().close()
+
+
+def _after_fork_in_child() -> None:
+    global _lost_threads
+    _release_after_fork()
+    _lost_threads = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_release_after_fork, after_in_child=_after_fork_in_child)

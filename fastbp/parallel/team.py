@@ -1,0 +1,154 @@
+"""Who may run in parallel: the one place that decides it.
+
+Numba's threads belong to the process. Under the workqueue layer two parallel regions at once abort the process, and a
+child made by fork() cannot use its parent's threads. So a call gets threads only if all of this holds; otherwise it
+runs serially, to the same bits, and releases the GIL:
+
+- the work is worth it;
+- the threading layer is safe;
+- this process has not lost Numba's threads by a fork(), see fork.py;
+- neither joblib nor Dask runs the call beside others;
+- no other thread of this process holds Numba's threads.
+"""
+
+import contextlib
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numba
+from joblib.parallel import get_active_backend
+
+from .fork import lost_threads
+from .pace import Pace
+
+# Floating-point operations of a parallel region below which entering it costs more than it saves: some microseconds.
+MIN_WORK = 1_000_000
+
+# Reentrant, because between two calls of a kernel the holder may run another one, as a callback that predicts does.
+_held = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """Make a new lock in a forked child: the thread that held the old one may not exist there."""
+    global _held
+    _held = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def layer_is_safe() -> bool:
+    """Whether parallel regions may be entered from any thread: all of Numba's layers but workqueue."""
+    numba.get_num_threads()  # makes Numba choose its layer
+    return bool(numba.threading_layer() != "workqueue")
+
+
+def in_joblib_worker() -> bool:
+    """Whether joblib runs the caller beside others, in a thread or a process of any of its own backends."""
+    return (get_active_backend()[0].nesting_level or 0) > 0
+
+
+def in_dask_task() -> bool:
+    """Whether the caller is a task of a Dask worker, which runs as many at once as it has threads.
+
+    None of what Dask sets for its workers, such as OMP_NUM_THREADS=1, bounds Numba's threads, and joblib's backend of
+    that name does not count as nested.
+    """
+    # Who is in a task has imported it, and nobody else is to wait for that.
+    get_worker = getattr(sys.modules.get("distributed.worker"), "get_worker", None)
+    if get_worker is None:
+        return False
+    try:
+        get_worker()
+    except ValueError:  # in the process of a worker, perhaps, but not in a task: a client's own
+        return False
+    return True
+
+
+def upper_bound(n_jobs: int | None) -> int:
+    """Threads that `n_jobs` allows: None and -1 are all of Numba's, -2 all but one, and so on."""
+    try:
+        available = int(numba.get_num_threads())
+    except ValueError:  # Numba found no threading layer
+        return 1
+    if n_jobs is None:
+        return available
+    if n_jobs < 0:
+        return max(1, available + 1 + n_jobs)
+    return min(n_jobs, available)
+
+
+# By kernel, threads and magnitude of the work of a parallel region, so few. Nothing guards them: only who holds the
+# threads runs a kernel in parallel.
+_paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
+
+
+class Team:
+    """The threads that a fit or a prediction may use.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads held; 1 means: call the serial kernels, and nothing is timed.
+    work : float
+        Floating-point operations of a typical parallel region.
+    """
+
+    def __init__(self, n_threads: int, work: float = 0.0):
+        self._n_threads, self._magnitude = n_threads, math.frexp(work)[1]
+
+    @property
+    def n_threads(self) -> int:
+        """Threads held now: a callback may have forked, and this be the child."""
+        return 1 if lost_threads() else self._n_threads
+
+    def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
+        """`kernel(*args)`; a parallel one with the number of threads that was faster lately.
+
+        work: floating-point operations of this call, roughly.
+        """
+        if self.n_threads == 1:
+            return kernel(*args)
+        key = kernel, self._n_threads, self._magnitude
+        if key not in _paces:
+            _paces[key] = Pace(self._n_threads)
+        return _paces[key].run(kernel, args, work)
+
+
+SERIAL = contextlib.nullcontext(Team(1))
+
+
+def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManager[Team]:
+    """Hold Numba's threads for a while, or get a team of one.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Upper bound, see `upper_bound`; None is 1 in a joblib worker and in a Dask task, whose siblings use the other
+        cores.
+    work : float
+        Floating-point operations of a typical parallel region.
+    """
+    # The order matters: small work must not make Numba start its threads.
+    serial = n_jobs == 1 or work < MIN_WORK or lost_threads()
+    serial = serial or (n_jobs is None and (in_joblib_worker() or in_dask_task()))
+    return SERIAL if serial else _held_threads(n_jobs, work)
+
+
+@contextlib.contextmanager
+def _held_threads(n_jobs: int | None, work: float) -> Iterator[Team]:
+    n_threads = upper_bound(n_jobs)
+    if n_threads == 1 or not layer_is_safe() or not _held.acquire(blocking=False):
+        yield Team(1)
+        return
+    held, before = _held, numba.get_num_threads()
+    try:
+        yield Team(n_threads, work)
+    finally:
+        numba.set_num_threads(before)
+        held.release()

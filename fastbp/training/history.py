@@ -1,0 +1,82 @@
+"""What a fit remembers: loss curve, best loss and score, when to stop, its messages and its warnings."""
+
+import dataclasses
+import math
+
+from ..typing import Array
+
+
+@dataclasses.dataclass
+class History:
+    """A fit's record, and the rules of scikit-learn's MLP for what counts as an improvement.
+
+    Warnings are collected here and emitted by `fit`, because only `fit` knows how far away the user's code is.
+    """
+
+    tol: float
+    verbose: bool
+    scored: bool  # whether progress is measured by the validation score; otherwise by the training loss
+    scale: int = 1  # the loss is this many times the unit of tol
+    n_iter: int = 0
+    t: int = 0
+    loss_curve: list[float] = dataclasses.field(default_factory=list)
+    validation_scores: list[float] = dataclasses.field(default_factory=list)
+    validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
+    best_loss: float = math.inf
+    best_score: float = -math.inf
+    best_theta: Array | None = None  # theta with the best score, which is restored if progress is the score
+    n_without_improvement: int = 0
+    converged: bool = False
+    diverged: bool = False  # the fit diverged, but there are best weights to go back to
+    warnings: list[tuple[str, type[Warning]]] = dataclasses.field(default_factory=list)
+
+    @property
+    def loss(self) -> float:
+        """The last loss; NaN if the first epoch was interrupted."""
+        return self.loss_curve[-1] if self.loss_curve else math.nan
+
+    def kept(self, theta: Array, *, one_epoch: bool) -> Array:
+        """The theta that a fit keeps which ends with this one: the best one if there is one.
+
+        With one_epoch, later calls go on from theta, so the best one is kept only when training is over.
+        """
+        goes_on = one_epoch and not (self.converged or self.diverged)
+        return theta if self.best_theta is None or goes_on else self.best_theta
+
+    def add_loss(self, loss: float) -> None:
+        """Record the loss of an epoch, iteration or update."""
+        self.loss_curve.append(loss)
+        if self.verbose:
+            print(f"Iteration {self.n_iter}, loss = {loss:.8f}")
+        if not self.scored:
+            self._count(loss > self.best_loss - self.tol * self.scale)
+            self.best_loss = min(self.best_loss, loss)
+
+    def add_validation(self, score: float, loss: float, theta: Array) -> None:
+        """Record score and loss of theta on the validation set."""
+        self.validation_scores.append(score)
+        self.validation_loss_curve.append(loss)
+        self.say(f"Validation score: {score:f}")
+        is_best = score > self.best_score
+        if self.scored:
+            self._count(score < self.best_score + self.tol)
+            if is_best:
+                self.best_theta = theta.copy()
+        if is_best:
+            self.best_score = score
+
+    def _count(self, stagnates: bool) -> None:
+        self.n_without_improvement = self.n_without_improvement + 1 if stagnates else 0
+
+    def say(self, message: str) -> None:
+        """Print a message if the fit is verbose."""
+        if self.verbose:
+            print(message)
+
+    def warn(self, message: str, category: type[Warning] = UserWarning) -> None:
+        """Collect a warning, for `fit` to emit."""
+        self.warnings.append((message, category))
+
+    def warn_interrupted(self) -> None:
+        """Collect the warning that Ctrl-C ended the training; the words are scikit-learn's."""
+        self.warn("Training interrupted by user.")

@@ -1,0 +1,55 @@
+"""Who is told of a fit: the watchers of the thread, and what an observer may answer."""
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Callback = Callable[[int, int, float], None]
+
+_watchers: contextvars.ContextVar[tuple[Callback, ...]] = contextvars.ContextVar("fastbp_watchers", default=())
+
+
+@contextlib.contextmanager
+def watch(callback: Callback) -> Iterator[None]:
+    """Tell `callback` of each epoch of every fit in this thread.
+
+    Parameters
+    ----------
+    callback : callable
+        Called as callback(epoch, max_iter, loss) after each epoch ('sgd', 'adam'), iteration ('lbfgs') or update
+        ('gd'). An exception that it raises ends the fit; KeyboardInterrupt ends it as Ctrl-C does.
+    """
+    token = _watchers.set((*_watchers.get(), callback))
+    try:
+        yield
+    finally:
+        _watchers.reset(token)
+
+
+class Observer:
+    """Tells the watchers of this thread of each epoch, iteration or update of a fit."""
+
+    def training_begins(self, rows: NDArray[np.int64] | None, fitted: Callable[[], dict[str, Any]]) -> None:
+        """Epochs over these rows of X begin; None means all rows.
+
+        fitted() returns copies of the attributes that a fit would have if it ended now.
+        """
+
+    def epoch_begins(self, n_parts: int) -> None:
+        """An epoch begins that takes about n_parts calls into a kernel."""
+
+    def part_ends(self) -> None:
+        """One of these calls is done."""
+
+    def epoch_ends(self, epoch: int, max_iter: int, loss: float) -> bool:
+        """An epoch has ended; epochs count from 1. Returns whether a watcher asks the fit to stop."""
+        for callback in _watchers.get():
+            callback(epoch, max_iter, loss)
+        return False
+
+    def fit_ends(self) -> None:
+        """The estimator has its fitted attributes."""

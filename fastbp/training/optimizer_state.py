@@ -1,0 +1,69 @@
+"""The optimiser's hyperparameters and memory, and how partial_fit goes on with them."""
+
+import dataclasses
+from typing import Any, Self
+
+import numpy as np
+
+from ..kernels.optimizers import BETA_1, BETA_2, EPSILON, ETA, MU
+from ..network.architecture import Network
+from ..typing import Array
+from .solver import AnyTrainer
+
+
+@dataclasses.dataclass
+class OptimizerState:
+    """What partial_fit continues with; most fits are not continued, so vectors stay as the trainer had them."""
+
+    solver: str
+    moment_1: Array
+    moment_2: Array
+    t: int
+    rate: float
+    learning_rate_init: float  # what `rate` began with
+    network: Network | None = None  # as whose theta the vectors lie; None: unpadded
+
+    @classmethod
+    def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer, *, copy: bool) -> Self:
+        """copy: for a trainer that goes on, and overwrites its vectors."""
+        moment_1, moment_2 = (v.copy() if copy else v for v in (trainer.moment_1, trainer.moment_2))
+        t, rate = int(trainer.t[0]), float(trainer.rates[ETA])
+        return cls(solver, moment_1, moment_2, t, rate, learning_rate_init, trainer.network)
+
+    def unpadded(self) -> Self:
+        """The same for any CPU, each of which pads otherwise."""
+        if self.network is None:
+            return self
+        moment_1, moment_2 = (self.network.layout.flatten(v) if v.size else v for v in (self.moment_1, self.moment_2))
+        return dataclasses.replace(self, moment_1=moment_1, moment_2=moment_2, network=None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self.unpadded())
+
+    def fits(self, solver: str, trainer: AnyTrainer) -> bool:
+        """Whether it is the state of this solver on parameters as many as these."""
+        n = len(self.moment_1) if self.network is None else self.network.layout.n_parameters
+        return solver == self.solver and n == trainer.network.layout.n_parameters
+
+    def restore(self, trainer: AnyTrainer) -> None:
+        """Go on where it was, in a trainer whose rate is the user's present learning_rate_init."""
+        as_theta = self.network == trainer.network
+        state = self if as_theta else self.unpadded()
+        for vector, target in ((state.moment_1, trainer.moment_1), (state.moment_2, trainer.moment_2)):
+            if vector.size:
+                target[:] = vector if as_theta else trainer.network.layout.unflatten(vector)
+        trainer.t[0] = self.t
+        trainer.rates[ETA] = self.rate_after(trainer.rates[ETA])
+
+    def rate_after(self, learning_rate_init: float) -> float:
+        """The rate to go on with: where the schedule was, or the user's own, set since."""
+        return self.rate if learning_rate_init == self.learning_rate_init else learning_rate_init
+
+
+def set_rates(
+    trainer: AnyTrainer, *, learning_rate_init: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
+) -> None:
+    """Give the kernels the optimiser's hyperparameters."""
+    # A smaller one is 0 to the kernels, and 0 / 0 is what weights without a gradient would be moved by.
+    epsilon = max(epsilon, np.finfo(trainer.network.dtype).tiny)
+    trainer.rates[[ETA, MU, BETA_1, BETA_2, EPSILON]] = learning_rate_init, momentum, beta_1, beta_2, epsilon

@@ -1,0 +1,50 @@
+"""How the learning rate changes while the solver 'sgd' trains: the rules of scikit-learn's MLP."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels.optimizers import ETA
+
+# 'adaptive' divides the rate by RATE_DIVISOR. At or below SMALLEST_RATE training stops instead.
+SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """A learning rate over time.
+
+    Parameters
+    ----------
+    name : {'constant', 'invscaling', 'adaptive'}
+        The rule.
+    learning_rate_init : float
+        eta of the first step.
+    power_t : float
+        Exponent of 'invscaling'.
+    """
+
+    name: str
+    learning_rate_init: float
+    power_t: float = 0.5
+
+    def after_epoch(self, rates: NDArray[np.float64], t: int) -> None:
+        """Set the rate after an epoch; t counts the training examples seen so far.
+
+        'invscaling': eta = learning_rate_init / (t + 1) ** power_t.
+        """
+        if self.name == "invscaling":
+            rates[ETA] = self.learning_rate_init / (t + 1) ** self.power_t
+
+    def after_plateau(self, rates: NDArray[np.float64]) -> tuple[bool, str]:
+        """(whether training goes on, what to say) when there was no improvement for too many epochs.
+
+        'adaptive' divides the rate by 5 and goes on, until the rate is too small. The other rules stop.
+        """
+        if self.name != "adaptive":
+            return False, "Stopping."
+        if rates[ETA] <= SMALLEST_RATE:
+            return False, "Learning rate too small. Stopping."
+        rates[ETA] /= RATE_DIVISOR
+        return True, f"Setting learning rate to {rates[ETA]:f}"

@@ -1,0 +1,49 @@
+"""What the solvers share: the trainer that they need, and the message for a fit that diverged.
+
+All solvers run the same kernels through a trainer, write what they did into a `History` and tell an `Observer`, which
+may ask them to stop. On KeyboardInterrupt they warn and keep what they have.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..network.architecture import Network
+from ..parallel.team import Team
+from ..typing import Array
+
+
+class AnyTrainer(Protocol):
+    """What the solvers need of a trainer: `trainer.Trainer` documents it; the one of `fastbp.dask` asks a cluster."""
+
+    network: Network
+    theta: Array
+    grad: Array
+    moment_1: Array
+    moment_2: Array
+    t: NDArray[np.int64]
+    rates: NDArray[np.float64]
+    batch: int
+    optimizer: int
+    team: Team
+
+    def calls(self, n: int) -> int: ...
+
+    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float: ...
+
+    def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float: ...
+
+
+def diverged(epoch: int, what: str, rate: float | None = None) -> str:
+    """The message for a fit that diverged: what happened and what to change.
+
+    The first two sentences are scikit-learn's, because the code of its users may look for them.
+    """
+    lower = "" if rate is None else f", or lower learning_rate_init, which is {rate:g}"
+    return (
+        "Solver produced non-finite parameter weights. "
+        "The input data may contain large values and need to be preprocessed. "
+        f"Training diverged in epoch {epoch}: {what}. Scale the features (for instance with StandardScaler){lower}."
+    )

@@ -1,0 +1,133 @@
+"""Epochs of minibatch steps: the solvers 'sgd' and 'adam'."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from ..kernels.optimizers import ETA
+from ..typing import Array
+from . import shuffling
+from .history import History
+from .observer import Observer
+from .schedules import Schedule
+from .solver import AnyTrainer, diverged
+
+
+@dataclasses.dataclass(frozen=True)
+class Epochs:
+    """How epochs go, by the rules of scikit-learn's MLP.
+
+    Parameters
+    ----------
+    max_iter : int
+        Most epochs.
+    schedule : Schedule
+        Of the learning rate.
+    n_iter_no_change : float
+        Epochs without improvement after which the schedule decides what happens.
+    shuffled_by : RandomState or None
+        Shuffles the order of the examples before each epoch, and draws what scikit-learn's `shuffle` draws.
+    only_one : bool
+        partial_fit: a single epoch, and no warning that it did not converge. The best theta is restored only when the
+        score has not improved for too long.
+    """
+
+    max_iter: int
+    schedule: Schedule
+    n_iter_no_change: float
+    shuffled_by: np.random.RandomState | None
+    only_one: bool
+
+
+Validate = Callable[[Array], tuple[float, float]]  # validation score and loss of a theta
+
+
+def stochastic(
+    trainer: AnyTrainer,
+    history: History,
+    observer: Observer,
+    order: NDArray[np.int64],
+    epochs: Epochs,
+    validate: Validate | None,
+) -> None:
+    """Train on the examples of `order`, which is shuffled in place.
+
+    With `history.scored` the validation score decides when to stop, and the best theta is restored then.
+    """
+    if history.scored and history.best_theta is None:
+        history.best_theta = trainer.theta.copy()
+    try:
+        for epoch in range(1, epochs.max_iter + 1):
+            loss = _train_once(trainer, history, observer, order, epochs, validate, epoch)
+            asked_to_stop = observer.epoch_ends(epoch, epochs.max_iter, loss)
+            if history.converged or history.diverged or epochs.only_one or asked_to_stop:
+                break
+        else:
+            history.warn(
+                f"Stochastic Optimizer: Maximum iterations ({epochs.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+            )
+    except KeyboardInterrupt:
+        history.warn_interrupted()
+    if history.scored and history.validation_scores and not (epochs.only_one or math.isfinite(history.best_score)):
+        raise ValueError(
+            "early_stopping=True, but no validation score was finite, so no weights are the best. Scale the validation "
+            "set as the training set, and look for outliers in it."
+        )
+    trainer.theta[:] = history.kept(trainer.theta, one_epoch=epochs.only_one)
+
+
+def _train_once(
+    trainer: AnyTrainer,
+    history: History,
+    observer: Observer,
+    order: NDArray[np.int64],
+    epochs: Epochs,
+    validate: Validate | None,
+    epoch: int,
+) -> float:
+    """An epoch, its record, and what follows from it for the rate and for the next epoch; returns the loss."""
+    if epochs.shuffled_by is not None:
+        shuffling.shuffle(order, epochs.shuffled_by)
+    observer.epoch_begins(trainer.calls(len(order)))
+    loss = trainer.epoch(order, observer.part_ends)
+    problem = ""
+    if not math.isfinite(loss):
+        problem = diverged(epoch, f"the loss is {loss:g}", trainer.rates[ETA])
+    if problem and not (history.scored and math.isfinite(history.best_score)):  # no weights to go back to
+        raise ValueError(problem)
+    measured = validate(trainer.theta) if validate else None
+    # The record is written only now, because an interrupt of the validation must not leave half of it.
+    history.n_iter = epoch
+    history.t += len(order)
+    history.add_loss(loss)
+    if measured:
+        history.add_validation(*measured, trainer.theta)
+    if problem:
+        _go_back(trainer, history, problem)
+        return loss
+    epochs.schedule.after_epoch(trainer.rates, history.t)
+    if history.n_without_improvement > epochs.n_iter_no_change:
+        goes_on, what_follows = epochs.schedule.after_plateau(trainer.rates)
+        measure = "Validation score" if history.scored else "Training loss"
+        history.say(
+            f"{measure} did not improve more than tol={history.tol:f} for {epochs.n_iter_no_change} consecutive "
+            f"epochs. {what_follows}"
+        )
+        history.converged = not goes_on
+        if goes_on:
+            history.n_without_improvement = 0
+    return loss
+
+
+def _go_back(trainer: AnyTrainer, history: History, problem: str) -> None:
+    """End a fit that diverged after it had found good weights, which are restored at its end."""
+    history.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning)
+    history.diverged = True
+    for vector in (trainer.moment_1, trainer.moment_2, trainer.t):  # they led away from those weights
+        vector[:] = 0
