@@ -55,23 +55,46 @@ def entry(function):
     return run
 
 
-# Deferred kernels by their addresses, which are just numbers. Each with the dtypes of its arrays, as characters, and ""
-# for what is no array: NumPy takes None for float64.
+# Deferred kernels by their addresses, which are just numbers. Each has the dtypes of its arrays, as characters, and ""
+# where a parameter is not an array: NumPy takes None for float64.
 _kernels: dict[int, tuple] = {}
 
 
 def address(function, kinds):
     """A number other than 0 by which `call` finds the function; kinds: Numba's types of its parameters."""
-    dtypes = tuple(as_dtype(kind.dtype).char if isinstance(kind, types.Array) else "" for kind in kinds)
-    _kernels[len(_kernels) + 1] = function, dtypes
+    _kernels[len(_kernels) + 1] = function, _declared(kinds)
     return len(_kernels)
+
+
+def _declared(kinds):
+    """The dtype of each array among the kinds, as a character, in the nesting of the kinds."""
+    return tuple(
+        _declared(kind.types)
+        if isinstance(kind, types.BaseTuple)
+        else as_dtype(kind.dtype).char
+        if isinstance(kind, types.Array)
+        else ""
+        for kind in kinds
+    )
+
+
+def _found(arguments):
+    """The same of arguments."""
+    return tuple(
+        _found(argument)
+        if isinstance(argument, tuple)
+        else argument.dtype.char
+        if isinstance(argument, np.ndarray)
+        else ""
+        for argument in arguments
+    )
 
 
 def call(address, arguments):
     if address not in _kernels:
         raise ValueError("call of a kernel that was not asked for")
     function, dtypes = _kernels[address]
-    found = tuple(argument.dtype.char if isinstance(argument, np.ndarray) else "" for argument in arguments)
+    found = _found(arguments)
     if found != dtypes:  # which machine code would read as what it was compiled for
         raise TypeError(f"{function.__name__} takes arrays of {dtypes}, got {found}")
     function(*arguments)

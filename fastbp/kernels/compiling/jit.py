@@ -32,10 +32,24 @@ KERNELS = __package__.rpartition(".")[0]
 KEPT: list[Any] = []  # the dispatchers of what is kept on disk
 DEFERRED: list["Deferred"] = []
 
-# Types of a deferred kernel's parameters; VECTOR: flat, of the network's dtype.
-VECTOR, INT, BOOL, FLOAT = "vector", types.intp, types.boolean, types.float64
+# Kinds of a deferred kernel's parameters: Numba types, or functions of the type of a vector.
+INT, BOOL, FLOAT = types.intp, types.boolean, types.float64
 INTS, INTS32 = types.Array(types.int64, 1, "C"), types.Array(types.int32, 1, "C")
 FLOATS, FLOATS32 = types.Array(types.float64, 1, "C"), types.Array(types.float32, 1, "C")
+
+
+def VECTOR(vector):
+    """The kind of a flat array of the network's dtype."""
+    return vector
+
+
+def named(cls, *kinds):
+    """The kind of a NamedTuple whose fields have these kinds."""
+    return lambda vector: types.BaseTuple.from_types(_types(kinds, vector), cls)
+
+
+def _types(kinds, vector):
+    return tuple(kind if isinstance(kind, types.Type) else kind(vector) for kind in kinds)
 
 
 def _kept(function, **options):
@@ -171,7 +185,7 @@ class Deferred:
     function : callable
         Returns nothing.
     kinds : tuple
-        Types of its parameters, VECTOR or Numba's.
+        Kinds of its parameters: Numba types, VECTOR, or what `named` returns.
     """
 
     def __init__(self, function, kinds):
@@ -185,7 +199,7 @@ class Deferred:
         found = self._addresses.get(dtype)
         if found is None:
             vector = types.Array(numba.from_dtype(dtype), 1, "C")
-            arguments = tuple(vector if kind is VECTOR else kind for kind in self._kinds)
+            arguments = _types(self._kinds, vector)
             found = self._addresses[dtype] = (
                 interpreted.address(self._dispatcher, arguments) if interpreted.ENABLED else self._compiled(arguments)
             )
@@ -198,7 +212,7 @@ class Deferred:
 
 
 def deferred(*kinds):
-    """Compile a building block on its own, when its address is first asked for; kinds: the types of its parameters."""
+    """Compile a building block on its own, when its address is first asked for; kinds: those of its parameters."""
     return lambda function: Deferred(function, kinds)
 
 
