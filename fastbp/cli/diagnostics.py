@@ -23,8 +23,8 @@ import fastbp
 from ..data.examples import as_examples
 from ..kernels.compiling import cache
 from ..kernels.compiling.jit import CHECKED, DEFERRED, KEPT, VARIANT
-from ..kernels.machine import simd
-from ..kernels.optimizers import ADAM, SWEEPS, step_all
+from ..kernels.machine import registers
+from ..kernels.optimizers import ADAM, RATES, SWEEPS, step_all
 from ..network.architecture import Network
 from ..parallel.team import Team
 from ..training import shuffling
@@ -59,7 +59,7 @@ def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
         trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
         trainer.epoch(order)
         sweep = SWEEPS[ADAM].address(dtype)
-        step_all(ADAM, sweep, trainer.rates, 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
+        step_all(ADAM, sweep, np.zeros(1, RATES), 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
     else:
         predict(network, theta, examples, order, team)
         predict_row(network, *weights, np.zeros(1, dtype))
@@ -166,7 +166,7 @@ def _cpu() -> tuple[str, list[str]]:
 def info(options: argparse.Namespace) -> None:
     """Print versions, CPU, threads and the state of the cache."""
     (cpu, features), host = _cpu(), llvmlite.binding.get_host_cpu_name()
-    lanes = ", ".join(f"{simd.VECTOR_BYTES // np.dtype(t).itemsize} {t}" for t in ("float32", "float64"))
+    lanes = ", ".join(f"{registers.VECTOR_BYTES // np.dtype(t).itemsize} {t}" for t in ("float32", "float64"))
     settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("NUMBA_", "FASTBP_"))]
     rows = {
         "fastbp": f"{fastbp.__version__}, {pathlib.Path(fastbp.__file__).parent}",
@@ -177,8 +177,8 @@ def info(options: argparse.Namespace) -> None:
         "": "",
         "CPU": cpu if cpu == host else f"{cpu} (this is a {host})",
         "features": " ".join(features) or "the baseline of its kind",
-        "vectors": f"{simd.VECTOR_BYTES} bytes: {lanes}",
-        "tile": f"{simd.ROWS} rows of {simd.VECTORS} vectors",
+        "vectors": f"{registers.VECTOR_BYTES} bytes: {lanes}",
+        "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
         "threads": _threads(),
         "settings": " ".join(settings) or "none in the environment",
         "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",

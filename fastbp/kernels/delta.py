@@ -1,4 +1,4 @@
-"""The delta recursion: delta^(l) = d(cost of one example) / d z^(l), from the output layer back to the first hidden one."""
+"""The delta recursion: delta^(l) = d(cost of one example) / d z^(l), from the output layer back to the first hidden."""
 
 from .activations import differentiate
 from .compiling.jit import inlined, runtime
@@ -21,7 +21,7 @@ def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
     a, z = part(activations.a, layer.a + i, n * padded), part(activations.z, layer.z + i, n * padded)
     y, cost = part(scratch.y, i, n * padded), part(scratch.cost, rows.first, n)
     start = rows.start + rows.first
-    gather_targets(targets, rows.order, start, n, layer.width, y)
+    gather_targets(targets.codes, targets.Y, rows.order, start, n, layer.width, y)
     output_delta(plan.output_delta, z, a, y, n, layer.width, padded, cost, layer.g, layer.slope)
     if targets.weights.size:
         _weigh(targets.weights, rows.order, start, n, padded, z, cost)
@@ -40,7 +40,7 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 
 @inlined
 def backward(layers, theta_t, activations, first, n, plan):
-    """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)) for l = L - 1 ... 2, on rows [first, first + n) of the chunk.
+    """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)) for l = L - 1 ... 2, on n rows of the chunk from `first`.
 
     Reads delta^(L), and overwrites z of the hidden layers. There is no delta^(1).
     """

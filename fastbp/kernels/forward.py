@@ -9,16 +9,6 @@ from .records import a_of, z_of
 
 
 @inlined
-def _activate_rows(layer, activations, first, n, plan):
-    """a^(l) = g(z^(l)) on rows [first, first + n) of the chunk."""
-    a, z = a_of(layer, activations, plan), z_of(layer, activations, plan)
-    for column in range(0, z.padded, z.panel):
-        i_z, step = panel_at(z, first, column)
-        i_a, _ = panel_at(a, first, column)
-        activate(layer.g, part(z.data, i_z, n * step), part(a.data, i_a, n * step))
-
-
-@inlined
 def forward(layers, theta, theta_t, activations, inputs, rows, plan):
     """Read the examples into a^(1), and form a and z of these rows of the chunk up to z^(L)."""
     first, n, last = rows.first, rows.n, layers.size - 1
@@ -38,4 +28,8 @@ def forward(layers, theta, theta_t, activations, inputs, rows, plan):
                 call(plan.gather, (inputs, rows, a))
             affine(following, first, n, a, theta, layer.theta, z, runtime(False))
         if l + 1 < last:
-            _activate_rows(following, activations, first, n, plan)
+            a = a_of(following, activations, plan)
+            for column in range(0, z.padded, z.panel):
+                i_z, step = panel_at(z, first, column)
+                i_a, _ = panel_at(a, first, column)
+                activate(following.g, part(z.data, i_z, n * step), part(a.data, i_a, n * step))

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from .compiling.jit import FLOATS, FLOATS32, INT, INTS, INTS32, deferred, inlined, named
 from .elementary import constant
-from .machine.simd import copy, part, prefetch_all
+from .machine.simd import part
+from .machine.vectors import copy, prefetch_all
 from .panels import PANELS, panel_at
 
 # A row is prefetched while AHEAD_BYTES of other rows are copied; at least and at most AHEAD_ROWS rows ahead. Rows lie
@@ -90,12 +91,11 @@ def gather_64(inputs, rows, a):
 
 
 @inlined
-def gather_targets(targets, order, start, rows, width, y):
+def gather_targets(codes, Y, order, start, rows, width, y):
     """Targets of examples order[start : start + rows] into y, transposed: (width, rows), flat.
 
     A code k becomes the unit vector e_k, or the number k where there is one output.
     """
-    codes, Y = targets.codes, targets.Y
     zero, one = constant(0, y[0]), constant(1, y[0])
     if Y.size:
         for i in range(rows):

@@ -5,24 +5,12 @@ batches have one chunk never goes to memory at all.
 """
 
 from .compiling.jit import call, entry, inlined, linked, runtime
-from .machine.simd import (
-    VECTOR_BYTES,
-    add,
-    check_multiple,
-    copy,
-    load,
-    multiply_add,
-    part,
-    splat,
-    square,
-    store,
-    total,
-    transposed,
-    zeros,
-)
+from .machine.registers import VECTOR_BYTES
+from .machine.simd import check_multiple, load, multiply_add, part, splat, store, zeros
 from .machine.simd import tile as shape
 from .machine.subnormals import flush_subnormals, restore_subnormals
-from .optimizers import ALPHA, update
+from .machine.vectors import add, copy, square, total, transposed
+from .optimizers import update
 from .panels import Strided, place
 from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
 from .records import UNIT_BYTES, a_of, z_of
@@ -147,7 +135,7 @@ def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight):
     """
     plan, scratch = job.plan, job.scratch
     theta, theta_t, grad, moment_1, moment_2 = job.parameters
-    tiles, squares, rates = scratch.tiles, scratch.squares, job.progress.rates
+    tiles, squares, rates = scratch.tiles, scratch.squares, job.rates
     grouped = plan.n_groups > 1
     before = flush_subnormals()
     for u in range(units_begin, units_end):
@@ -162,7 +150,7 @@ def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight):
             if not chunk.batch_begins:
                 add(grad, offset, g, 0, size)
         if chunk.batch_ends and weight > 0.0:
-            alpha = 0.0 if unit.row == 0 else rates[ALPHA]
+            alpha = 0.0 if unit.row == 0 else rates.alpha
             sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
             squares[u] = 0.0 if alpha == 0.0 else sum_of_squares
             if plan.sweep:

@@ -7,7 +7,8 @@ from .forward import forward
 from .gather import Inputs, Rows
 from .losses import outputs
 from .machine.barrier import assemble, join, meet, n_threads, share
-from .machine.simd import ROWS, part
+from .machine.registers import ROWS
+from .machine.simd import part
 from .records import Activations
 
 

@@ -9,23 +9,9 @@ nothing but the row.
 
 from .compiling.jit import BOOL, INT, VECTOR, call, deferred, inlined
 from .elementary import constant
-from .machine.simd import (
-    HALF,
-    ROWS,
-    VECTOR_BYTES,
-    VECTORS,
-    check_multiple,
-    columns,
-    first_columns,
-    load,
-    multiply_add,
-    prefetch,
-    rank1,
-    store,
-    store_sums,
-    tile,
-    zeros,
-)
+from .machine.registers import HALF, ROWS, VECTOR_BYTES, VECTORS
+from .machine.simd import check_multiple, columns, load, multiply_add, prefetch, rank1, store, tile, zeros
+from .machine.vectors import first_columns, store_sums
 from .panels import PANELS, STRIDED, Strided, panel_at, place
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES

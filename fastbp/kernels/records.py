@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiling.jit import inlined
+from .compiling.jit import inlined, record
 from .gather import Inputs, Targets
 from .panels import Panels
 from .products import PANEL_BYTES, UNIT_ROWS
@@ -19,12 +19,12 @@ from .products import PANEL_BYTES, UNIT_ROWS
 UNIT_BYTES = UNIT_ROWS * PANEL_BYTES
 
 
-def _record(*fields):
-    return np.dtype((np.record, np.dtype([(field, np.int64) for field in fields], align=True)))
+def _integers(*names):
+    return record(dict.fromkeys(names, np.int64))
 
 
 # A layer l. Layer 0 is the input, a^(1) of the formulas.
-LAYER = _record(
+LAYER = _integers(
     "width",  # units
     "padded",  # units, padded to whole vectors
     "panel",  # units of a full panel of a^(l) and z^(l)
@@ -45,7 +45,7 @@ LAYER = _record(
 )
 
 # A unit of parameters: some rows of one panel of Theta. Row 0, the bias, is a unit of its own: L2 spares it.
-UNIT = _record(
+UNIT = _integers(
     "layer",
     "row",
     "n_rows",
@@ -55,7 +55,7 @@ UNIT = _record(
 )
 
 # The sizes of a call, and the addresses that it needs beside those of the layers.
-PLAN = _record(
+PLAN = _integers(
     # Rows of a batch, a chunk and a block; groups of a chunk's rows.
     "batch",
     "chunk",
@@ -89,6 +89,8 @@ class Tables(NamedTuple):
     units: NDArray  # of UNIT
     tasks: NDArray  # task i has the units from tasks[i] to tasks[i + 1]
     plan: NDArray  # one PLAN
+    rates: NDArray  # one RATES, see optimizers.py
+    progress: NDArray  # one PROGRESS
 
 
 class Parameters(NamedTuple):
@@ -121,19 +123,18 @@ class Scratch(NamedTuple):
     entry_rows: NDArray
 
 
-class Progress(NamedTuple):
-    """What is known of training so far."""
-
-    rates: NDArray  # hyperparameters, see optimizers.py
-    t: NDArray  # steps taken: t[0]
-    batch_sums: NDArray  # of the unfinished batch: COST, WEIGHT
-    epoch_sums: NDArray  # of the epoch: LOSS, COUNT
-
-
-# Fields of `batch_sums`: sum of w_i C_i, and W.
-COST, WEIGHT, BATCH_SUMS = range(3)
-# Fields of `epoch_sums`: sum over batches of J times rows, and rows.
-LOSS, COUNT, EPOCH_SUMS = range(3)
+# What is known of training so far.
+PROGRESS = record(
+    {
+        "t": np.int64,  # steps taken
+        # Of the unfinished batch: sum of w_i C_i, and W.
+        "batch_cost": np.float64,
+        "batch_weight": np.float64,
+        # Of the epoch: sum over batches of J times rows, and rows.
+        "epoch_loss": np.float64,
+        "epoch_rows": np.float64,
+    }
+)
 
 
 class Job(NamedTuple):
@@ -149,7 +150,8 @@ class Job(NamedTuple):
     inputs: Inputs
     targets: Targets
     order: NDArray  # of the examples in this epoch
-    progress: Progress
+    rates: np.record
+    progress: np.record
 
 
 @inlined

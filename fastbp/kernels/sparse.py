@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from .compiling.jit import INT, INTS, VECTOR, deferred, inlined, named
 from .elementary import constant
 from .gather import INPUTS, ROWS_OF_CHUNK, rows_of_X
-from .machine.simd import VECTOR_BYTES, check_multiple, load, part, rank1, store, tile, zeros
+from .machine.registers import VECTOR_BYTES
+from .machine.simd import check_multiple, load, part, rank1, store, tile, zeros
 from .panels import PANELS, STRIDED, panel_at, place
 
 

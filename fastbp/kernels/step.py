@@ -24,10 +24,10 @@ from .forward import forward
 from .gather import Inputs, Rows, Targets, total_weight
 from .gradient import add_gradient_of_group, sorted_of_group, update_units
 from .machine.barrier import assemble, join, meet, n_threads, share
-from .machine.simd import ROWS
+from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
-from .optimizers import ALPHA, step_size
-from .records import COST, COUNT, LOSS, UNIT_BYTES, WEIGHT, Activations, Job, Parameters, Progress, Scratch, Tables
+from .optimizers import step_size
+from .records import UNIT_BYTES, Activations, Job, Parameters, Scratch, Tables
 
 
 class Member(NamedTuple):
@@ -36,6 +36,7 @@ class Member(NamedTuple):
     rank: int  # from 0
     n: int  # members of the crew
     crew: NDArray  # see barrier.py
+    tile_offset: int  # where the member's room in `tiles` begins
 
 
 class Chunk(NamedTuple):
@@ -97,10 +98,10 @@ def _prepare_sparse(member, job, chunk):
 @linked
 def examples_phase(member, job, chunk):
     """Each member runs its share of the chunk's examples; with a group per task it sums their gradient, too."""
-    plan, n_tasks, sums = job.plan, job.tasks.size - 1, job.progress.batch_sums
+    plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:
-            _begin_chunk(job, chunk)
+            _begin_chunk(job.progress, job.targets.weights, job.order, chunk)
         if plan.number_entries:
             _prepare_sparse(member, job, chunk)
     begin, end = share(plan.examples_begin, plan.examples_end, member.rank, member.n)
@@ -109,12 +110,12 @@ def examples_phase(member, job, chunk):
         _run_examples(job, chunk.start, first, last)
         if plan.n_groups == n_tasks > 1:
             add_gradient_of_group(
-                job, runtime(0), job.units.size, _tile_offset(member, job), i, first, last - first, chunk.batch_begins
+                job, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
             )
     meet(member.crew, member.n)
     if member.rank == 0 and plan.examples_begin < n_tasks and plan.examples_end == n_tasks:
         for i in range(chunk.rows):  # in the order of the rows
-            sums[COST] += job.scratch.cost[i]
+            job.progress.batch_cost += job.scratch.cost[i]
 
 
 @linked
@@ -129,7 +130,7 @@ def group_phase(member, job, chunk):
         group, task = i % plan.n_groups, i // plan.n_groups * plan.n_groups
         first, last = _rows_of(group, plan.n_groups, chunk)
         add_gradient_of_group(
-            job, tasks[task], tasks[task + plan.n_groups], _tile_offset(member, job), group, first, last - first,
+            job, tasks[task], tasks[task + plan.n_groups], member.tile_offset, group, first, last - first,
             chunk.batch_begins,
         )  # fmt: skip
     meet(member.crew, member.n)
@@ -141,53 +142,46 @@ def update_phase(member, job, chunk):
     plan, progress = job.plan, job.progress
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     if plan.n_groups == 1 or chunk.batch_ends:
-        step = step_size(plan.optimizer, progress.rates, progress.t[0] + 1)
-        weight = progress.batch_sums[WEIGHT]
-        update_units(job, job.tasks[begin], job.tasks[end], _tile_offset(member, job), chunk, step, weight)
+        step = step_size(plan.optimizer, job.rates, progress.t + 1)
+        begin, end = job.tasks[begin], job.tasks[end]
+        update_units(job, begin, end, member.tile_offset, chunk, step, progress.batch_weight)
     meet(member.crew, member.n)
     if member.rank == 0 and chunk.batch_ends and plan.update_end == job.tasks.size - 1:
-        _finish_batch(job, (chunk.start + chunk.rows - 1) % plan.batch + 1)
+        _finish_batch(progress, job.scratch.squares, job.rates.alpha, (chunk.start + chunk.rows - 1) % plan.batch + 1)
 
 
 @inlined
-def _tile_offset(member, job):
-    """Where a member's room in `tiles` begins."""
-    return member.rank * (UNIT_BYTES // job.parameters.theta.itemsize)
-
-
-@inlined
-def _begin_chunk(job, chunk):
+def _begin_chunk(progress, weights, order, chunk):
     """Add a chunk's weights to its batch."""
-    sums = job.progress.batch_sums
     if chunk.batch_begins:
-        sums[COST] = 0.0
-        sums[WEIGHT] = 0.0
-    sums[WEIGHT] += total_weight(job.targets.weights, job.order, chunk.start, chunk.start + chunk.rows)
+        progress.batch_cost = 0.0
+        progress.batch_weight = 0.0
+    progress.batch_weight += total_weight(weights, order, chunk.start, chunk.start + chunk.rows)
 
 
 @inlined
-def _finish_batch(job, rows):
+def _finish_batch(progress, squares, alpha, rows):
     """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows; a batch with W = 0 is skipped."""
-    progress, alpha, squares = job.progress, job.progress.rates[ALPHA], job.scratch.squares
-    cost, weight = progress.batch_sums[COST], progress.batch_sums[WEIGHT]
-    if weight > 0.0:
+    if progress.batch_weight > 0.0:
         penalty = 0.0
         if alpha != 0.0:
             for u in range(squares.size):
                 penalty += squares[u]
-        progress.t[0] += 1
-        progress.epoch_sums[LOSS] += (cost + 0.5 * alpha * penalty) / weight * rows
-        progress.epoch_sums[COUNT] += rows
+        progress.t += 1
+        progress.epoch_loss += (progress.batch_cost + 0.5 * alpha * penalty) / progress.batch_weight * rows
+        progress.epoch_rows += rows
 
 
 @linked
-def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop, progress):
+def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop):
     """What one member of a crew does of `train_serial`: its share of each phase of each chunk."""
     tables = Tables(*tables)
-    member = Member(rank, n, crew)
+    parameters = Parameters(*parameters)
+    member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
     job = Job(
-        tables.layers, tables.units, tables.tasks, tables.plan[0], Parameters(*parameters), Activations(*buffers[:3]),
-        Scratch(*buffers[3:]), Inputs(*examples[:5]), Targets(*examples[5:]), order, Progress(*progress),
+        tables.layers, tables.units, tables.tasks, tables.plan[0], parameters, Activations(*buffers[:3]),
+        Scratch(*buffers[3:]), Inputs(*examples[:5]), Targets(*examples[5:]), order, tables.rates[0],
+        tables.progress[0],
     )  # fmt: skip
     while start < stop:
         chunk = _chunk_at(start, order, job.plan)
@@ -198,26 +192,26 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
 
 
 @entry
-def train_serial(crew, tables, parameters, buffers, examples, order, start, stop, progress):
+def train_serial(crew, tables, parameters, buffers, examples, order, start, stop):
     """Train on examples order[start:stop] in batches, by whole chunks.
 
-    Batches begin at multiples of the plan's batch in `order`. A plan without a sweep leaves theta alone and the gradient
-    in `grad`. A plan that does not learn only adds up costs; its tasks have no units. A chunk that is too much for one
-    call takes several calls of one chunk each. They do its tasks in turn: first those of the examples phase, then those
-    of the update phase.
+    Batches begin at multiples of the plan's batch in `order`. A plan without a sweep leaves theta alone, and leaves the
+    gradient in `grad`. A plan that does not learn only adds up costs; its tasks have no units. A chunk that is too much
+    for one call takes several calls of one chunk each. They do its tasks in turn: first those of the examples phase,
+    then those of the update phase.
 
-    crew: scratch, see barrier.py. tables, parameters, progress: as `Tables`, `Parameters`, `Progress`. buffers: as
-    `Activations`, then `Scratch`. examples: as `Inputs`, then `Targets`.
+    crew: scratch, see barrier.py. tables, parameters: as `Tables`, `Parameters`. buffers: as `Activations`, then
+    `Scratch`. examples: as `Inputs`, then `Targets`.
     """
-    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop, progress)
+    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop)
 
 
 @parallel_entry
-def train_parallel(crew, tables, parameters, buffers, examples, order, start, stop, progress):
+def train_parallel(crew, tables, parameters, buffers, examples, order, start, stop):
     """`train_serial`, its tasks in parallel."""
     most = min(n_threads(), tables[2].size - 1)
     assemble(crew)
     for _ in prange(most):
         rank, members = join(crew, most)
         if rank < members:
-            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, progress)
+            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop)

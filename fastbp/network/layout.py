@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.machine.simd import VECTOR_BYTES
+from ..kernels.machine.registers import VECTOR_BYTES
 from ..kernels.products import PANEL_BYTES, UNIT_ROWS
 from ..kernels.records import UNIT
 from ..typing import Array

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,9 @@ class _Passes(Workspace):
     ):
         super().__init__(network, examples, batch, team, chunk=chunk)
         self.theta, self.batch = theta, batch
-        self.rates, self.t = np.zeros(optimizers.N_RATES), np.zeros(1, np.int64)
-        self._epoch_sums = np.zeros(records.EPOCH_SUMS)
-        self._progress = (self.rates, self.t, np.zeros(records.BATCH_SUMS), self._epoch_sums)
+        self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
+        self.rates: Any = self._rates[0]  # the same memory
+        self.t = self._progress["t"]
         self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
         self._cost = np.zeros(self.chunk)
         self.layers, self.plan = self.layers.copy(), self.plan.copy()
@@ -72,7 +72,7 @@ class _Passes(Workspace):
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
-        """The calls of an epoch of n examples. They are kept: to list them takes a small network as long as an epoch."""
+        """The calls of an epoch of n examples; kept, because listing them takes as long as a small network's epoch."""
         if n not in self._calls_of:
             calls, start = [], 0
             while start < n:
@@ -91,23 +91,23 @@ class _Passes(Workspace):
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
         """Go through the examples of `order`, all different, batch by batch.
 
-        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. Control comes back from the
-        kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to `after_call`.
+        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. Control comes back from
+        the kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to `after_call`.
         """
-        self._epoch_sums[:] = 0
+        progress = self._progress[0]
+        progress.epoch_loss = progress.epoch_rows = 0
         kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel
         buffers = (*self.activations, *self._scratch)
         for start, stop, plan, work in self._calls(len(order)):
             examples, order_of_call = self.examples.read(order, start, stop)
-            tables = (self.layers, self.network.layout.units, self._tasks, plan)
+            tables = (self.layers, self.network.layout.units, self._tasks, plan, self._rates, self._progress)
             self.team.run(
                 kernel, self.crew, tables, self._parameters, buffers, examples, order_of_call, start, stop,
-                self._progress, work=work,
+                work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
-        loss, rows = self._epoch_sums
-        return float(loss / rows) if rows else math.nan
+        return float(progress.epoch_loss / progress.epoch_rows) if progress.epoch_rows else math.nan
 
 
 def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
@@ -202,7 +202,7 @@ class Trainer(_Passes):
             vector.fill(0)
         self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)
         self._scratch = self._gradient_scratch(n_groups, n_tasks)
-        self.rates[optimizers.ALPHA] = alpha
+        self.rates.alpha = alpha
         for l in range(1, network.n_layers):
             full, last = product_addresses(network, l, products.OUTER)
             self.layers["outer_full"][l], self.layers["outer_last"][l] = full, last

@@ -10,7 +10,7 @@ from ..kernels import gather, gradient, losses, prediction, products, records, s
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
 from ..kernels.machine import barrier
-from ..kernels.machine.simd import ROWS, VECTOR_BYTES, VECTORS
+from ..kernels.machine.registers import ROWS, VECTOR_BYTES, VECTORS
 from ..network import costs
 from ..network.architecture import Network
 from ..network.memory import aligned_zeros, round_up

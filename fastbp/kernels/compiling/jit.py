@@ -48,6 +48,16 @@ def named(cls, *kinds):
     return lambda vector: types.BaseTuple.from_types(_types(kinds, vector), cls)
 
 
+def record(fields):
+    """The dtype of a structured array whose elements kernels read as records; fields: a dtype for each name."""
+    return np.dtype((np.record, np.dtype(list(fields.items()), align=True)))
+
+
+def kind_of_record(dtype):
+    """The kind of an element of a structured array."""
+    return numba.from_dtype(dtype)
+
+
 def _types(kinds, vector):
     return tuple(kind if isinstance(kind, types.Type) else kind(vector) for kind in kinds)
 
