@@ -36,7 +36,8 @@ def _refuse_negative(index):
 
 def _bounded(value):
     if isinstance(value, tuple):
-        return tuple(map(_bounded, value))
+        parts = map(_bounded, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     return value.view(Bounded) if isinstance(value, np.ndarray) else value
 
 
