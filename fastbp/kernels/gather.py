@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from .compiling.jit import FLOATS, FLOATS32, INT, INTS, INTS32, deferred, inlined, named
+from .compiling.jit import deferred, inlined
+from .compiling.kinds import FLOATS, FLOATS32, INT, INTS, INTS32, named
 from .elementary import constant
 from .machine.simd import part
 from .machine.vectors import copy, prefetch_all

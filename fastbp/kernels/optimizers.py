@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from .compiling.jit import FLOAT, INT, VECTOR, call, deferred, entry, inlined, kind_of_record, record, runtime
+from .compiling.jit import call, deferred, entry, inlined, runtime
+from .compiling.kinds import FLOAT, INT, VECTOR, kind_of_record, record
 from .machine.registers import VECTOR_BYTES
 from .machine.simd import check_multiple, load, splat, store, tile
 from .machine.vectors import over_root

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from .compiling.jit import INT, VECTOR, inlined, named
+from .compiling.jit import inlined
+from .compiling.kinds import INT, VECTOR, named
 
 
 class Panels(NamedTuple):

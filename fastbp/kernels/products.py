@@ -7,7 +7,8 @@ use narrower tiles. Every element is summed in the order of its index whatever t
 nothing but the row.
 """
 
-from .compiling.jit import BOOL, INT, VECTOR, call, deferred, inlined
+from .compiling.jit import call, deferred, inlined
+from .compiling.kinds import BOOL, INT, VECTOR
 from .elementary import constant
 from .machine.registers import HALF, ROWS, VECTOR_BYTES, VECTORS
 from .machine.simd import check_multiple, columns, load, multiply_add, prefetch, rank1, store, tile, zeros

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiling.jit import inlined, record
+from .compiling.jit import inlined
+from .compiling.kinds import record
 from .gather import Inputs, Targets
 from .panels import Panels
 from .products import PANEL_BYTES, UNIT_ROWS

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from .compiling.jit import INT, INTS, VECTOR, deferred, inlined, named
+from .compiling.jit import deferred, inlined
+from .compiling.kinds import INT, INTS, VECTOR, named
 from .elementary import constant
 from .gather import INPUTS, ROWS_OF_CHUNK, rows_of_X
 from .machine.registers import VECTOR_BYTES
