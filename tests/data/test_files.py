@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier
 
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.data import examples as data
-from fastbp.data.examples import ForeignExamples, as_examples
+from fastbp.data.examples import ForeignExamples
 
 ESTIMATORS = [BackpropClassifier, BackpropRegressor]
 both = pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -14,7 +14,6 @@ from numpy.testing import assert_allclose
 
 import fastbp
 import fastbp.dask
-from fastbp.dask import cluster, trainer, worker
 from fastbp.network.architecture import network_of
 from fastbp.training import observer as monitor
 

@@ -1,137 +1,36 @@
-"""scikit-learn's hooks into a fit and around it: callbacks per epoch, metadata routing, the HTML representation."""
+"""scikit-learn's callbacks: which tasks they are told of, with what, and what becomes of a fit that they stop or fail."""
 
 import importlib.util
 import pickle
-import re
 import sys
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pytest
-import sklearn
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
+from recorders import (
+    ESTIMATORS,
+    HAS_CALLBACKS,
+    SOLVERS,
+    Collector,
+    Recorder,
+    assert_same_model,
+    epoch_calls,
+    expected_calls,
+    iris,
+    needs_callbacks,
+    not_converged,
+    small,
+    training_rows,
+)
 from scipy import sparse
-from sklearn.base import clone
-from sklearn.datasets import load_iris
-from sklearn.exceptions import ConvergenceWarning, UnsetMetadataPassedError
-from sklearn.model_selection import GridSearchCV, KFold, train_test_split
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.estimators import callbacks
 from fastbp.network import architecture as network
 from fastbp.training.observer import Observer, watch
-
-HAS_CALLBACKS = importlib.util.find_spec("sklearn.callback") is not None
-needs_callbacks = pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn has callbacks since 1.9")
-not_converged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-ESTIMATORS = [BackpropClassifier, BackpropRegressor]
-SOLVERS = ["adam", "sgd", "lbfgs", "gd"]
-
-
-def iris(kind: type) -> tuple[np.ndarray, np.ndarray]:
-    """Classes for the classifier; two numbers for the regressor."""
-    X, y = load_iris(return_X_y=True)
-    X = StandardScaler().fit_transform(X)
-    return (X, y) if kind is BackpropClassifier else (X[:, :2], X[:, 2:])
-
-
-def small(kind: type = BackpropClassifier, **params) -> Any:
-    defaults = {"hidden_layer_sizes": (5,), "max_iter": 5, "random_state": 0, "learning_rate_init": 0.05}
-    return kind(**{**defaults, **params})
-
-
-def training_rows() -> np.ndarray:
-    """Examples of iris that `small` with early stopping trains on: drawn after its initial weights."""
-    random_state = np.random.RandomState(0)
-    random_state.uniform(size=4 * 5 + 5 + 5 * 3 + 3)
-    return train_test_split(np.arange(150), random_state=random_state, test_size=0.1)[0]
-
-
-def assert_same_model(estimator: Any, other: Any) -> None:
-    for a, b in zip(estimator.coefs_ + estimator.intercepts_, other.coefs_ + other.intercepts_, strict=True):
-        assert_array_equal(a, b)
-
-
-class Recorder:
-    """Records its calls as (hook, name of the task, ids from the root to the task); stops and raises where told.
-
-    Parameters
-    ----------
-    stops : tuple of int, optional
-        Ids of the task at whose end it asks to stop.
-    raises : (str, Exception), optional
-        In which hook, and what.
-    """
-
-    def __init__(self, stops: tuple[int, ...] | None = None, raises: tuple[str, BaseException] | None = None):
-        self.calls: list[tuple[str, str, tuple[int, ...]]] = []
-        self._stops, self._raises = stops, raises
-
-    def _record(self, hook: str, context: Any) -> bool:
-        path, task = [], context
-        while task is not None:
-            path.append(task.task_id)
-            task = task.parent
-        self.calls.append((hook, context.task_name, tuple(reversed(path))))
-        if self._raises and self._raises[0] == hook:
-            raise self._raises[1]
-        return self.calls[-1][2] == self._stops
-
-    def setup(self, estimator, context):
-        self._record("setup", context)
-
-    def on_fit_task_begin(self, estimator, context):
-        self._record("begin", context)
-
-    def on_fit_task_end(self, estimator, context):
-        return self._record("end", context)
-
-    def teardown(self, estimator, context):
-        self._record("teardown", context)
-
-    def hooks(self, name: str) -> list[tuple[str, str, tuple[int, ...]]]:
-        return [call for call in self.calls if call[0] == name]
-
-
-class Propagated(Recorder):
-    """One that meta-estimators hand down."""
-
-    max_propagation_depth = None
-
-
-class Collector(Recorder):
-    """Keeps, too, everything that it is handed."""
-
-    def __init__(self):
-        super().__init__()
-        self.handed: list[tuple[str, tuple[int, ...], dict[str, Any]]] = []
-
-    def _collect(self, hook, context, **handed):
-        self._record(hook, context)
-        self.handed.append((hook, self.calls[-1][2], handed))
-
-    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
-        self._collect("begin", context, X=X, y=y, metadata=metadata, fitted=fitted_estimator)
-
-    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
-        self._collect("end", context, X=X, y=y, metadata=metadata, fitted=fitted_estimator)
-
-    def of_epochs(self, hook: str, what: str) -> list[Any]:
-        return [handed[what] for name, path, handed in self.handed if name == hook and len(path) == 2]
-
-
-def expected_calls(*epochs: list[tuple[str, str, tuple[int, ...]]], method: str = "fit") -> list[Any]:
-    """Calls of a whole fit with these calls of its epochs."""
-    fit = (method, (0,))
-    return [("setup", *fit), ("begin", *fit), *chain(*epochs), ("end", *fit), ("teardown", *fit)]
-
-
-def epoch_calls(i: int) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [("begin", "epoch", (0, i)), ("end", "epoch", (0, i))]
 
 
 def test_without_callbacks_in_scikit_learn_estimators_have_none(monkeypatch):
@@ -524,213 +423,3 @@ class TestFailure:
         with watch(interrupt), pytest.warns(UserWarning, match="interrupted"):
             small().set_callbacks(recorder).fit(*iris(BackpropClassifier))
         assert recorder.calls == expected_calls(epoch_calls(0), epoch_calls(1))
-
-
-@not_converged
-@needs_callbacks
-class TestOwnCallbacks:
-    """scikit-learn's own callbacks, around it and in its meta-estimators."""
-
-    @pytest.mark.parametrize("kind", ESTIMATORS)
-    @pytest.mark.parametrize("weighted", [False, True])
-    def test_scoring_monitor_scores_every_epoch(self, kind, weighted):
-        from sklearn.callback import ScoringMonitor
-
-        X, y = iris(kind)
-        weight = np.linspace(0, 3, 150) if weighted else None
-        scoring = "accuracy" if kind is BackpropClassifier else "r2"
-        monitor = ScoringMonitor(scoring=scoring)
-        small(kind).set_callbacks(monitor).fit(X, y, weight)
-        expected = [small(kind, max_iter=k).fit(X, y, weight).score(X, y, weight) for k in (5, 1, 2, 3, 4, 5)]
-        log = monitor.get_logs().data
-        assert [row["task_id_path"] for row in log] == [(0,), (0, 0), (0, 1), (0, 2), (0, 3), (0, 4)]
-        assert_allclose([row[scoring] for row in log], expected, rtol=1e-15)
-        assert len(set(expected)) > 2
-
-    def test_scoring_monitor_scores_the_training_part_of_early_stopping(self):
-        from sklearn.callback import ScoringMonitor
-
-        pd = pytest.importorskip("pandas")
-        X, y = iris(BackpropClassifier)
-        X = pd.DataFrame(X, columns=list("abcd"))
-        rows = training_rows()
-        monitor = ScoringMonitor(scoring="neg_log_loss")
-        small(early_stopping=True).set_callbacks(monitor).fit(X, y)
-        expected = []
-        for k in range(1, 6):
-            clf = small(early_stopping=True, max_iter=k).fit(X, y)
-            p = clf.predict_proba(X.iloc[rows])
-            expected.append(np.log(p[np.arange(len(rows)), y[rows]]).mean())
-        log = monitor.get_logs().data
-        assert_allclose([row["neg_log_loss"] for row in log if row["task_name"] == "epoch"], expected, rtol=1e-12)
-
-    @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-    def test_progress_bar_shows_the_fit(self, solver, capsys):
-        pytest.importorskip("rich")
-        from sklearn.callback import ProgressBar
-
-        small(solver=solver).set_callbacks(ProgressBar()).fit(*iris(BackpropClassifier))
-        shown = capsys.readouterr().out
-        assert re.search("BackpropClassifier - fit .*100%", shown)
-        assert "epoch" not in shown
-
-    def test_progress_bar_shows_long_epochs(self, capsys, monkeypatch):
-        pytest.importorskip("rich")
-        from sklearn.callback import ProgressBar
-
-        monkeypatch.setattr(network, "CALL_WORK", 1)
-        small(batch_size=5, max_iter=2).set_callbacks(ProgressBar()).fit(*iris(BackpropClassifier))
-        shown = capsys.readouterr().out
-        for i in range(2):
-            assert re.search(f"BackpropClassifier - epoch #{i} .*100%", shown)
-
-    def test_progress_bar_goes_through_a_pipeline(self, capsys):
-        pytest.importorskip("rich")
-        from sklearn.callback import ProgressBar
-
-        pipeline = Pipeline([("scale", StandardScaler()), ("mlp", small())]).set_callbacks(ProgressBar())
-        pipeline.fit(*iris(BackpropClassifier))
-        assert re.search("BackpropClassifier - fit .*100%", capsys.readouterr().out)
-
-    @pytest.mark.parametrize("kind", ESTIMATORS)
-    def test_pipeline_hands_down_its_callbacks(self, kind):
-        recorder = Propagated()
-        pipeline = Pipeline([("mlp", small(kind))]).set_callbacks(recorder).fit(*iris(kind))
-        epochs = [path for _, name, path in recorder.hooks("end") if name == "epoch"]
-        assert epochs == [(0, 0, i) for i in range(5)]
-        assert not {"_skl_callbacks", "_parent_callback_ctx", "_callback_fit_ctx"} & set(vars(pipeline["mlp"]))
-
-    def test_pipeline_hands_down_its_callbacks_to_a_fit_that_fails(self):
-        X, y = iris(BackpropClassifier)
-        recorder = Propagated()
-        pipeline = Pipeline([("mlp", small())]).set_callbacks(recorder)
-        with pytest.raises(ValueError, match="zero"):
-            pipeline.fit(X, y, mlp__sample_weight=np.zeros(150))
-        assert recorder.calls[-1][:2] == ("teardown", "fit")
-        assert not {"_skl_callbacks", "_parent_callback_ctx", "_callback_fit_ctx"} & set(vars(pipeline["mlp"]))
-
-    def test_grid_search_hands_down_its_callbacks(self):
-        recorder = Propagated()
-        search = GridSearchCV(small(max_iter=2), {"alpha": [0.0, 1.0]}, cv=2).set_callbacks(recorder)
-        search.fit(*iris(BackpropClassifier))
-        epochs = [path for _, name, path in recorder.hooks("end") if name == "epoch"]
-        assert len(epochs) == len(set(epochs)) == (2 * 2 + 1) * 2  # with the refit
-        assert len(recorder.hooks("setup")) == len(recorder.hooks("teardown")) == 1
-
-    @pytest.mark.parametrize("n_jobs", [1, 2])
-    def test_grid_search_collects_the_scores_of_its_candidates(self, n_jobs):
-        from sklearn.callback import ScoringMonitor
-
-        X, y = iris(BackpropClassifier)
-        monitor = ScoringMonitor(scoring="accuracy")
-        clf = small(max_iter=3).set_callbacks(monitor)
-        GridSearchCV(clf, {"alpha": [0.0, 1.0]}, cv=KFold(2, shuffle=True, random_state=0), n_jobs=n_jobs).fit(X, y)
-        log = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
-        found = sorted(row["accuracy"] for row in log if row["task_id_path"][:2] == (0, 0))
-        expected = []
-        for alpha in (0.0, 1.0):
-            for train, _ in KFold(2, shuffle=True, random_state=0).split(X):
-                fits = [small(alpha=alpha, max_iter=k).fit(X[train], y[train]) for k in (1, 2, 3)]
-                expected.extend(fit.score(X[train], y[train]) for fit in fits)
-        assert_allclose(found, sorted(expected), rtol=1e-15)
-
-    def test_survive_clone_and_pickle(self):
-        from sklearn.callback import ScoringMonitor
-
-        X, y = iris(BackpropClassifier)
-        monitor = ScoringMonitor(scoring="accuracy")
-        clf = small().set_callbacks(monitor)
-        copy = clone(clf)
-        assert copy._skl_callbacks == [monitor]
-        copy = pickle.loads(pickle.dumps(clf.fit(X, y)))
-        assert_array_equal(copy.predict(X), clf.predict(X))
-        (other,) = copy._skl_callbacks
-        copy.fit(X, y)
-        assert len(other.get_logs(select="all")) == 2
-        assert len(monitor.get_logs(select="all")) == 1
-
-
-@pytest.fixture
-def routing():
-    with sklearn.config_context(enable_metadata_routing=True):
-        yield
-
-
-@not_converged
-@pytest.mark.usefixtures("routing")
-@pytest.mark.parametrize("kind", ESTIMATORS)
-class TestMetadataRouting:
-    @staticmethod
-    def problem(kind):
-        X, y = iris(kind)
-        X = 3 * X + 1
-        X, X_val, y, y_val = train_test_split(X, y, random_state=0)
-        weights = np.linspace(0, 3, len(y)), np.linspace(3, 0, len(y_val))
-        return X, y, {"sample_weight": weights[0], "X_val": X_val, "y_val": y_val, "sample_weight_val": weights[1]}
-
-    def test_pipeline_passes_weights_and_the_transformed_validation_set(self, kind):
-        X, y, metadata = self.problem(kind)
-        mlp = small(kind).set_fit_request(sample_weight=True, X_val=True, y_val=True, sample_weight_val=True)
-        scaler = StandardScaler().set_fit_request(sample_weight=False)
-        pipeline = Pipeline([("scale", scaler), ("mlp", mlp)], transform_input=["X_val"]).fit(X, y, **metadata)
-        scale = StandardScaler().fit(X).transform
-        alone = small(kind).fit(scale(X), y, **{**metadata, "X_val": scale(metadata["X_val"])})
-        assert_same_model(pipeline["mlp"], alone)
-        assert pipeline["mlp"].validation_scores_ == alone.validation_scores_
-        assert pipeline["mlp"].validation_loss_curve_ == alone.validation_loss_curve_
-
-    def test_grid_search_passes_weights_and_the_validation_set(self, kind):
-        X, y, metadata = self.problem(kind)
-        mlp = small(kind).set_fit_request(sample_weight=True, X_val=True, y_val=True, sample_weight_val=True)
-        mlp.set_score_request(sample_weight=True)
-        cv = KFold(2, shuffle=True, random_state=0)
-        search = GridSearchCV(mlp, {"alpha": [0.0, 1.0]}, cv=cv, error_score="raise").fit(X, y, **metadata)
-        weight = metadata["sample_weight"]
-        for alpha, row in zip([0.0, 1.0], range(2), strict=True):
-            for fold, (train, test) in enumerate(cv.split(X)):
-                fitted = small(kind, alpha=alpha).fit(
-                    X[train], y[train], **{**metadata, "sample_weight": weight[train]}
-                )
-                score = fitted.score(X[test], y[test], weight[test])
-                assert_allclose(search.cv_results_[f"split{fold}_test_score"][row], score, rtol=1e-12)
-        refitted = small(kind, **search.best_params_).fit(X, y, **metadata)
-        assert_same_model(search.best_estimator_, refitted)
-        assert search.best_estimator_.validation_scores_ == refitted.validation_scores_
-
-    @pytest.mark.parametrize("name", ["sample_weight", "X_val", "y_val", "sample_weight_val"])
-    def test_refuses_what_was_not_requested(self, kind, name):
-        X, y, metadata = self.problem(kind)
-        pipeline = Pipeline([("mlp", small(kind))])
-        with pytest.raises(UnsetMetadataPassedError, match=name):
-            pipeline.fit(X, y, **{name: metadata[name]})
-
-    def test_partial_fit_has_the_same_requests(self, kind):
-        mlp = small(kind).set_partial_fit_request(sample_weight=True, X_val="X_test", y_val=False)
-        requests = mlp.get_metadata_routing().partial_fit.requests
-        assert requests["sample_weight"] is True
-        assert requests["X_val"] == "X_test"
-        assert requests["y_val"] is False
-        assert requests["sample_weight_val"] is None
-
-
-@not_converged
-@pytest.mark.parametrize("kind", ESTIMATORS)
-class TestHtml:
-    def test_shows_what_was_set_and_links_nowhere(self, kind):
-        estimator = small(kind, alpha=0.125)
-        for html in (estimator._repr_html_(), estimator.fit(*iris(kind))._repr_html_()):
-            assert kind.__name__ in html
-            assert re.search(r"alpha(</td>\s*<td class=\"value\">|=)0\.125", html)
-            assert 'href="http' not in html
-
-    def test_explains_every_parameter_and_fitted_attribute(self, kind):
-        """Once there is a page to link to: tooltips come from the docstring, one entry each."""
-        pytest.importorskip("sklearn.utils._repr_html.fitted_attributes", reason="scikit-learn 1.9")
-        estimator = small(kind, early_stopping=True).fit(*iris(kind))
-        estimator._doc_link_module = "fastbp"
-        estimator._doc_link_template = "https://example.org/{estimator_module}.{estimator_name}.html"
-        html = estimator._repr_html_()
-        assert f"https://example.org/fastbp.{'classifier' if kind is BackpropClassifier else 'regressor'}" in html
-        attributes = [name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")]
-        explained = re.findall(r'style="position-anchor: --doc-link-(\w+);"', html)
-        assert sorted(explained) == sorted([*estimator.get_params(), *attributes])

@@ -1,4 +1,4 @@
-"""The layout of parameters and the steps on them: padding, chunks, threads, and the fused update."""
+"""The steps on parameters: padding, chunks, groups, threads, and the fused update."""
 
 import warnings
 
@@ -6,6 +6,19 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
+from steps import (
+    F32,
+    OPTIMIZERS,
+    SHAPES,
+    WIDTHS,
+    Tasks,
+    data_forms,
+    network,
+    over_dtypes,
+    random_examples,
+    random_theta,
+    trainer,
+)
 
 from fastbp import network as network_module
 from fastbp import training
@@ -16,37 +29,7 @@ from fastbp.kernels.machine import simd, subnormals
 from fastbp.network.architecture import Network
 from fastbp.parallel.team import Team
 from fastbp.training.observer import Observer
-from fastbp.training.trainer import Trainer
 from fastbp.training.workspace import Workspace
-
-F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
-over_dtypes = pytest.mark.parametrize("dtype", [F32, F64], ids=["float32", "float64"])
-OPTIMIZERS = {"sgd": optimizers.SGD, "nesterov": optimizers.NESTEROV, "adam": optimizers.ADAM}
-RATES = {"learning_rate_init": 0.01, "momentum": 0.9, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
-# No width is a multiple of a vector; the panels of the wider ones are full, two vectors wide and one vector wide.
-WIDTHS = (7, 115, 37, 5)
-
-
-def network(dtype, activation="tanh", **kwargs):
-    return Network(WIDTHS, (activation, activation, "softmax"), "log_loss", dtype, **kwargs)
-
-
-def random_theta(shape, rng):
-    coefs = [rng.normal(size=(n, m)) / np.sqrt(n) for n, m in zip(shape.widths, shape.widths[1:], strict=False)]
-    intercepts = [rng.normal(size=m) * shape.fit_intercept for m in shape.widths[1:]]
-    return shape.pack(coefs, intercepts), coefs, intercepts
-
-
-def random_examples(shape, rng, n, weights=None):
-    X = rng.normal(size=(n, shape.widths[0])).astype(shape.dtype)
-    return data.as_examples(X, shape.dtype, codes=rng.integers(shape.widths[-1], size=n), weights=weights)
-
-
-def trainer(shape, theta, examples, **kwargs):
-    options = {"batch": examples.n, "team": Team(1), "alpha": 0.1} | kwargs
-    result = Trainer(shape, theta.copy(), examples, **options)
-    training.set_rates(result, **RATES)
-    return result
 
 
 def padding(shape, vector):
@@ -68,68 +51,6 @@ def test_the_copy_for_the_delta_recursion_is_the_transpose_for_every_width(dtype
         expected[1:, :width] = coef.T
         panels = np.split(expected, range(shape.panel, shape.padded[1], shape.panel), axis=1)
         np.testing.assert_array_equal(theta_t, np.concatenate([panel.ravel() for panel in panels]), str(width))
-
-
-@over_dtypes
-def test_unpack_is_the_inverse_of_pack(dtype):
-    shape = network(dtype)
-    theta, coefs, intercepts = random_theta(shape, np.random.default_rng(0))
-    unpacked_coefs, unpacked_intercepts = shape.unpack(theta)
-    for found, given in zip(unpacked_coefs + unpacked_intercepts, coefs + intercepts, strict=True):
-        np.testing.assert_array_equal(found, given.astype(dtype))
-
-
-@over_dtypes
-def test_pack_takes_arrays_of_any_layout_and_dtype(dtype, tmp_path):
-    shape = network(dtype)
-    _, coefs, intercepts = random_theta(shape, np.random.default_rng(0))
-    coefs, intercepts = ([part.astype(F32) for part in parts] for parts in (coefs, intercepts))
-    expected = shape.pack(coefs, intercepts)
-    coefs[0] = np.asfortranarray(coefs[0])
-    coefs[1] = np.repeat(coefs[1], 2, axis=1)[:, ::2]
-    coefs[2] = coefs[2].tolist()
-    intercepts[0].flags.writeable = False
-    intercepts[1] = intercepts[1].astype(">f8")
-    np.save(tmp_path / "intercepts.npy", intercepts[2].astype(dtype))
-    intercepts[2] = np.load(tmp_path / "intercepts.npy", mmap_mode="r")
-    np.testing.assert_array_equal(shape.pack(coefs, intercepts), expected)
-
-
-@over_dtypes
-@pytest.mark.parametrize("width", [1, 23, 48, 100])
-def test_padded_columns_are_zeros_and_are_not_unpacked(dtype, width):
-    shape, rng = Network((3, width), ("identity",), "squared_error", dtype), np.random.default_rng(0)
-    coef, intercept = rng.normal(size=(3, width)).astype(dtype), rng.normal(size=width).astype(dtype)
-    theta = shape.pack([coef], [intercept])
-    padded = shape.pack([np.ones((3, width))], [np.ones(width)]) == 0
-    assert padded.sum() == 4 * (shape.padded[1] - width)
-    assert (theta[padded] == 0).all()
-    theta[padded] = np.nan
-    for found, expected in zip(shape.unpack(theta), ([coef], [intercept]), strict=True):
-        np.testing.assert_array_equal(found, expected)
-
-
-@over_dtypes
-@pytest.mark.parametrize("fit_intercept", [True, False])
-def test_unflatten_is_the_inverse_of_flatten_in_the_order_of_scikit_learn(dtype, fit_intercept):
-    shape = network(dtype, fit_intercept=fit_intercept)
-    theta, coefs, intercepts = random_theta(shape, np.random.default_rng(1))
-    flat = shape.flatten(theta)
-    parts = coefs + (intercepts if fit_intercept else [])
-    np.testing.assert_array_equal(flat, np.concatenate([part.ravel() for part in parts]).astype(dtype))
-    np.testing.assert_array_equal(shape.unflatten(flat), theta)
-
-
-@over_dtypes
-@pytest.mark.parametrize("widths", [WIDTHS, (3, 150, 1)])
-def test_units_cover_every_parameter_once(dtype, widths):
-    shape = Network(widths, ("tanh",) * (len(widths) - 1), "squared_error", dtype)
-    narrow = any(map(shape.is_narrow, range(len(widths))))
-    assert narrow == (widths[-1] == 1 and 4 * dtype.itemsize <= simd.VECTOR_BYTES)
-    covered = np.zeros(shape.size, int)
-    for _, _, n_rows, _, n_columns, offset in shape.units:
-        covered[offset : offset + n_rows * n_columns] += 1
-    assert (covered == 1).all()
 
 
 @over_dtypes
@@ -197,20 +118,6 @@ def test_a_fused_step_equals_gradient_then_sweep_bit_for_bit(dtype, optimizer, w
         np.testing.assert_array_equal(fused.theta, theta)
 
 
-class Tasks(Team):
-    """More tasks than the machine may have threads."""
-
-    def run(self, kernel, *args, work):
-        return kernel(*args)
-
-
-@pytest.fixture
-def by_groups(monkeypatch):
-    """Gradients are summed by groups of examples, whatever the sizes."""
-    monkeypatch.setattr(network_module, "FEW", 0)
-    monkeypatch.setattr(network_module, "GROUP_WORK", 0)
-
-
 @over_dtypes
 @pytest.mark.parametrize("batch", [70, 33])
 @pytest.mark.parametrize("grouped", [False, True])
@@ -230,117 +137,6 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, batch, grouped, reques
     for run, loss in zip(runs, losses, strict=True):
         assert loss == losses[0]
         np.testing.assert_array_equal(run.theta, runs[0].theta)
-
-
-ZONE = 4096  # bytes of a red zone
-# What each of its bytes is. Together NaN: what is read there shows. Or finite numbers: what is added to them shows too,
-# while NaN stays the same NaN. Around integers always -1, which is no row and no offset.
-FILLS = (0xFF, 0x3F)
-
-
-def within_red_zones(kernel, fill, called):
-    """`kernel` on copies of its arrays, every one of them between two red zones, which it must leave as they are.
-
-    called: set to which a call adds the kernel.
-    """
-
-    def call(*args):
-        memories = []
-
-        def enclosed(value):
-            if isinstance(value, tuple):
-                return tuple(map(enclosed, value))
-            if not isinstance(value, np.ndarray):
-                return value
-            red = np.full(ZONE, fill if value.dtype.kind == "f" else 0xFF, np.uint8)
-            memory = np.concatenate([red, np.ascontiguousarray(value).reshape(-1).view(np.uint8), red])
-            view = memory[ZONE:-ZONE].view(value.dtype).reshape(value.shape)
-            view.flags.writeable = value.flags.writeable  # Numba tells them apart
-            memories.append((red, memory, view, value))
-            return view
-
-        called.add(kernel)
-        result = kernel(*map(enclosed, args))
-        for red, memory, view, value in memories:
-            assert (memory[:ZONE] == red).all()
-            assert (memory[-ZONE:] == red).all()
-            if value.flags.writeable:
-                value[...] = view
-        return result
-
-    return call
-
-
-def data_forms(shape, rng, n):
-    """Examples of every form that the kernels read."""
-    X = rng.normal(size=(n, shape.widths[0])).astype(shape.dtype)
-    codes, weights = rng.integers(max(2, shape.widths[-1]), size=n), rng.uniform(0.5, 2, n)
-    Y = rng.uniform(size=(n, shape.widths[-1]))
-    Y /= Y.sum(axis=1, keepdims=True)
-    yield data.as_examples(X, shape.dtype, codes=codes)
-    yield data.as_examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
-    yield data.as_examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
-    for least in (0, 1.5):  # which is made dense, and which is not
-        yield data.as_examples(scipy.sparse.csr_matrix(X * (least < X)), shape.dtype, Y=Y, weights=weights)
-
-
-# Widths below, at and above a vector's and a panel's, on any CPU; every loss, and networks without hidden layers.
-SHAPES = [
-    (WIDTHS, ("tanh", "relu", "softmax"), "log_loss"),
-    ((1, 1), ("logistic",), "binary_cross_entropy"),
-    ((130, 9), ("identity",), "squared_error"),
-    ((3, 24, 48, 2), ("gelu", "elu", "logistic"), "mean_squared_error"),
-    ((5, 1, 33, 1, 3), ("softplus", "silu", "leaky_relu", "tanh"), "euclidean"),
-    ((3, 67, 2), ("logistic", "logistic"), "log_loss"),
-    ((2, 131, 4), ("tanh", "softmax"), "log_loss"),
-]
-
-
-@over_dtypes
-@pytest.mark.parametrize(("widths", "activations", "loss"), SHAPES, ids=lambda value: str(value).replace(" ", ""))
-@pytest.mark.parametrize("optimizer", [None, *OPTIMIZERS])
-@pytest.mark.parametrize(
-    ("n_threads", "sizes", "grouped"),
-    [(1, (1, 3, 8, 45), False), (1, (45,), True), (3, (45,), True)],
-    ids=["serial", "by groups", "parallel by groups"],
-)
-def test_kernels_stay_within_their_buffers(
-    dtype, widths, activations, loss, optimizer, n_threads, sizes, grouped, monkeypatch, request
-):
-    """With red zones around every array of every call, all results are the same, bit for bit, and no zone changes."""
-    if grouped:
-        request.getfixturevalue("by_groups")
-    shape = Network(widths, activations, loss, dtype)
-    kind = "serial" if n_threads == 1 else "parallel"
-    kernels = {name: getattr(backprop, name) for name in ("transpose_all", f"train_{kind}", f"predict_{kind}")}
-
-    def results(examples):
-        order = np.random.default_rng(1).permutation(examples.n)
-        run = trainer(
-            shape, theta, examples, batch=min(examples.n, 30) if optimizer else examples.n, team=Tasks(n_threads),
-            optimizer=OPTIMIZERS.get(optimizer, optimizers.NONE), chunk=16,
-        )  # fmt: skip
-        losses = [run.epoch(order) for _ in range(2)] if optimizer else [run.loss_and_gradient(theta)]
-        out = np.full((examples.n, widths[-1]), np.nan, dtype)
-        run.predict(run.theta, order, out)
-        return [np.array(losses), run.theta, run.theta_t, run.grad, run.first, run.second, out]
-
-    rng = np.random.default_rng(9)
-    theta = random_theta(shape, rng)[0]
-    called = set()
-    for rows in sizes:
-        for examples in data_forms(shape, rng, rows):
-            found = []
-            for fill in FILLS:
-                with monkeypatch.context() as patch:
-                    for name, kernel in kernels.items():
-                        patch.setattr(backprop, name, within_red_zones(kernel, fill, called))
-                    found.append(results(examples))
-            for *arrays, without_zones in zip(*found, results(examples), strict=True):
-                assert np.isfinite(without_zones).all()
-                for array in arrays:
-                    np.testing.assert_array_equal(array, without_zones)
-    assert called == set(kernels.values())
 
 
 @over_dtypes
@@ -363,15 +159,6 @@ def test_the_padding_before_a_narrow_layer_does_not_count_even_if_it_is_nan(dtyp
     examples = data.as_examples(np.full((1, 1), largest, dtype), dtype)  # the second unit is infinite
     Workspace(shape, examples, 1, Team(1)).predict(theta, np.arange(1), out)
     np.testing.assert_allclose(out, 1 / (1 + np.exp(-np.sign(coefs[1][1]) @ coefs[2])[None]), rtol=1e-5)
-
-
-def test_weights_of_another_shape_are_refused_before_they_are_copied():
-    small, large = (Network((3, width, 1), ("relu", "logistic"), "log_loss", F64) for width in (4, 300))
-    coefs, intercepts = large.unpack(np.zeros(large.size))
-    with pytest.raises(
-        ValueError, match=r"from layer 0 to 1 have shapes \(3, 300\) and \(300,\), not \(3, 4\) and \(4,\)"
-    ):
-        small.pack(coefs, intercepts)
 
 
 @over_dtypes

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import test_simd
+from interpreted_fit import fitted
 from programs import run
 
-from fastbp import BackpropClassifier
 from fastbp.kernels import elementary
 from fastbp.kernels.compiling import interpreted, jit
 from fastbp.kernels.machine import simd
@@ -126,14 +126,6 @@ def test_a_call_takes_arrays_of_the_declared_dtypes_alone():
         interpreted.call(0, ())
     assert len(calls) == 1
     assert calls[0][0] is x
-
-
-def fitted():
-    """Predictions of a small fit, as numbers of Python, after whether its kernels are interpreted."""
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(60, 5)), rng.integers(3, size=60)
-    clf = BackpropClassifier((9, 30), batch_size=16, max_iter=5, n_iter_no_change=5, random_state=0).fit(X, y)
-    return [interpreted.ENABLED, clf.predict_proba(X).tolist()]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -21,7 +21,6 @@ from sklearn.exceptions import NotFittedError
 
 import fastbp
 import fastbp.dask
-from fastbp.dask import cluster, trainer, worker
 from fastbp.data import examples as data
 from fastbp.kernels import optimizers
 from fastbp.network import architecture as network
@@ -107,7 +106,12 @@ def test_objective_and_gradient_are_those_of_one_machine(rows, X, y, weights):
     shape = network.network_of((5, 8, 3), ("relu", "softmax"), "log_loss", np.dtype(np.float64))
     theta = shape.pack(*network.glorot(shape, ("relu", "relu"), np.random.RandomState(0)))
     local = Trainer(
-        shape, theta.copy(), data.as_examples(X, shape.dtype, codes=y, weights=weights), batch=60, team=Team(1), alpha=0.5
+        shape,
+        theta.copy(),
+        data.as_examples(X, shape.dtype, codes=y, weights=weights),
+        batch=60,
+        team=Team(1),
+        alpha=0.5,
     )
     partitions = distributed.Partitions(distributed.Cluster(), partitioned(X, rows).to_delayed().ravel(), 5, "a test")
     examples = distributed.DistributedExamples.of(partitions, shape.dtype, y, None, weights)
