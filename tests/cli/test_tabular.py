@@ -21,6 +21,7 @@ from fastbp.cli.main import main
 from fastbp.cli.model_files import FORMAT, Model, write_whole
 from fastbp.cli.tables import UserError
 from fastbp.training import observer as monitor
+from support.documents import TEXT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N = 300
@@ -456,8 +457,7 @@ def test_a_training_that_diverges_is_a_line_of_its_own(capsys, monkeypatch):
 
 
 def test_the_commands_of_the_readme_run(capsys):
-    readme = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
-    commands = re.findall(r"^python -m fastbp (train|predict) (.*)$", readme, re.M)
+    commands = re.findall(r"^python -m fastbp (train|predict) (.*)$", TEXT, re.M)
     assert [name for name, _ in commands] == ["train", "predict"]
     pathlib.Path("people.csv").rename("data.csv")
     for name, arguments in commands:

@@ -21,9 +21,13 @@ from sklearn.exceptions import NotFittedError
 
 import fastbp
 import fastbp.dask
+from fastbp.dask import cluster, worker
+from fastbp.dask.cluster import Cluster, DistributedExamples, Partitions
+from fastbp.dask.trainer import ARITY, DistributedTrainer
 from fastbp.data import examples as data
 from fastbp.kernels import optimizers
-from fastbp.network import architecture as network
+from fastbp.network.architecture import network_of
+from fastbp.network.initialization import glorot
 from fastbp.parallel.team import Team
 from fastbp.training import observer as monitor
 from fastbp.training.trainer import Trainer
@@ -103,8 +107,8 @@ def test_the_model_is_that_of_one_machine(solver, rows, X, y):
 
 @over_partitions
 def test_objective_and_gradient_are_those_of_one_machine(rows, X, y, weights):
-    shape = network.network_of((5, 8, 3), ("relu", "softmax"), "log_loss", np.dtype(np.float64))
-    theta = shape.pack(*network.glorot(shape, ("relu", "relu"), np.random.RandomState(0)))
+    shape = network_of((5, 8, 3), ("relu", "softmax"), "log_loss", np.dtype(np.float64))
+    theta = shape.layout.pack(*glorot(shape, ("relu", "relu"), np.random.RandomState(0)))
     local = Trainer(
         shape,
         theta.copy(),
@@ -113,13 +117,13 @@ def test_objective_and_gradient_are_those_of_one_machine(rows, X, y, weights):
         team=Team(1),
         alpha=0.5,
     )
-    partitions = distributed.Partitions(distributed.Cluster(), partitioned(X, rows).to_delayed().ravel(), 5, "a test")
-    examples = distributed.DistributedExamples.of(partitions, shape.dtype, y, None, weights)
-    remote = distributed.DistributedTrainer(
+    partitions = Partitions(Cluster(), partitioned(X, rows).to_delayed().ravel(), 5, "a test")
+    examples = DistributedExamples.of(partitions, shape.dtype, y, None, weights)
+    remote = DistributedTrainer(
         shape, theta.copy(), examples, batch=60, optimizer=optimizers.NONE, alpha=0.5, n_jobs=None
     )
     assert remote.loss_and_gradient(theta) == pytest.approx(local.loss_and_gradient(theta), rel=1e-10)
-    assert_allclose(shape.flatten(remote.grad), shape.flatten(local.grad), rtol=1e-10, atol=1e-12)
+    assert_allclose(shape.layout.flatten(remote.grad), shape.layout.flatten(local.grad), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
@@ -134,7 +138,7 @@ def test_the_same_partitions_give_the_same_bits(solver, X, y):
 def test_gradients_of_more_partitions_than_a_task_adds_up_are_added_up_by_several(X, y):
     options = OPTIONS | {"solver": "gd", "max_iter": 2}
     expected = fastbp.BackpropClassifier(**options).fit(X, y)
-    assert distributed.ARITY < 20
+    assert ARITY < 20
     assert_same_model(fastbp.dask.BackpropClassifier(**options).fit(partitioned(X, (3,) * 20), y), expected)
 
 
@@ -231,7 +235,7 @@ def test_y_may_be_any_dask_collection(form, X, y):
 
 
 def test_what_is_in_memory_is_fitted_without_workers(X, y, monkeypatch):
-    monkeypatch.setattr(distributed, "get_client", None)
+    monkeypatch.setattr(cluster, "get_client", None)
     options = OPTIONS | {"solver": "adam"}
     expected = fastbp.BackpropClassifier(**options).fit(X, y)
     found = fastbp.dask.BackpropClassifier(**options).fit(X, y)
@@ -261,10 +265,10 @@ def test_a_warm_start_goes_on_as_on_one_machine(X, y):
 def test_large_arrays_are_sent_in_pieces(X, y, weights, monkeypatch):
     options = OPTIONS | {"solver": "adam", "max_iter": 2, "early_stopping": True, "validation_fraction": 0.3}
     expected = fastbp.BackpropClassifier(**options).fit(X, y, weights)
-    monkeypatch.setattr(distributed, "PIECE_BYTES", 100)
+    monkeypatch.setattr(cluster, "PIECE_BYTES", 100)
     sent = []
-    send = distributed.these
-    monkeypatch.setattr(distributed.Cluster, "submit", noting(distributed.Cluster.submit, sent))
+    send = worker.these
+    monkeypatch.setattr(Cluster, "submit", noting(Cluster.submit, sent))
     assert_same_model(fastbp.dask.BackpropClassifier(**options).fit(partitioned(X), y, weights), expected)
     sizes = [args[0].nbytes for function, *args in sent if function is send]
     assert len(sizes) > 20
@@ -395,6 +399,9 @@ net, X, y = pickle.load(sys.stdin.buffer)
 assert (net.predict(X) == y).all()
 try:
     import fastbp.dask
+from fastbp.dask import cluster, worker
+from fastbp.dask.cluster import Cluster, DistributedExamples, Partitions
+from fastbp.dask.trainer import ARITY, DistributedTrainer
 except ImportError as error:
     print(error)
 """

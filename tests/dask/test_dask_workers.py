@@ -5,12 +5,12 @@ import threading
 import joblib
 import numba
 import pytest
-from programs import data, digest, in_worker
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 from fastbp import BackpropClassifier
-from fastbp.parallel import team as threads
+from fastbp.parallel.team import MIN_WORK, team_for
+from support.programs import data, digest, in_worker
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def n_threads(n_jobs):
-    with threads.team(n_jobs, 10 * threads.MIN_WORK) as team:
+    with team_for(n_jobs, 10 * MIN_WORK) as team:
         return team.n_threads
 
 
@@ -51,7 +51,7 @@ at_once = threading.Barrier(2)
 
 
 def n_threads_beside_another():
-    with threads.team(None, 10 * threads.MIN_WORK) as team:
+    with team_for(None, 10 * MIN_WORK) as team:
         at_once.wait(60)
         return team.n_threads
 

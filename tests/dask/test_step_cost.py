@@ -8,17 +8,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import BENCHMARKS
-from fastbp.dask import cluster
+from fastbp.dask import worker
+from fastbp.dask.trainer import DistributedTrainer
 from fastbp.kernels import optimizers
 from fastbp.network.architecture import Network
+from support.documents import ROOT
 
 pytest.importorskip("distributed")
 
 
 @pytest.fixture(scope="module")
 def step_cost():
-    spec = importlib.util.spec_from_file_location("step_cost", BENCHMARKS / "step_cost.py")
+    spec = importlib.util.spec_from_file_location("step_cost", ROOT / "benchmarks" / "step_cost.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -35,33 +36,33 @@ def work(step_cost):
 
 
 class Recorded:
-    """In place of `distributed.Cluster`: what a round submits, and an answer to it."""
+    """In place of `fastbp.dask.cluster.Cluster`: what a round submits, and an answer to it."""
 
     def __init__(self, n_parameters):
         self.tasks, self.parts, self.answer = [], [], np.zeros(n_parameters)
 
     def submit(self, function, *args):
         self.tasks.append(function)
-        if function is distributed.total:
+        if function is worker.total:
             self.parts.append(len(args[0]))
         return function
 
     def send(self, values):
-        return self.submit(distributed.these, values)
+        return self.submit(worker.these, values)
 
     def compute(self, ask, recover):
         ask()
-        return [distributed.Sums(1.0, 1.0, self.answer)]
+        return [worker.Sums(1.0, 1.0, self.answer)]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8, 9, 64, 65, 1000])
 def test_the_tasks_of_a_round_are_those_that_a_fit_submits(step_cost, workers):
     network = Network((3, 2), ("softmax",), "log_loss", np.dtype(np.float32))
-    recorded = Recorded(network.n_parameters)
+    recorded = Recorded(network.layout.n_parameters)
     partitions = SimpleNamespace(futures=[None] * workers, cluster=recorded)
     examples = SimpleNamespace(partitions=partitions, targets=[None] * workers, recover=None)
-    theta = np.zeros(network.size, network.dtype)
-    trainer = distributed.DistributedTrainer(
+    theta = np.zeros(network.layout.size, network.dtype)
+    trainer = DistributedTrainer(
         network, theta, examples, batch=workers, optimizer=optimizers.NONE, alpha=0.0, n_jobs=None
     )
     trainer.loss_and_gradient(theta)

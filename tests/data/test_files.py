@@ -11,7 +11,8 @@ from sklearn.neural_network import MLPClassifier
 
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.data import examples as data
-from fastbp.data.examples import ForeignExamples
+from fastbp.data.examples import ForeignExamples, as_examples
+from fastbp.network import costs
 
 ESTIMATORS = [BackpropClassifier, BackpropRegressor]
 both = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -168,7 +169,7 @@ class TestExamples:
     @pytest.mark.parametrize("dtype", ["f4", "f8"])
     def test_regular_rows_and_columns_are_read_where_they_are(self, layout, dtype):
         X = LAYOUTS[layout](numbers().astype(dtype), lambda whole: whole)
-        found = examples(X, F64)
+        found = as_examples(X, F64)
         values = found.X32 if dtype == "f4" else found.X64
         assert np.shares_memory(values, X)
         rows, columns, n = found.strides
@@ -186,7 +187,7 @@ class TestExamples:
 
     def test_a_foreign_file_is_converted_a_few_rows_at_a_time(self, tmp_path):
         X = mapped(numbers(500).astype("i2"), tmp_path)
-        found = examples(X, F64, codes=np.arange(500))
+        found = as_examples(X, F64, codes=np.arange(500))
         assert isinstance(found, ForeignExamples)
         order = np.random.default_rng(0).permutation(500)
         (_, X64, _, _, _, codes, *_), local = found.read(order, 100, 130)
@@ -240,17 +241,15 @@ class TestSize:
 
     @pytest.mark.parametrize("n_outputs", [1, 3])
     def test_scores_of_blocks_are_those_of_the_whole(self, n_outputs, monkeypatch):
-        from fastbp.network import architecture as network
-
         X, y = problem(BackpropRegressor)
         y = np.column_stack([y, -y, y**2])[:, :n_outputs].squeeze()
         labels = np.digitize(y if n_outputs == 1 else y[:, 0], [-1, 1]) if n_outputs == 1 else y > 1
         for estimator, target in ((BackpropRegressor, y), (BackpropClassifier, labels)):
             models = []
             for rows in (10_000, 1):
-                monkeypatch.setattr(network, "OUTPUT_BYTES", rows)
-                monkeypatch.setattr(network, "MAX_CHUNK", 16)
-                monkeypatch.setattr(network, "MIN_CHUNK", 16)
+                monkeypatch.setattr(costs, "OUTPUT_BYTES", rows)
+                monkeypatch.setattr(costs, "MAX_CHUNK", 16)
+                monkeypatch.setattr(costs, "MIN_CHUNK", 16)
                 models.append(small(estimator, early_stopping=True, validation_fraction=0.5).fit(X, target))
             assert_same_bits(*models, X, X)
             np.testing.assert_array_equal(models[1].predict(scipy.sparse.csr_array(X)), models[1].predict(X))

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fits import assert_as_scikit_learn, assert_same_bits, both, output, problem, small
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from fastbp import BackpropClassifier, BackpropRegressor
+from support.fits import assert_as_scikit_learn, assert_same_bits, both, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

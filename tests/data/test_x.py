@@ -9,12 +9,12 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from fits import assert_as_scikit_learn, assert_same_bits, both, output, problem, small
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from fastbp import BackpropClassifier
 from fastbp.estimators import base as perceptron
+from support.fits import assert_as_scikit_learn, assert_same_bits, both, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -8,12 +8,12 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from fits import assert_as_scikit_learn, assert_same_bits, both, problem, small
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from fastbp import BackpropClassifier, BackpropRegressor
+from support.fits import assert_as_scikit_learn, assert_same_bits, both, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -3,10 +3,10 @@
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot
-from pictures import X, Y
 from sklearn.datasets import load_digits
 
 from fastbp import BackpropClassifier
+from support.pictures import X, Y
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from pictures import X, Y
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.displays import DeltaNormDisplay, LossCurveDisplay, NetworkDisplay
+from support.pictures import X, Y
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 DRAWERS = {

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from pictures import X, Y, legend
 
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.displays import LossCurveDisplay
+from support.pictures import X, Y, legend
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -5,11 +5,11 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Circle
 from numpy.testing import assert_allclose, assert_array_equal
-from pictures import X, Y, legend, texts
 from sklearn.datasets import load_iris
 
 from fastbp import BackpropClassifier, displays
 from fastbp.displays import NetworkDisplay
+from support.pictures import X, Y, legend, texts
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -1,6 +1,5 @@
-"""The README's table of what differs from scikit-learn's MLP: each row, on both sides."""
+"""The table of what differs from scikit-learn's MLP: each row, on both sides."""
 
-import pathlib
 import re
 import warnings
 
@@ -12,9 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from fastbp import BackpropClassifier, BackpropRegressor
+from support.documents import TESTS, TEXT
 
-TESTS = pathlib.Path(__file__).parent
-README = (TESTS.parent / "README.md").read_text()
 X, Y = load_iris(return_X_y=True)
 # Rows whose tests are elsewhere, beside what they are about.
 ELSEWHERE = {
@@ -131,9 +129,9 @@ def test_one_class_has_one_column_and_two_there():
 
 
 def test_every_row_has_its_test():
-    (table,) = re.findall(r"### Where it differs.*?\n\| \| scikit-learn \| fastbp \|\n\|.*?\n(.*?)\n\n", README, re.S)
+    (table,) = re.findall(r"\n\| \| scikit-learn \| fastbp \|\n\|.*?\n(.*?)\n\n", TEXT, re.S)
     rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
     assert {len(cells) for cells in rows} == {3}
     assert sorted(cells[0] for cells in rows) == sorted([*ELSEWHERE, *HERE])
-    sources = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    sources = "".join(path.read_text() for path in TESTS.rglob("test_*.py"))
     assert [name for name in ELSEWHERE.values() if f"def {name}(" not in sources] == []

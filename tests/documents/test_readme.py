@@ -1,6 +1,5 @@
-"""What the README shows runs as it stands."""
+"""What the README and the other documents show runs as it stands."""
 
-import pathlib
 import re
 import warnings
 
@@ -10,10 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 import fastbp
+from support.documents import DOCUMENTS, ROOT, TEXT
 
-ROOT = pathlib.Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-SNIPPETS = [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(r"```python\n(.*?)```", README, re.S)]
+SNIPPETS = [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(r"```python\n(.*?)```", TEXT, re.S)]
 CONFIGURATIONS = [snippet for snippet in SNIPPETS if snippet.lstrip().startswith("clf =")]
 
 
@@ -23,43 +21,49 @@ def test_the_readme_has_its_snippets():
 
 
 def test_every_block_of_commands_is_run_somewhere():
-    blocks = re.findall(r"(?:<!-- ([\w-]+) -->\n)?```sh\n", README)
-    continuous_integration = set(re.findall(r"\$\(readme_commands? ([\w-]+)", (ROOT / ".ci" / "run").read_text()))
-    # test_isolated_distribution.py, test_isolated_memory.py, test_growth.py
+    blocks = re.findall(r"(?:<!-- ([\w-]+) -->\n)?```sh\n", TEXT)
+    continuous_integration = set(
+        re.findall(r"\$\((?:readme_commands?|commands?_of) ([\w-]+)", (ROOT / ".ci" / "run").read_text())
+    )
+    # isolated/test_distribution.py, isolated/test_memory.py, isolated/test_growth.py
     by_tests = {"table-commands", "memory-command", "growth-command"}
     assert sorted(blocks) == sorted(continuous_integration | by_tests)
 
 
 def test_every_command_between_the_lines_is_run_somewhere():
     """And a new one is to be added here, with where that is."""
-    prose = re.sub(r"```.*?```", "", README, flags=re.S)
+    prose = re.sub(r"```.*?```", "", TEXT, flags=re.S)
     elsewhere = {
-        'pip install "fastbp[cli,plot]"': "test_isolated_distribution.py",
-        'pip install "fastbp[dask]"': "test_isolated_distribution.py",
-        'pip install "fastbp[onnx]"': "test_isolated_distribution.py",
-        'pip install "fastbp[plot]"': "test_isolated_distribution.py",
+        'pip install "fastbp[cli,plot]"': "isolated/test_distribution.py",
+        'pip install "fastbp[dask]"': "isolated/test_distribution.py",
+        'pip install "fastbp[onnx]"': "isolated/test_distribution.py",
+        'pip install "fastbp[plot]"': "isolated/test_distribution.py",
         "pytest -m isolated": ".ci/run",
         "bash .ci/run": ".ci/run",
         "python -m fastbp": ".ci/run, by the main command",
-        "python -m fastbp warmup": "test_isolated_cache.py",
-        "python -m fastbp info": "test_isolated_distribution.py",
+        "python -m fastbp warmup": "isolated/test_shared_cache.py",
+        "python -m fastbp info": "isolated/test_distribution.py",
     }
     assert set(re.findall(r"`((?:pip|pytest|bash|python3?) [^`]*)`", prose)) == set(elsewhere)
 
 
 def test_the_newest_change_is_this_version():
-    versions = re.findall(r"^### (\d+[.]\d+[.]\d+)", README.split("\n## Changes\n")[1], re.M)
+    versions = re.findall(r"^### (\d+[.]\d+[.]\d+)", TEXT.split("\n## Changes\n")[1], re.M)
     assert versions[0] == fastbp.__version__
     assert versions == sorted(versions, key=lambda version: [int(part) for part in version.split(".")], reverse=True)
 
 
-def test_links_lead_somewhere():
-    titles = re.findall(r"^#+ (.*)", README, re.M)
-    headings = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-    links = re.findall(r"\]\(([^)]*)\)", README)
-    assert [link for link in links if link.startswith("#") and link[1:] not in headings] == []
-    files = [link for link in links if not link.startswith(("#", "http"))]
-    assert [file for file in files if not (ROOT / file).exists()] == []
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_links_lead_somewhere(path):
+    for link in re.findall(r"\]\(([^)]*)\)", DOCUMENTS[path]):
+        if link.startswith("http"):
+            continue
+        file, _, title = link.partition("#")
+        target = ((ROOT / path).parent / file).resolve() if file else ROOT / path
+        assert target.exists(), link
+        if title:
+            titles = re.findall(r"^#+ (.*)", target.read_text(), re.M)
+            assert title in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in titles}, link
 
 
 def test_the_snippets_run_one_after_the_other():

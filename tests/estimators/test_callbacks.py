@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: which tasks they are told of, with what, and what becomes of a fit that they stop or fail."""
+"""scikit-learn's callbacks: the tasks they are told of, with what, and what becomes of a fit that they stop or fail."""
 
 import importlib.util
 import pickle
@@ -8,7 +8,16 @@ from itertools import chain
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from recorders import (
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.estimators import callbacks
+from fastbp.network import costs
+from fastbp.network.layout import Layout
+from fastbp.training.observer import Observer, watch
+from support.recorders import (
     ESTIMATORS,
     HAS_CALLBACKS,
     SOLVERS,
@@ -23,19 +32,11 @@ from recorders import (
     small,
     training_rows,
 )
-from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-
-from fastbp import BackpropClassifier, BackpropRegressor
-from fastbp.estimators import callbacks
-from fastbp.network import architecture as network
-from fastbp.training.observer import Observer, watch
 
 
 def test_without_callbacks_in_scikit_learn_estimators_have_none(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.callback", None)
-    spec = importlib.util.spec_from_file_location("fastbp.callbacks_of_old", callbacks.__file__)
+    spec = importlib.util.spec_from_file_location("fastbp.estimators.callbacks_of_old", callbacks.__file__)
     old = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(old)
     assert not hasattr(old.CallbackSupportMixin, "set_callbacks")
@@ -80,7 +81,7 @@ class TestTasks:
 
     def test_a_long_epoch_has_its_kernel_calls_as_subtasks(self, monkeypatch):
         X, y = iris(BackpropClassifier)
-        monkeypatch.setattr(network, "CALL_WORK", 1)  # every batch is a call of its own
+        monkeypatch.setattr(costs, "CALL_WORK", 1)  # every batch is a call of its own
         n = callbacks.LONG_EPOCH
         recorder = Recorder()
         small(batch_size=len(y) // n + 1, max_iter=2).set_callbacks(recorder).fit(X, y)
@@ -100,7 +101,7 @@ class TestTasks:
     @pytest.mark.parametrize("solver", ["lbfgs", "gd"])
     def test_a_long_iteration_has_the_kernel_calls_of_one_evaluation_as_subtasks(self, solver, monkeypatch):
         for name, value in {"CALL_WORK": 1, "MIN_CHUNK": 8, "MAX_CHUNK": 8}.items():
-            monkeypatch.setattr(network, name, value)
+            monkeypatch.setattr(costs, name, value)
         monkeypatch.setattr(callbacks, "LONG_EPOCH", 10)
         recorder = Recorder()
         small(solver=solver, max_iter=3).set_callbacks(recorder).fit(*iris(BackpropClassifier))
@@ -215,8 +216,8 @@ class TestFittedEstimator:
     def test_is_made_only_where_a_callback_asks_for_it(self, solver, monkeypatch):
         X, y = iris(BackpropClassifier)
         made = []
-        attributes = network.Network.unpack
-        monkeypatch.setattr(network.Network, "unpack", lambda *args: made.append(1) or attributes(*args))
+        unpack = Layout.unpack
+        monkeypatch.setattr(Layout, "unpack", lambda *args: made.append(1) or unpack(*args))
         counts = []
         for callback in ([], [Recorder()], [Collector()], [Collector(), Collector()]):
             made.clear()
@@ -323,7 +324,7 @@ class TestStop:
         assert clf.score(X_val, y_val) == clf.best_validation_score_
 
     def test_of_a_part_ends_the_fit_after_its_epoch(self, monkeypatch):
-        monkeypatch.setattr(network, "CALL_WORK", 1)
+        monkeypatch.setattr(costs, "CALL_WORK", 1)
         recorder = Recorder(stops=(0, 1, 3))
         clf = small(batch_size=5).set_callbacks(recorder).fit(*iris(BackpropClassifier))
         assert clf.n_iter_ == 2

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from networks import SOLVERS, assert_same_bits, network, problem
 from sklearn.base import clone
 from sklearn.utils.class_weight import compute_sample_weight
+
+from support.networks import SOLVERS, assert_same_bits, network, problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -5,8 +5,6 @@ from unittest import SkipTest
 
 import numpy as np
 import pytest
-import reference
-from classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, outputs, small, targets
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import log_softmax
@@ -20,6 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from fastbp import BackpropClassifier
+from support import reference
+from support.classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, outputs, small, targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # Checks of scikit-learn that have nothing to check here. Any other skipped check fails: a skip is not a pass.
@@ -199,7 +199,9 @@ class TestState:
         X, y = iris()
         clf = small(solver=solver).partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y)
         copy = pickle.loads(pickle.dumps(clf))
-        assert len(copy._optimizer_state.first) == sum(w.size for w in clf.coefs_ + clf.intercepts_)  # without padding
+        assert len(copy._optimizer_state.moment_1) == sum(
+            w.size for w in clf.coefs_ + clf.intercepts_
+        )  # without padding
         for estimator in (clf, copy):
             estimator.set_params(**changes).partial_fit(X, y)
         for a, b in zip(clf.coefs_ + clf.intercepts_, copy.coefs_ + copy.intercepts_, strict=True):

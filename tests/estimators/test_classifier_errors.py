@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, small, targets
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
 from fastbp import BackpropClassifier
+from support.classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, small, targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

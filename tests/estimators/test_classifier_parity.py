@@ -5,10 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import parity
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from parity import CLASSIFIERS, EPOCHS, SOLVERS, assert_close, assert_follows, assert_parameters, recorded
 from scipy import sparse
 from sklearn.datasets import (
     load_breast_cancer,
@@ -23,6 +21,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropClassifier
+from support import parity
+from support.parity import CLASSIFIERS, EPOCHS, SOLVERS, assert_close, assert_follows, assert_parameters, recorded
 
 LOADERS: dict[str, Callable[..., Any]] = {
     "digits": load_digits,

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, small, targets
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 from sklearn.base import clone
@@ -12,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp.kernels import backprop
 from fastbp.training import observer as monitor
+from support.classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, small, targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # The README's five published descriptions; learning rates and layer sizes are this problem's

@@ -5,12 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sklearn
-from fits import SOLVERS, assert_same_bits, both, output, problem, small
 from numpy.testing import assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropClassifier
+from support.fits import SOLVERS, assert_same_bits, both, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -6,10 +6,11 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from fits import SOLVERS, assert_same_bits, both, interrupted, output, problem, small
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+
+from support.fits import SOLVERS, assert_same_bits, both, interrupted, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

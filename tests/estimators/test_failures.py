@@ -15,8 +15,10 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.data import examples as data
 from fastbp.kernels import backprop
-from fastbp.network import architecture as network
+from fastbp.network import costs
+from fastbp.network.layout import Layout
 from fastbp.training import observer as monitor
+from fastbp.training import workspace
 from fastbp.training.optimizer_state import OptimizerState
 
 ESTIMATORS = [BackpropClassifier, BackpropRegressor]
@@ -111,13 +113,13 @@ def at(owner, name, number, error):
 
 fails("divergence", ValueError, change=lambda given: given | {"X": np.sign(given["X"]) * 1e308})
 fails("no memory for the examples", MemoryError, at(data, "_read_only", 0, MemoryError()))
-fails("no memory for the buffers", MemoryError, at(network, "_aligned_zeros", 3, MemoryError()))
+fails("no memory for the buffers", MemoryError, at(workspace, "aligned_zeros", 2, MemoryError()))
 fails("no memory in the first step", MemoryError, at(backprop, "train_serial", 0, MemoryError()))
-fails("no memory for the result", MemoryError, at(network.Network, "unpack", 0, MemoryError()))
+fails("no memory for the result", MemoryError, at(Layout, "unpack", 0, MemoryError()))
 fails("a callback that raises", Failure, lambda _: raising_callback(Failure()))
 fails("a callback that raises StopIteration", StopIteration, lambda _: raising_callback(StopIteration()))
 fails("an interrupt before the solver", KeyboardInterrupt, at(data, "_read_only", 0, KeyboardInterrupt()))
-fails("an interrupt after the solver", KeyboardInterrupt, at(network.Network, "unpack", 0, KeyboardInterrupt()))
+fails("an interrupt after the solver", KeyboardInterrupt, at(Layout, "unpack", 0, KeyboardInterrupt()))
 fails("NaN in X", ValueError, change=lambda given: given | {"X": given["X"] * np.nan})
 fails("NaN in y", ValueError, change=lambda given: given | {"y": given["y"] * np.nan})
 fails("y too short", ValueError, change=lambda given: given | {"y": given["y"][1:]})
@@ -247,7 +249,7 @@ class Interrupting:
 def many_calls(monkeypatch):
     """Kernels take a call for every 8 rows, or of a full batch for every 16."""
     for name, value in {"CALL_WORK": 1, "MIN_CHUNK": 16, "MAX_CHUNK": 16}.items():
-        monkeypatch.setattr(network, name, value)
+        monkeypatch.setattr(costs, name, value)
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
@@ -315,9 +317,9 @@ class TestInterrupt:
 
     def test_within_a_step_of_several_calls_leaves_every_parameter_before_or_after_it(self, monkeypatch):
         X, y = problem(BackpropClassifier)
-        monkeypatch.setattr(network, "BLOCK_BYTES", 1)
-        monkeypatch.setattr(network, "MIN_CHUNK", 120)
-        monkeypatch.setattr(network, "MAX_CHUNK", 120)
+        monkeypatch.setattr(costs, "BLOCK_BYTES", 1)
+        monkeypatch.setattr(costs, "MIN_CHUNK", 120)
+        monkeypatch.setattr(costs, "MAX_CHUNK", 120)
         params = {"hidden_layer_sizes": (40, 40), "batch_size": 120, "max_iter": 1}
         start = small(BackpropClassifier, **params, learning_rate_init=1e-300).fit(X, y).coefs_
         after = small(BackpropClassifier, **params).fit(X, y).coefs_

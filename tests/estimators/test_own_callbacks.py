@@ -6,14 +6,14 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from recorders import ESTIMATORS, Propagated, iris, needs_callbacks, not_converged, small, training_rows
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropClassifier
-from fastbp.network import architecture as network
+from fastbp.network import costs
+from support.recorders import ESTIMATORS, Propagated, iris, needs_callbacks, not_converged, small, training_rows
 
 
 @not_converged
@@ -68,7 +68,7 @@ class TestOwnCallbacks:
         pytest.importorskip("rich")
         from sklearn.callback import ProgressBar
 
-        monkeypatch.setattr(network, "CALL_WORK", 1)
+        monkeypatch.setattr(costs, "CALL_WORK", 1)
         small(batch_size=5, max_iter=2).set_callbacks(ProgressBar()).fit(*iris(BackpropClassifier))
         shown = capsys.readouterr().out
         for i in range(2):

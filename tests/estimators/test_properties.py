@@ -14,15 +14,15 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
-import reference
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
-from test_inputs import PAIRS, both, outcome, small
 
 from fastbp import BackpropClassifier, BackpropRegressor
+from support import reference
+from support.fits import PAIRS, both, outcome, small
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # scikit-learn's arithmetic warns of what overflows
 

@@ -8,16 +8,16 @@ import inspect
 from typing import Any
 
 import numpy as np
-import parity
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from parity import EPOCHS, REGRESSORS, SOLVERS, assert_close, assert_follows, assert_parameters, recorded
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropRegressor
+from support import parity
+from support.parity import EPOCHS, REGRESSORS, SOLVERS, assert_close, assert_follows, assert_parameters, recorded
 
 LOSSES = ["squared_error", "poisson"]
 TARGETS = [(loss, n_outputs) for loss in LOSSES for n_outputs in (1, 3)]

@@ -1,7 +1,6 @@
 """Stored models: what version stored them, and skops, which loads them without pickle."""
 
 import copy
-import pathlib
 import pickle
 import re
 import warnings
@@ -14,15 +13,15 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_inputs import SOLVERS, assert_same_bits, both, output, problem, small
 
 import fastbp
 from fastbp import BackpropClassifier, BackpropRegressor, version
+from support.documents import TEXT
+from support.fits import SOLVERS, assert_same_bits, both, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
-TRUSTED = re.findall(r'"(fastbp\.\w+\.\w+)"', re.search(r"trusted = \[(.*?)\]", README, re.S)[1])
+TRUSTED = re.findall(r'"(fastbp\.[\w.]+)"', re.search(r"trusted = \[(.*?)\]", TEXT, re.S)[1])
 OPTIONS: dict[str, dict[str, Any]] = {
     **SOLVERS,
     "early stopping": {"early_stopping": True, "validation_fraction": 0.3},

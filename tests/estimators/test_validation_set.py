@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import reference
-from networks import KINDS, assert_same_bits, network, problem, regression_network, regression_problem
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
+
+from support import reference
+from support.networks import KINDS, assert_same_bits, network, problem, regression_network, regression_problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -5,8 +5,9 @@ import platform
 import llvmlite.binding
 import numpy as np
 import pytest
-from models_of_cpus import SOLVERS
-from programs import run
+
+from support.models_of_cpus import SOLVERS
+from support.programs import run
 
 # What Numba compiles for, and the (bytes of a vector, rows of a tile) that shows it; None: what this machine has.
 CPUS = {
@@ -15,7 +16,6 @@ CPUS = {
     "SSE2": ({"NUMBA_CPU_NAME": "generic"}, (16, 4)),
 }
 TOLERANCE = 1e-12  # of the largest number
-pytestmark = pytest.mark.isolated
 over_solvers = pytest.mark.parametrize("solver", SOLVERS)
 
 
@@ -28,7 +28,7 @@ def results(tmp_path_factory, warm_cache):
 
     def on(cpu, call):
         """JSON keeps every bit of a float64."""
-        program = f"import json, test_isolated_cpus as here; print(json.dumps(here.{call}))"
+        program = f"import json; from support import models_of_cpus as here; print(json.dumps(here.{call}))"
         return run(program, warm_cache, **CPUS[cpu][0])
 
     for cpu, (_, tile) in CPUS.items():
@@ -60,7 +60,8 @@ def test_a_pickle_of_one_cpu_predicts_and_learns_on_under_another(results, cpu, 
 
 
 THREADS = """
-import json, programs
+import json
+from support import programs
 calls = programs.Calls()
 print(json.dumps([programs.digest(), calls.count]))
 """

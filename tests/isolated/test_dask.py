@@ -14,10 +14,11 @@ from numpy.testing import assert_allclose
 
 import fastbp
 import fastbp.dask
+from fastbp.dask import cluster, worker
 from fastbp.network.architecture import network_of
 from fastbp.training import observer as monitor
 
-pytestmark = [pytest.mark.isolated, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SOLVERS = {
     "gd": {"learning_rate_init": 0.5},
@@ -94,7 +95,7 @@ def test_a_fit_survives_workers_that_are_killed(solver, n, client):
 def test_a_fit_survives_a_worker_that_dies_in_the_middle_of_an_epoch(client):
     expected = fit("sgd", fastbp.dask.BackpropClassifier)
     killed, rounds = [], []
-    ask = distributed.Cluster.results
+    ask = cluster.Cluster.results
 
     def results(self, futures):
         rounds.append(futures)
@@ -103,7 +104,7 @@ def test_a_fit_survives_a_worker_that_dies_in_the_middle_of_an_epoch(client):
         return ask(self, futures)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distributed.Cluster, "results", results)
+        patch.setattr(cluster.Cluster, "results", results)
         found = fit("sgd", fastbp.dask.BackpropClassifier)
     assert killed
     assert bits(found) == bits(expected)
@@ -132,8 +133,8 @@ def test_a_worker_that_is_gone_for_good_is_not_missed():
 
 
 def test_without_any_worker_the_fit_says_so(client, monkeypatch):
-    monkeypatch.setattr(distributed, "LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(distributed, "WORKERLESS_SECONDS", 1.0)
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(cluster, "WORKERLESS_SECONDS", 1.0)
 
     def leave(epoch):
         client.cluster.scale(0)
@@ -154,7 +155,7 @@ def die(block):
 
 
 def test_partitions_that_kill_their_workers_end_the_fit_with_what_to_do(client, monkeypatch):
-    monkeypatch.setattr(distributed, "ATTEMPTS", 2)
+    monkeypatch.setattr(cluster, "ATTEMPTS", 2)
     scope = {}
     exec(DIE, scope)
     X, y = data()
@@ -176,11 +177,11 @@ def test_workers_with_different_cpus_work_together():
         assert set(client.run(vector_bytes).values()) == {16, 32}
         X, y = data()
         shape = network_of((13, 50, 19, 3), ("tanh", "tanh", "softmax"), "log_loss", np.dtype(np.float64))
-        theta = np.random.default_rng(1).normal(size=shape.n_parameters) / 5
-        arguments = X, [y, None, None], theta, distributed.fields(shape), None, None
-        here = distributed.partial_sums(*arguments)
-        for worker in client.nthreads():
-            there = client.submit(distributed.partial_sums, *arguments, workers=[worker], pure=False).result()
+        theta = np.random.default_rng(1).normal(size=shape.layout.n_parameters) / 5
+        arguments = X, [y, None, None], theta, worker.architecture(shape), None, None
+        here = worker.partial_sums(*arguments)
+        for address in client.nthreads():
+            there = client.submit(worker.partial_sums, *arguments, workers=[address], pure=False).result()
             assert_allclose(there.grad, here.grad, rtol=0, atol=1e-12 * abs(here.grad).max())
         for solver in SOLVERS:
             expected = fit(solver, fastbp.BackpropClassifier)
@@ -191,6 +192,6 @@ def test_workers_with_different_cpus_work_together():
 
 
 def vector_bytes():
-    from fastbp.kernels.simd import VECTOR_BYTES
+    from fastbp.kernels.machine.simd import VECTOR_BYTES
 
     return VECTOR_BYTES

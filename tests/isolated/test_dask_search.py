@@ -1,15 +1,13 @@
 """Searches on Dask in processes of their own: what their workers compile, and Ctrl-C."""
 
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 
 import pytest
-from programs import CTRL_C, TIMEOUT, run
 
-pytestmark = pytest.mark.isolated
+from support.programs import CTRL_C, FOLDER, TIMEOUT, run
 
 pytest.importorskip("distributed")
 
@@ -20,7 +18,7 @@ import json, warnings
 import joblib
 from distributed import LocalCluster
 from sklearn.model_selection import GridSearchCV
-import programs
+from support import programs
 from fastbp import BackpropClassifier
 def misses():
     from fastbp.kernels.compiling.jit import KEPT
@@ -47,7 +45,7 @@ ENDLESS = """
 import joblib
 from distributed import LocalCluster
 from sklearn.model_selection import GridSearchCV
-import programs
+from support import programs
 from fastbp import BackpropClassifier
 print(programs.digest(), flush=True)
 cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
@@ -71,8 +69,7 @@ with cluster, cluster.get_client() as client:
 def test_an_interrupt_ends_a_search_and_its_workers(warm_cache):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(warm_cache)}
     command, pipe = [sys.executable, "-W", "ignore", "-c", CTRL_C + ENDLESS], subprocess.PIPE
-    folder = pathlib.Path(__file__).parent
-    with subprocess.Popen(command, env=environment, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(command, env=environment, cwd=FOLDER, stdout=pipe, stderr=pipe, text=True) as process:
         first = process.stdout.readline()
         assert process.stdout.readline() == "searching\n", first + process.communicate()[1][-3000:]
         process.send_signal(signal.SIGINT)

@@ -12,11 +12,8 @@ import zipfile
 import pytest
 
 import fastbp
+from support.documents import ROOT, TEXT, block
 
-pytestmark = pytest.mark.isolated
-
-ROOT = pathlib.Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
 TIMEOUT = 1200  # seconds, only to turn a hang into a failure
 
 FIT = """
@@ -87,7 +84,7 @@ def installed(wheel, tmp_path_factory):
 @pytest.fixture(scope="module")
 def with_extras(installed, wheel, tmp_path_factory):
     """The same with all extras that the README names."""
-    extras = sorted(set(",".join(re.findall(r'pip install "fastbp\[(.*?)\]"', README)).split(",")))
+    extras = sorted(set(",".join(re.findall(r'pip install "fastbp\[(.*?)\]"', TEXT)).split(",")))
     assert extras == ["cli", "dask", "onnx", "plot"]
     folder = tmp_path_factory.mktemp("extras")
     run(installed, "-m", "pip", "install", "-q", f"{wheel}[{','.join(extras)}]", folder=folder)
@@ -96,7 +93,7 @@ def with_extras(installed, wheel, tmp_path_factory):
 
 def test_the_sdist_has_what_its_tests_need_and_the_wheel_only_the_package(distributions, wheel):
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "fastbp").rglob("*.py")} | {"fastbp/py.typed"}
-    tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("*.py")}
+    tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("*.py")}
     with zipfile.ZipFile(wheel) as archive:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert files == sources
@@ -142,7 +139,7 @@ def test_a_strict_type_checker_sees_the_types_of_the_wheel(installed, tmp_path):
     done = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
     assert len(revealed) == 6, done.stdout + done.stderr
-    assert revealed[:2] == ["fastbp.classifier.BackpropClassifier"] * 2
+    assert revealed[:2] == ["fastbp.estimators.classifier.BackpropClassifier"] * 2
     assert revealed[2].startswith("numpy.ndarray")
     assert revealed[3].startswith("list[numpy.ndarray")
     assert revealed[4] == "list[float]"
@@ -152,18 +149,17 @@ def test_a_strict_type_checker_sees_the_types_of_the_wheel(installed, tmp_path):
 
 
 def test_the_snippets_of_the_readme_run_with_the_extras_that_it_names(with_extras, tmp_path):
-    snippets = [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(r"```python\n(.*?)```", README, re.S)]
+    snippets = [re.sub(r"^ {3}", "", each, flags=re.M) for each in re.findall(r"```python\n(.*?)```", TEXT, re.S)]
     program = tmp_path / "snippets.py"
     program.write_text("\n".join(snippet.lstrip() for snippet in snippets))
     run(with_extras, "-W", "ignore", program, folder=tmp_path, MPLBACKEND="Agg")
 
 
 def test_the_commands_of_the_readme_train_and_predict(with_extras, tmp_path):
-    (block,) = re.findall(r"<!-- table-commands -->\n```sh\n(.*?)```", README, re.S)
     rows = "".join(f"{number},{'odd' if number > 50 else 'even'}\n" for number in range(100))
     (tmp_path / "data.csv").write_text("number,COLUMN\n" + rows)
     path = f"{with_extras.parent}{os.pathsep}{os.environ['PATH']}"
-    run("bash", "-euo", "pipefail", "-c", block, folder=tmp_path, PATH=path)
+    run("bash", "-euo", "pipefail", "-c", block("table-commands", "sh"), folder=tmp_path, PATH=path)
     header, *predicted = (tmp_path / "predictions.csv").read_text().splitlines()
     assert header == "COLUMN,probability of even,probability of odd"
     assert len(predicted) == 100

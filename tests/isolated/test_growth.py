@@ -1,4 +1,4 @@
-"""The script benchmarks/growth.py, as the README has it."""
+"""The script benchmarks/growth.py, as its document shows it."""
 
 import re
 import subprocess
@@ -6,14 +6,13 @@ import sys
 
 import pytest
 
-from benchmarks import BENCHMARKS
+from support.documents import ROOT
 
 
-@pytest.mark.isolated
 def test_the_script_of_the_readme_predicts_and_measures_steps_on_one_worker_and_two():
     command = [
         sys.executable,
-        str(BENCHMARKS / "growth.py"),
+        str(ROOT / "benchmarks" / "growth.py"),
         "--quick",
         "--latency",
         "0.5",

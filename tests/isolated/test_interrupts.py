@@ -2,15 +2,13 @@
 
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 
 import pytest
-from programs import CTRL_C, TIMEOUT
 
-pytestmark = pytest.mark.isolated
+from support.programs import CTRL_C, FOLDER, TIMEOUT
 
 # An epoch, or an evaluation, takes twenty minutes or so: far more than a test may.
 PROGRAM = """
@@ -60,8 +58,7 @@ def test_an_interrupt_in_a_long_epoch_gives_a_model_that_predicts_and_trains_on(
     program = PROGRAM.replace("PARAMETERS", repr(SOLVERS[solver]))
     environment = os.environ | {"NUMBA_CACHE_DIR": str(warm_cache), "NUMBA_NUM_THREADS": n_threads}
     command, pipe = [sys.executable, "-c", CTRL_C + program], subprocess.PIPE
-    folder = pathlib.Path(__file__).parent
-    with subprocess.Popen(command, env=environment, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(command, env=environment, cwd=FOLDER, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout.readline() == "in an epoch\n", process.communicate()[1][-3000:]
         process.send_signal(signal.SIGINT)
         try:

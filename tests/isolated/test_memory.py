@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from programs import run
 
-pytestmark = pytest.mark.isolated
+from support.documents import ROOT
+from support.programs import run
 
 KINDS = {
     "classifier": "BackpropClassifier((16,), max_iter=2, n_jobs={n_jobs}).fit(X, y).predict(X)",
@@ -126,7 +126,7 @@ def test_a_file_that_is_learned_within_a_limit_gives_what_it_gives_without(files
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not count memory maps as Linux does")
 def test_the_example_of_the_readme_learns_a_file_larger_than_its_memory(tmp_path):
-    script = pathlib.Path(__file__).parent.parent / "benchmarks" / "larger_than_memory.py"
+    script = ROOT / "benchmarks" / "larger_than_memory.py"
     command = [sys.executable, str(script), "--file", "160", "--memory", "50", "--folder", str(tmp_path)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     accuracies = [float(found) for found in re.findall(r"accuracy (\S+)", printed)]

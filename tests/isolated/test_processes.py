@@ -1,15 +1,14 @@
 """Processes made by fork, by multiprocessing and by joblib: none dies, none hangs, and all find the same bits."""
 
 import pytest
-from programs import run
 
-pytestmark = pytest.mark.isolated
+from support.programs import run
 
 
 @pytest.fixture(scope="module")
 def expected(warm_cache):
     """Digest of a serial fit and prediction."""
-    return run("import json, programs; print(json.dumps(programs.digest(n_jobs=1)))", warm_cache)
+    return run("import json; from support import programs; print(json.dumps(programs.digest(n_jobs=1)))", warm_cache)
 
 
 OURS = "assert programs.digest() == expected"
@@ -17,7 +16,8 @@ FOREIGN = "programs.foreign_kernel(programs.np.ones(1000))"
 
 # Whether the parent runs in parallel after the fork, and what became of a child and of a grandchild.
 FORK = """
-import fastbp, json, programs
+import fastbp, json
+from support import programs
 expected, calls = "{expected}", programs.Calls()
 {launch}
 def serially():
@@ -39,7 +39,8 @@ def test_after_a_parallel_kernel_and_fork_everybody_can_fit(layer, launch, expec
 
 # The same, where nothing of ours was there to see the fork.
 LATE_IMPORT = """
-import json, programs
+import json
+from support import programs
 programs.foreign_kernel(programs.np.ones(1000))
 def serially():
     calls = programs.Calls()
@@ -89,7 +90,8 @@ BEGIN_TO_FIT = """
     programs.fitted()
 """
 FORK_MEANWHILE = """
-import json, llvmlite.binding, numba, numba.extending, numpy, programs, threading, time
+import json, llvmlite.binding, numba, numba.extending, numpy, threading, time
+from support import programs
 from fastbp.network import architecture as network
 begun, forked = threading.Event(), threading.Event()
 def work():
@@ -142,7 +144,8 @@ def test_two_threads_can_fork_at_once(warm_cache):
 
 
 FORK_WITHIN = """
-import json, os, programs
+import json, os
+from support import programs
 from fastbp.training import observer as monitor
 children = []
 def fork(epoch, *_):
@@ -197,7 +200,8 @@ def test_a_child_forked_by_a_callback_can_finish_the_fit(expected, warm_cache, s
 
 # All children have begun before the first of them predicts.
 SERVER = """
-import json, os, programs
+import json, os
+from support import programs
 model, calls = programs.fitted(), programs.Calls()
 read, write = os.pipe()
 def serve():
@@ -217,7 +221,8 @@ def test_four_children_of_a_server_predict_at_once_with_the_model_it_fitted(expe
 
 
 POOL = """
-import json, multiprocessing, programs
+import json, multiprocessing
+from support import programs
 programs.digest()
 with multiprocessing.get_context("{method}").Pool(2) as pool:
     found = pool.map(programs.in_worker, [None] * 4, chunksize=1)
@@ -233,7 +238,8 @@ def test_workers_of_multiprocessing_find_the_same_bits(method, parallel, expecte
 
 
 JOBLIB = """
-import json, joblib, programs
+import json, joblib
+from support import programs
 programs.digest()
 with joblib.parallel_backend({config}):
     found = joblib.Parallel(n_jobs=2)(joblib.delayed(programs.in_worker)({n_jobs}) for _ in range(3))
@@ -261,7 +267,8 @@ def test_in_a_joblib_worker_a_fit_is_serial_unless_n_jobs_asks_for_threads(
 
 # The last line compiles what needs, other than our machine code, Numba's runtime.
 START = """
-import json, numba, numpy, programs, sys
+import json, numba, numpy, sys
+from support import programs
 programs.fitted(n_jobs=1)
 loaded = [name for name in {unneeded} if name in sys.modules]
 print(json.dumps([loaded, int(numba.njit(lambda n: numpy.linalg.norm(numpy.full(n, 2.0)))(4))]))

@@ -1,8 +1,7 @@
-"""The README's recipes, followed to the letter in a copy: a new activation and a new loss that train."""
+"""The documents' recipes, followed to the letter in a copy: a new activation and a new loss that train."""
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -10,14 +9,13 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.isolated
+from support.documents import ROOT, block
 
-ROOT = pathlib.Path(__file__).parent.parent
 TIMEOUT = 900  # seconds, only to turn a hang into a failure
 
 # The two twins that the recipe leaves to whoever follows it.
 REFERENCE = """\
---- tests/reference.py
+--- tests/support/reference.py
  DERIVATIVES: dict[str, Callable[[Array], Array]] = {
 +    "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2,
 @@
@@ -90,12 +88,6 @@ print(json.dumps({
 """
 
 
-def recipe(name):
-    """The diff that the README has after the marker <!-- NAME -->."""
-    readme = (ROOT / "README.md").read_text()
-    return re.search(rf"<!-- {name} -->\n```diff\n(.*?)```", readme, re.S).group(1)
-
-
 def follow(diff, folder):
     """Make the edits of a diff without line numbers: what it shows of a file has to be there, once."""
     for path, hunks in re.findall(r"^--- (\S+)\n(.*?)(?=^--- |\Z)", diff, re.M | re.S):
@@ -118,7 +110,7 @@ def copy(tmp_path_factory):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, folder)
-    for diff in (recipe("activation-recipe"), recipe("loss-recipe"), REFERENCE):
+    for diff in (block("activation-recipe", "diff"), block("loss-recipe", "diff"), REFERENCE):
         follow(diff, folder)
     return folder
 
@@ -135,7 +127,7 @@ def run(folder, *arguments):
 
 @pytest.mark.parametrize("name", ["activation-recipe", "loss-recipe"])
 def test_a_recipe_is_some_ten_lines(name):
-    assert 10 <= len(re.findall(r"^\+", recipe(name), re.M)) <= 13
+    assert 10 <= len(re.findall(r"^\+", block(name, "diff"), re.M)) <= 13
 
 
 def test_the_recipes_give_an_activation_and_a_loss_with_right_gradients_that_learn_and_export(copy):
@@ -149,6 +141,6 @@ def test_the_recipes_give_an_activation_and_a_loss_with_right_gradients_that_lea
 
 def test_the_tests_take_them_from_the_reference(copy):
     chosen = "every_activation_with_every_output and (softsign or pseudo_huber)"
-    printed = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_textbook.py", "-k", chosen)
+    printed = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/textbook/test_textbook.py", "-k", chosen)
     passed = int(re.search(r"(\d+) passed", printed).group(1))
     assert passed >= 100

@@ -12,8 +12,6 @@ import pytest
 
 import fastbp
 
-pytestmark = pytest.mark.isolated
-
 TIMEOUT = 1200  # seconds, only to turn a hang into a failure
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 STRANGER = 12345  # a user without a home

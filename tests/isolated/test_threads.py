@@ -1,13 +1,12 @@
 """Many Python threads, each of Numba's threading layers, and parallel kernels that are not ours, in one process."""
 
 import pytest
-from programs import run
 
-pytestmark = pytest.mark.isolated
-
+from support.programs import run
 
 EIGHT_THREADS = """
-import contextlib, json, numba, programs
+import contextlib, json, numba
+from support import programs
 expected = programs.digest(n_jobs=1)
 calls = programs.Calls()
 with {meanwhile}:
@@ -39,7 +38,8 @@ def test_eight_threads_at_once_get_the_bits_of_sequential_fits(layer, meanwhile,
 
 # The only thread of the process, so that Numba itself would not mind.
 ONE_THREAD = """
-import json, numba, programs
+import json, numba
+from support import programs
 calls = programs.Calls()
 digests = {programs.digest(n_jobs) for n_jobs in (1, None, -1, 4)}
 print(json.dumps([len(digests), calls.count, numba.threading_layer()]))
@@ -53,7 +53,8 @@ def test_under_workqueue_no_parallel_region_is_entered_whatever_n_jobs(warm_cach
 # Numba's setting and this thread's number of threads: at first, after each fit, and after one with a number that the
 # user has set; then the most threads that ran.
 NUMBER_OF_THREADS = """
-import json, numba, programs
+import json, numba
+from support import programs
 def numbers():
     return [numba.config.NUMBA_NUM_THREADS, numba.get_num_threads()]
 found, calls = [numbers()], programs.Calls()
@@ -80,7 +81,8 @@ def test_the_number_of_numba_threads_is_respected_and_left_alone(n, expected, wa
 
 
 LEAVING = """
-import threading, time, programs
+import threading, time
+from support import programs
 from fastbp import BackpropClassifier
 calls = programs.Calls("train_serial", "train_parallel")
 endless = BackpropClassifier((64,), batch_size=500, max_iter=10**9, n_iter_no_change=10**9, n_jobs={n_jobs})

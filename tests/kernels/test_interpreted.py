@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-import test_simd
-from interpreted_fit import fitted
-from programs import run
 
 from fastbp.kernels import elementary
 from fastbp.kernels.compiling import interpreted, jit
 from fastbp.kernels.machine import simd
+from support import mistakes
+from support.interpreted_fit import fitted
+from support.programs import run
 
 over_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -130,7 +130,7 @@ def test_a_call_takes_arrays_of_the_declared_dtypes_alone():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_fit_without_the_compiler_gives_the_numbers_of_machine_code(tmp_path):
-    program = "import json, test_interpreted\nprint(json.dumps(test_interpreted.fitted()))"
+    program = "import json\nfrom support import interpreted_fit\nprint(json.dumps(interpreted_fit.fitted()))"
     is_interpreted, found = run(program, tmp_path, NUMBA_DISABLE_JIT="1")
     assert is_interpreted
     assert not list(tmp_path.iterdir())  # nothing was compiled
@@ -138,11 +138,12 @@ def test_a_fit_without_the_compiler_gives_the_numbers_of_machine_code(tmp_path):
 
 
 MAKE_ALL = """
-import json, test_simd
+import json
+from support import mistakes
 found = {}
-for mistake in test_simd.MISTAKES:
+for mistake in mistakes.MISTAKES:
     try:
-        test_simd.make(mistake)
+        mistakes.make(mistake)
     except (IndexError, ValueError) as error:
         found[mistake.__name__] = str(error)
 print(json.dumps(found))
@@ -150,5 +151,5 @@ print(json.dumps(found))
 
 
 def test_without_the_compiler_every_mistake_of_the_debug_mode_is_an_exception(tmp_path):
-    expected = {mistake.__name__: message for mistake, message in test_simd.MISTAKES.items()}
+    expected = {mistake.__name__: message for mistake, message in mistakes.MISTAKES.items()}
     assert run(MAKE_ALL, tmp_path, NUMBA_DISABLE_JIT="1") == expected

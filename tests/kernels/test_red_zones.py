@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from steps import OPTIMIZERS, SHAPES, Tasks, data_forms, over_dtypes, random_theta, trainer
 
 from fastbp.kernels import backprop, optimizers
 from fastbp.network.architecture import Network
+from support.steps import OPTIMIZERS, SHAPES, Tasks, data_forms, over_dtypes, random_theta, trainer
 
 ZONE = 4096  # bytes of a red zone
 # What each of its bytes is. Together NaN: what is read there shows. Or finite numbers: what is added to them shows too,
@@ -73,7 +73,7 @@ def test_kernels_stay_within_their_buffers(
         losses = [run.epoch(order) for _ in range(2)] if optimizer else [run.loss_and_gradient(theta)]
         out = np.full((examples.n, widths[-1]), np.nan, dtype)
         run.predict(run.theta, order, out)
-        return [np.array(losses), run.theta, run.theta_t, run.grad, run.first, run.second, out]
+        return [np.array(losses), run.theta, run.theta_t, run.grad, run.moment_1, run.moment_2, out]
 
     rng = np.random.default_rng(9)
     theta = random_theta(shape, rng)[0]

@@ -1,6 +1,6 @@
 """Small networks against the reference: every loss, activation and optimiser, form of data, width and number of rows.
 
-With NUMBA_DISABLE_JIT=1 the kernels run as Python, to the same numbers, and coverage sees them: README.md has the
+With NUMBA_DISABLE_JIT=1 the kernels run as Python, to the same numbers, and coverage sees them: a document has the
 command. All their lines and branches run here, except what pyproject.toml lists with the reason.
 """
 
@@ -9,22 +9,23 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import reference
 import scipy.sparse
 from sklearn.neural_network import MLPClassifier
 
-from fastbp import BackpropClassifier, training
+from fastbp import BackpropClassifier
 from fastbp.data import examples as data
 from fastbp.kernels import backprop, optimizers
 from fastbp.kernels.compiling import jit
 from fastbp.kernels.machine import barrier
-from fastbp.network import architecture as network
+from fastbp.network import costs
 from fastbp.network.architecture import Network
 from fastbp.parallel.team import Team
 from fastbp.training import shuffling
 from fastbp.training.evaluation import predict, predict_row
+from fastbp.training.optimizer_state import set_rates
 from fastbp.training.trainer import Trainer
 from fastbp.training.workspace import Workspace
+from support import reference
 
 # Of float64 and float32, relative to the largest number of an array.
 TOLERANCES = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 5e-6}
@@ -125,7 +126,7 @@ class Problem:
         if out == "softmax":
             self.Y /= self.Y.sum(axis=1, keepdims=True)
         self.weights = rng.uniform(0.5, 2, rows)
-        self.theta = self.network.pack(self.coefs, self.intercepts)
+        self.theta = self.network.layout.pack(self.coefs, self.intercepts)
 
     @property
     def examples(self):
@@ -155,7 +156,7 @@ def assert_gradient_is_the_references(problem, trainer):
     dtype = problem.network.dtype
     J, coef_grads, intercept_grads = problem.reference_loss_and_gradient()
     assert trainer.loss_and_gradient(problem.theta) == pytest.approx(J, rel=TOLERANCES[dtype])
-    found_coefs, found_intercepts = problem.network.unpack(trainer.grad)
+    found_coefs, found_intercepts = problem.network.layout.unpack(trainer.grad)
     assert_close(found_coefs + found_intercepts, coef_grads + intercept_grads, dtype)
 
 
@@ -201,12 +202,12 @@ def test_chunks_tasks_and_calls_give_the_gradient_of_the_reference(form, dtype, 
     assert_gradient_is_the_references(problem, problem.trainer(chunk=8))
     assert_gradient_is_the_references(problem, problem.trainer(chunk=16, team=Tasks(3)))
     with monkeypatch.context() as patch:
-        patch.setattr(network, "FEW", 0)  # so that gradients are summed by groups
-        patch.setattr(network, "GROUP_WORK", 0)
+        patch.setattr(costs, "FEW", 0)  # so that gradients are summed by groups
+        patch.setattr(costs, "GROUP_WORK", 0)
         for team in (Team(1), Tasks(3)):
             assert_gradient_is_the_references(problem, problem.trainer(chunk=16, team=team))
-    monkeypatch.setattr(network, "CALL_WORK", 1e4)  # so that a chunk takes several calls
-    monkeypatch.setattr(network, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(costs, "CALL_WORK", 1e4)  # so that a chunk takes several calls
+    monkeypatch.setattr(costs, "BLOCK_BYTES", 1)
     large = Problem((5, 9, 20, 3), dtype, form=form, rows=80)
     for team in (Team(1), Tasks(2)):
         assert_gradient_is_the_references(large, large.trainer(team=team))
@@ -220,15 +221,15 @@ def test_chunks_tasks_and_calls_give_the_gradient_of_the_reference(form, dtype, 
 @pytest.mark.parametrize("form", ["rows", "sparse"])
 @pytest.mark.parametrize("n_groups", [1, 2])
 def test_three_threads_give_the_bits_of_one(form, n_groups, monkeypatch):
-    monkeypatch.setattr(network.Network, "n_groups", lambda self, rows: n_groups)
+    monkeypatch.setattr(costs, "n_groups", lambda network, rows: n_groups)
     problem = Problem((5, 9, 20, 3), np.dtype(np.float64), form=form, rows=80)
     order, found = np.random.default_rng(4).permutation(80), []
     for team in (Team(1), Members(3), Members(6)):
         trainer = problem.trainer(batch=50, chunk=32, team=team, optimizer=optimizers.ADAM)
-        training.set_rates(trainer, learning_rate_init=0.01, momentum=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+        set_rates(trainer, learning_rate_init=0.01, momentum=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
         losses = [trainer.epoch(order) for _ in range(3)]
         outputs = predict(problem.network, trainer.theta, problem.examples, order, team)
-        found.append([np.array(losses), trainer.theta, trainer.first, trainer.second, outputs])
+        found.append([np.array(losses), trainer.theta, trainer.moment_1, trainer.moment_2, outputs])
     for several in found[1:]:
         for one, other in zip(found[0], several, strict=True):
             np.testing.assert_array_equal(one, other)
@@ -255,7 +256,7 @@ def test_codes_stand_for_rows_of_zeros_and_a_one(widths, out):
     examples = data.as_examples(problem.X, dtype, codes=codes)
     trainer = Trainer(problem.network, problem.theta.copy(), examples, batch=29, team=Team(1), alpha=0.1)
     assert trainer.loss_and_gradient(problem.theta) == pytest.approx(J, rel=TOLERANCES[dtype])
-    coefs, intercepts = problem.network.unpack(trainer.grad)
+    coefs, intercepts = problem.network.layout.unpack(trainer.grad)
     assert_close(coefs + intercepts, coef_grads + intercept_grads, dtype)
 
 
@@ -285,7 +286,7 @@ def test_epochs_of_batches_are_steps_of_the_references_optimiser(name):
     problem = Problem((5, 9, 3), dtype)
     rates = {"learning_rate_init": 0.01, "momentum": 0.8, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3}
     ours = problem.trainer(batch=8, optimizer=getattr(optimizers, name.upper()))
-    training.set_rates(ours, **rates)
+    set_rates(ours, **rates)
     theirs = {
         "sgd": reference.SGD(0.01, momentum=0.8, nesterov=False),
         "nesterov": reference.SGD(0.01, momentum=0.8, nesterov=True),
@@ -299,7 +300,7 @@ def test_epochs_of_batches_are_steps_of_the_references_optimiser(name):
             params = theirs.step(params, grads[0] + grads[1])
             losses.append(J)
         assert ours.epoch(order) == pytest.approx(np.average(losses, weights=[8, 8, 8, 5]), rel=1e-13)
-    coefs, intercepts = problem.network.unpack(ours.theta)
+    coefs, intercepts = problem.network.layout.unpack(ours.theta)
     np.testing.assert_allclose(
         np.concatenate([p.ravel() for p in coefs + intercepts]), np.concatenate([p.ravel() for p in params]), rtol=1e-11
     )
@@ -312,11 +313,11 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
     expected, found = problem.trainer(batch=29, optimizer=code), problem.trainer(batch=29, optimizer=code)
     gradient = problem.trainer()
     for trainer in (expected, found):
-        training.set_rates(trainer, **rates)
+        set_rates(trainer, **rates)
     sweep = optimizers.SWEEPS[code].address(problem.network.dtype)
     for t in range(1, 4):
         gradient.loss_and_gradient(found.theta)
-        optimizers.step_all(code, sweep, found.rates, t, found.theta, gradient.grad, found.first, found.second)
+        optimizers.step_all(code, sweep, found.rates, t, found.theta, gradient.grad, found.moment_1, found.moment_2)
         expected.epoch(np.arange(29))
     np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-13)
 
@@ -343,7 +344,7 @@ def test_rows_without_weight_do_not_count_even_if_their_outputs_are_infinite(alp
     )  # fmt: skip
     trainer = problem.trainer(alpha=alpha)
     assert trainer.loss_and_gradient(problem.theta) == pytest.approx(J, rel=1e-13)
-    coefs, intercepts = problem.network.unpack(trainer.grad)
+    coefs, intercepts = problem.network.layout.unpack(trainer.grad)
     assert_close(coefs + intercepts, coef_grads + intercept_grads, problem.network.dtype)
 
 
@@ -351,7 +352,7 @@ def test_a_batch_without_weight_is_skipped():
     problem = Problem((5, 9, 3), np.dtype(np.float64))
     problem.weights[:8] = 0.0
     trainer = problem.trainer(batch=8, optimizer=optimizers.SGD)
-    training.set_rates(trainer, learning_rate_init=0.0, momentum=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+    set_rates(trainer, learning_rate_init=0.0, momentum=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
     batches = [slice(8, 16), slice(16, 24), slice(24, 29)]
     losses = [problem.reference_loss_and_gradient(rows)[0] for rows in batches]
     assert trainer.epoch(np.arange(29)) == pytest.approx(np.average(losses, weights=[8, 8, 5]), rel=1e-13)

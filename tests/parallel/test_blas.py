@@ -4,7 +4,7 @@ import threading
 
 from threadpoolctl import threadpool_info
 
-from fastbp.parallel import team as threads
+from fastbp.parallel.blas import one_blas_thread
 
 
 def test_overlapping_users_of_one_blas_thread_leave_blas_as_it_was():
@@ -14,12 +14,12 @@ def test_overlapping_users_of_one_blas_thread_leave_blas_as_it_was():
     before, inside, leave = n_threads(), threading.Event(), threading.Event()
 
     def other():
-        with threads.one_blas_thread():
+        with one_blas_thread():
             inside.set()
             leave.wait()
 
     thread = threading.Thread(target=other)
-    with threads.one_blas_thread():
+    with one_blas_thread():
         assert set(n_threads()) <= {1}
         thread.start()
         inside.wait()

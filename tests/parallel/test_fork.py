@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbp.parallel import team as threads
+from fastbp.parallel import fork
 
 
 def no_such_file(path):
@@ -28,8 +28,8 @@ def test_only_what_is_known_not_to_be_forked_keeps_threads_that_were_started_bef
     def not_started():
         raise ValueError("Threading layer is not initialized.")
 
-    monkeypatch.setattr(threads.pathlib.Path, "read_text", read_text)
-    monkeypatch.setattr(threads.numba, "threading_layer", lambda: "omp")
-    assert threads._may_have_lost_threads() == lost
-    monkeypatch.setattr(threads.numba, "threading_layer", not_started)
-    assert not threads._may_have_lost_threads()
+    monkeypatch.setattr(fork.pathlib.Path, "read_text", read_text)
+    monkeypatch.setattr(fork.numba, "threading_layer", lambda: "omp")
+    assert fork._may_have_lost_threads() == lost
+    monkeypatch.setattr(fork.numba, "threading_layer", not_started)
+    assert not fork._may_have_lost_threads()

@@ -1,11 +1,12 @@
 """With how many threads a team goes on."""
 
-from fastbp.parallel import team as threads
+from fastbp.parallel import pace
+from fastbp.parallel.team import Team
 
 
 def test_a_team_compares_calls_of_one_kernel_only(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.019, 4: 0.010})
-    team = threads.Team(4)
+    team = Team(4)
     quick = []
 
     def other_kernel():
@@ -24,8 +25,8 @@ class Machine:
 
     def __init__(self, monkeypatch, seconds):
         self.now, self.n_threads, self.seconds, self.calls = 0.0, None, seconds, []
-        monkeypatch.setattr(threads.time, "perf_counter", lambda: self.now)
-        monkeypatch.setattr(threads.numba, "set_num_threads", self.use)
+        monkeypatch.setattr(pace.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(pace.numba, "set_num_threads", self.use)
 
     def use(self, n_threads):
         self.n_threads = n_threads
@@ -48,7 +49,7 @@ def run_for(team, machine, seconds):
 
 def test_a_team_goes_on_with_one_thread_while_the_machine_is_busy_and_comes_back(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
-    team = threads.Team(4)
+    team = Team(4)
     run_for(team, machine, 10.0)
     assert machine.share(4) > 0.98  # it tries one thread now and then
     machine.seconds[4] = 0.400  # another process takes a core
@@ -63,7 +64,7 @@ def run_fits(machine, n, work, *, calls=1, pause=0.0):
     """n fits of so many calls each, with a pause after each of them."""
     machine.calls.clear()
     for _ in range(n):
-        team = threads.Team(4, work)
+        team = Team(4, work)
         for _ in range(calls):
             team.run(machine.kernel, "result", work=1.0)
         machine.now += pause
@@ -93,7 +94,7 @@ def test_a_trial_ends_with_the_fit_that_it_began_in_where_the_next_one_is_long_a
 
 def test_trials_that_are_lost_cost_little_however_long_each_takes(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.03, 4: 3.0})
-    team = threads.Team(4)
+    team = Team(4)
     run_for(team, machine, 60.0)
     run_for(team, machine, 600.0)
     assert 0 < machine.calls.count(4) * machine.seconds[4] < 0.07 * 600
@@ -108,7 +109,7 @@ def test_threads_that_have_to_wake_up_get_time_for_it(monkeypatch):
         machine.kernel(None)
 
     for _ in range(100):
-        team = threads.Team(4, 1e6)
+        team = Team(4, 1e6)
         machine.calls.append(0)  # all sleep
         for _ in range(60):
             team.run(kernel, work=1.0)

@@ -1,6 +1,7 @@
 """What the processes of the isolated tests share: a fit worth several threads, and who ran in parallel when.
 
-A test starts them by `run`; they start in this folder, so that they and their own children can import this module.
+A test starts them by `run`. They start in the folder `tests`, so that they and their own children can import this
+module as `support.programs`, which is its name in the tests too.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 
+FOLDER = pathlib.Path(__file__).parents[1]  # where the processes start
 TIMEOUT = 300  # seconds, only to turn a hang into a failure
 # Begins a program that is to be interrupted: a shell starts its background jobs so that they ignore that.
 CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -26,9 +28,9 @@ def run(program, cache, **environment):
     """What a new Python process prints last, as JSON, when it runs `program` with four threads."""
     command = [sys.executable, "-W", "ignore", "-c", program]
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_NUM_THREADS": "4"} | environment
-    folder, pipe = pathlib.Path(__file__).parent, subprocess.PIPE
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, env=environment, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        command, env=environment, cwd=FOLDER, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     ) as process:
         try:
             output, errors = process.communicate(timeout=TIMEOUT)

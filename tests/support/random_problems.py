@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import reference
 
 from fastbp import textbook
+from support import reference
 
 DTYPES = ["float64", "float32"]
 RTOL = {"float64": 1e-10, "float32": 1e-4}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastbp import training
 from fastbp.data import examples as data
 from fastbp.kernels import optimizers
 from fastbp.network.architecture import Network
 from fastbp.parallel.team import Team
+from fastbp.training.optimizer_state import set_rates
 from fastbp.training.trainer import Trainer
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -26,7 +26,7 @@ def network(dtype, activation="tanh", **kwargs):
 def random_theta(shape, rng):
     coefs = [rng.normal(size=(n, m)) / np.sqrt(n) for n, m in zip(shape.widths, shape.widths[1:], strict=False)]
     intercepts = [rng.normal(size=m) * shape.fit_intercept for m in shape.widths[1:]]
-    return shape.pack(coefs, intercepts), coefs, intercepts
+    return shape.layout.pack(coefs, intercepts), coefs, intercepts
 
 
 def random_examples(shape, rng, n, weights=None):
@@ -37,7 +37,7 @@ def random_examples(shape, rng, n, weights=None):
 def trainer(shape, theta, examples, **kwargs):
     options = {"batch": examples.n, "team": Team(1), "alpha": 0.1} | kwargs
     result = Trainer(shape, theta.copy(), examples, **options)
-    training.set_rates(result, **RATES)
+    set_rates(result, **RATES)
     return result
 
 

@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import reference
 from scipy import special
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+from support import reference
 
 SQRT_2_OVER_PI = np.sqrt(2 / np.pi)
 PEERS = {

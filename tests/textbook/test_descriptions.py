@@ -4,8 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-import reference
-from random_problems import (
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from fastbp import BackpropClassifier, textbook
+from support import reference
+from support.random_problems import (
     assert_agrees,
     assert_all_agree,
     delta_error,
@@ -14,10 +18,6 @@ from random_problems import (
     over_sizes,
     random_problem,
 )
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-
-from fastbp import BackpropClassifier, textbook
 
 
 def three_blobs(m=30):

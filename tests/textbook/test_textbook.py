@@ -5,8 +5,10 @@ from itertools import product
 import mpmath
 import numpy as np
 import pytest
-import reference
-from random_problems import (
+
+from fastbp import textbook
+from support import reference
+from support.random_problems import (
     PAIRS,
     RTOL,
     assert_agrees,
@@ -18,8 +20,6 @@ from random_problems import (
     problem_without_kinks,
     random_problem,
 )
-
-from fastbp import textbook
 
 ILLEGAL_PAIRS = [pair for pair in product(reference.LEGAL_OUTPUTS, reference.ACTIVATIONS) if pair not in PAIRS]
 

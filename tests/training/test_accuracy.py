@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score
-from test_inputs import SOLVERS, both, output, problem, small
 
 from fastbp import BackpropClassifier, BackpropRegressor
+from support.fits import SOLVERS, both, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

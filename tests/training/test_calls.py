@@ -11,11 +11,12 @@ from fastbp.data import examples as data
 from fastbp.kernels import backprop, optimizers, shuffle
 from fastbp.kernels.backprop import N_COLUMNS, N_ROWS
 from fastbp.kernels.machine import simd
-from fastbp.network import architecture as network
+from fastbp.network import costs
 from fastbp.network.architecture import Network
+from fastbp.network.memory import aligned_zeros
 from fastbp.parallel.team import Team
 from fastbp.training import shuffling
-from fastbp.training.trainer import Trainer
+from fastbp.training.trainer import SHARE, Trainer
 from fastbp.training.workspace import Workspace
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -45,7 +46,7 @@ class Counter:
 
     def train(self, *args) -> None:
         layers, units, tasks, _, _, _, examples, _, start, stop, plan, *_ = args
-        share = plan[network.SHARE]
+        share = plan[SHARE]
         first, others = self.weights(layers, examples[:5])
         rows, n_tasks = int(stop - start), len(tasks) - 1
         evaluates = plan[backprop.OPTIMIZER] == optimizers.EVALUATE
@@ -112,7 +113,7 @@ class TestBound:
     def test_of_training_in_batches_of_any_size(self, name, batch, counter):
         shape, examples = huge(name, self.N)
         options = {"batch": batch, "team": Team(1), "optimizer": optimizers.ADAM}
-        trainer = Trainer(shape, network._aligned_zeros(shape.size, F32), examples, **options)
+        trainer = Trainer(shape, aligned_zeros(shape.layout.size, F32), examples, **options)
         trainer.epoch(np.arange(self.N))
         assert counter.trained == self.N
         assert max(counter.calls) <= BOUND
@@ -120,14 +121,14 @@ class TestBound:
 
     def test_of_a_full_batch(self, name, counter):
         shape, examples = huge(name, self.N)
-        theta = network._aligned_zeros(shape.size, F32)
+        theta = aligned_zeros(shape.layout.size, F32)
         Trainer(shape, theta, examples, batch=self.N, team=Team(1)).loss_and_gradient(theta)
         assert counter.trained == self.N
         assert max(counter.calls) <= BOUND
 
     def test_of_validation_and_prediction(self, name, counter):
         shape, examples = huge(name, self.N)
-        theta, order = network._aligned_zeros(shape.size, F32), np.arange(self.N)
+        theta, order = aligned_zeros(shape.layout.size, F32), np.arange(self.N)
         options = {"batch": self.N, "team": Team(1), "optimizer": optimizers.EVALUATE}
         evaluator = Trainer(shape, theta, examples, **options)
         out = np.empty((self.N, shape.widths[-1]), F32)
@@ -141,7 +142,7 @@ class TestBound:
     def test_is_used(self, name, counter):
         """Calls are not so short that they cost more than what they do."""
         shape, examples = huge(name, self.N)
-        theta = network._aligned_zeros(shape.size, F32)
+        theta = aligned_zeros(shape.layout.size, F32)
         Trainer(shape, theta, examples, batch=self.N, team=Team(1)).loss_and_gradient(theta)
         assert len(counter.calls) == 1 or np.mean(counter.calls) > BOUND / 100
 
@@ -173,8 +174,8 @@ def test_a_bound_far_below_a_chunk_holds_in_every_solver_and_changes_no_bit(name
 
     expected = model()
     bound = 4e6
-    monkeypatch.setattr(network, "CALL_WORK", bound)
-    monkeypatch.setattr(network, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(costs, "CALL_WORK", bound)
+    monkeypatch.setattr(costs, "BLOCK_BYTES", 1)
     counter = Counter(monkeypatch, runs=True)
     for found, array in zip(model(), expected, strict=True):
         np.testing.assert_array_equal(found, array)
@@ -186,7 +187,7 @@ def test_a_bound_far_below_a_chunk_holds_in_every_solver_and_changes_no_bit(name
 def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_threads(n_threads, monkeypatch):
     class Tasks(Team):
         def run(self, kernel, *args, work):
-            shares.append(tuple(args[10][network.SHARE]))
+            shares.append(tuple(args[10][SHARE]))
             return kernel(*args)
 
     shares: list[tuple[int, ...]] = []
@@ -194,7 +195,7 @@ def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_th
     rng = np.random.default_rng(0)
     X, codes, weights = rng.normal(size=(500, 30)), rng.integers(3, size=500), rng.uniform(0, 2, 500)
     examples = data.as_examples(X, shape.dtype, codes=codes, weights=weights)
-    start = shape.pack(
+    start = shape.layout.pack(
         [rng.normal(size=size) / 8 for size in ((30, 64), (64, 64), (64, 3))], [np.zeros(64)] * 2 + [np.zeros(3)]
     )
 
@@ -203,11 +204,11 @@ def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_th
         trainer = Trainer(shape, theta, examples, batch=300, team=team, optimizer=optimizers.ADAM, alpha=0.1, chunk=128)
         trainer.rates[:] = np.array([0.1, 0.01, 0.9, 0.9, 0.999, 1e-8])[: len(trainer.rates)]
         losses = [trainer.epoch(rng_order) for rng_order in (np.arange(500), np.arange(500)[::-1].copy())]
-        return [np.array(losses), theta, trainer.theta_t, trainer.first, trainer.second, trainer.t]
+        return [np.array(losses), theta, trainer.theta_t, trainer.moment_1, trainer.moment_2, trainer.t]
 
     expected = results(Team(1))
-    monkeypatch.setattr(network, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(network, "CALL_WORK", 2e6)
+    monkeypatch.setattr(costs, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(costs, "CALL_WORK", 2e6)
     for found, array in zip(results(Tasks(n_threads)), expected, strict=True):
         np.testing.assert_array_equal(found, array)
     assert len(set(shares)) >= 4  # several of each phase

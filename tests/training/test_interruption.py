@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from fits import SOLVERS, assert_same_bits, both, interrupted, output, problem, small
 from numpy.testing import assert_array_equal
 
 from fastbp import BackpropClassifier
+from support.fits import SOLVERS, assert_same_bits, both, interrupted, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -9,7 +9,6 @@ import numba
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
-from networks import DTYPES, KINDS, SOLVERS, assert_same_bits, network, problem, regression_network, regression_problem
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -20,8 +19,18 @@ import fastbp.kernels
 from fastbp.data import examples as data
 from fastbp.kernels import backprop
 from fastbp.network.architecture import Network
-from fastbp.parallel import team as threads
+from fastbp.parallel import team
 from fastbp.training.trainer import Trainer
+from support.networks import (
+    DTYPES,
+    KINDS,
+    SOLVERS,
+    assert_same_bits,
+    network,
+    problem,
+    regression_network,
+    regression_problem,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -33,7 +42,7 @@ def parallel_calls(monkeypatch) -> list[str]:
         pytest.skip("one thread: the parallel kernels are never used")
     if numba.threading_layer() == "workqueue":
         pytest.skip("workqueue threading layer: the parallel kernels are never used, it aborts when two threads launch")
-    monkeypatch.setattr(threads, "MIN_WORK", 0)
+    monkeypatch.setattr(team, "MIN_WORK", 0)
     calls: list[str] = []
 
     class Spy:
@@ -57,7 +66,7 @@ def compiled() -> dict[str, int]:
     """Number of signatures of each dispatcher of fastbp."""
     modules = [
         importlib.import_module(found.name)
-        for found in pkgutil.iter_modules(fastbp.kernels.__path__, "fastbp.kernels.")
+        for found in pkgutil.walk_packages(fastbp.kernels.__path__, "fastbp.kernels.")
     ]
     return {
         f"{module.__name__}.{name}": len(value.signatures)
@@ -109,7 +118,7 @@ class TestThreads:
         assert_same_bits(*fitted)
 
     def test_little_work_is_serial_whatever_n_jobs(self, parallel_calls, monkeypatch):
-        monkeypatch.setattr(threads, "MIN_WORK", np.inf)
+        monkeypatch.setattr(team, "MIN_WORK", np.inf)
         X, y = problem()
         network(n_jobs=-1).fit(X, y).predict(X)
         network().fit(X, y).predict(X)
@@ -384,8 +393,8 @@ class TestWideSparse:
             shape = Network((n_features, 8, 1), ("tanh", "logistic"), "log_loss", np.dtype("float64"))
             examples = data.as_examples(X, shape.dtype, codes=np.arange(self.N) % 2)
             assert np.shares_memory(examples.X64, X.data)  # not even the entries are copied
-            with threads.team(1, 1) as team:
-                trainer = Trainer(shape, np.zeros(shape.size), examples, batch=batch, team=team)
+            with team.team_for(1, 1) as held:
+                trainer = Trainer(shape, np.zeros(shape.layout.size), examples, batch=batch, team=held)
             sizes.append(trainer.a.size)
             assert trainer.z.size < 2 * 8 * (batch + 64)
         # a_0, the entries, and two layers of 8 and 1 units, which are padded

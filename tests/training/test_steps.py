@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
-from steps import (
+
+from fastbp.data import examples as data
+from fastbp.kernels import backprop, gather, optimizers
+from fastbp.kernels.activations import HIDDEN
+from fastbp.kernels.machine import simd, subnormals
+from fastbp.network import costs
+from fastbp.network.architecture import Network
+from fastbp.parallel.team import Team
+from fastbp.training import workspace
+from fastbp.training.gradient_descent import gradient_descent
+from fastbp.training.history import History
+from fastbp.training.lbfgs import lbfgs
+from fastbp.training.observer import Observer
+from fastbp.training.workspace import Workspace
+from support.steps import (
     F32,
     OPTIMIZERS,
     SHAPES,
@@ -20,21 +34,10 @@ from steps import (
     trainer,
 )
 
-from fastbp import network as network_module
-from fastbp import training
-from fastbp.data import examples as data
-from fastbp.kernels import backprop, gather, optimizers
-from fastbp.kernels.activations import HIDDEN
-from fastbp.kernels.machine import simd, subnormals
-from fastbp.network.architecture import Network
-from fastbp.parallel.team import Team
-from fastbp.training.observer import Observer
-from fastbp.training.workspace import Workspace
-
 
 def padding(shape, vector):
     """What is left of a vector in the kernels' layout without the real parameters."""
-    return vector - shape.pack(*shape.unpack(vector))
+    return vector - shape.layout.pack(*shape.layout.unpack(vector))
 
 
 @over_dtypes
@@ -44,12 +47,12 @@ def test_the_copy_for_the_delta_recursion_is_the_transpose_for_every_width(dtype
     for width in range(1, 101):  # units of parameters and panels end elsewhere on each kind of CPU
         shape = Network((2, width, n_outputs), ("relu", "identity"), "squared_error", dtype)
         theta, (_, coef), _ = random_theta(shape, rng)
-        layers, *_ = network_module._tables(shape, simd.ROWS, simd.ROWS, 0, gather.gather_64)
-        theta_t = np.zeros(sum(shape.transposed_sizes), dtype)
-        backprop.transpose_all(layers, shape.units, theta, theta_t)
-        expected = np.zeros((1 + n_outputs, shape.padded[1]), dtype)
+        layers, *_ = workspace._tables(shape, simd.ROWS, simd.ROWS, 0, gather.gather_64)
+        theta_t = np.zeros(sum(shape.layout.transposed_sizes), dtype)
+        backprop.transpose_all(layers, shape.layout.units, theta, theta_t)
+        expected = np.zeros((1 + n_outputs, shape.layout.padded[1]), dtype)
         expected[1:, :width] = coef.T
-        panels = np.split(expected, range(shape.panel, shape.padded[1], shape.panel), axis=1)
+        panels = np.split(expected, range(shape.layout.panel, shape.layout.padded[1], shape.layout.panel), axis=1)
         np.testing.assert_array_equal(theta_t, np.concatenate([panel.ravel() for panel in panels]), str(width))
 
 
@@ -66,7 +69,7 @@ def test_padded_parameters_stay_zero_for_100_steps(dtype, activation, optimizer)
     for _ in range(25):
         run.epoch(order)
     assert run.t[0] == 100
-    for vector in (run.theta, run.first, run.second):
+    for vector in (run.theta, run.moment_1, run.moment_2):
         if vector.size:
             assert not padding(shape, vector).any()
             assert np.isfinite(vector).all()
@@ -79,13 +82,13 @@ def test_padded_parameters_stay_zero_for_100_full_batch_steps(dtype, activation,
     rng = np.random.default_rng(3)
     shape = network(dtype, activation)
     run = trainer(shape, random_theta(shape, rng)[0], random_examples(shape, rng, 30))
-    history = training.History(tol=0.0, verbose=False, scored=False)
+    history = History(tol=0.0, verbose=False, scored=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # after 100 steps
         if solver == "gd":
-            training.gradient_descent(run, history, Observer(), learning_rate_init=0.05, gtol=0.0, max_iter=100)
+            gradient_descent(run, history, Observer(), learning_rate_init=0.05, gtol=0.0, max_iter=100)
         else:
-            training.lbfgs(run, history, Observer(), tol=0.0, max_iter=100, max_fun=101)
+            lbfgs(run, history, Observer(), tol=0.0, max_iter=100, max_fun=101)
     assert len(history.loss_curve) > 20
     for vector in (run.theta, run.grad):
         assert not padding(shape, vector).any()
@@ -154,7 +157,7 @@ def test_the_padding_before_a_narrow_layer_does_not_count_even_if_it_is_nan(dtyp
     shape = Network((1, 2, 65, 1), ("relu", "tanh", "logistic"), "binary_cross_entropy", dtype)
     rng, largest = np.random.default_rng(13), np.finfo(dtype).max
     coefs = [np.array([[0, 2.0]]), rng.normal(size=(2, 65)), rng.normal(size=(65, 1))]
-    theta = shape.pack(coefs, [np.zeros(coef.shape[1]) for coef in coefs])
+    theta = shape.layout.pack(coefs, [np.zeros(coef.shape[1]) for coef in coefs])
     out = np.empty((1, 1), dtype)
     examples = data.as_examples(np.full((1, 1), largest, dtype), dtype)  # the second unit is infinite
     Workspace(shape, examples, 1, Team(1)).predict(theta, np.arange(1), out)
@@ -180,7 +183,7 @@ def test_only_what_pays_is_summed_by_groups(dtype):
     shapes = [
         Network(widths, ("relu",) * (len(widths) - 2) + ("softmax",), "log_loss", dtype) for widths in (few, many)
     ]
-    assert [[shape.n_groups(rows) for rows in (1, 10, 1000)] for shape in shapes] == [[1, 1, 2], [1, 1, 1]]
+    assert [[costs.n_groups(shape, rows) for rows in (1, 10, 1000)] for shape in shapes] == [[1, 1, 2], [1, 1, 1]]
 
 
 @over_dtypes
@@ -195,8 +198,8 @@ def test_the_gradients_of_groups_add_up_to_that_of_all(dtype, n_threads, chunk, 
     for examples in data_forms(shape, rng, 70):
         whole = trainer(shape, theta, examples, **options)
         with monkeypatch.context() as patch:
-            patch.setattr(network_module, "FEW", 0)
-            patch.setattr(network_module, "GROUP_WORK", 0)
+            patch.setattr(costs, "FEW", 0)
+            patch.setattr(costs, "GROUP_WORK", 0)
             groups = trainer(shape, theta, examples, **options)
         assert groups.loss_and_gradient(theta) == whole.loss_and_gradient(theta)
         np.testing.assert_allclose(groups.grad, whole.grad, atol=tolerance * abs(whole.grad).max(), rtol=0)
@@ -250,13 +253,13 @@ def test_training_flushes_subnormal_numbers_and_nothing_else_does(dtype, n_threa
     run.rates[optimizers.ETA] = 0.0
     assert (run.theta[np.abs(run.theta) < tiny] != 0).any()
     run.epoch(np.arange(40))
-    for vector in (run.theta, run.first, run.second):
+    for vector in (run.theta, run.moment_1, run.moment_2):
         assert not vector[np.abs(vector) < tiny].any()
     assert np.array([tiny])[0] / 2 > 0
 
     narrow = Network((3, 1), ("exp",), "poisson", dtype)
     X = data.as_examples(np.ones((40, 3), dtype), dtype)
     out = np.empty((40, 1), dtype)
-    low = narrow.pack([np.full((3, 1), np.log(tiny) / 3 - 1)], [np.zeros(1)])
+    low = narrow.layout.pack([np.full((3, 1), np.log(tiny) / 3 - 1)], [np.zeros(1)])
     Workspace(narrow, X, 40, Team(1)).predict(low, np.arange(40), out)
     assert ((out > 0) & (out < tiny)).all()
