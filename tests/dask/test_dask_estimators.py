@@ -399,9 +399,6 @@ net, X, y = pickle.load(sys.stdin.buffer)
 assert (net.predict(X) == y).all()
 try:
     import fastbp.dask
-from fastbp.dask import cluster, worker
-from fastbp.dask.cluster import Cluster, DistributedExamples, Partitions
-from fastbp.dask.trainer import ARITY, DistributedTrainer
 except ImportError as error:
     print(error)
 """

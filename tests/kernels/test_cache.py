@@ -158,10 +158,10 @@ def test_every_kernel_source_is_part_of_the_folders_name(tmp_path):
     copy = tmp_path / "kernels"
     shutil.copytree(cache.HERE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     assert cache.source_digest(copy) == cache.DIGEST
-    for source in sorted(copy.glob("*.py")):
+    for source in sorted(copy.rglob("*.py")):
         text = source.read_text()
         source.write_text(f"{text}# edited\n")
-        assert cache.source_digest(copy) != cache.DIGEST, source.name
+        assert cache.source_digest(copy) != cache.DIGEST, source
         source.write_text(text)
 
 
@@ -180,7 +180,7 @@ def test_only_kernels_whose_sources_are_part_of_the_folders_name_are_kept():
 
 
 def test_a_frozen_package_whose_sources_cannot_be_seen_keeps_nothing(places, monkeypatch, tmp_path):
-    monkeypatch.setattr(cache, "HERE", tmp_path)
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
     assert [times(2), times(3)] == [(20, False), (30, False)]
     assert not files_in(places)
 
