@@ -80,19 +80,19 @@ DRAW = """
         numpy.random.uniform(size=1_000_000)
 """
 BEGIN_TO_FIT = """
-    round_up = network._round_up
+    round_up = layout.round_up
     def slowly(n, multiple):
-        network._round_up = round_up
+        layout.round_up = round_up
         begun.set()
         time.sleep(2)
         return round_up(n, multiple)
-    network._round_up = slowly
+    layout.round_up = slowly
     programs.fitted()
 """
 FORK_MEANWHILE = """
 import json, llvmlite.binding, numba, numba.extending, numpy, threading, time
 from support import programs
-from fastbp.network import architecture as network
+from fastbp.network import layout
 begun, forked = threading.Event(), threading.Event()
 def work():
 {work}

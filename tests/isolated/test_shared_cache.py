@@ -84,9 +84,9 @@ import itertools, sys
 import numpy as np
 import scipy.sparse
 from fastbp import BackpropClassifier, textbook
-from fastbp.parallel import team as threads
+from fastbp.parallel import team
 
-threads.MIN_WORK = 0
+team.MIN_WORK = 0
 rng = np.random.default_rng(0)
 labels, several = np.arange(40) % 3, rng.integers(2, size=(40, 2))
 for dtype, n_jobs in itertools.product((np.float32, np.float64), (1, 2)):
