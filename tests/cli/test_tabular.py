@@ -20,7 +20,7 @@ from fastbp.cli import tables, tabular
 from fastbp.cli.main import main
 from fastbp.cli.model_files import FORMAT, Model, write_whole
 from fastbp.cli.tables import UserError
-from fastbp.training import observer as monitor
+from fastbp.training.observer import watch
 from support.documents import TEXT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -441,7 +441,7 @@ def test_an_interrupted_training_writes_no_model(capsys):
         if epoch == 3:
             raise KeyboardInterrupt
 
-    with monitor.watch(interrupt):
+    with watch(interrupt):
         assert main(["train", "people.csv", "--target", "bought", "--output", "m"]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert pathlib.Path("m").read_bytes() == b"what was there"

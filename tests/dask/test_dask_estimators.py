@@ -24,12 +24,12 @@ import fastbp.dask
 from fastbp.dask import cluster, worker
 from fastbp.dask.cluster import Cluster, DistributedExamples, Partitions
 from fastbp.dask.trainer import ARITY, DistributedTrainer
-from fastbp.data import examples as data
+from fastbp.data.examples import as_examples
 from fastbp.kernels import optimizers
 from fastbp.network.architecture import network_of
 from fastbp.network.initialization import glorot
 from fastbp.parallel.team import Team
-from fastbp.training import observer as monitor
+from fastbp.training.observer import watch
 from fastbp.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -112,7 +112,7 @@ def test_objective_and_gradient_are_those_of_one_machine(rows, X, y, weights):
     local = Trainer(
         shape,
         theta.copy(),
-        data.as_examples(X, shape.dtype, codes=y, weights=weights),
+        as_examples(X, shape.dtype, codes=y, weights=weights),
         batch=60,
         team=Team(1),
         alpha=0.5,
@@ -295,7 +295,7 @@ def test_those_who_watch_are_told_of_each_epoch_and_may_interrupt(X, y):
             raise KeyboardInterrupt
 
     net = fastbp.dask.BackpropClassifier(**OPTIONS)
-    with monitor.watch(interrupt), pytest.warns(UserWarning, match="interrupted"):
+    with watch(interrupt), pytest.warns(UserWarning, match="interrupted"):
         net.fit(partitioned(X), y)
     assert [epoch for epoch, _, _ in epochs] == [1, 2, 3]
     expected = fastbp.BackpropClassifier(**OPTIONS).set_params(max_iter=3).fit(X, y)
@@ -311,7 +311,7 @@ def test_lost_partitions_are_computed_again(client, X, y):
             client.cancel([Future(key, client)], force=True)
 
     net = fastbp.dask.BackpropClassifier(**OPTIONS)
-    with monitor.watch(lose_one):
+    with watch(lose_one):
         net.fit(partitioned(X), y)
     assert_same_model(net, expected)
 
@@ -330,7 +330,7 @@ def test_what_changes_when_it_is_computed_again_is_refused(client, X, y, tmp_pat
         client.cancel([Future(key, client)], force=True)
 
     with (
-        monitor.watch(lose_one),
+        watch(lose_one),
         pytest.raises(ValueError, match="A partition of X has 19 rows, where it had 20 before"),
     ):
         fastbp.dask.BackpropClassifier(**OPTIONS, solver="gd").fit(da.concatenate(parts), y)

@@ -13,9 +13,8 @@ from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.data import examples as data
 from fastbp.data.examples import ForeignExamples, as_examples
 from fastbp.network import costs
+from support.fits import both
 
-ESTIMATORS = [BackpropClassifier, BackpropRegressor]
-both = pytest.mark.parametrize("estimator", ESTIMATORS)
 F64 = np.dtype(np.float64)
 
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp.kernels import backprop
-from fastbp.training import observer as monitor
+from fastbp.training.observer import watch
 from support.classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, small, targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -270,7 +270,7 @@ class TestInterrupt:
     def test_keeps_the_fitted_state(self, solver):
         X, y = iris()
         params = {"solver": solver, "learning_rate_init": 0.01}
-        with monitor.watch(self.interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        with watch(self.interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             clf = small(**params, max_iter=50).fit(X, y)
         # three epochs were done, as in a fit of three
         whole = small(**params, max_iter=3).fit(X, y)
@@ -293,7 +293,7 @@ class TestInterrupt:
 
     def test_keeps_the_best_weights_of_early_stopping(self):
         X, y = iris()
-        with monitor.watch(self.interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        with watch(self.interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             clf = small(early_stopping=True, max_iter=50).fit(X, y)
         assert len(clf.validation_scores_) == 3
         assert clf.best_validation_score_ == max(clf.validation_scores_)
@@ -302,7 +302,7 @@ class TestInterrupt:
     def test_watch_ends_with_its_block_and_sees_every_epoch(self):
         X, y = iris()
         seen = []
-        with monitor.watch(lambda *event: seen.append(event)):
+        with watch(lambda *event: seen.append(event)):
             clf = small().fit(X, y)
         small().fit(X, y)
         assert [(epoch, max_iter) for epoch, max_iter, _ in seen] == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
@@ -371,5 +371,5 @@ class TestContinuing:
         def watcher(epoch, max_iter, loss):
             raise StopIteration
 
-        with pytest.raises(StopIteration), monitor.watch(watcher):
+        with pytest.raises(StopIteration), watch(watcher):
             small(solver=solver).fit(X, y)

@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from fastbp import BackpropClassifier, BackpropRegressor
-from fastbp.data import examples as data
+from fastbp import BackpropClassifier
+from fastbp.data import examples
 from fastbp.kernels import backprop
 from fastbp.network import costs
 from fastbp.network.layout import Layout
-from fastbp.training import observer as monitor
 from fastbp.training import workspace
+from fastbp.training.observer import watch
 from fastbp.training.optimizer_state import OptimizerState
+from support.fits import both
 
-ESTIMATORS = [BackpropClassifier, BackpropRegressor]
-both = pytest.mark.parametrize("estimator", ESTIMATORS)
 interrupted = pytest.warns(UserWarning, match=r"^Training interrupted by user\.$")
 SOLVERS: dict[str, dict[str, Any]] = {
     "adam": {},
@@ -94,7 +93,7 @@ def raising_callback(error: BaseException) -> Iterator[None]:
     def callback(*args):
         raise error
 
-    with monitor.watch(callback):
+    with watch(callback):
         yield
 
 
@@ -112,13 +111,13 @@ def at(owner, name, number, error):
 
 
 fails("divergence", ValueError, change=lambda given: given | {"X": np.sign(given["X"]) * 1e308})
-fails("no memory for the examples", MemoryError, at(data, "_read_only", 0, MemoryError()))
+fails("no memory for the examples", MemoryError, at(examples, "_read_only", 0, MemoryError()))
 fails("no memory for the buffers", MemoryError, at(workspace, "aligned_zeros", 2, MemoryError()))
 fails("no memory in the first step", MemoryError, at(backprop, "train_serial", 0, MemoryError()))
 fails("no memory for the result", MemoryError, at(Layout, "unpack", 0, MemoryError()))
 fails("a callback that raises", Failure, lambda _: raising_callback(Failure()))
 fails("a callback that raises StopIteration", StopIteration, lambda _: raising_callback(StopIteration()))
-fails("an interrupt before the solver", KeyboardInterrupt, at(data, "_read_only", 0, KeyboardInterrupt()))
+fails("an interrupt before the solver", KeyboardInterrupt, at(examples, "_read_only", 0, KeyboardInterrupt()))
 fails("an interrupt after the solver", KeyboardInterrupt, at(Layout, "unpack", 0, KeyboardInterrupt()))
 fails("NaN in X", ValueError, change=lambda given: given | {"X": given["X"] * np.nan})
 fails("NaN in y", ValueError, change=lambda given: given | {"y": given["y"] * np.nan})

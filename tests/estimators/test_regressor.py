@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from fastbp import BackpropRegressor
-from fastbp.training import observer as monitor
+from fastbp.training.observer import watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -445,7 +445,7 @@ class TestState:
 
         X, y = diabetes()
         params = {"solver": solver, "learning_rate_init": 0.01}
-        with monitor.watch(interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        with watch(interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             reg = small(**params, max_iter=50).fit(X, y)
         assert reg.n_iter_ == 3
         assert not reg.converged_

@@ -16,7 +16,7 @@ import fastbp
 import fastbp.dask
 from fastbp.dask import cluster, worker
 from fastbp.network.architecture import network_of
-from fastbp.training import observer as monitor
+from fastbp.training.observer import watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -46,7 +46,7 @@ def fit(solver, kind, after_epoch=None):
     net = kind(**options, solver=solver, random_state=0, **SOLVERS[solver])
     if kind is fastbp.dask.BackpropClassifier:
         X = da.from_array(X, chunks=(ROWS, 13))
-    with monitor.watch(lambda epoch, *_: after_epoch and after_epoch(epoch)):
+    with watch(lambda epoch, *_: after_epoch and after_epoch(epoch)):
         return net.fit(X, y)
 
 

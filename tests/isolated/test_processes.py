@@ -146,12 +146,12 @@ def test_two_threads_can_fork_at_once(warm_cache):
 FORK_WITHIN = """
 import json, os
 from support import programs
-from fastbp.training import observer as monitor
+from fastbp.training.observer import watch
 children = []
 def fork(epoch, *_):
     if epoch == 2:
         children.append(os.fork())
-with monitor.watch(fork):
+with watch(fork):
     digest = programs.digest()
 if children == [0]:
     os._exit(digest != "EXPECTED")

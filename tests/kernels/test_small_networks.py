@@ -1,7 +1,8 @@
 """Small networks against the reference: every loss, activation and optimiser, form of data, width and number of rows.
 
-With NUMBA_DISABLE_JIT=1 the kernels run as Python, to the same numbers, and coverage sees them: a document has the
-command. All their lines and branches run here, except what pyproject.toml lists with the reason.
+With NUMBA_DISABLE_JIT=1 the kernels run as Python, to the same numbers, and coverage sees them; the command follows
+the marker `coverage-command` in the documents. All their lines and branches run here, except what pyproject.toml lists
+with the reason.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import scipy.sparse
 from sklearn.neural_network import MLPClassifier
 
 from fastbp import BackpropClassifier
-from fastbp.data import examples as data
+from fastbp.data.examples import as_examples
 from fastbp.kernels import backprop, optimizers
 from fastbp.kernels.compiling import jit
 from fastbp.kernels.machine import barrier
@@ -26,6 +27,7 @@ from fastbp.training.optimizer_state import set_rates
 from fastbp.training.trainer import Trainer
 from fastbp.training.workspace import Workspace
 from support import reference
+from support.steps import Tasks
 
 # Of float64 and float32, relative to the largest number of an array.
 TOLERANCES = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 5e-6}
@@ -59,13 +61,6 @@ FORMS = {
     "half sparse": half_sparse,
     "half sparse of another dtype": lambda X: another_dtype(half_sparse(X)),
 }
-
-
-class Tasks(Team):
-    """More tasks than the machine may have threads."""
-
-    def run(self, kernel, *args, work):
-        return kernel(*args)
 
 
 @jit.entry
@@ -130,7 +125,7 @@ class Problem:
 
     @property
     def examples(self):
-        return data.as_examples(self.X, self.network.dtype, Y=self.Y, weights=self.weights)
+        return as_examples(self.X, self.network.dtype, Y=self.Y, weights=self.weights)
 
     @property
     def dense(self):
@@ -253,7 +248,7 @@ def test_codes_stand_for_rows_of_zeros_and_a_one(widths, out):
     codes = np.random.default_rng(3).integers(2, size=29)
     problem.Y, problem.weights = np.eye(widths[-1])[codes] if widths[-1] > 1 else codes[:, None], np.ones(29)
     J, coef_grads, intercept_grads = problem.reference_loss_and_gradient()
-    examples = data.as_examples(problem.X, dtype, codes=codes)
+    examples = as_examples(problem.X, dtype, codes=codes)
     trainer = Trainer(problem.network, problem.theta.copy(), examples, batch=29, team=Team(1), alpha=0.1)
     assert trainer.loss_and_gradient(problem.theta) == pytest.approx(J, rel=TOLERANCES[dtype])
     coefs, intercepts = problem.network.layout.unpack(trainer.grad)

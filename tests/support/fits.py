@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
 from fastbp import BackpropClassifier, BackpropRegressor
-from fastbp.training import observer as monitor
+from fastbp.training.observer import watch
 
 PAIRS = {BackpropClassifier: MLPClassifier, BackpropRegressor: MLPRegressor}
 ESTIMATORS = list(PAIRS)
@@ -110,5 +110,5 @@ class Interruption:
 
 
 def interrupted(model, X, y, epoch: int, method: str = "fit", **fit_params) -> Any:
-    with monitor.watch(Interruption(epoch)), pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
+    with watch(Interruption(epoch)), pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         return getattr(model, method)(X, y, **fit_params)

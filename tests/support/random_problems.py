@@ -11,7 +11,7 @@ from support import reference
 DTYPES = ["float64", "float32"]
 RTOL = {"float64": 1e-10, "float32": 1e-4}
 # Every depth from no hidden layer to three; no hidden width is a multiple of a vector. The two outputs after 67
-# units are narrow (see Network.is_narrow).
+# units are narrow (see Layout.is_narrow).
 SIZES = [(7, 3), (5, 17, 3), (33, 5, 67, 2), (17, 33, 9, 50, 5)]
 PAIRS = [(loss, out) for loss, outs in reference.LEGAL_OUTPUTS.items() for out in outs]
 ONE_PAIR_PER_LOSS = [

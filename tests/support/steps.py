@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastbp.data import examples as data
+from fastbp.data.examples import as_examples
 from fastbp.kernels import optimizers
 from fastbp.network.architecture import Network
 from fastbp.parallel.team import Team
@@ -31,7 +31,7 @@ def random_theta(shape, rng):
 
 def random_examples(shape, rng, n, weights=None):
     X = rng.normal(size=(n, shape.widths[0])).astype(shape.dtype)
-    return data.as_examples(X, shape.dtype, codes=rng.integers(shape.widths[-1], size=n), weights=weights)
+    return as_examples(X, shape.dtype, codes=rng.integers(shape.widths[-1], size=n), weights=weights)
 
 
 def trainer(shape, theta, examples, **kwargs):
@@ -54,11 +54,11 @@ def data_forms(shape, rng, n):
     codes, weights = rng.integers(max(2, shape.widths[-1]), size=n), rng.uniform(0.5, 2, n)
     Y = rng.uniform(size=(n, shape.widths[-1]))
     Y /= Y.sum(axis=1, keepdims=True)
-    yield data.as_examples(X, shape.dtype, codes=codes)
-    yield data.as_examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
-    yield data.as_examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
+    yield as_examples(X, shape.dtype, codes=codes)
+    yield as_examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
+    yield as_examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
     for least in (0, 1.5):  # which is made dense, and which is not
-        yield data.as_examples(scipy.sparse.csr_matrix(X * (least < X)), shape.dtype, Y=Y, weights=weights)
+        yield as_examples(scipy.sparse.csr_matrix(X * (least < X)), shape.dtype, Y=Y, weights=weights)
 
 
 # Widths below, at and above a vector's and a panel's, on any CPU; every loss, and networks without hidden layers.

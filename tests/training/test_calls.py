@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from fastbp import BackpropClassifier
-from fastbp.data import examples as data
+from fastbp.data.examples import as_examples
 from fastbp.kernels import backprop, optimizers, shuffle
 from fastbp.kernels.backprop import N_COLUMNS, N_ROWS
 from fastbp.kernels.machine import simd
@@ -96,7 +96,7 @@ def huge(name: str, n: int):
     else:
         columns = np.arange(n * entries) % widths[0]
         X = scipy.sparse.csr_matrix((np.ones(n * entries, F32), columns, np.arange(n + 1) * entries), (n, widths[0]))
-    return shape, data.as_examples(X, F32, codes=np.zeros(n, np.int64))
+    return shape, as_examples(X, F32, codes=np.zeros(n, np.int64))
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_th
     shape = Network((30, 64, 64, 3), ("tanh", "relu", "softmax"), "log_loss", np.dtype(np.float64))
     rng = np.random.default_rng(0)
     X, codes, weights = rng.normal(size=(500, 30)), rng.integers(3, size=500), rng.uniform(0, 2, 500)
-    examples = data.as_examples(X, shape.dtype, codes=codes, weights=weights)
+    examples = as_examples(X, shape.dtype, codes=codes, weights=weights)
     start = shape.layout.pack(
         [rng.normal(size=size) / 8 for size in ((30, 64), (64, 64), (64, 3))], [np.zeros(64)] * 2 + [np.zeros(3)]
     )

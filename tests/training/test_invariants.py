@@ -16,7 +16,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.preprocessing import StandardScaler
 
 import fastbp.kernels
-from fastbp.data import examples as data
+from fastbp.data.examples import as_examples
 from fastbp.kernels import backprop
 from fastbp.network.architecture import Network
 from fastbp.parallel import team
@@ -391,7 +391,7 @@ class TestWideSparse:
         for n_features in (self.N_FEATURES, 4 * self.N_FEATURES):
             X = self.text(n_features)
             shape = Network((n_features, 8, 1), ("tanh", "logistic"), "log_loss", np.dtype("float64"))
-            examples = data.as_examples(X, shape.dtype, codes=np.arange(self.N) % 2)
+            examples = as_examples(X, shape.dtype, codes=np.arange(self.N) % 2)
             assert np.shares_memory(examples.X64, X.data)  # not even the entries are copied
             with team.team_for(1, 1) as held:
                 trainer = Trainer(shape, np.zeros(shape.layout.size), examples, batch=batch, team=held)

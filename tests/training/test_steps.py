@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp.data import examples as data
+from fastbp.data.examples import as_examples
 from fastbp.kernels import backprop, gather, optimizers
 from fastbp.kernels.activations import HIDDEN
 from fastbp.kernels.machine import simd, subnormals
@@ -159,7 +159,7 @@ def test_the_padding_before_a_narrow_layer_does_not_count_even_if_it_is_nan(dtyp
     coefs = [np.array([[0, 2.0]]), rng.normal(size=(2, 65)), rng.normal(size=(65, 1))]
     theta = shape.layout.pack(coefs, [np.zeros(coef.shape[1]) for coef in coefs])
     out = np.empty((1, 1), dtype)
-    examples = data.as_examples(np.full((1, 1), largest, dtype), dtype)  # the second unit is infinite
+    examples = as_examples(np.full((1, 1), largest, dtype), dtype)  # the second unit is infinite
     Workspace(shape, examples, 1, Team(1)).predict(theta, np.arange(1), out)
     np.testing.assert_allclose(out, 1 / (1 + np.exp(-np.sign(coefs[1][1]) @ coefs[2])[None]), rtol=1e-5)
 
@@ -216,7 +216,7 @@ def test_groups_of_a_sparse_x_have_the_bits_of_a_dense_one(dtype, n_threads, by_
     X[X < 1.5] = 0
     runs = [
         trainer(
-            shape, theta, data.as_examples(form(X), dtype, codes=codes), batch=40, chunk=24, team=Tasks(n_threads),
+            shape, theta, as_examples(form(X), dtype, codes=codes), batch=40, chunk=24, team=Tasks(n_threads),
             optimizer=optimizers.ADAM,
         )
         for form in (np.asarray, scipy.sparse.csr_array)
@@ -258,7 +258,7 @@ def test_training_flushes_subnormal_numbers_and_nothing_else_does(dtype, n_threa
     assert np.array([tiny])[0] / 2 > 0
 
     narrow = Network((3, 1), ("exp",), "poisson", dtype)
-    X = data.as_examples(np.ones((40, 3), dtype), dtype)
+    X = as_examples(np.ones((40, 3), dtype), dtype)
     out = np.empty((40, 1), dtype)
     low = narrow.layout.pack([np.full((3, 1), np.log(tiny) / 3 - 1)], [np.zeros(1)])
     Workspace(narrow, X, 40, Team(1)).predict(low, np.arange(40), out)
