@@ -12,7 +12,7 @@ from fastbp import __version__
 from fastbp.cli.main import main
 from fastbp.kernels.compiling import cache
 from fastbp.kernels.compiling.jit import VARIANT
-from fastbp.kernels.machine import simd
+from fastbp.kernels.machine import registers
 
 
 def test_the_main_job_prints_both_libraries_side_by_side(capsys):
@@ -63,8 +63,8 @@ def test_info_prints_versions_cpu_and_threads(capsys):
     assert printed["fastbp"].startswith(f"{__version__}, ")
     for name, version in (("NumPy", np.__version__), ("Numba", numba.__version__)):
         assert printed[name].split(",")[0] == version
-    assert printed["vectors"].startswith(f"{simd.VECTOR_BYTES} bytes: {simd.VECTOR_BYTES // 4} float32")
-    assert printed["tile"] == f"{simd.ROWS} rows of 3 vectors"
+    assert printed["vectors"].startswith(f"{registers.VECTOR_BYTES} bytes: {registers.VECTOR_BYTES // 4} float32")
+    assert printed["tile"] == f"{registers.ROWS} rows of 3 vectors"
     assert printed["threads"].startswith(numba.threading_layer())
 
 

@@ -11,8 +11,6 @@ LONGER = {
     "estimators/classifier.py": "most of it is the documentation of the parameters",
     "displays/__init__.py": "to be split: a module for each picture",
     "estimators/base.py": "to be split: parameters, the fit under way, predictions",
-    "kernels/backprop.py": "to be split: forward, delta, gradient, step",
-    "kernels/machine/simd.py": "to be split: registers, tiles, vectors",
 }
 
 

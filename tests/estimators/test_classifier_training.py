@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp.kernels import backprop
+from fastbp.kernels import step
 from fastbp.training.observer import watch
 from support.classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, small, targets
 
@@ -286,7 +286,7 @@ class TestInterrupt:
 
         X, y = iris()
         start = small(solver="sgd", learning_rate_init=1e-30, max_iter=1).fit(X, y)
-        monkeypatch.setattr(backprop, "train_serial", interrupted)
+        monkeypatch.setattr(step, "train_serial", interrupted)
         with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             clf = small(solver=solver, n_jobs=1).fit(X, y)
         assert_array_equal(clf.predict_proba(X), start.predict_proba(X))

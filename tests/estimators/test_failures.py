@@ -14,12 +14,13 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastbp import BackpropClassifier
 from fastbp.data import examples
-from fastbp.kernels import backprop
+from fastbp.kernels import step
 from fastbp.network import costs
 from fastbp.network.layout import Layout
 from fastbp.training import workspace
 from fastbp.training.observer import watch
 from fastbp.training.optimizer_state import OptimizerState
+from support.entries import ENTRIES, entry
 from support.fits import both
 
 interrupted = pytest.warns(UserWarning, match=r"^Training interrupted by user\.$")
@@ -113,7 +114,7 @@ def at(owner, name, number, error):
 fails("divergence", ValueError, change=lambda given: given | {"X": np.sign(given["X"]) * 1e308})
 fails("no memory for the examples", MemoryError, at(examples, "_read_only", 0, MemoryError()))
 fails("no memory for the buffers", MemoryError, at(workspace, "aligned_zeros", 2, MemoryError()))
-fails("no memory in the first step", MemoryError, at(backprop, "train_serial", 0, MemoryError()))
+fails("no memory in the first step", MemoryError, at(step, "train_serial", 0, MemoryError()))
 fails("no memory for the result", MemoryError, at(Layout, "unpack", 0, MemoryError()))
 fails("a callback that raises", Failure, lambda _: raising_callback(Failure()))
 fails("a callback that raises StopIteration", StopIteration, lambda _: raising_callback(StopIteration()))
@@ -232,7 +233,7 @@ class Interrupting:
     def __init__(self, monkeypatch, number: int, *names: str):
         self.calls, self._number = 0, number
         for name in names or ("train_serial", "predict_serial"):
-            monkeypatch.setattr(backprop, name, self._wrapped(getattr(backprop, name)))
+            monkeypatch.setattr(ENTRIES[name], name, self._wrapped(entry(name)))
 
     def _wrapped(self, kernel):
         def call(*args):

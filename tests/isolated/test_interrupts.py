@@ -16,7 +16,7 @@ import json, warnings
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from fastbp import BackpropClassifier
-from fastbp.kernels import backprop
+from fastbp.kernels import step
 X = sliding_window_view(np.random.default_rng(0).normal(size=2_000_000), 200)
 y = (X[:, 0] > 0).astype(int)
 model = BackpropClassifier((2048, 2048), max_iter=1, random_state=0, warm_start=True, **PARAMETERS)
@@ -32,7 +32,7 @@ def announcing(kernel):
         return kernel(*args)
     return call
 for name in ("train_serial", "train_parallel"):
-    setattr(backprop, name, announcing(getattr(backprop, name)))
+    setattr(step, name, announcing(getattr(step, name)))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     model.fit(X, y)

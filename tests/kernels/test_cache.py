@@ -327,9 +327,9 @@ def test_a_folder_that_vanishes_while_in_use_is_made_anew(places):
 # Reports the activation softplus(0) of a network of one unit, and whether its kernel came from the disk.
 PROGRAM = """
 from fastbp import textbook
-from fastbp.kernels import backprop
+from fastbp.kernels import prediction
 a = textbook.forward([[0.0]], [[[1.0]]], None, out_activation="softplus")
-stats = backprop.predict_serial.stats
+stats = prediction.predict_serial.stats
 print(float(a[-1][0, 0]), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fastbp.kernels import elementary
-from fastbp.kernels.compiling import interpreted, jit
-from fastbp.kernels.machine import simd
+from fastbp.kernels.compiling import interpreted, jit, kinds
+from fastbp.kernels.machine import simd, vectors
+from fastbp.kernels.machine.registers import VECTOR_BYTES
 from support import mistakes
 from support.interpreted_fit import fitted
 from support.programs import run
@@ -15,24 +16,55 @@ from support.programs import run
 over_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-def on_tiles(simd, tile, square):
-    """A kernel that writes what each intrinsic of simd.py gives."""
+class Twins:
+    """The NumPy twins of a module's intrinsics, by the names of the intrinsics."""
+
+    def __init__(self, *modules):
+        self._modules = modules
+
+    def __getattr__(self, name):
+        return next(getattr(module, f"_plain_{name}") for module in self._modules if hasattr(module, f"_plain_{name}"))
+
+
+TWINS = Twins(simd, vectors)
+
+
+class Intrinsics(Twins):
+    """The intrinsics themselves."""
+
+    def __getattr__(self, name):
+        return next(getattr(module, name) for module in self._modules if hasattr(module, name))
+
+
+INTRINSICS = Intrinsics(simd, vectors)
+
+
+def on_tiles(of, tile, square):
+    """A kernel that writes what each intrinsic of simd.py and vectors.py gives; of: has them, or their twins."""
+    columns, store, rank1, load, splat, transposed, first_columns, multiply_add = (
+        getattr(of, name)
+        for name in ("columns", "store", "rank1", "load", "splat", "transposed", "first_columns", "multiply_add")
+    )
+    over_root, zeros, store_sums, prefetch, check_multiple, total, part = (
+        getattr(of, name)
+        for name in ("over_root", "zeros", "store_sums", "prefetch", "check_multiple", "total", "part")
+    )
 
     def kernel(x, out):
-        wide, lanes = simd.columns(tile(2, 3), x), simd.columns(tile(1, 1), x)
-        simd.store(simd.rank1(simd.load(tile(2, 3), x, 5, 30), x, 1, 7, x, 2), out, 0, wide)
+        wide, lanes = columns(tile(2, 3), x), columns(tile(1, 1), x)
+        store(rank1(load(tile(2, 3), x, 5, 30), x, 1, 7, x, 2), out, 0, wide)
         i, size = 2 * wide, lanes * lanes
-        some, three = simd.load(square(x), x, 3, 40), simd.splat(square(x), x, 3)
-        simd.store(simd.transposed(some), out, i, lanes)
-        simd.store(simd.first_columns(some, 1), out, i + size, lanes)
-        simd.store(simd.multiply_add(some, some, three) - some * three, out, i + 2 * size, lanes)
-        simd.store(simd.over_root(some * some, some * some, three) + simd.zeros(square(x), x), out, i + 3 * size, lanes)
-        simd.store_sums(some, x[0], out, i + 4 * size, 3)
+        some, three = load(square(x), x, 3, 40), splat(square(x), x, 3)
+        store(transposed(some), out, i, lanes)
+        store(first_columns(some, 1), out, i + size, lanes)
+        store(multiply_add(some, some, three) - some * three, out, i + 2 * size, lanes)
+        store(over_root(some * some, some * some, three) + zeros(square(x), x), out, i + 3 * size, lanes)
+        store_sums(some, x[0], out, i + 4 * size, 3)
         i += 4 * size + 3 * lanes
-        simd.prefetch(tile(1, 1), x, -1)
-        simd.check_multiple(2 * lanes, lanes)
-        out[i] = simd.total(simd.load(tile(1, 1), x, 0, 0))
-        out[i + 1] = simd.part(x, 4, 3)[2]
+        prefetch(tile(1, 1), x, -1)
+        check_multiple(2 * lanes, lanes)
+        out[i] = total(load(tile(1, 1), x, 0, 0))
+        out[i + 1] = part(x, 4, 3)[2]
 
     return kernel
 
@@ -41,13 +73,13 @@ def on_tiles(simd, tile, square):
 def test_the_stand_ins_of_the_tile_give_what_its_intrinsics_give(dtype):
     x = np.random.default_rng(0).integers(-9, 9, 1024).astype(dtype)  # whole numbers: fused or not, all is exact
     compiled, plain = np.full((2, 2048), np.nan, dtype)
-    jit.entry(on_tiles(simd, simd.tile, simd.square))(x, compiled)
+    jit.entry(on_tiles(INTRINSICS, simd.tile, vectors.square))(x, compiled)
 
     def tile(rows, vectors):
-        return interpreted.Shape(rows, vectors, simd.VECTOR_BYTES)
+        return simd.PlainShape(rows, vectors, VECTOR_BYTES)
 
-    interpreted.entry(on_tiles(interpreted, tile, lambda like: tile(simd.VECTOR_BYTES // like.itemsize, 1)))(x, plain)
-    lanes = simd.VECTOR_BYTES // x.itemsize
+    interpreted.entry(on_tiles(TWINS, tile, lambda like: tile(VECTOR_BYTES // like.itemsize, 1)))(x, plain)
+    lanes = VECTOR_BYTES // x.itemsize
     assert np.isfinite(plain).sum() == 2 * 3 * lanes + 4 * lanes**2 + lanes + 2
     np.testing.assert_array_equal(plain, compiled)
 
@@ -71,7 +103,9 @@ def test_the_stand_ins_on_numbers_give_what_the_intrinsics_give(dtype):
     compiled, plain = np.full((2, 4, x.size), np.nan, dtype)
     special = elementary._power_of_two, elementary._exponent, elementary._mantissa
     jit.entry(on_numbers(elementary.fma, elementary.constant, *special))(x, compiled)
-    stand_ins = (getattr(interpreted, name) for name in ("fma", "constant", "power_of_two", "exponent", "mantissa"))
+    stand_ins = (
+        getattr(Twins(elementary), name) for name in ("fma", "constant", "power_of_two", "exponent", "mantissa")
+    )
     interpreted.entry(on_numbers(*stand_ins))(x, plain)
     np.testing.assert_array_equal(plain, compiled)
     assert (plain[1] * plain[2] == x).all()
@@ -95,13 +129,13 @@ def test_an_index_outside_of_an_array_is_refused_even_if_negative(index):
 
 @pytest.mark.parametrize("i", [-1, 40])
 def test_a_tile_that_is_not_within_an_array_is_refused(i):
-    x, shape = np.ones(64), interpreted.Shape(rows=3, vectors=1, vector_bytes=64)
+    x, shape = np.ones(64), simd.PlainShape(rows=3, vectors=1, vector_bytes=64)
     accesses = {
-        "load": lambda: interpreted.load(shape, x, i, 9),
-        "store": lambda: interpreted.store(np.zeros((3, 8)), x, i, 9),
-        "store_sums": lambda: interpreted.store_sums(np.zeros((3, 8)), 0.0, x, i, 12),
-        "rank1": lambda: interpreted.rank1(np.zeros((3, 8)), x, i, 12, x, 0),
-        "part": lambda: interpreted.part(x, i, 25),
+        "load": lambda: TWINS.load(shape, x, i, 9),
+        "store": lambda: TWINS.store(np.zeros((3, 8)), x, i, 9),
+        "store_sums": lambda: TWINS.store_sums(np.zeros((3, 8)), 0.0, x, i, 12),
+        "rank1": lambda: TWINS.rank1(np.zeros((3, 8)), x, i, 12, x, 0),
+        "part": lambda: TWINS.part(x, i, 25),
     }
     for what, access in accesses.items():
         with pytest.raises(IndexError, match=f"^{what} of elements {i} : .* of an array of 64$"):
@@ -110,14 +144,14 @@ def test_a_tile_that_is_not_within_an_array_is_refused(i):
 
 
 def test_a_size_that_is_no_multiple_is_refused():
-    interpreted.check_multiple(16, 8)
+    TWINS.check_multiple(16, 8)
     with pytest.raises(ValueError, match="9 is no multiple of 8"):
-        interpreted.check_multiple(9, 8)
+        TWINS.check_multiple(9, 8)
 
 
 def test_a_call_takes_arrays_of_the_declared_dtypes_alone():
     x, single, calls = np.ones(8), np.ones(8, np.float32), []
-    address = interpreted.address(lambda *arguments: calls.append(arguments), (jit.FLOATS, jit.FLOAT))
+    address = interpreted.address(lambda *arguments: calls.append(arguments), (kinds.FLOATS, kinds.FLOAT))
     interpreted.call(address, (x, 1.0))
     for wrong in ((single, 1.0), (x, x), (1.0, 1.0), (x,)):
         with pytest.raises(TypeError, match="takes arrays of"):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastbp.kernels import backprop, optimizers
+from fastbp.kernels import optimizers
 from fastbp.network.architecture import Network
+from support.entries import ENTRIES, entry
 from support.steps import OPTIMIZERS, SHAPES, Tasks, data_forms, over_dtypes, random_theta, trainer
 
 ZONE = 4096  # bytes of a red zone
@@ -62,7 +63,7 @@ def test_kernels_stay_within_their_buffers(
         request.getfixturevalue("by_groups")
     shape = Network(widths, activations, loss, dtype)
     kind = "serial" if n_threads == 1 else "parallel"
-    kernels = {name: getattr(backprop, name) for name in ("transpose_all", f"train_{kind}", f"predict_{kind}")}
+    kernels = {name: entry(name) for name in ("transpose_all", f"train_{kind}", f"predict_{kind}")}
 
     def results(examples):
         order = np.random.default_rng(1).permutation(examples.n)
@@ -84,7 +85,7 @@ def test_kernels_stay_within_their_buffers(
             for fill in FILLS:
                 with monkeypatch.context() as patch:
                     for name, kernel in kernels.items():
-                        patch.setattr(backprop, name, within_red_zones(kernel, fill, called))
+                        patch.setattr(ENTRIES[name], name, within_red_zones(kernel, fill, called))
                     found.append(results(examples))
             for *arrays, without_zones in zip(*found, results(examples), strict=True):
                 assert np.isfinite(without_zones).all()

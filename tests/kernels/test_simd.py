@@ -5,7 +5,8 @@ import pytest
 from numba import njit
 
 from fastbp.kernels.compiling.jit import FLAGS
-from fastbp.kernels.machine import simd
+from fastbp.kernels.machine import simd, vectors
+from fastbp.kernels.machine.registers import VECTOR_BYTES, choose_tile
 
 
 @pytest.mark.parametrize(
@@ -20,15 +21,15 @@ from fastbp.kernels.machine import simd
     ],
 )
 def test_the_tile_fits_the_registers_of_the_cpu(features, triple, expected):
-    assert simd.choose_tile(features, triple) == expected
+    assert choose_tile(features, triple) == expected
 
 
 @njit(**FLAGS)
 def over_root(x, v, epsilon, out):
-    lanes = simd.VECTOR_BYTES // x.itemsize
+    lanes = VECTOR_BYTES // x.itemsize
     some = simd.tile(1, 1)
     for i in range(0, x.size, lanes):
-        quotient = simd.over_root(simd.load(some, x, i, 0), simd.load(some, v, i, 0), simd.load(some, epsilon, i, 0))
+        quotient = vectors.over_root(simd.load(some, x, i, 0), simd.load(some, v, i, 0), simd.load(some, epsilon, i, 0))
         simd.store(quotient, out, i, 0)
 
 

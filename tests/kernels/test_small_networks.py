@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 
 from fastbp import BackpropClassifier
 from fastbp.data.examples import as_examples
-from fastbp.kernels import backprop, optimizers
+from fastbp.kernels import optimizers, prediction, step
 from fastbp.kernels.compiling import jit
 from fastbp.kernels.machine import barrier
 from fastbp.network import costs
@@ -24,7 +24,7 @@ from fastbp.parallel.team import Team
 from fastbp.training import shuffling
 from fastbp.training.evaluation import predict, predict_row
 from fastbp.training.optimizer_state import set_rates
-from fastbp.training.trainer import Trainer
+from fastbp.training.trainer import Evaluator, Trainer
 from fastbp.training.workspace import Workspace
 from support import reference
 from support.steps import Tasks
@@ -64,44 +64,26 @@ FORMS = {
 
 
 @jit.entry
-def train_member(rank, members, crew, layers, units, tasks, parameters, buffers, examples, order, start, stop, plan,
-                 rates, record):  # fmt: skip
-    backprop._train(
-        rank,
-        members,
-        crew,
-        layers,
-        units,
-        tasks,
-        parameters,
-        buffers,
-        examples,
-        order,
-        start,
-        stop,
-        plan,
-        rates,
-        record,
-    )
+def train_member(rank, members, crew, tables, parameters, buffers, examples, order, start, stop):
+    step._train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop)
 
 
 @jit.entry
-def predict_member(rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan,
-                   out):  # fmt: skip
-    backprop._predict(
-        rank, members, crew, layers, n_tasks, theta, theta_t, a, z, starts, inputs, order, start, stop, plan, out
-    )
+def predict_member(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+    prediction._predict(
+        rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out
+    )  # fmt: skip
 
 
 class Members(Tasks):
     """Tasks shared out among three threads of Python's, as many as the machine may have cores or not."""
 
     def run(self, kernel, *args, work):
-        member, i_crew = (train_member, 5) if kernel is backprop.train_parallel else (predict_member, 7)
-        crew, args = args[i_crew], args[:i_crew] + args[i_crew + 1 :]
+        member = train_member if kernel is step.train_parallel else predict_member
+        crew, *_ = args
         crew[:] = 0
         with ThreadPoolExecutor(3) as pool:
-            for done in [pool.submit(member, rank, 3, crew, *args) for rank in range(3)]:
+            for done in [pool.submit(member, rank, 3, *args) for rank in range(3)]:
                 done.result()
 
 
@@ -266,13 +248,13 @@ def test_counts_of_zero_have_the_deviance_of_the_reference():
 @pytest.mark.parametrize("form", ["rows", "sparse"])
 def test_evaluating_gives_the_loss_of_the_reference_and_changes_nothing(form, dtype):
     problem = Problem((2, 65, 1), dtype, loss="binary_cross_entropy", out="logistic", form=form)
-    trainer = problem.trainer(optimizer=optimizers.EVALUATE)
+    evaluator = Evaluator(problem.network, problem.examples, batch=29, team=Team(1))
     J = (
         problem.reference_loss_and_gradient()[0]
         - 0.05 * sum((c**2).sum() for c in problem.coefs) / problem.weights.sum()
     )
-    assert trainer.loss(problem.theta, np.arange(29)) == pytest.approx(J, rel=TOLERANCES[dtype])
-    np.testing.assert_array_equal(trainer.theta, problem.theta)
+    assert evaluator.loss(problem.theta, np.arange(29)) == pytest.approx(J, rel=TOLERANCES[dtype])
+    np.testing.assert_array_equal(evaluator.theta, problem.theta)
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam"])
@@ -312,7 +294,7 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
     sweep = optimizers.SWEEPS[code].address(problem.network.dtype)
     for t in range(1, 4):
         gradient.loss_and_gradient(found.theta)
-        optimizers.step_all(code, sweep, found.rates, t, found.theta, gradient.grad, found.moment_1, found.moment_2)
+        optimizers.step_all(code, sweep, found._rates, t, found.theta, gradient.grad, found.moment_1, found.moment_2)
         expected.epoch(np.arange(29))
     np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-13)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastbp.kernels.machine import simd
+from fastbp.kernels.machine import registers
 from fastbp.network.architecture import Network
 from support.steps import F32, F64, WIDTHS, network, over_dtypes, random_theta
 
@@ -63,10 +63,10 @@ def test_unflatten_is_the_inverse_of_flatten_in_the_order_of_scikit_learn(dtype,
 def test_units_cover_every_parameter_once(dtype, widths):
     shape = Network(widths, ("tanh",) * (len(widths) - 1), "squared_error", dtype)
     narrow = any(map(shape.layout.is_narrow, range(len(widths))))
-    assert narrow == (widths[-1] == 1 and 4 * dtype.itemsize <= simd.VECTOR_BYTES)
+    assert narrow == (widths[-1] == 1 and 4 * dtype.itemsize <= registers.VECTOR_BYTES)
     covered = np.zeros(shape.layout.size, int)
-    for _, _, n_rows, _, n_columns, offset in shape.layout.units:
-        covered[offset : offset + n_rows * n_columns] += 1
+    for unit in shape.layout.units:
+        covered[unit.offset : unit.offset + unit.n_rows * unit.n_columns] += 1
     assert (covered == 1).all()
 
 

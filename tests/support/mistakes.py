@@ -3,11 +3,15 @@
 import numpy as np
 from numba import njit, prange
 
-from fastbp.kernels import backprop, optimizers, products, sparse
+from fastbp.kernels import gradient, optimizers, products, records, sparse
 from fastbp.kernels.compiling.jit import FLAGS, call
-from fastbp.kernels.machine import simd
+from fastbp.kernels.machine import simd, vectors
+from fastbp.kernels.machine.registers import VECTOR_BYTES
+from fastbp.kernels.panels import Panels, Strided
 
-LANES = simd.VECTOR_BYTES // 8
+LANES = VECTOR_BYTES // 8
+LAYER = np.zeros(1, records.LAYER)
+RATES = np.zeros(1, optimizers.RATES)
 
 
 # What must not be done with an array of 64 float64; without the debug mode each does it in the array's neighbourhood.
@@ -66,17 +70,18 @@ def load_beyond_the_end_in_a_thread(x):
 
 @njit(**FLAGS)
 def add_part_of_a_vector(x):
-    simd.add(x, 0, x, 0, 9)
+    vectors.add(x, 0, x, 0, 9)
 
 
 @njit(**FLAGS)
 def gradient_of_part_of_a_vector(x):
-    backprop._finish_gradient(x, x, 0, 9, 0.1, 1.0)
+    gradient._finish_gradient(x, x, 0, 9, 0.1, 1.0)
 
 
 @njit(**FLAGS)
 def affine_of_part_of_a_vector(x):
-    products.affine(0, 0, 0, 1, 1, x, 0, 1, 1, 1, x, 0, x, 0, 9, 9, False)
+    one_column, nine = Panels(x, 0, 1, 1, 1, 1), Panels(x, 0, 9, 9, 9, 1)
+    products.affine(LAYER[0], 0, 1, one_column, x, 0, nine, False)
 
 
 @njit(**FLAGS)
@@ -90,12 +95,14 @@ def call_by_address(address, arguments):
 
 
 def update_part_of_a_vector(x):
-    call_by_address(optimizers.adam.address(x.dtype), (x, 0.1, x, 0, 9, x, x, x))
+    call_by_address(optimizers.adam.address(x.dtype), (RATES[0], 0.1, x, 0, 9, x, x, x))
 
 
 def sparse_gradient_of_part_of_a_vector(x):
     i = np.zeros(2, np.int64)
-    call_by_address(sparse.sparse_outer_sum.address(x.dtype), (1, 0, i, i, i, x, 0, x, 0, 9, x, 9))
+    call_by_address(
+        sparse.sparse_outer_sum.address(x.dtype), (0, 1, sparse.Sorted(i, i, i), x, 0, Strided(x, 0, 9), x, 9)
+    )
 
 
 MISTAKES = {

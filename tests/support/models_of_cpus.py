@@ -23,12 +23,12 @@ def data():
 
 def fit_all(folder):
     """Pickle a model of every solver into `folder`; returns the tile of this process."""
-    from fastbp.kernels.machine import simd
+    from fastbp.kernels.machine import registers
 
     for solver, options in SOLVERS.items():
         clf = BackpropClassifier((50, 19), activation="tanh", solver=solver, max_iter=8, random_state=0, **options)
         pathlib.Path(folder, f"{solver}.pickle").write_bytes(pickle.dumps(clf.fit(*data())))
-    return simd.VECTOR_BYTES, simd.ROWS
+    return registers.VECTOR_BYTES, registers.ROWS
 
 
 def use_all(folder):

@@ -70,12 +70,12 @@ class Calls:
     """Of some kernels, by default our parallel ones: how many calls from now on, the most at once, the most threads."""
 
     def __init__(self, *names):
-        from fastbp.kernels import backprop
+        from support.entries import ENTRIES, entry
 
         self.count = self.most_at_once = self.most_threads = self._now = 0
         self._lock = threading.Lock()
         for name in names or ("train_parallel", "predict_parallel"):
-            setattr(backprop, name, self._counting(getattr(backprop, name)))
+            setattr(ENTRIES[name], name, self._counting(entry(name)))
 
     def _counting(self, kernel):
         def call(*args):

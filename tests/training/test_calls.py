@@ -8,15 +8,15 @@ import scipy.sparse
 
 from fastbp import BackpropClassifier
 from fastbp.data.examples import as_examples
-from fastbp.kernels import backprop, optimizers, shuffle
-from fastbp.kernels.backprop import N_COLUMNS, N_ROWS
-from fastbp.kernels.machine import simd
+from fastbp.kernels import gradient, optimizers, prediction, records, shuffle, step
+from fastbp.kernels.machine import registers
 from fastbp.network import costs
 from fastbp.network.architecture import Network
 from fastbp.network.memory import aligned_zeros
 from fastbp.parallel.team import Team
 from fastbp.training import shuffling
-from fastbp.training.trainer import SHARE, Trainer
+from fastbp.training.optimizer_state import set_rates
+from fastbp.training.trainer import Evaluator, Trainer
 from fastbp.training.workspace import Workspace
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -32,42 +32,42 @@ class Counter:
     def __init__(self, monkeypatch, *, runs: bool):
         self.calls: list[float] = []
         self.trained = self.predicted = 0  # rows that went through both phases, or forward
-        self._train, self._predict, self._runs = backprop.train_serial, backprop.predict_serial, runs
-        monkeypatch.setattr(backprop, "train_serial", self.train)
-        monkeypatch.setattr(backprop, "predict_serial", self.predict)
+        self._train, self._predict, self._runs = step.train_serial, prediction.predict_serial, runs
+        monkeypatch.setattr(step, "train_serial", self.train)
+        monkeypatch.setattr(prediction, "predict_serial", self.predict)
 
     @staticmethod
     def weights(layers, examples_inputs) -> tuple[float, int]:
         """Of the first layer, by the entries of an average row, and of all others."""
         X32, X64, strides, _, indptr = examples_inputs
-        widths = layers[:, backprop.WIDTH].tolist()
+        widths = layers["width"].tolist()
         entries = (X32.size + X64.size) / strides[2] if indptr.size else widths[0]
         return entries * widths[1], sum(n * m for n, m in pairwise(widths[1:]))
 
     def train(self, *args) -> None:
-        layers, units, tasks, _, _, _, examples, _, start, stop, plan, *_ = args
-        share = plan[SHARE]
+        _, tables, _, _, examples, _, start, stop = args
+        layers, units, tasks, (plan,), _, _ = tables
+        share = plan.examples_begin, plan.examples_end, plan.update_begin, plan.update_end
         first, others = self.weights(layers, examples[:5])
         rows, n_tasks = int(stop - start), len(tasks) - 1
-        evaluates = plan[backprop.OPTIMIZER] == optimizers.EVALUATE
-        whole = tuple(share) == (0, n_tasks, 0, n_tasks)
+        whole = share == (0, n_tasks, 0, n_tasks)
         if not whole:
-            assert rows <= plan[backprop.CHUNK]
-        task_rows = -(-rows // (simd.ROWS * n_tasks)) * simd.ROWS
+            assert rows <= plan.chunk
+        task_rows = -(-rows // (registers.ROWS * n_tasks)) * registers.ROWS
         through = rows if whole else min(share[1] * task_rows, rows) - min(share[0] * task_rows, rows)
         part = units[tasks[share[2]] : tasks[share[3]]]
-        parameters = int((part[:, N_ROWS] * part[:, N_COLUMNS]).sum())
-        n_chunks = -(-rows // min(plan[backprop.CHUNK], plan[backprop.BATCH]))
-        forward_and_back = 2.0 * through * (first + others + (0 if evaluates else others))
-        gradient = 0 if evaluates else 2.0 * rows * (first + others) * parameters / (units[:, 2] * units[:, 4]).sum()
-        self.calls.append(forward_and_back + gradient + 10.0 * parameters * n_chunks)
+        parameters = int((part["n_rows"] * part["n_columns"]).sum())
+        n_chunks = -(-rows // min(plan.chunk, plan.batch))
+        forward_and_back = 2.0 * through * (first + others + (others if plan.learns else 0))
+        of_gradient = 2.0 * rows * (first + others) * parameters / (units["n_rows"] * units["n_columns"]).sum()
+        self.calls.append(forward_and_back + (of_gradient if plan.learns else 0) + 10.0 * parameters * n_chunks)
         self.trained += through
         if self._runs:
             self._train(*args)
 
     def predict(self, *args) -> None:
-        first, others = self.weights(args[0], args[8])
-        start, stop = args[10:12]
+        _, (layers, _), _, _, inputs, _, start, stop, *_ = args
+        first, others = self.weights(layers, inputs)
         self.calls.append(2.0 * (stop - start) * (first + others))
         self.predicted += stop - start
         if self._runs:
@@ -101,7 +101,7 @@ def huge(name: str, n: int):
 
 @pytest.fixture
 def counter(monkeypatch):
-    monkeypatch.setattr(backprop, "transpose_all", lambda *args: None)
+    monkeypatch.setattr(gradient, "transpose_all", lambda *args: None)
     return Counter(monkeypatch, runs=False)
 
 
@@ -129,8 +129,7 @@ class TestBound:
     def test_of_validation_and_prediction(self, name, counter):
         shape, examples = huge(name, self.N)
         theta, order = aligned_zeros(shape.layout.size, F32), np.arange(self.N)
-        options = {"batch": self.N, "team": Team(1), "optimizer": optimizers.EVALUATE}
-        evaluator = Trainer(shape, theta, examples, **options)
+        evaluator = Evaluator(shape, examples, batch=self.N, team=Team(1))
         out = np.empty((self.N, shape.widths[-1]), F32)
         evaluator.loss(theta, order)
         evaluator.predict(theta, order, out)
@@ -187,7 +186,9 @@ def test_a_bound_far_below_a_chunk_holds_in_every_solver_and_changes_no_bit(name
 def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_threads(n_threads, monkeypatch):
     class Tasks(Team):
         def run(self, kernel, *args, work):
-            shares.append(tuple(args[10][SHARE]))
+            _, tables, *_ = args
+            plan = tables[records.Tables._fields.index("plan")]
+            shares.append(tuple(plan[["examples_begin", "examples_end", "update_begin", "update_end"]][0]))
             return kernel(*args)
 
     shares: list[tuple[int, ...]] = []
@@ -202,7 +203,7 @@ def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_th
     def results(team):
         theta = start.copy()
         trainer = Trainer(shape, theta, examples, batch=300, team=team, optimizer=optimizers.ADAM, alpha=0.1, chunk=128)
-        trainer.rates[:] = np.array([0.1, 0.01, 0.9, 0.9, 0.999, 1e-8])[: len(trainer.rates)]
+        set_rates(trainer, learning_rate_init=0.01, momentum=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
         losses = [trainer.epoch(rng_order) for rng_order in (np.arange(500), np.arange(500)[::-1].copy())]
         return [np.array(losses), theta, trainer.theta_t, trainer.moment_1, trainer.moment_2, trainer.t]
 

@@ -17,10 +17,11 @@ from sklearn.preprocessing import StandardScaler
 
 import fastbp.kernels
 from fastbp.data.examples import as_examples
-from fastbp.kernels import backprop
+from fastbp.kernels import step
 from fastbp.network.architecture import Network
 from fastbp.parallel import team
 from fastbp.training.trainer import Trainer
+from support.entries import ENTRIES, entry
 from support.networks import (
     DTYPES,
     KINDS,
@@ -57,8 +58,9 @@ def parallel_calls(monkeypatch) -> list[str]:
         def signatures(self):
             return self.kernel.signatures
 
-    for name in [name for name in vars(backprop) if name.endswith("_parallel")]:
-        monkeypatch.setattr(backprop, name, Spy(name, getattr(backprop, name)))
+    for name, module in ENTRIES.items():
+        if name.endswith("_parallel"):
+            monkeypatch.setattr(module, name, Spy(name, entry(name)))
     return calls
 
 
@@ -147,18 +149,18 @@ class TestCompilation:
         counts = []
         for depth in range(6):
             clone(clf).set_params(hidden_layer_sizes=(5,) * depth).fit(X, y).predict(X)
-            counts.append((len(backprop.train_serial.signatures), compiled()))
+            counts.append((len(step.train_serial.signatures), compiled()))
         assert all(count == counts[0] for count in counts)
 
     def test_depths_0_to_5_compile_nothing_new_in_parallel(self, parallel_calls):
         X, y = problem()
-        serial, counts = backprop.train_serial.signatures, []
+        serial, counts = step.train_serial.signatures, []
         for depth in range(6):
             network(n_jobs=2, hidden_layer_sizes=(5,) * depth).fit(X, y).predict(X)
             counts.append(compiled())
         assert set(parallel_calls) == {"train_parallel", "predict_parallel"}
         assert all(count == counts[0] for count in counts)
-        assert backprop.train_serial.signatures == serial
+        assert step.train_serial.signatures == serial
 
     def test_read_only_sparse_data_compile_nothing_new(self):
         X, y = problem()
@@ -395,8 +397,8 @@ class TestWideSparse:
             assert np.shares_memory(examples.X64, X.data)  # not even the entries are copied
             with team.team_for(1, 1) as held:
                 trainer = Trainer(shape, np.zeros(shape.layout.size), examples, batch=batch, team=held)
-            sizes.append(trainer.a.size)
-            assert trainer.z.size < 2 * 8 * (batch + 64)
+            sizes.append(trainer.activations.a.size)
+            assert trainer.activations.z.size < 2 * 8 * (batch + 64)
         # a_0, the entries, and two layers of 8 and 1 units, which are padded
         most = batch * self.N_FEATURES // 1000
         assert sizes[0] == sizes[1] < 16 + most + 2 * 8 * (batch + 64)

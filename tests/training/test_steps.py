@@ -8,9 +8,10 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp.data.examples import as_examples
-from fastbp.kernels import backprop, gather, optimizers
+from fastbp.kernels import gather, gradient, optimizers
 from fastbp.kernels.activations import HIDDEN
-from fastbp.kernels.machine import simd, subnormals
+from fastbp.kernels.machine import subnormals
+from fastbp.kernels.machine.registers import ROWS
 from fastbp.network import costs
 from fastbp.network.architecture import Network
 from fastbp.parallel.team import Team
@@ -19,6 +20,7 @@ from fastbp.training.gradient_descent import gradient_descent
 from fastbp.training.history import History
 from fastbp.training.lbfgs import lbfgs
 from fastbp.training.observer import Observer
+from fastbp.training.trainer import Evaluator
 from fastbp.training.workspace import Workspace
 from support.steps import (
     F32,
@@ -47,9 +49,9 @@ def test_the_copy_for_the_delta_recursion_is_the_transpose_for_every_width(dtype
     for width in range(1, 101):  # units of parameters and panels end elsewhere on each kind of CPU
         shape = Network((2, width, n_outputs), ("relu", "identity"), "squared_error", dtype)
         theta, (_, coef), _ = random_theta(shape, rng)
-        layers, *_ = workspace._tables(shape, simd.ROWS, simd.ROWS, 0, gather.gather_64)
+        layers, *_ = workspace._tables(shape, ROWS, ROWS, 0, gather.gather_64)
         theta_t = np.zeros(sum(shape.layout.transposed_sizes), dtype)
-        backprop.transpose_all(layers, shape.layout.units, theta, theta_t)
+        gradient.transpose_all(layers, shape.layout.units, theta, theta_t)
         expected = np.zeros((1 + n_outputs, shape.layout.padded[1]), dtype)
         expected[1:, :width] = coef.T
         panels = np.split(expected, range(shape.layout.panel, shape.layout.padded[1], shape.layout.panel), axis=1)
@@ -148,8 +150,8 @@ def test_the_loss_alone_is_that_of_the_gradient_to_the_bit(dtype, widths, activa
     shape = Network(widths, activations, loss, dtype)
     rng = np.random.default_rng(12)
     theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 45)
-    evaluate = trainer(shape, 0 * theta, examples, optimizer=optimizers.EVALUATE, alpha=0.0)
-    assert evaluate.loss(theta, np.arange(45)) == trainer(shape, theta, examples, alpha=0.0).loss_and_gradient(theta)
+    evaluator = Evaluator(shape, examples, batch=45, team=Team(1))
+    assert evaluator.loss(theta, np.arange(45)) == trainer(shape, theta, examples, alpha=0.0).loss_and_gradient(theta)
 
 
 @over_dtypes
@@ -250,7 +252,7 @@ def test_training_flushes_subnormal_numbers_and_nothing_else_does(dtype, n_threa
     rng = np.random.default_rng(10)
     theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 40)
     run = trainer(shape, tiny * theta, examples, optimizer=OPTIMIZERS[optimizer], team=Tasks(n_threads), alpha=0.0)
-    run.rates[optimizers.ETA] = 0.0
+    run.rates.eta = 0.0
     assert (run.theta[np.abs(run.theta) < tiny] != 0).any()
     run.epoch(np.arange(40))
     for vector in (run.theta, run.moment_1, run.moment_2):
