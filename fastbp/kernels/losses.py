@@ -1,11 +1,12 @@
 """The output layer: its activation, the cost of each example, and delta^(L), on one block of examples.
 
-The cost of one example is a sum over outputs; J is the weighted mean over examples, taken by the caller. The matched
-pairs have delta = a - y, which is formed directly: dC/da * g'(z) is 0 * inf where the output saturates.
+The cost of one example is a sum over outputs. The caller takes J, the weighted mean over examples. The matched pairs of
+loss and activation have delta = a - y, which is formed directly, because dC/da * g'(z) is 0 * inf where the output
+saturates.
 To add a loss of the residual r = a - y: a function like `squared_error`, and its name in RESIDUAL and in LOSSES of the
 estimators. The README's recipe has every step.
 
-Inside, all is transposed, (width, rows) flat: few units and many examples fill a vector.
+Inside, everything is transposed to (width, rows), flat, so that the many examples fill vectors, and not the few units.
 """
 
 import math

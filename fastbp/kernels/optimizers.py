@@ -1,7 +1,7 @@
 """The optimisers, as sweeps over flat vectors: theta, its gradient and the optimiser's memory, element by element.
 
-They follow scikit-learn's, so that a model can be compared update by update: Adam adds epsilon to sqrt(v) before bias
-correction, which sits in the step size; momentum is v = mu v - eta g.
+They follow scikit-learn's optimisers, so that models can be compared update by update. Adam adds epsilon to sqrt(v)
+before the bias correction, which is a part of the step size. Momentum is v = mu v - eta g.
 """
 
 import math
@@ -32,9 +32,9 @@ RATES = record(
 
 @inlined
 def step_size(optimizer, rates, t):
-    """eta of step t (from 1): constant for sgd, bias-corrected for Adam."""
+    """eta of step t, counted from 1: the rate itself for sgd, bias-corrected for Adam."""
     if optimizer == ADAM:
-        t = float(t)  # a power of a whole number would be one more function to compile
+        t = float(t)  # Numba would have to compile one more function for the power of an integer
         return rates.eta * math.sqrt(1.0 - rates.beta_2**t) / (1.0 - rates.beta_1**t)
     return rates.eta
 

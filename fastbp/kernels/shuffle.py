@@ -1,13 +1,13 @@
 """NumPy's shuffle and the generator behind it, MT19937 (Matsumoto and Nishimura, 1998), number for number.
 
-NumPy has promised that `RandomState` will draw for ever what it draws now, so this can follow it.
+NumPy promises that `RandomState` draws the same numbers for ever, so a copy of it stays right.
 """
 
 import numpy as np
 
 from .compiling.jit import entry, inlined
 
-# Words of the state, and how far ahead the recurrence takes its other word; after the words, how many of them are used.
+# The state has N words, and then the number of used words. The recurrence takes its other word M words ahead.
 N, M = 624, 397
 UPPER, LOWER, A = np.uint32(1 << 31), np.uint32((1 << 31) - 1), np.uint32(0x9908B0DF)
 

@@ -14,9 +14,10 @@ def glorot(
 ) -> tuple[list[Array], list[Array]]:
     """Initial coefs and intercepts: Glorot uniform, biases too, in scikit-learn's order of draws.
 
-    deciding: the activation that decides the bound of each Theta^(l), sqrt(2 / (S_l + S_{l+1})) for logistic, else
-    with 6 in place of 2: of the layer that the weights lead to; for the output, as in scikit-learn, the last hidden
-    layer's.
+    The bound of Theta^(l) is sqrt(2 / (S_l + S_{l+1})) for logistic, and sqrt(6 / (S_l + S_{l+1})) otherwise.
+
+    deciding: the activation that decides the bound of each Theta^(l). It is the one of the layer that the weights lead
+    to; for the output, as in scikit-learn, that of the last hidden layer.
     """
     coefs: list[Array] = []
     intercepts: list[Array] = []

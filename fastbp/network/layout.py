@@ -55,7 +55,7 @@ class Layout:
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
-        """Elements of the transposed Theta^(l) per layer; of the first there is none, for there is no delta^(1)."""
+        """Elements of the transposed Theta^(l) per layer; the first one is not needed, as there is no delta^(1)."""
         inner = range(1, self.n_layers - 1)
         return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
 
@@ -77,7 +77,7 @@ class Layout:
     def is_narrow(self, l: int) -> bool:
         """Whether layer l, from 0 for the input, has so few units that most of a vector of them would be padding.
 
-        Not the first one after the input, for its products are the same for a dense and a sparse X.
+        The first hidden layer is never narrow, because its products must be the same for a dense and a sparse X.
         """
         few = NARROW * self.widths[l] <= VECTOR_BYTES // self.dtype.itemsize
         return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
@@ -126,18 +126,18 @@ class Layout:
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
-        """Each of coefs with its intercepts, contiguous and of the network's type; ValueError for other shapes."""
+        """Each of coefs with its intercepts, contiguous and of the network's type; other shapes raise ValueError."""
         parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
         for l, (coef, intercept, (n, m)) in enumerate(parts):
             coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
-            # An estimator has checked them, but a fit in another thread may have replaced them since.
+            # The estimator has checked the shapes, but a fit in another thread may have replaced the arrays since.
             if coef.shape != (n, m) or intercept.shape != (m,):
                 found = f"{coef.shape} and {intercept.shape}"
                 raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {(n, m)} and {(m,)}.")
             yield coef, intercept
 
     def _as_kernels_read(self, values: Any) -> Array:
-        """The values as an array of the one type that the kernels are compiled for, without a copy if they are one."""
+        """The values as an array of the type that the kernels are compiled for, without a copy if possible."""
         if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
             return values
         return np.array(values, self.dtype, order="C", subok=False)

@@ -55,7 +55,7 @@ def _before_fork() -> None:
 
 
 def _release_after_fork() -> None:
-    # Emptied while all are held: another thread that forks fills the stack as soon as the first of them is free.
+    # The stack is emptied while all locks are held: another thread that forks fills it as soon as one lock is free.
     _held_by_fork.pop_all().close()
 
 

@@ -14,14 +14,16 @@ from typing import Any
 
 import numba
 
-# How long a kernel keeps the better number of threads between two trials of the other one, as a multiple of what the
-# latest trial took, for that is what it may cost: after a trial that was won, and at most, twice as long after each
-# that was lost. It is the time of calls, not of day, or a fit now and then would begin with a trial each time.
+# Between two trials of the other number of threads, a kernel keeps the better one. The pause is a multiple of the time
+# of the latest trial, because that time is the cost of a trial: SHORTEST_PAUSE after a trial that was won, and twice as
+# long after each trial that was lost, up to LONGEST_PAUSE. A pause counts the time of calls, not the time of day.
+# Otherwise each of many short fits would begin with a trial.
 SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
-# Nor longer than that, but for the least, as a trial beside a busy process may take long, and the process may end.
+# A pause is not longer than this unless it is the shortest one: a trial beside a busy process may take long, and that
+# process may end.
 LONGEST_PAUSE_SECONDS = 10.0
-# What the calls of a trial take together, at least, of which the second half counts: threads that were asleep need some
-# milliseconds until each has a core, and a trial begins where a fit does more often than not.
+# The calls of a trial take at least this time together, and its second half counts: threads that were asleep need some
+# milliseconds until each has a core, and most trials begin where a fit begins.
 TRIAL_SECONDS = 0.006
 
 
@@ -30,16 +32,17 @@ class Pace:
 
     def __init__(self, n_threads: int):
         self._best, self._other = n_threads, 1
-        # Per unit of work, of the latest calls with the best number; their median, because single calls get disturbed.
+        # The seconds per unit of work of the latest calls with the best number. Their median counts, because single
+        # calls get disturbed.
         self._seconds: deque[float] = deque(maxlen=3)
-        self._trial: list[float] = []  # the same of all calls of the trial that goes on
-        self._trial_seconds, self._seconds_since = TRIAL_SECONDS, 0.0  # of the latest trial, and of calls after it
+        self._trial: list[float] = []  # the seconds per unit of work of all calls of the present trial
+        self._trial_seconds, self._seconds_since = TRIAL_SECONDS, 0.0  # of the latest trial, and of the calls after it
         self._pause, self._last_call = SHORTEST_PAUSE, -math.inf
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
         first, now = self._last_call == -math.inf, time.perf_counter()
         if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be another one by now
-            if self._trial:  # of which this is all, or short fits now and then would go on trying
+            if self._trial:  # the trial ends here, because short fits now and then would go on trying for ever
                 self._decide()
             self._seconds.clear()
         trial = bool(self._trial) or self._due()
@@ -49,26 +52,26 @@ class Pace:
         now = self._last_call = time.perf_counter()
         if trial:
             self._try(now - start, work)
-        elif not first:  # which may compile, so it says nothing
+        elif not first:  # the first call may compile, so its time says nothing
             self._seconds.append((now - start) / work)
             self._seconds_since += now - start
         return result
 
     def _due(self) -> bool:
-        """Whether a trial is to begin; it has to beat the time of some calls just before it."""
+        """Whether a trial begins now; it must beat the times of the calls just before it."""
         most = max(SHORTEST_PAUSE * self._trial_seconds, LONGEST_PAUSE_SECONDS)
         waited = self._seconds_since >= min(self._pause * self._trial_seconds, most)
         return waited and len(self._seconds) == self._seconds.maxlen
 
     def _try(self, seconds: float, work: float) -> None:
-        """A call of a trial is over."""
+        """Note the time of a call of a trial."""
         self._trial_seconds = seconds + (self._trial_seconds if self._trial else 0.0)
         self._trial.append(seconds / work)
         if self._trial_seconds >= TRIAL_SECONDS:
             self._decide()
 
     def _decide(self) -> None:
-        """End a trial: go on with what was faster."""
+        """End a trial: go on with the number of threads that was faster."""
         found = statistics.median_low(self._trial[len(self._trial) // 2 :])
         if found < statistics.median_low(self._seconds):
             self._best, self._other = self._other, self._best

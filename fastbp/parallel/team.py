@@ -54,18 +54,18 @@ def in_joblib_worker() -> bool:
 
 
 def in_dask_task() -> bool:
-    """Whether the caller is a task of a Dask worker, which runs as many at once as it has threads.
+    """Whether the caller is a task of a Dask worker, which runs as many tasks at once as it has threads.
 
-    None of what Dask sets for its workers, such as OMP_NUM_THREADS=1, bounds Numba's threads, and joblib's backend of
-    that name does not count as nested.
+    The variables that Dask sets for its workers, such as OMP_NUM_THREADS=1, do not bound Numba's threads, and joblib's
+    backend "dask" does not count as nested.
     """
-    # Who is in a task has imported it, and nobody else is to wait for that.
+    # A task of a worker has imported this module already. Other callers must not wait for the import.
     get_worker = getattr(sys.modules.get("distributed.worker"), "get_worker", None)
     if get_worker is None:
         return False
     try:
         get_worker()
-    except ValueError:  # in the process of a worker, perhaps, but not in a task: a client's own
+    except ValueError:  # not in a task, though perhaps in the process of a worker
         return False
     return True
 
@@ -83,8 +83,8 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
-# By kernel, threads and magnitude of the work of a parallel region, so few. Nothing guards them: only who holds the
-# threads runs a kernel in parallel.
+# The paces by kernel, threads and magnitude of the work of a parallel region: there are few. They need no lock, because
+# only the thread that holds Numba's threads runs a kernel in parallel.
 _paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
 
 
@@ -94,7 +94,7 @@ class Team:
     Parameters
     ----------
     n_threads : int
-        Threads held; 1 means: call the serial kernels, and nothing is timed.
+        Threads held. A team of 1 calls the serial kernels, and its calls are not timed.
     work : float
         Floating-point operations of a typical parallel region.
     """
@@ -104,11 +104,11 @@ class Team:
 
     @property
     def n_threads(self) -> int:
-        """Threads held now: a callback may have forked, and this be the child."""
+        """Threads held now: 1 if a callback has forked and this is the child."""
         return 1 if lost_threads() else self._n_threads
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
-        """`kernel(*args)`; a parallel one with the number of threads that was faster lately.
+        """`kernel(*args)`; a parallel kernel gets the number of threads that was faster lately.
 
         work: floating-point operations of this call, roughly.
         """
@@ -129,8 +129,8 @@ def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManag
     Parameters
     ----------
     n_jobs : int or None
-        Upper bound, see `upper_bound`; None is 1 in a joblib worker and in a Dask task, whose siblings use the other
-        cores.
+        Upper bound, see `upper_bound`. None means 1 in a joblib worker and in a Dask task, because their siblings use
+        the other cores.
     work : float
         Floating-point operations of a typical parallel region.
     """

@@ -1,4 +1,4 @@
-"""`RandomState.shuffle`, compiled: of a large X it would be a tenth of an epoch."""
+"""`RandomState.shuffle`, compiled, because NumPy's takes a tenth of an epoch of many examples."""
 
 import ctypes
 import functools
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..kernels import shuffle as kernels
 
-# Rows above which it is worth loading the kernel, and below which it draws as NumPy does, in 32 bits.
+# The kernel is worth loading from FEWEST rows on. Up to MOST rows it draws as NumPy does, in 32 bits.
 FEWEST, MOST = 1000, 1 << 32
-# Exchanges of one call into the kernel: some hundredths of a second, so that Ctrl-C is answered promptly.
+# Exchanges of one call into the kernel. They take some hundredths of a second, so that Ctrl-C is answered promptly.
 CALL_EXCHANGES = 1 << 22
 
 
@@ -23,7 +23,7 @@ def shuffle(order: NDArray[np.int64], random_state: np.random.RandomState) -> No
     order : ndarray of int64
         Contiguous; overwritten.
     random_state : RandomState
-        Compiled code shuffles for its usual generator, MT19937, and longer orders.
+        Compiled code shuffles longer orders, with the usual generator MT19937.
     """
     generator: Any = getattr(random_state, "_bit_generator", None)
     compiled = type(random_state) is np.random.RandomState and type(generator) is np.random.MT19937
@@ -36,8 +36,9 @@ def shuffle(order: NDArray[np.int64], random_state: np.random.RandomState) -> No
 
 
 def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
-    """The generator's own memory: its words and how many of them are used. Copying them out and in takes longer than
-    it takes to shuffle some thousand rows.
+    """The generator's own memory: its words and the number of used ones.
+
+    Copying the words out and in takes longer than shuffling some thousand rows.
     """
     words = (ctypes.c_uint32 * (kernels.N + 1)).from_address(generator.ctypes.state_address)
     return np.asarray(words)
@@ -45,8 +46,9 @@ def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
 
 @functools.lru_cache
 def _state_is_known() -> bool:
-    """Whether a generator's memory is what `_state` takes it for, which NumPy does not promise."""
-    # Compiled here, for the lock of a generator must not be held while waiting for the compiler's: see threads.py.
+    """Whether a generator's memory is as `_state` assumes; NumPy does not promise that."""
+    # The kernel is compiled here, because a thread that holds a generator's lock must not wait for the compiler's lock,
+    # see parallel/fork.py.
     kernels.shuffle(np.arange(2), 1, 0, np.zeros(kernels.N + 1, np.uint32))
     generator = np.random.MT19937(0)
     generator.random_raw(5)

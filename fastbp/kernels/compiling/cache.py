@@ -1,9 +1,14 @@
 """The disk cache of compiled kernels: never stale, never half a file, never somebody else's code.
 
-Numba's own cache notices that a cached function's file changed, but not that a function it *calls* changed; two
-processes that compile at once can leave its index pointing at the wrong machine code; it runs what it finds, whoever
-put it there; and it looks into one folder only, a writable one. So here is a folder per version of all that the code
-depends on, with one file per kernel, signature and CPU in it, read from wherever it is safe and written where possible.
+Numba's own cache does not suffice:
+
+- It notices that a cached function's file changed, but not that a function changed which it *calls*.
+- Two processes that compile at once can leave its index pointing at the wrong machine code.
+- It runs any code that it finds, whoever put it there.
+- It looks into one folder only, and this folder must be writable.
+
+So this cache has a folder for each version of all that the code depends on. A folder has one file for each kernel,
+signature and CPU. The cache reads from every safe folder, and writes to the first one that it can.
 """
 
 import contextlib
@@ -27,14 +32,15 @@ from numba.core.serialize import dumps
 
 HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
 PYCACHE = HERE / "__pycache__"
-KEPT_FOLDERS = 8  # of the most recently used versions, some megabytes each: editing kernels must not fill the disk
-# Numba's settings that change the machine code but are not in its name of the CPU.
+# The most recently used folders are kept, some megabytes each: editing kernels must not fill the disk.
+KEPT_FOLDERS = 8
+# These settings of Numba's change the machine code, and the name of the CPU does not contain them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def source_digest(folder: pathlib.Path = HERE) -> str:
-    """Digest of all kernel sources, the compilers' versions and Python's binary interface: all but the CPU."""
+    """Digest of all kernel sources, the versions of the compilers and Python's binary interface; not of the CPU."""
     versions = (numba.__version__, llvmlite.__version__, np.__version__, importlib.machinery.EXTENSION_SUFFIXES[0])
     digest = hashlib.sha256(" ".join(versions).encode())
     for source in sorted(folder.rglob("*.py")):
@@ -57,9 +63,10 @@ def _bases() -> Iterator[pathlib.Path]:
 
 
 def folders() -> Iterator[pathlib.Path]:
-    """Where this version's kernels may lie, in the order of looking; none where its sources cannot be seen (frozen).
+    """Where the kernels of this version may lie, in the order of looking.
 
-    Without symbolic links, so that what is checked is what is used.
+    The paths have no symbolic links, so that the folder that is checked is the folder that is used. A frozen
+    application has no folders, because its sources cannot be seen.
     """
     if pathlib.Path(__file__).exists():
         for base in _bases():
@@ -68,9 +75,10 @@ def folders() -> Iterator[pathlib.Path]:
 
 
 def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
-    """How another user could have changed what has this status; empty if only those could who may change our sources.
+    """How another user could have changed a file or folder of this status; empty if no other user could.
 
-    sticky: whether it is enough that others cannot rename or remove what is in it.
+    A user who can change our sources does not count as another one. sticky: whether it suffices that other users cannot
+    rename or remove the contents.
     """
     if not hasattr(os, "geteuid"):
         return ""  # Windows, where these bits mean nothing
@@ -82,14 +90,17 @@ def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
 
 
 def refusal(folder: pathlib.Path) -> str:
-    """Why this folder must not be used: another user can write to it or swap it, or it cannot be read; else empty."""
+    """Why this folder must not be used; empty if it may be used.
+
+    Another user may be able to write to the folder or to exchange it, or this process cannot read it.
+    """
     for part in (folder, *folder.parents):
         if part == PYCACHE:
-            break  # who can write there, can change the code that is running here
+            break  # a user who can write there can change the code that is running here
         try:
             suspicion = _suspicion(part.stat(), sticky=part != folder)
         except FileNotFoundError:
-            continue  # to be made
+            continue  # this process will make it
         except OSError as error:
             return str(error)
         if suspicion:
@@ -98,7 +109,7 @@ def refusal(folder: pathlib.Path) -> str:
 
 
 def read(path: pathlib.Path) -> tuple[str, bytes]:
-    """(key, pickled code) of a file; raises OSError or ValueError where it cannot be read or trusted."""
+    """(key, pickled code) of a file; raises OSError or ValueError if the file cannot be read or trusted."""
     with path.open("rb") as file:
         if suspicion := _suspicion(os.fstat(file.fileno())):
             raise ValueError(f"{path} {suspicion}")
@@ -110,7 +121,7 @@ def read(path: pathlib.Path) -> tuple[str, bytes]:
 
 
 def _write(path: pathlib.Path, key: str, code: bytes) -> None:
-    """Write a whole file or none; whatever umask says, others may not change it, nor the folders made for it."""
+    """Write a whole file or no file. Whatever umask says, other users cannot change the file or a new folder."""
     for part in reversed((path.parent, *path.parent.parents)):
         if not part.exists():
             part.mkdir(mode=0o755, exist_ok=True)
@@ -125,35 +136,35 @@ def _write(path: pathlib.Path, key: str, code: bytes) -> None:
 
 
 def _remove_old(base: pathlib.Path) -> None:
-    """Keep the most recently used versions only. A process that still uses another one makes its folder anew."""
+    """Keep the most recently used folders only. A process that still uses another folder makes it again."""
     used = {}
     for folder in base.glob("kernels-*"):
-        with contextlib.suppress(OSError):  # another process removes it, too
+        with contextlib.suppress(OSError):  # another process has removed it
             used[folder] = folder.stat().st_mtime
     for folder in sorted(used, key=used.__getitem__, reverse=True)[KEPT_FOLDERS:]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def conditions(codegen, variant: str) -> str:
-    """CPU, Numba's settings and the variant: what code depends on beside sources and signature; the end of its key."""
+    """The end of a key: the CPU, Numba's settings and the variant, on which the code depends beside its sources."""
     settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
     return " ".join([*codegen.magic_tuple(), *settings, variant])
 
 
 class KernelCache(NullCache):
-    """Numba's interface to the files of one kernel. It never stops a program: without a usable file, it compiles.
+    """Numba's interface to the files of one kernel. It never stops a program: without a usable file Numba compiles.
 
     Parameters
     ----------
     name : str
         Of the kernel.
     variant : str
-        What the code depends on beside sources, signature, CPU and Numba's settings.
+        Names our own settings that change the machine code.
     """
 
     def __init__(self, name, variant):
         self._name, self._variant = name, variant
-        self.files = {}  # where the code of each signature that this process uses lies, of those that lie anywhere
+        self.files = {}  # the file of each signature that this process uses and that is on disk
 
     def _key(self, sig, codegen):
         return f"{self._name} {sig} {conditions(codegen, self._variant)}"
@@ -164,11 +175,11 @@ class KernelCache(NullCache):
 
     def load_overload(self, sig, target_context):
         """The code for a signature, from the first folder that has it, or None."""
-        # Numba would refresh the target's context first, with all that could be compiled: a tenth of a second. Machine
-        # code needs none of it, and whatever is compiled later asks for it.
+        # Numba would first refresh the target's context, for a tenth of a second. Machine code does not need it, and
+        # Numba refreshes it when it compiles a kernel later.
         key = self._key(sig, target_context.codegen())
         for path in self._paths(key):
-            with contextlib.suppress(Exception):  # whatever is wrong with a file is no more than a reason to compile
+            with contextlib.suppress(Exception):  # any fault of a file is a reason to compile, and nothing more
                 found, code = read(path)
                 if found != key:
                     continue

@@ -1,9 +1,9 @@
-"""The kernels as plain Python, with NUMBA_DISABLE_JIT=1: what then stands for each intrinsic and for each entry.
+"""The kernels as plain Python, with NUMBA_DISABLE_JIT=1: for coverage and debuggers, on small data.
 
-For coverage, debuggers and reading along, on small data: some hundred times as slow. A tile is an array (rows,
-columns). Every index is checked: one outside of its array raises IndexError, so does a negative one, which NumPy takes
-from the end. A product is rounded before it is added to, as on a CPU without FMA, and subnormal numbers stay: numbers
-are those of machine code to rounding.
+They are some hundred times as slow as machine code. The NumPy twin of each intrinsic stands beside it; here are the
+entries and the calls by address. Every index is checked: an index outside of its array raises IndexError, and so does a
+negative index, which NumPy would count from the end. A product is rounded before it is added, as on a CPU without FMA,
+and subnormal numbers are not flushed. So the numbers are those of machine code except for rounding.
 """
 
 import functools
@@ -42,7 +42,7 @@ def _bounded(value):
 
 
 def entry(function):
-    """A function that Python calls, on bounded views of its arrays; inf and NaN arise without a warning."""
+    """A function that Python calls: it works on bounded views of its arrays, and inf and NaN cause no warning."""
 
     @functools.wraps(function)
     def run(*args):

@@ -1,11 +1,15 @@
-"""The only place that compiles: the decorators, the flags they set, and which kernels are kept on disk.
+"""The only place that compiles: the decorators, the flags that they set, and the kernels that are kept on disk.
 
-There are four kinds of kernels. An `entry` is called from Python. A `linked` one becomes part of each entry that calls
-it, an `inlined` one part of each function. A `deferred` one is compiled on its own, when a network first needs it, and
-called by its address: of all activations, losses, optimisers and widths of tiles a network has a few, and its first fit
-waits for those alone. Entries and deferred kernels are kept on disk.
+There are four sorts of kernels:
 
-With NUMBA_DISABLE_JIT=1 nothing is compiled and all of them run as Python: interpreted.py.
+- Python calls an `entry`.
+- A `linked` kernel becomes a part of each entry that calls it.
+- An `inlined` kernel becomes a part of each function that calls it.
+- A `deferred` kernel is compiled on its own, when a network first needs it, and is called by its address. A network
+  needs few of all activations, losses, optimisers and widths of tiles, and its first fit waits for those alone.
+
+Entries and deferred kernels are kept on disk. With NUMBA_DISABLE_JIT=1 nothing is compiled, and all of them run as
+Python, see interpreted.py.
 """
 
 import os
@@ -26,7 +30,7 @@ CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 VARIANT = f"checked={CHECKED}"
 
 KERNELS = __package__.rpartition(".")[0]
-KEPT: list[Any] = []  # the dispatchers of what is kept on disk
+KEPT: list[Any] = []  # the dispatchers of the kernels that are kept on disk
 DEFERRED: list["Deferred"] = []
 
 
@@ -50,14 +54,14 @@ LINKED = _COMMON | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | comp
 
 
 def linked(function):
-    """Compile a building block as a part of the entries that call it; Python cannot call it."""
+    """Compile a building block as a part of the entries that call it; Python cannot call the block."""
     return njit(**LINKED)(function)
 
 
 def inlined(function):
-    """Compile a building block that LLVM has to paste into its callers, so that loops over it become vector code.
+    """Compile a building block that LLVM pastes into its callers, so that loops over it become vector code.
 
-    Numba's own inlining would infer its types once more for every call: half of the time to compile, measured.
+    Numba's own inlining would infer the types once more for every call. Measured: half of the time to compile.
     """
     return njit(forceinline=True, **LINKED)(function)
 
@@ -70,23 +74,23 @@ def entry(function):
 def parallel_entry(function):
     """Compile a function that Python calls and whose `prange` loops run on Numba's threads.
 
-    It must never be called by another kernel (a cached caller can crash when loaded), and it must be a function of its
-    own: the serial and the parallel version of *one* function would share a cache entry.
+    Another kernel must never call it, because a cached caller can crash when it is loaded. It must be a function of its
+    own, because the serial and the parallel version of *one* function would share a cache entry.
     """
     return _kept(function, parallel=True)
 
 
 def intrinsic(twin, *, prefer_literal=False):
-    """Numba's decorator for LLVM code; twin: the Python function in its place where nothing is compiled."""
+    """Numba's decorator for LLVM code; twin: the Python function that runs instead where nothing is compiled."""
     if interpreted.ENABLED:
         return lambda function: twin
     return numba.extending.intrinsic(prefer_literal=prefer_literal)
 
 
 def emit_check(context, builder, holds, message, *values):
-    """LLVM code that stops the process with a message, a format of printf for 64-bit `values`, unless `holds`."""
-    # An exception cannot leave a thread of a parallel loop, and of two threads in Py_FatalError the second aborts while
-    # the first still writes. dprintf writes at once, though only on POSIX; faulthandler then shows who called.
+    """LLVM code that stops the process with a message unless `holds`; the message is a format for 64-bit `values`."""
+    # An exception cannot leave a thread of a parallel loop. If two threads are in Py_FatalError, the second one aborts
+    # while the first one still writes. dprintf writes at once, but only on POSIX; faulthandler then shows the caller.
     i32, void = ir.IntType(32), ir.VoidType()
     with builder.if_then(builder.not_(holds), likely=False):
         text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
@@ -96,7 +100,7 @@ def emit_check(context, builder, holds, message, *values):
 
 
 class Deferred:
-    """A kernel that is compiled when its address is first asked for.
+    """A kernel that is compiled when a caller first asks for its address.
 
     Parameters
     ----------
@@ -113,7 +117,7 @@ class Deferred:
         DEFERRED.append(self)
 
     def address(self, dtype: np.dtype) -> int:
-        """Where the machine code for a dtype is: what `call` needs."""
+        """The address of the machine code for a dtype, which `call` needs."""
         found = self._addresses.get(dtype)
         if found is None:
             vector = types.Array(numba.from_dtype(dtype), 1, "C")
@@ -130,13 +134,13 @@ class Deferred:
 
 
 def deferred(*kinds):
-    """Compile a building block on its own, when its address is first asked for; kinds: those of its parameters."""
+    """Compile a building block on its own, when a caller asks for its address; kinds: those of its parameters."""
     return lambda function: Deferred(function, kinds)
 
 
 @intrinsic(interpreted.call)
 def call(typingctx, address, arguments):
-    """Call a deferred kernel; arguments: a tuple of exactly the types that it was declared with."""
+    """Call a deferred kernel; arguments: a tuple of exactly the declared types."""
     kinds = tuple(types.unliteral(kind) for kind in arguments)
 
     def codegen(context, builder, sig, args):
@@ -156,6 +160,6 @@ def call(typingctx, address, arguments):
 
 @intrinsic(interpreted.runtime)
 def runtime(typingctx, value):
-    """`value` as an ordinary variable: Numba compiles a callee once more for every literal that it is given."""
+    """`value` as an ordinary variable, because Numba compiles a callee once more for every literal argument."""
     kind = types.unliteral(value)
     return kind(kind), lambda context, builder, sig, args: args[0]

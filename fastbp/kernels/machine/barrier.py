@@ -1,12 +1,12 @@
-"""Threads that work on one call together: who they are, and how they wait for each other.
+"""The crew of a call: the threads that work on it together, and how they wait for each other.
 
-A step of training is some tens of microseconds, and a parallel region of Numba's takes several to begin and to end. So
-a call has a single region, whose threads meet at a barrier between the phases of each step.
+A step of training takes some tens of microseconds, and Numba needs several microseconds to begin and to end a parallel
+region. So a call has a single region, and its threads meet at a barrier between the phases of each step.
 
-Nobody promises that the tasks of a region run at the same time: a layer may run them one after the other in a single
-thread, and a machine that others use may not give us its cores. So the first thread to come waits a moment for the
-others, and then shares out the work among those who are there: they run, so waiting for them ends. Who comes later
-finds the work shared out, and leaves. That changes no bit of the result.
+Nothing guarantees that the tasks of a region run at the same time. A threading layer may run them one after the other
+in one thread, and a busy machine may not give this process all of its cores. So the first thread waits a moment for the
+others, and then divides the work among the threads that have come. They are running, so waiting for them ends. A late
+thread finds the work already divided and returns. None of this changes a bit of the result.
 """
 
 import platform
@@ -20,24 +20,27 @@ from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic, linked
 
-# Fields of `crew`, an array of 64-bit integers, each in a cache line of its own: who came so far, how many take part (0
-# while that is open), how many of them wait at the barrier, how often it was passed, and the core of the first one.
+# Fields of `crew`, an array of 64-bit integers. Each field has a cache line of its own.
+#   COME     how many threads have come
+#   MEMBERS  how many threads take part; 0 until the work is divided
+#   WAITING  how many members wait at the barrier
+#   PASSED   how often the members have passed the barrier
+#   CORE     the core of the first thread
 COME, MEMBERS, WAITING, PASSED, CORE, CREW_FIELDS = range(0, 96, 16)
-SHARED_OUT = 1 << 32  # in COME: nobody may join any more
+SHARED_OUT = 1 << 32  # COME has this value when no thread may join any more
 
-# Looks at a number that another thread is to change before this one sleeps between two of them, and for others who
-# might join: some tenths of a millisecond. Two threads that never sleep may stay on one core for long (measured: for
-# seconds), for the operating system moves those who wake up. But a sleep is longer than a short phase, and who is late
-# makes the next one wait: after a tenth of this, two threads went to sleep in turns.
+# A waiting thread looks LOOKS times, some tenths of a millisecond, before it sleeps between two looks. Threads that
+# never sleep may stay on one core for seconds (measured), because the operating system moves a thread when it wakes up.
+# Threads that sleep too soon miss short phases: with a tenth of LOOKS, two threads went to sleep in turns (measured).
 LOOKS = 5_000
-# How often the first one sleeps, for some 50 us, before it goes on without the others. An idle thread is often woken on
-# the core of the one who wakes it, where it cannot come before that one sleeps: without (measured), 40 to 100 % of the
-# calls after a pause of a tenth of a second ran on one thread, for all their length.
+# The first thread sleeps NAPS times, some 50 us each, before it goes on without the others. The system often wakes an
+# idle thread on the core of its waker, where it cannot run before the waker sleeps. Without naps, 40 to 100 % of the
+# calls after a pause of a tenth of a second ran on one thread from begin to end (measured).
 NAPS = 20
 
 _LINUX = sys.platform == "linux"
 _PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # for as short as it takes
+_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # both take the least time to sleep as a number 1
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -59,7 +62,7 @@ def _plain_add_to(x, i, n):
 
 @intrinsic(_plain_add_to)
 def _add_to(typingctx, x, i, n):
-    """x[i] += n, at once; returns x[i] before."""
+    """x[i] += n, atomically; returns the old x[i]."""
 
     def codegen(context, builder, sig, args):
         return builder.atomic_rmw("add", _emit_pointer(context, builder, args[0], args[1], x), args[2], "acq_rel")
@@ -76,7 +79,7 @@ def _plain_exchange(x, i, n):
 
 @intrinsic(_plain_exchange)
 def _exchange(typingctx, x, i, n):
-    """x[i] = n, at once; returns x[i] before."""
+    """x[i] = n, atomically; returns the old x[i]."""
 
     def codegen(context, builder, sig, args):
         return builder.atomic_rmw("xchg", _emit_pointer(context, builder, args[0], args[1], x), args[2], "acq_rel")
@@ -90,7 +93,7 @@ def _plain_read(x, i):
 
 @intrinsic(_plain_read)
 def _read(typingctx, x, i):
-    """x[i], and of all else what the thread who wrote that had written before."""
+    """Acquire-load of x[i]: everything that its writer wrote before is visible too."""
 
     def codegen(context, builder, sig, args):
         return builder.load_atomic(_emit_pointer(context, builder, args[0], args[1], x), "acquire", 8)
@@ -104,7 +107,7 @@ def _plain_pause(looks):
 
 @intrinsic(_plain_pause)
 def _pause(typingctx, looks):
-    """Between two looks: have the core rest a little or, after LOOKS of them, another thread run."""
+    """Pass the time between two looks: rest the core a little or, after LOOKS looks, let another thread run."""
 
     def codegen(context, builder, sig, args):
         void = ir.VoidType()
@@ -125,7 +128,7 @@ def _plain_core():
 
 @intrinsic(_plain_core)
 def _core(typingctx):
-    """The core that this thread runs on, from 1; 0 where nobody tells."""
+    """The core that this thread runs on, counted from 1; 0 if the system does not tell."""
 
     def codegen(context, builder, sig, args):
         i32, result = ir.IntType(32), context.get_value_type(types.int64)
@@ -145,13 +148,13 @@ def _plain_leave(core):
 def _leave(typingctx, core):
     """Move this thread to another core that it may run on, if there is one.
 
-    Where it may run is then as it was, but for cores that the process is given later.
+    Afterwards the thread may run on the same cores as before; cores that the process gets later are not among them.
     """
 
     def codegen(context, builder, sig, args):
         if _LINUX:
             i32, i64 = ir.IntType(32), ir.IntType(64)
-            cores = ir.ArrayType(i64, 16)  # a cpu_set_t: a bit for each
+            cores = ir.ArrayType(i64, 16)  # a cpu_set_t: one bit for each core
             pointer = cores.as_pointer()
             kind = ir.FunctionType(i32, [i32, i64, pointer])
             get, set_ = (
@@ -164,7 +167,7 @@ def _leave(typingctx, core):
                 word = builder.gep(others, [i32(0), builder.and_(builder.lshr(bit, i64(6)), i64(15))])
                 mask = builder.not_(builder.shl(i64(1), builder.and_(bit, i64(63))))
                 builder.store(builder.and_(builder.load(word), mask), word)
-                builder.call(set_, [i32(0), i64(128), others])  # which fails if there is no other
+                builder.call(set_, [i32(0), i64(128), others])  # fails if there is no other core
                 builder.call(set_, [i32(0), i64(128), allowed])
         return context.get_dummy_value()
 
@@ -177,10 +180,10 @@ def _plain_n_threads():
 
 @intrinsic(_plain_n_threads)
 def n_threads(typingctx):
-    """Threads that the next region of this thread has."""
+    """How many threads the next parallel region of this thread has."""
 
     def codegen(context, builder, sig, args):
-        # numba.get_num_threads in compiled code has an address in it, which is another one in another process.
+        # Compiled code of numba.get_num_threads contains an address that is valid in this process alone.
         function = ir.FunctionType(context.get_value_type(types.intp), [])
         return builder.call(cgutils.get_or_insert_function(builder.module, function, "get_num_threads"), [])
 
@@ -189,16 +192,16 @@ def n_threads(typingctx):
 
 @inlined
 def assemble(crew):
-    """Before the region begins: nobody has come yet."""
+    """Begin a region: no thread has come yet."""
     for field in range(CREW_FIELDS):
         crew[field] = 0
 
 
 @linked
 def join(crew, most):
-    """(rank, members): a number from 0 on for each of the threads that take part, `most` at most, and how many.
+    """(rank, members): the number of this thread, from 0 on, and how many threads take part, `most` at most.
 
-    rank is at least members for a thread that has come too late.
+    The rank of a thread that comes too late is at least `members`.
     """
     rank, looks = _add_to(crew, COME, 1), 0
     if rank == 0:
@@ -208,8 +211,8 @@ def join(crew, most):
             looks += 1
         _exchange(crew, MEMBERS, min(_exchange(crew, COME, SHARED_OUT), most))
     elif rank < most:
-        # Both on one core would take turns at each barrier until the system parts them, which takes it milliseconds:
-        # without (measured), the first two calls after every second pause took 5 ms each, in place of 0.4.
+        # Two threads on one core would take turns at each barrier, until the system parts them after milliseconds.
+        # Without this move, the first two calls after every second pause took 5 ms each instead of 0.4 (measured).
         core = _core()
         if core > 0 and core == _read(crew, CORE):
             _leave(core)
@@ -221,7 +224,7 @@ def join(crew, most):
 
 @linked
 def meet(crew, members):
-    """Wait for all members; what each has written before, all can read after."""
+    """Wait for all members. Everything that a member wrote before is visible to all members after."""
     if members == 1:
         return
     passed, looks = _read(crew, PASSED), 0
@@ -236,6 +239,6 @@ def meet(crew, members):
 
 @inlined
 def share(first, last, rank, members):
-    """[begin, end) of the tasks from first to last that are a member's."""
+    """[begin, end) of a member's share of the tasks [first, last)."""
     n = last - first
     return first + n * rank // members, first + n * (rank + 1) // members

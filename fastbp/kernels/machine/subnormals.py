@@ -1,8 +1,8 @@
-"""Numbers below the smallest normal one (1.2e-38 in float32) count as 0 while a network trains.
+"""Subnormal numbers, below 1.2e-38 in float32, count as 0 while a network trains.
 
-Weights of units that never fire decay to such numbers, probabilities of classes that are out of the question are some,
-and an Intel core takes some 150 cycles for each operation on one: without this, half of the time (measured: iris, and
-100000 x 8, float32). A prediction keeps them: what it returns has the full range.
+Weights of units that never fire decay to such numbers, and probabilities of impossible classes are such numbers. An
+Intel core needs some 150 cycles for an operation on one of them. Without this, they took half of the time (measured:
+iris, and 100000 x 8, in float32). A prediction keeps subnormal numbers, so that its results have the full range.
 """
 
 import platform
@@ -13,7 +13,7 @@ from numba.core import cgutils
 
 from ..compiling.jit import intrinsic
 
-# The bits of x86's control register MXCSR that flush results to zero and read operands as zero.
+# The bits of the control register MXCSR of x86 that flush results to zero and read operands as zero.
 FLUSH = 0x8040 if platform.machine().lower() in ("x86_64", "amd64") else 0
 
 
@@ -29,7 +29,7 @@ def _plain_flush_subnormals():
 
 @intrinsic(_plain_flush_subnormals)
 def flush_subnormals(typingctx):
-    """Begin to flush in this thread; returns what `restore` needs. Does nothing on a CPU that is no x86-64."""
+    """Begin to flush in this thread; returns what `restore_subnormals` needs. Only x86-64 flushes."""
 
     def codegen(context, builder, sig, args):
         if not FLUSH:
@@ -50,7 +50,7 @@ def _plain_restore_subnormals(before):
 
 @intrinsic(_plain_restore_subnormals)
 def restore_subnormals(typingctx, before):
-    """End what `flush_subnormals` began, in the same thread."""
+    """Stop flushing, in the thread that called `flush_subnormals`; before: what that call returned."""
 
     def codegen(context, builder, sig, args):
         if FLUSH:
