@@ -16,7 +16,7 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import llvmlite
 import numba
@@ -31,6 +31,9 @@ KEPT_FOLDERS = 8  # of the most recently used versions, some megabytes each: edi
 # Numba's settings that change the machine code but are not in its name of the CPU.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
+
+# Called before a kernel is compiled, in the thread that needs it. Numba calls it under its lock: never twice at once.
+on_compile: Callable[[], None] | None = None
 
 
 def source_digest(folder: pathlib.Path = HERE) -> str:
@@ -177,6 +180,8 @@ class KernelCache(NullCache):
                 with contextlib.suppress(OSError):  # read-only, or not ours
                     os.utime(path.parent)
                 return result
+        if on_compile is not None:
+            on_compile()
         return None
 
     def save_overload(self, sig, result):
