@@ -27,7 +27,7 @@ _last = -math.inf
 
 @contextlib.contextmanager
 def of_fit(verbose: bool) -> Iterator[None]:
-    """Let the kernels that this thread compiles meanwhile be announced on any standard error if the fit is verbose."""
+    """If the fit is verbose, announce the kernels that this thread compiles meanwhile, on any standard error."""
     token = _verbose.set(bool(verbose))
     try:
         yield
