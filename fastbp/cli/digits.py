@@ -26,7 +26,7 @@ from .progress import Compiling, Progress, interrupts_raised
 ROUNDS = 3
 LONGEST = 15.0  # seconds; after them no further round begins
 # Short fits decide whether MLPClassifier gets one BLAS thread or all. On a busy machine all of them can take 40 times
-# as long as one: BLAS threads wait for each other in a loop, and use up the time of the one that is waited for.
+# as long as one: a BLAS thread that waits for another one does so in a loop, and may keep it off its core.
 TRIAL_EPOCHS = 20
 TRIAL_LONGEST = 2.0
 NOT_KEPT = "No folder takes compiled code, so the next run compiles again (python -m fastbp info says why)."
@@ -109,7 +109,7 @@ def with_better_threads(theirs: Entrant, data: Data, epochs: int, line: LiveLine
     better, worse = sorted(results, key=lambda result: result.median)
     line.done(
         f"MLPClassifier gets {better.entrant.threads}: {epochs} epochs took {better.median:.3f} s, "
-        f"and {worse.median:.3f} s with {worse.entrant.threads} ({rounds(better)})."
+        f"and {worse.median:.3f} s with {worse.entrant.threads} ({over_rounds(better)})."
     )
     return better.entrant
 
@@ -127,8 +127,8 @@ def shown_on(line: LiveLine, kind: str) -> Callable[[int, Entrant], AbstractCont
     return shown
 
 
-def rounds(result: Result) -> str:
-    """The statistic that a median of seconds is."""
+def over_rounds(result: Result) -> str:
+    """The number of rounds that the medians are taken over, in words."""
     return f"medians of {len(result.seconds)} rounds" if len(result.seconds) > 1 else "in one round"
 
 
@@ -150,11 +150,11 @@ def ratio(ours: Result, theirs: Result) -> str:
     """The sentence that compares the training times."""
     peer = theirs.entrant.name + (f" with {theirs.entrant.threads}" if theirs.entrant.threads else "")
     times = theirs.median / ours.median
-    return f"{ours.entrant.name} trained {times:.1f} times as fast as {peer} ({rounds(ours)})."
+    return f"{ours.entrant.name} trained {times:.1f} times as fast as {peer} ({over_rounds(ours)})."
 
 
 def start_up_sentence(seconds: float, *, compiled: bool) -> str:
-    """The sentence about the time that the first fit and predict took longer than the next."""
+    """A sentence about the start-up, which is the time that `cold_start` measures."""
     if not compiled:
         return f"The kernels were on disk. Loading them took {seconds:.2f} s, not counted above."
     again = "The next run loads the kernels from disk." if cache_folders.all_kept() else NOT_KEPT

@@ -21,7 +21,7 @@ from . import cache_folders, machine
 
 def run(options: argparse.Namespace) -> None:
     """Print it all."""
-    (cpu, features), host = machine.target(), llvmlite.binding.get_host_cpu_name()
+    (cpu, features), host = machine.compiled_for(), llvmlite.binding.get_host_cpu_name()
     lanes = ", ".join(f"{simd.VECTOR_BYTES // np.dtype(t).itemsize} {t}" for t in ("float32", "float64"))
     settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("NUMBA_", "FASTBP_"))]
     rows = {
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     }
     for name, value in rows.items():
         print(f"{name:14}{value}".rstrip())
-    print(f"\ncache of version {cache.DIGEST}, in the order of looking")
+    print(f"\ncache of version {cache.DIGEST}, searched in this order")
     print(cache_folders.states())
 
 

@@ -8,13 +8,13 @@ import re
 import numba
 from numba.core.registry import cpu_target
 
-# The tile of a kernel and its instructions follow from these features.
+# These features decide the tile and the instructions of a kernel.
 NOTABLE_FEATURES = ("sse2", "avx", "fma", "avx2", "avx512f", "neon", "sve")
-# A machine whose load is at least this share of its cores is busy: a fit that wants all cores has to wait.
+# A machine is busy if its load is at least this share of its cores. A fit then has to wait for some of them.
 BUSY = 0.5
 
 
-def target() -> tuple[str, list[str]]:
+def compiled_for() -> tuple[str, list[str]]:
     """(name, notable features) of the CPU that the kernels are compiled for."""
     _, name, features = cpu_target.target_context.codegen().magic_tuple()
     return name, [feature for feature in NOTABLE_FEATURES if f"+{feature}" in features.split(",")]
@@ -39,7 +39,7 @@ def _cores_in_words() -> str:
 
 
 def load() -> float | None:
-    """How many programs wanted to run in the last minute, on average; None if the system does not say."""
+    """The average number of programs that wanted to run in the last minute; None if the system does not say."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):  # Windows has none
@@ -48,12 +48,12 @@ def load() -> float | None:
 
 def described(load: float | None) -> str:
     """The machine and its load in a few words."""
-    words = f"{processor()} ({target()[0]}), {_cores_in_words()}"
+    words = f"{processor()} ({compiled_for()[0]}), {_cores_in_words()}"
     return words if load is None else f"{words}, load average {load:.1f}"
 
 
 def busy(load: float | None) -> str:
-    """A sentence about a load that disturbs a measurement; empty if it does not."""
+    """A sentence about a load that disturbs a measurement; empty for a smaller load."""
     if load is None or load < BUSY * cores():
         return ""
     return f"The machine was busy in the minute before: load average {load:.1f} on {_cores_in_words()}."

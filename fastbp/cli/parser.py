@@ -8,9 +8,10 @@ from ..version import __version__
 TASKS = ("classification", "regression")
 # `--task auto` takes a target of whole numbers for a quantity if it has more different values than this.
 MOST_INTEGER_CLASSES = 20
-# Words that several jobs use for the same option.
-HIDDEN_HELP = "number of units in each hidden layer, such as 64,32"
-SEED_HELP = "seed of the split, of the initial weights and of the order of the rows"
+DEFAULT = " (default: %(default)s)"
+# Several jobs have these options.
+HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
+SEED_HELP = f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}"
 
 
 def positive(text: str) -> int:
@@ -55,13 +56,18 @@ def build_parser() -> argparse.ArgumentParser:
         "come with scikit-learn, and print test accuracy and training time side by side. Both get the same settings "
         "and the same seed. They train in turns. MLPClassifier gets one BLAS thread or all of them: the faster of the "
         "two here. The first run on a machine compiles the kernels, which is timed separately.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"fastbp {__version__}")
-    parser.add_argument("--epochs", type=positive, default=500, help="number of passes over the training images")
+    parser.add_argument(
+        "--epochs", type=positive, default=500, help=f"number of passes over the training images{DEFAULT}"
+    )
     parser.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
-    parser.add_argument("--batch-size", type=positive, default=200, help="number of images in each step of Adam")
-    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision of the training")
+    parser.add_argument(
+        "--batch-size", type=positive, default=200, help=f"number of images in each step of Adam{DEFAULT}"
+    )
+    parser.add_argument(
+        "--dtype", choices=["float32", "float64"], default="float32", help=f"precision of the training{DEFAULT}"
+    )
     parser.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
     parser.set_defaults(job="digits")
     commands = parser.add_subparsers(title="other jobs", metavar="COMMAND")
@@ -79,7 +85,6 @@ def _add_train(commands: Any) -> None:
         description="Train a network to predict one column of a table from the others. Print its score on rows held "
         "out, beside the score of a guess that ignores the other columns. Numbers are standardised, and a missing "
         "number becomes the median of its column. Any other value is a category, and so is a missing one.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     train.add_argument("data", metavar="DATA", help="a CSV file whose first line has the names, .tsv, or .parquet")
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
@@ -89,11 +94,14 @@ def _add_train(commands: Any) -> None:
         "--task",
         choices=["auto", *TASKS],
         default="auto",
-        help=f"auto: regression if the target has numbers, unless they are at most {MOST_INTEGER_CLASSES} whole ones",
+        help="auto: classification if the target is text or has at most "
+        f"{MOST_INTEGER_CLASSES} different whole numbers{DEFAULT}",
     )
     train.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
-    train.add_argument("--epochs", type=positive, default=200, help="largest number of passes over the rows")
-    train.add_argument("--held-out", type=fraction, default=0.2, help="share of the rows that the score is taken on")
+    train.add_argument("--epochs", type=positive, default=200, help=f"largest number of passes over the rows{DEFAULT}")
+    train.add_argument(
+        "--held-out", type=fraction, default=0.2, help=f"share of the rows that the score is taken on{DEFAULT}"
+    )
     train.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
     train.set_defaults(job="train")
 
@@ -118,7 +126,9 @@ def _add_warmup(commands: Any) -> None:
         description="Compile all kernels and keep them on disk, so that no fit has to compile. A container image "
         "can be built with this. The exit code is 1 if the kernels cannot be kept.",
     )
-    warmup.add_argument("--dtype", choices=["float32", "float64", "both"], default="both", help="default: both")
+    warmup.add_argument(
+        "--dtype", choices=["float32", "float64", "both"], default="both", help=f"precision of the kernels{DEFAULT}"
+    )
     warmup.set_defaults(job="warmup")
 
 

@@ -16,8 +16,8 @@ class Progress:
     """A callback for `training.observer.watch` that shows the epochs of a fit and takes no time that matters."""
 
     REDRAW_SECONDS = 0.1  # Eyes read no faster. Drawing then costs well under 1 % of the time.
-    LOG_SECONDS = 2.0  # In a log, where lines stay, a quick fit writes none,
-    LOG_LINES = 5  # and a long one writes at most so many.
+    LOG_SECONDS = 2.0  # In a log lines stay. A fit writes no line there in its first seconds,
+    LOG_LINES = 5  # and at most so many lines in all.
     BAR_WIDTH = 10
 
     def __init__(self, name: str, line: LiveLine) -> None:
@@ -37,12 +37,12 @@ class Progress:
 
 
 class Compiling:
-    """A context in which a job counts the kernels that are compiled. The estimators' own notice is silent in it.
+    """A context that counts the kernels that a job compiles, and silences the notice of the estimators.
 
     Parameters
     ----------
     line : LiveLine or None
-        Shows how many there were so far, if there are any.
+        The line that shows how many there were so far.
     """
 
     def __init__(self, line: LiveLine | None = None) -> None:
@@ -70,9 +70,9 @@ class Compiling:
 
 @contextlib.contextmanager
 def interrupts_raised() -> Iterator[None]:
-    """Let Ctrl-C during a fit raise KeyboardInterrupt, where estimators warn and keep the epochs done so far.
+    """Let Ctrl-C during a fit raise KeyboardInterrupt. Estimators only warn, and keep the epochs done so far.
 
-    A fit that stops at its number of epochs does not warn either: the jobs say it in their own words.
+    A fit that stops at its number of epochs does not warn here: the jobs say so in their own words.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     dtypes = ["float32", "float64"] if options.dtype == "both" else [options.dtype]
     parts = [(dtype, *part) for dtype in dtypes for part in _parts(np.dtype(dtype))]
     start = time.perf_counter()
-    print(f"Compiling fastbp {__version__} for {machine.target()[0]}, in {len(parts)} parts", flush=True)
+    print(f"Compiling fastbp {__version__} for {machine.compiled_for()[0]}, in {len(parts)} parts", flush=True)
     for dtype, name, compile_part in parts:
         print(f"  {dtype}  {name:19}", end=" ... ", flush=True)
         before = time.perf_counter()
