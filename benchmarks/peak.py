@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from fastbp.kernels.machine.simd import ROWS, VECTOR_BYTES, VECTORS, load, multiply_add, splat, store, tile
+from fastbp.kernels.machine.registers import ROWS, VECTOR_BYTES, VECTORS
+from fastbp.kernels.machine.simd import load, multiply_add, splat, store, tile
 
 STEPS = 1_000_000  # some milliseconds
 

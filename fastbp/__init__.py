@@ -30,4 +30,7 @@ from .estimators.classifier import BackpropClassifier
 from .estimators.regressor import BackpropRegressor
 from .version import __version__
 
+# Their paths in stored models, whatever folder they are defined in.
+BackpropClassifier.__module__ = BackpropRegressor.__module__ = __name__
+
 __all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]

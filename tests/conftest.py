@@ -1,51 +1,15 @@
 """Fixtures shared by the tests."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import pytest
-from programs import run
 
-from fastbp.parallel import team as threads
-
-# Compiles training and prediction, parallel and serial.
-WARM_UP = """
-import json, programs
-programs.foreign_kernel(programs.np.ones(100))
-programs.digest()
-print(json.dumps(programs.digest(n_jobs=1)))
-"""
-
-
-@pytest.fixture(scope="session")
-def warm_cache(tmp_path_factory):
-    """A NUMBA_CACHE_DIR that holds all kernels for float64, for tests that start processes; to be left as it is."""
-    cache = os.environ.get("NUMBA_CACHE_DIR") or tmp_path_factory.mktemp("cache")
-    run(WARM_UP, cache)
-    return cache
-
-
-@pytest.fixture(params=["omp", "workqueue", "tbb"])
-def layer(request, monkeypatch):
-    """A threading layer that loads here, as every process that the test starts will use it."""
-    monkeypatch.setenv("NUMBA_THREADING_LAYER", request.param)
-    if request.param == "tbb":  # its package puts the library where the loader does not look
-        folders = [str(pathlib.Path(sys.prefix) / "lib"), os.environ.get("LD_LIBRARY_PATH")]
-        monkeypatch.setenv("LD_LIBRARY_PATH", os.pathsep.join(filter(None, folders)))
-    program = "import numba; numba.get_num_threads()"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    if done.returncode:
-        assert "No threading layer could be loaded" in done.stderr
-        pytest.skip(f"the threading layer {request.param} does not load here")
-    return request.param
+from fastbp.network import costs
+from fastbp.parallel import team
 
 
 @pytest.fixture
 def safe_layer():
     """The threading layer that Numba chooses here, if we may use it."""
-    if not threads.layer_is_safe():
+    if not team.layer_is_safe():
         pytest.skip("the workqueue layer is never used in parallel")
 
 
@@ -58,3 +22,10 @@ def dask_client():
     )
     with cluster, cluster.get_client() as client:
         yield client
+
+
+@pytest.fixture
+def by_groups(monkeypatch):
+    """Gradients are summed by groups of examples, whatever the sizes."""
+    monkeypatch.setattr(costs, "FEW", 0)
+    monkeypatch.setattr(costs, "GROUP_WORK", 0)

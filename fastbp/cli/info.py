@@ -14,7 +14,7 @@ import sklearn
 
 from ..kernels.compiling import cache
 from ..kernels.compiling.jit import CHECKED
-from ..kernels.machine import simd
+from ..kernels.machine import registers
 from ..version import __version__
 from . import cache_folders, machine
 
@@ -22,7 +22,7 @@ from . import cache_folders, machine
 def run(options: argparse.Namespace) -> None:
     """Print it all."""
     (cpu, features), host = machine.compiled_for(), llvmlite.binding.get_host_cpu_name()
-    lanes = ", ".join(f"{simd.VECTOR_BYTES // np.dtype(t).itemsize} {t}" for t in ("float32", "float64"))
+    lanes = ", ".join(f"{registers.VECTOR_BYTES // np.dtype(t).itemsize} {t}" for t in ("float32", "float64"))
     settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("NUMBA_", "FASTBP_"))]
     rows = {
         "fastbp": f"{__version__}, {pathlib.Path(__file__).parents[1]}",
@@ -34,8 +34,8 @@ def run(options: argparse.Namespace) -> None:
         "machine": machine.described(machine.load()),
         "CPU": cpu if cpu == host else f"{cpu} (this is a {host})",
         "features": " ".join(features) or "the baseline of its kind",
-        "vectors": f"{simd.VECTOR_BYTES} bytes: {lanes}",
-        "tile": f"{simd.ROWS} rows of {simd.VECTORS} vectors",
+        "vectors": f"{registers.VECTOR_BYTES} bytes: {lanes}",
+        "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
         "threads": _threads(),
         "settings": " ".join(settings) or "none in the environment",
         "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",

@@ -8,9 +8,6 @@ import pathlib
 import zipfile
 from typing import Any, Self
 
-from ..estimators.classifier import BackpropClassifier
-from ..estimators.regressor import BackpropRegressor
-from ..training.optimizer_state import OptimizerState
 from .errors import UserError, reason
 from .output_files import write_whole
 from .tables import Columns
@@ -18,8 +15,11 @@ from .tables import Columns
 FORMAT = "fastbp model 1"
 # skops itself trusts NumPy's arrays and scikit-learn's estimators. A model also holds objects of these types.
 TRUSTED = {
-    f"{kind.__module__}.{kind.__qualname__}" for kind in (BackpropClassifier, BackpropRegressor, OptimizerState)
-} | {"numpy.dtype"}
+    "fastbp.BackpropClassifier",
+    "fastbp.BackpropRegressor",
+    "fastbp.training.OptimizerState",
+    "numpy.dtype",
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data.examples import as_examples
 from ..kernels.compiling.jit import DEFERRED
-from ..kernels.optimizers import ADAM, SWEEPS, step_all
+from ..kernels.optimizers import ADAM, RATES, SWEEPS, step_all
 from ..network.architecture import Network
 from ..parallel.team import Team
 from ..training import shuffling
@@ -86,7 +86,7 @@ def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
         trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
         trainer.epoch(order)
         sweep = SWEEPS[ADAM].address(dtype)
-        step_all(ADAM, sweep, trainer.rates, 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
+        step_all(ADAM, sweep, np.zeros(1, RATES), 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
     else:
         predict(network, theta, examples, order, team)
         predict_row(network, *weights, np.zeros(1, dtype))

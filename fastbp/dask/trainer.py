@@ -55,8 +55,9 @@ class DistributedTrainer:
         self.grad = np.zeros(network.layout.size, network.dtype)
         self.moment_1 = np.zeros(network.layout.size if optimizer != optimizers.NONE else 0, network.dtype)
         self.moment_2 = np.zeros(network.layout.size if optimizer == optimizers.ADAM else 0, network.dtype)
-        self.t, self.rates = np.zeros(1, np.int64), np.zeros(optimizers.N_RATES)
-        self.rates[optimizers.ALPHA] = alpha
+        self.t, self._rates = np.zeros(1, np.int64), np.zeros(1, optimizers.RATES)
+        self.rates: Any = self._rates[0]  # the same memory
+        self.rates.alpha = alpha
         self.team = Team(1)  # of steps, and of a validation set that is here
         self._examples, self._n_jobs = examples, n_jobs
 
@@ -74,7 +75,7 @@ class DistributedTrainer:
             if J is not None:
                 self.t += 1
                 optimizers.step_all(
-                    self.optimizer, sweep, self.rates, self.t[0], self.theta, self.grad, self.moment_1, self.moment_2
+                    self.optimizer, sweep, self._rates, self.t[0], self.theta, self.grad, self.moment_1, self.moment_2
                 )
                 loss, count = loss + J * len(rows), count + len(rows)
             if after_call:
@@ -91,7 +92,7 @@ class DistributedTrainer:
 
     def _objective(self, rows: NDArray[np.int64] | None) -> float | None:
         """J over these examples, or all, its gradient in `grad`; None for examples without any weight."""
-        theta, alpha = self.network.layout.flatten(self.theta), float(self.rates[optimizers.ALPHA])
+        theta, alpha = self.network.layout.flatten(self.theta), float(self.rates.alpha)
         (sums,) = self._examples.partitions.cluster.compute(
             lambda: self._ask_for_sums(theta, rows), self._examples.recover
         )

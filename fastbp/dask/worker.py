@@ -16,8 +16,8 @@ from ..data.targets import Target
 from ..network import costs
 from ..network.architecture import Network, network_of
 from ..parallel.team import team_for
-from ..training.evaluation import evaluate, evaluator_of
-from ..training.trainer import Trainer
+from ..training.evaluation import evaluate
+from ..training.trainer import Evaluator, Trainer
 from ..typing import Array
 
 Result = TypeVar("Result")
@@ -136,7 +136,7 @@ def judge(
     here = network_of(*architecture)
     examples, weight, exponent = scaled_weights(examples_of(X, targets, here.dtype, rows))
     with team_for(n_jobs, costs.prediction_work(here, examples.n, examples.entries)) as team:
-        evaluator = evaluator_of(here, examples, examples.n, team)
+        evaluator = Evaluator(here, examples, batch=examples.n, team=team)
         judged, loss = evaluate(evaluator, here.layout.unflatten(theta), np.arange(examples.n), target)
     cost = loss * weight if weight else 0.0
     return judged, Sums(float(np.ldexp(cost, exponent)), float(np.ldexp(weight, exponent)), np.empty(0))

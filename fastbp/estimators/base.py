@@ -42,7 +42,7 @@ from ..training.optimizer_state import OptimizerState, set_rates
 from ..training.schedules import Schedule
 from ..training.solver import AnyTrainer, diverged
 from ..training.stochastic import Epochs, stochastic
-from ..training.trainer import Trainer
+from ..training.trainer import Evaluator, Trainer
 from ..typing import Array
 from ..version import stamped, unstamped
 from . import callbacks, notice
@@ -518,7 +518,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
     ) -> Callable[[Array], tuple[float, float]]:
         """A function of theta: (score, mean cost without the L2 term) on the validation set."""
         examples, rows = validation
-        evaluator = evaluation.evaluator_of(trainer.network, examples, len(rows), trainer.team)
+        evaluator = Evaluator(trainer.network, examples, batch=len(rows), team=trainer.team)
 
         def validate(theta: Array) -> tuple[float, float]:
             judged, loss = evaluation.evaluate(evaluator, theta, rows, target)

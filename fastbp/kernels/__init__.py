@@ -1,1 +1,4 @@
-"""The compiled half of fastbp. Nothing here validates, prints, warns or sees a string."""
+"""The compiled half of fastbp: the formulas, one file per concept. Nothing here validates, prints or warns.
+
+`compiling` has what makes them compile, and `machine` the registers, the threads and the flags of the CPU.
+"""

@@ -5,7 +5,8 @@ To add one: a pair of functions and a line in HIDDEN. The README's recipe has ev
 
 from typing import NamedTuple
 
-from .compiling.jit import VECTOR, Deferred, call, deferred, inlined
+from .compiling.jit import Deferred, call, deferred, inlined
+from .compiling.kinds import VECTOR
 from .elementary import constant, exp, expm1, fma, logistic, softplus, tanh
 
 LEAK = 0.01  # slope of leaky_relu below 0

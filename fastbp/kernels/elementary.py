@@ -10,15 +10,15 @@ the few things that depend on the format are emitted per type.
 """
 
 import dataclasses
+import functools
 import math
 import struct
 
 from llvmlite import ir
 from numba import typeof, types
 
-from .compiling import interpreted
 from .compiling.jit import inlined, intrinsic
-from .machine.simd import emit_fma
+from .machine.registers import emit_fma
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +66,21 @@ _FORMATS = {
 _LN2 = (0.6931471805599453, 2.3190468138462996e-17)  # as the sum of two float64
 
 
-@intrinsic(interpreted.fma)
+def _plain_fma(x, y, z):
+    return x * y + z
+
+
+@intrinsic(_plain_fma)
 def fma(typingctx, x, y, z):
     """x * y + z, rounded once where the CPU can."""
     return x(x, x, x), lambda context, builder, sig, args: emit_fma(builder, *args)
 
 
-@intrinsic(interpreted.constant)
+def _plain_constant(value, like):
+    return type(like)(value)
+
+
+@intrinsic(_plain_constant)
 def constant(typingctx, value, like):
     """`value` in the floating-point type of `like`."""
     value = types.unliteral(value)
@@ -82,7 +90,7 @@ def constant(typingctx, value, like):
 def _per_type(value_of_format):
     """An intrinsic f(x): a number that depends on the type of x alone."""
 
-    @intrinsic(lambda x: interpreted.constant(value_of_format(_FORMATS[typeof(x)]), x))
+    @intrinsic(lambda x: _plain_constant(value_of_format(_FORMATS[typeof(x)]), x))
     def number(typingctx, x):
         value = value_of_format(_FORMATS[x])
         return x(x), lambda context, builder, sig, args: ir.Constant(context.get_value_type(x), value)
@@ -97,10 +105,16 @@ _ln2_high = _per_type(lambda f: f.ln2_high)
 _ln2_low = _per_type(lambda f: _LN2[0] - f.ln2_high + _LN2[1])
 
 
+def _plain_horner(coefficients, x):
+    """The polynomial in x with these coefficients, from the highest power."""
+    first, *rest = (_plain_constant(c, x) for c in coefficients)
+    return functools.reduce(lambda sum, c: _plain_fma(sum, x, c), rest, first)
+
+
 def _polynomial(series_of_format):
     """An intrinsic f(x): Horner's rule with the coefficients of the type of x."""
 
-    @intrinsic(lambda x: interpreted.horner(series_of_format(_FORMATS[typeof(x)]), x))
+    @intrinsic(lambda x: _plain_horner(series_of_format(_FORMATS[typeof(x)]), x))
     def horner(typingctx, x):
         def codegen(context, builder, sig, args):
             kind = context.get_value_type(x)
@@ -118,7 +132,11 @@ _exp_series = _polynomial(lambda f: f.exp_series)
 _log_series = _polynomial(lambda f: f.log_series)
 
 
-@intrinsic(interpreted.power_of_two)
+def _plain_power_of_two(n):
+    return n if math.isnan(n) else _plain_constant(math.ldexp(1.0, int(n)), n)
+
+
+@intrinsic(_plain_power_of_two)
 def _power_of_two(typingctx, n):
     """2^n for an integral n within the normal range; anything else gives some number, not a trap."""
     f = _FORMATS[n]
@@ -131,13 +149,22 @@ def _power_of_two(typingctx, n):
     return n(n), codegen
 
 
+def _plain_parts(u):
+    mantissa, exponent = math.frexp(u)
+    return (2 * mantissa, exponent - 1) if mantissa < _plain_constant(math.sqrt(0.5), u) else (mantissa, exponent)
+
+
 def _emit_exponent(f, builder, u):
     """k with sqrt(1/2) <= u / 2^k < sqrt(2), as an integer, and u's bits."""
     bits = builder.bitcast(u, ir.IntType(f.bits))
     return builder.ashr(builder.sub(bits, f.int(f.bits_of(math.sqrt(0.5)))), f.int(f.mantissa)), bits
 
 
-@intrinsic(interpreted.exponent)
+def _plain_exponent(u):
+    return _plain_constant(_plain_parts(u)[1], u)
+
+
+@intrinsic(_plain_exponent)
 def _exponent(typingctx, u):
     def codegen(context, builder, sig, args):
         return builder.sitofp(_emit_exponent(_FORMATS[u], builder, args[0])[0], context.get_value_type(u))
@@ -145,7 +172,11 @@ def _exponent(typingctx, u):
     return u(u), codegen
 
 
-@intrinsic(interpreted.mantissa)
+def _plain_mantissa(u):
+    return _plain_constant(_plain_parts(u)[0], u)
+
+
+@intrinsic(_plain_mantissa)
 def _mantissa(typingctx, u):
     """u / 2^_exponent(u)."""
     f = _FORMATS[u]

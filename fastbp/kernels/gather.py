@@ -1,19 +1,57 @@
-"""From the user's data to a block of examples: with sparse.py the only place that knows how X and y are stored.
+"""From the user's data to a block of examples: the place where X is read first.
 
-X is a flat vector of values: of a dense matrix in either order, with its two strides in elements, or of a CSR matrix,
-with `indices`, sorted in each row, and `indptr` (both empty for a dense one). It is X32 or X64, the other one is empty,
-so that the kernels that are given both are compiled once. A CSR matrix stays sparse: sparse.py. Targets are class
-codes, or a dense matrix Y where an example has several.
+With sparse.py it is the only place that knows how X and y are stored.
 """
 
-from .compiling.jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
-from .elementary import constant
-from .machine.simd import copy, part, prefetch_all
-from .products import panel_at
+from typing import NamedTuple
 
-# From asking for a row to copying it: so many bytes of others, but not fewer rows than the first or more than the
-# second number. Rows lie anywhere, mostly outside of the caches.
+from numpy.typing import NDArray
+
+from .compiling.jit import deferred, inlined
+from .compiling.kinds import FLOATS, FLOATS32, INT, INTS, INTS32, named
+from .elementary import constant
+from .machine.simd import part
+from .machine.vectors import copy, prefetch_all
+from .panels import PANELS, panel_at
+
+# A row is prefetched while AHEAD_BYTES of other rows are copied; at least and at most AHEAD_ROWS rows ahead. Rows lie
+# anywhere, mostly outside of the caches.
 AHEAD_BYTES, AHEAD_ROWS = 1 << 13, (4, 16)
+
+
+class Inputs(NamedTuple):
+    """X, as a flat vector of values.
+
+    X is a dense matrix in either order, or a CSR matrix; what does not apply is empty. One of X32 and X64 is empty, so
+    that the kernels, which take both, are compiled once.
+    """
+
+    X32: NDArray
+    X64: NDArray
+    strides: NDArray  # of a dense X, in elements: from row to row, from column to column
+    indices: NDArray  # of a CSR matrix, sorted in each row
+    indptr: NDArray
+
+
+class Targets(NamedTuple):
+    """y and the weights of the examples."""
+
+    codes: NDArray  # class of each example; empty if there are Y
+    Y: NDArray  # (m, S_L); empty if there are codes
+    weights: NDArray  # empty if every weight is 1
+
+
+class Rows(NamedTuple):
+    """Rows [first, first + n) of the chunk that begins with example order[start]."""
+
+    order: NDArray
+    start: int
+    first: int
+    n: int
+
+
+INPUTS = named(Inputs, FLOATS32, FLOATS, INTS, INTS32, INTS)
+ROWS_OF_CHUNK = named(Rows, INTS, INT, INT, INT)
 
 
 @inlined
@@ -27,33 +65,30 @@ def _gather_row(X, row, column, strides, a_i):
 
 
 @inlined
-def _gather(X, strides, order, start, first, rows, width, a, i, panel, padded, chunk):
-    ahead = min(max(AHEAD_BYTES // (width * X.itemsize), AHEAD_ROWS[0]), AHEAD_ROWS[1])
-    for r in range(first, first + rows):
-        if strides[1] == 1 and r + ahead < first + rows:
-            prefetch_all(X, order[start + r + ahead] * strides[0], width)
-        for column in range(0, width, panel):
-            a_r = part(a, panel_at(i, panel, padded, chunk, r, column)[0], min(panel, width - column))
+def _gather(X, strides, rows, a):
+    order, start, end = rows.order, rows.start, rows.first + rows.n
+    ahead = min(max(AHEAD_BYTES // (a.width * X.itemsize), AHEAD_ROWS[0]), AHEAD_ROWS[1])
+    for r in range(rows.first, end):
+        if strides[1] == 1 and r + ahead < end:
+            prefetch_all(X, order[start + r + ahead] * strides[0], a.width)
+        for column in range(0, a.width, a.panel):
+            a_r = part(a.data, panel_at(a, r, column)[0], min(a.panel, a.width - column))
             _gather_row(X, order[start + r], column, strides, a_r)
 
 
-# X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk: see below
-rows_of_X = deferred(FLOATS32, FLOATS, INTS, INTS32, INTS, INTS, INT, INT, INT, INT, VECTOR, INT, INT, INT, INT)
+rows_of_X = deferred(INPUTS, ROWS_OF_CHUNK, PANELS)
 
 
 @rows_of_X
-def gather_32(X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
-    """Examples order[start + first] and on of X into rows [first, first + rows) of a, a layer in panels from i.
-
-    Padded columns are left as they are.
-    """
-    _gather(X32, strides, order, start, first, rows, width, a, i, panel, padded, chunk)
+def gather_32(inputs, rows, a):
+    """These examples of an X of float32 into a; padded columns are left as they are."""
+    _gather(inputs.X32, inputs.strides, rows, a)
 
 
 @rows_of_X
-def gather_64(X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
+def gather_64(inputs, rows, a):
     """`gather_32` for an X of float64."""
-    _gather(X64, strides, order, start, first, rows, width, a, i, panel, padded, chunk)
+    _gather(inputs.X64, inputs.strides, rows, a)
 
 
 @inlined

@@ -11,7 +11,8 @@ Inside, all is transposed, (width, rows) flat: few units and many examples fill 
 import math
 
 from .activations import ELEMENTWISE, activate, differentiate
-from .compiling.jit import FLOATS, INT, VECTOR, Deferred, call, deferred, inlined
+from .compiling.jit import Deferred, call, deferred, inlined
+from .compiling.kinds import FLOATS, INT, VECTOR
 from .elementary import constant, exp, expm1, log1p
 from .machine.simd import part
 

@@ -6,14 +6,28 @@ correction, which sits in the step size; momentum is v = mu v - eta g.
 
 import math
 
-from .compiling.jit import FLOAT, FLOATS, INT, VECTOR, call, deferred, entry, inlined, runtime
-from .machine.simd import VECTOR_BYTES, check_multiple, load, over_root, splat, store, tile
+import numpy as np
 
-# What becomes of a batch's gradient. EVALUATE does not even compute it, NONE leaves it in `grad`.
-EVALUATE, NONE, SGD, NESTEROV, ADAM = range(5)
+from .compiling.jit import call, deferred, entry, inlined, runtime
+from .compiling.kinds import FLOAT, INT, VECTOR, kind_of_record, record
+from .machine.registers import VECTOR_BYTES
+from .machine.simd import check_multiple, load, splat, store, tile
+from .machine.vectors import over_root
 
-# Where each hyperparameter lies in `rates`
-ALPHA, ETA, MU, BETA_1, BETA_2, EPSILON, N_RATES = range(7)
+# What becomes of a batch's gradient. NONE leaves it in `grad`.
+NONE, SGD, NESTEROV, ADAM = range(4)
+
+# The hyperparameters.
+RATES = record(
+    {
+        "alpha": np.float64,  # L2 strength, lambda of the formulas
+        "eta": np.float64,  # learning rate
+        "mu": np.float64,  # momentum
+        "beta_1": np.float64,
+        "beta_2": np.float64,
+        "epsilon": np.float64,
+    }
+)
 
 
 @inlined
@@ -21,69 +35,70 @@ def step_size(optimizer, rates, t):
     """eta of step t (from 1): constant for sgd, bias-corrected for Adam."""
     if optimizer == ADAM:
         t = float(t)  # a power of a whole number would be one more function to compile
-        return rates[ETA] * math.sqrt(1.0 - rates[BETA_2] ** t) / (1.0 - rates[BETA_1] ** t)
-    return rates[ETA]
+        return rates.eta * math.sqrt(1.0 - rates.beta_2**t) / (1.0 - rates.beta_1**t)
+    return rates.eta
 
 
-# rates, step, theta, i, n, grad, first, second: see `update`
-_sweep = deferred(FLOATS, FLOAT, VECTOR, INT, INT, VECTOR, VECTOR, VECTOR)
+# rates, step, theta, i, n, grad, moment_1, moment_2: see `update`
+_sweep = deferred(kind_of_record(RATES), FLOAT, VECTOR, INT, INT, VECTOR, VECTOR, VECTOR)
 
 
 @_sweep
-def adam(rates, step, theta, i, n, grad, first, second):
+def adam(rates, step, theta, i, n, grad, moment_1, moment_2):
     lanes = VECTOR_BYTES // theta.itemsize
     check_multiple(n, lanes)
     eta = splat(tile(1, 1), theta, step)
-    beta_1, new_1 = splat(tile(1, 1), theta, rates[BETA_1]), splat(tile(1, 1), theta, 1.0 - rates[BETA_1])
-    beta_2, new_2 = splat(tile(1, 1), theta, rates[BETA_2]), splat(tile(1, 1), theta, 1.0 - rates[BETA_2])
-    epsilon = splat(tile(1, 1), theta, rates[EPSILON])
+    beta_1, new_1 = splat(tile(1, 1), theta, rates.beta_1), splat(tile(1, 1), theta, 1.0 - rates.beta_1)
+    beta_2, new_2 = splat(tile(1, 1), theta, rates.beta_2), splat(tile(1, 1), theta, 1.0 - rates.beta_2)
+    epsilon = splat(tile(1, 1), theta, rates.epsilon)
     for k in range(0, n, lanes):
         g = load(tile(1, 1), grad, k, 0)
-        m = beta_1 * load(tile(1, 1), first, i + k, 0) + new_1 * g
-        v = beta_2 * load(tile(1, 1), second, i + k, 0) + new_2 * (g * g)
-        store(m, first, i + k, 0)
-        store(v, second, i + k, 0)
+        m = beta_1 * load(tile(1, 1), moment_1, i + k, 0) + new_1 * g
+        v = beta_2 * load(tile(1, 1), moment_2, i + k, 0) + new_2 * (g * g)
+        store(m, moment_1, i + k, 0)
+        store(v, moment_2, i + k, 0)
         store(load(tile(1, 1), theta, i + k, 0) - over_root(eta * m, v, epsilon), theta, i + k, 0)
 
 
 @inlined
-def _momentum(nesterov, rates, step, theta, i, n, grad, first):
+def _momentum(nesterov, rates, step, theta, i, n, grad, moment_1):
     lanes = VECTOR_BYTES // theta.itemsize
     check_multiple(n, lanes)
-    eta, mu = splat(tile(1, 1), theta, step), splat(tile(1, 1), theta, rates[MU])
+    eta, mu = splat(tile(1, 1), theta, step), splat(tile(1, 1), theta, rates.mu)
     for k in range(0, n, lanes):
         g = load(tile(1, 1), grad, k, 0)
-        v = mu * load(tile(1, 1), first, i + k, 0) - eta * g
-        store(v, first, i + k, 0)
+        v = mu * load(tile(1, 1), moment_1, i + k, 0) - eta * g
+        store(v, moment_1, i + k, 0)
         if nesterov:
             v = mu * v - eta * g
         store(load(tile(1, 1), theta, i + k, 0) + v, theta, i + k, 0)
 
 
 @_sweep
-def sgd(rates, step, theta, i, n, grad, first, second):
-    _momentum(runtime(False), rates, step, theta, i, n, grad, first)
+def sgd(rates, step, theta, i, n, grad, moment_1, moment_2):
+    _momentum(runtime(False), rates, step, theta, i, n, grad, moment_1)
 
 
 @_sweep
-def nesterov(rates, step, theta, i, n, grad, first, second):
-    _momentum(runtime(True), rates, step, theta, i, n, grad, first)
+def nesterov(rates, step, theta, i, n, grad, moment_1, moment_2):
+    _momentum(runtime(True), rates, step, theta, i, n, grad, moment_1)
 
 
 SWEEPS = {SGD: sgd, NESTEROV: nesterov, ADAM: adam}
 
 
 @inlined
-def update(sweep, rates, step, theta, i, n, grad, first, second):
-    """One step of theta[i : i + n] from grad[:n]; n: a multiple of a vector. Overwrites theta, first and second there.
+def update(sweep, rates, step, theta, i, n, grad, moment_1, moment_2):
+    """One step of theta[i : i + n] from grad[:n]; n: a multiple of a vector. Overwrites theta and both moments there.
 
-    sweep: address of one of the functions above; first: velocity, or Adam's mean of g; second: Adam's mean of g^2; both
-    lie as theta. step: from `step_size`.
+    sweep: address of one of the functions above. moment_1: velocity, or Adam's mean of g. moment_2: Adam's mean of g^2.
+    Both lie as theta. step: from `step_size`.
     """
-    call(sweep, (rates, step, theta, i, n, grad, first, second))
+    call(sweep, (rates, step, theta, i, n, grad, moment_1, moment_2))
 
 
 @entry
-def step_all(optimizer, sweep, rates, t, theta, grad, first, second):
-    """Step t, from 1, of all of theta at once, for a gradient that was summed elsewhere."""
-    update(sweep, rates, step_size(optimizer, rates, t), theta, 0, theta.size, grad, first, second)
+def step_all(optimizer, sweep, rates, t, theta, grad, moment_1, moment_2):
+    """Step t, from 1, of all of theta at once, with a gradient that was summed elsewhere; rates: one RATES."""
+    rates = rates[0]
+    update(sweep, rates, step_size(optimizer, rates, t), theta, 0, theta.size, grad, moment_1, moment_2)

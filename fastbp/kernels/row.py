@@ -7,7 +7,9 @@ from .activations import activate
 from .compiling.jit import entry
 from .elementary import constant, fma
 from .losses import outputs
-from .machine.simd import VECTOR_BYTES, check_multiple, load, multiply_add, splat, store, store_sums, tile
+from .machine.registers import VECTOR_BYTES
+from .machine.simd import check_multiple, load, multiply_add, splat, store, tile
+from .machine.vectors import store_sums
 
 # Inputs whose products are added while their sums are in a register.
 STEPS = 4

@@ -1,69 +1,86 @@
 """The first layer of a sparse X: its entries, and both products without its zeros, to the bits of the dense ones.
 
-Products that skip zeros take several times as long for each entry as those of whole tiles: if few are zeros,
-`scatter_rows` makes rows dense instead.
+A product that skips zeros takes several times as long for each entry as a product of whole tiles. So where few entries
+are zeros, `scatter_rows` makes rows dense instead.
 
-Of a chunk of rows, the stored entries are numbered row by row, those of row i from starts[i] to starts[i + 1], and
-sorted by column for the gradient. X is as in gather.py; its values are copied to where a^(1) of a dense X would be.
+The stored entries of a chunk are numbered row by row; row i has those from starts[i] to starts[i + 1]. Their values are
+copied to where a^(1) of a dense X would be. For the gradient they are sorted by column.
 """
 
-from .compiling.jit import FLOATS, FLOATS32, INT, INTS, INTS32, VECTOR, deferred, inlined
+from typing import NamedTuple
+
+from numpy.typing import NDArray
+
+from .compiling.jit import deferred, inlined
+from .compiling.kinds import INT, INTS, VECTOR, named
 from .elementary import constant
-from .gather import rows_of_X
-from .machine.simd import VECTOR_BYTES, check_multiple, load, part, rank1, store, tile, zeros
-from .products import panel_at, place
+from .gather import INPUTS, ROWS_OF_CHUNK, rows_of_X
+from .machine.registers import VECTOR_BYTES
+from .machine.simd import check_multiple, load, part, rank1, store, tile, zeros
+from .panels import PANELS, STRIDED, panel_at, place
+
+
+class Sorted(NamedTuple):
+    """The entries of some rows of a chunk, sorted by column and then by row."""
+
+    heads: NDArray  # column k has the entries from heads[k] to heads[k + 1]
+    entries: NDArray  # their numbers
+    rows: NDArray  # their rows, from the first of these rows on
+
+
+SORTED = named(Sorted, INTS, INTS, INTS)
 
 
 @rows_of_X
-def scatter_rows(X32, X64, strides, indices, indptr, order, start, first, rows, width, a, i, panel, padded, chunk):
-    """`gather_32` for a sparse X of either type, whose rows are made dense."""
-    for r in range(first, first + rows):
-        p, end = indptr[order[start + r]], indptr[order[start + r] + 1]
-        for left in range(0, width, panel):
-            a_r = part(a, panel_at(i, panel, padded, chunk, r, left)[0], min(panel, width - left))
+def scatter_rows(inputs, rows, a):
+    """`gather_32` for a sparse X of either type: its rows are made dense."""
+    X32, X64, indices, indptr, order = inputs.X32, inputs.X64, inputs.indices, inputs.indptr, rows.order
+    zero = constant(0, a.data[0])
+    for r in range(rows.first, rows.first + rows.n):
+        p, end = indptr[order[rows.start + r]], indptr[order[rows.start + r] + 1]
+        for left in range(0, a.width, a.panel):
+            a_r = part(a.data, panel_at(a, r, left)[0], min(a.panel, a.width - left))
             for k in range(a_r.size):
-                a_r[k] = constant(0, a[0])
-            while p < end and indices[p] < left + panel:
-                a_r[indices[p] - left] = X32[p] if X32.size else constant(X64[p], a[0])
+                a_r[k] = zero
+            while p < end and indices[p] < left + a.panel:
+                a_r[indices[p] - left] = X32[p] if X32.size else constant(X64[p], zero)
                 p += 1
 
 
-@deferred(INTS, INTS, INT, INT, INTS)
-def number_entries(indptr, order, start, rows, starts):
-    """starts[i], for the rows of a chunk and the end."""
+@deferred(INPUTS, ROWS_OF_CHUNK, INTS)
+def number_entries(inputs, rows, starts):
+    """starts[i], for the rows of a chunk and its end."""
+    indptr = inputs.indptr
     starts[0] = 0
-    for i in range(rows):
-        row = order[start + i]
+    for i in range(rows.n):
+        row = rows.order[rows.start + i]
         starts[i + 1] = starts[i] + indptr[row + 1] - indptr[row]
 
 
-@deferred(INTS32, INTS, INTS, INT, INT, INT, INTS, INTS, INTS, INTS)
-def sort_entries(indices, indptr, order, start, first, stop, starts, heads, entries, entry_rows):
-    """Entries of rows [first, stop) of a chunk by column, those of column k from heads[k] to heads[k + 1], by row.
-
-    entries: their numbers, entry_rows: their rows from `first` on. Overwrites heads, and of entries and entry_rows what
-    lies there.
-    """
+@deferred(INPUTS, ROWS_OF_CHUNK, INTS, SORTED)
+def sort_entries(inputs, rows, starts, into):
+    """Sort the entries of these rows by column; overwrites what is theirs in `into`."""
+    indices, indptr, heads, first = inputs.indices, inputs.indptr, into.heads, rows.first
     heads[0] = starts[first]
     for k in range(1, heads.size):
         heads[k] = 0
-    for i in range(first, stop):
-        row = order[start + i]
+    for i in range(first, first + rows.n):
+        row = rows.order[rows.start + i]
         for p in range(indptr[row], indptr[row + 1]):
             heads[indices[p] + 1] += 1
     for k in range(1, heads.size):
         heads[k] += heads[k - 1]
-    for i in range(stop - 1, first - 1, -1):  # backwards, for heads then ends up at the begin of each column
-        row = order[start + i]
+    for i in range(first + rows.n - 1, first - 1, -1):  # backwards, so that heads end up at the begin of each column
+        row = rows.order[rows.start + i]
         for p in range(indptr[row], indptr[row + 1]):
             heads[indices[p] + 1] -= 1
             e = heads[indices[p] + 1]
-            entries[e] = starts[i] + p - indptr[row]
-            entry_rows[e] = i - first
+            into.entries[e] = starts[i] + p - indptr[row]
+            into.rows[e] = i - first
     # Now heads[k + 1] is where column k begins.
     for k in range(heads.size - 1):
         heads[k] = heads[k + 1]
-    heads[heads.size - 1] = starts[stop]
+    heads[heads.size - 1] = starts[first + rows.n]
 
 
 @inlined
@@ -74,59 +91,52 @@ def _affine_tile(shape, n, x, ix, indices, i, theta, it, width, z, iz):
     store(acc, z, iz, 0)
 
 
-@deferred(
-    FLOATS32, FLOATS, INTS32, INTS, INTS, INT, INT, INT, INTS, VECTOR, INT, VECTOR, INT, INT, VECTOR, INT, INT, INT, INT
-)  # fmt: skip
-def first_affine(
-    X32, X64, indices, indptr, order, start, first, rows, starts, x, ix, theta, it, k, z, iz, panel, padded, chunk
-):  # fmt: skip
-    """z^(2) = [1, x] Theta^(1) for rows [first, first + rows) of a chunk, whose entries are copied to x.
+@deferred(INPUTS, ROWS_OF_CHUNK, INTS, VECTOR, INT, VECTOR, INT, INT, PANELS)
+def first_affine(inputs, rows, starts, x, ix, theta, it, k, z):
+    """z^(2) = [1, x] Theta^(1) for these rows of a chunk; overwrites these rows of z.
 
-    x: the chunk's entries, from ix; theta: panels (1 + k, padded), from it; z: a layer in panels, from iz, see
-    products.py. Overwrites these rows of z.
+    x: the values of the chunk's entries, from ix; those of these rows are copied there. theta: panels (1 + k,
+    z.padded), from it.
     """
+    X32, X64, indices = inputs.X32, inputs.X64, inputs.indices
     lanes = VECTOR_BYTES // theta.itemsize
-    check_multiple(padded, lanes)
-    for r in range(first, first + rows):
-        begin, n, p = ix + starts[r], starts[r + 1] - starts[r], indptr[order[start + r]]
+    check_multiple(z.padded, lanes)
+    for r in range(rows.first, rows.first + rows.n):
+        begin, n, p = ix + starts[r], starts[r + 1] - starts[r], inputs.indptr[rows.order[rows.start + r]]
         for e in range(n):
             x[begin + e] = X32[p + e] if X32.size else constant(X64[p + e], x[0])
-        for column in range(0, padded, 3 * lanes):
-            to, vectors = place(iz, panel, padded, chunk, r, column)[0], min(3, (padded - column) // lanes)
+        for column in range(0, z.padded, 3 * lanes):
+            to, vectors = place(z, r, column)[0], min(3, (z.padded - column) // lanes)
             i = it + column * (1 + k)
             if vectors == 3:
-                _affine_tile(tile(1, 3), n, x, begin, indices, p, theta, i, 3 * lanes, z, to)
+                _affine_tile(tile(1, 3), n, x, begin, indices, p, theta, i, 3 * lanes, z.data, to)
             elif vectors == 2:
-                _affine_tile(tile(1, 2), n, x, begin, indices, p, theta, i, 2 * lanes, z, to)
+                _affine_tile(tile(1, 2), n, x, begin, indices, p, theta, i, 2 * lanes, z.data, to)
             else:
-                _affine_tile(tile(1, 1), n, x, begin, indices, p, theta, i, lanes, z, to)
+                _affine_tile(tile(1, 1), n, x, begin, indices, p, theta, i, lanes, z.data, to)
 
 
 @inlined
-def _outer_tile(shape, begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i_grad):
+def _outer_tile(shape, begin, end, found, x, ix, delta, grad, i_grad):
     acc = zeros(shape, grad)
     for e in range(begin, end):
-        acc = rank1(acc, x, ix + entries[e], 0, delta, i_delta + entry_rows[e] * ld_delta)
+        acc = rank1(acc, x, ix + found.entries[e], 0, delta.data, delta.offset + found.rows[e] * delta.step)
     store(acc, grad, i_grad, 0)
 
 
-@deferred(INT, INT, INTS, INTS, INTS, VECTOR, INT, VECTOR, INT, INT, VECTOR, INT)
-def sparse_outer_sum(rows, first, heads, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, width):
-    """grad = sum over examples of x outer delta, for columns [first, first + rows) of x and one panel.
+@deferred(INT, INT, SORTED, VECTOR, INT, STRIDED, VECTOR, INT)
+def sparse_outer_sum(first, n, found, x, ix, delta, grad, width):
+    """grad = sum over examples of x outer delta, for columns [first, first + n) of x and one panel; overwrites grad.
 
-    heads, entries, entry_rows: of `sort_entries`; x: values of the entries, from ix; delta: rows of ld_delta; grad:
-    (rows, width), contiguous. Overwrites grad.
+    found: what `sort_entries` has sorted. x: values of the entries, from ix. grad: (n, width), contiguous.
     """
     lanes = VECTOR_BYTES // grad.itemsize
     check_multiple(width, lanes)
-    for r in range(rows):
-        begin, end, i = heads[first + r], heads[first + r + 1], r * width
+    for r in range(n):
+        begin, end, i = found.heads[first + r], found.heads[first + r + 1], r * width
         if width == 3 * lanes:
-            _outer_tile(tile(1, 3), begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i)
+            _outer_tile(tile(1, 3), begin, end, found, x, ix, delta, grad, i)
         elif width == 2 * lanes:
-            _outer_tile(tile(1, 2), begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i)
+            _outer_tile(tile(1, 2), begin, end, found, x, ix, delta, grad, i)
         else:
-            _outer_tile(tile(1, 1), begin, end, entries, entry_rows, x, ix, delta, i_delta, ld_delta, grad, i)
-
-
-KERNELS = (number_entries, sort_entries, first_affine, sparse_outer_sum)
+            _outer_tile(tile(1, 1), begin, end, found, x, ix, delta, grad, i)

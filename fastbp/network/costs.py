@@ -4,7 +4,7 @@ Work is counted in floating-point operations. `entries` is the number of stored 
 or None for a dense X.
 """
 
-from ..kernels.machine.simd import ROWS
+from ..kernels.machine.registers import ROWS
 from .architecture import Network
 from .memory import round_up
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import backprop
-from ..kernels.machine.simd import VECTOR_BYTES
+from ..kernels.machine.registers import VECTOR_BYTES
 from ..kernels.products import PANEL_BYTES, UNIT_ROWS
+from ..kernels.records import UNIT
 from ..typing import Array
 from .memory import aligned_zeros, kept, round_up
 
@@ -85,26 +85,28 @@ class Layout:
     @kept
     def narrow_units(self) -> NDArray[np.int64]:
         """The rows of `units` that lead to narrow layers."""
-        return self.units[[self.is_narrow(l + 1) for l in self.units[:, backprop.LAYER]]]
+        return self.units[[self.is_narrow(l + 1) for l in self.units["layer"]]]
 
     @kept
-    def units(self) -> NDArray[np.int64]:
-        """Table of the units of parameters, see `kernels.backprop`: (n_units, UNIT_FIELDS)."""
-        tables = []
-        for l in range(self.n_layers - 1):
-            most = self.panel if self.is_narrow(l + 1) else UNIT_ROWS
-            starts = np.arange(1, 1 + self.widths[l], most)
-            rows = np.concatenate([[0], starts]) if self.fit_intercept else starts
-            columns = np.arange(0, self.padded[l + 1], self.panel)
-            # The longer side of Theta outside: what it multiplies is read once, the shorter side's from cache.
-            indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
-            column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing=indexing))
-            n_columns = np.minimum(self.panel, self.padded[l + 1] - column)
-            n_rows = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
-            offset = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * n_columns
-            # in the order of LAYER, ROW, N_ROWS, COLUMN, N_COLUMNS, OFFSET
-            tables.append(np.stack([np.full_like(row, l), row, n_rows, column, n_columns, offset], axis=1))
-        return np.ascontiguousarray(np.concatenate(tables), dtype=np.int64)
+    def units(self) -> NDArray:
+        """The units of parameters, records of `kernels.records.UNIT`, in the order in which they are updated."""
+        return np.concatenate([self._units_of(l) for l in range(self.n_layers - 1)])
+
+    def _units_of(self, l: int) -> NDArray:
+        most = self.panel if self.is_narrow(l + 1) else UNIT_ROWS
+        rows = np.arange(1, 1 + self.widths[l], most)
+        if self.fit_intercept:
+            rows = np.concatenate([[0], rows])
+        columns = np.arange(0, self.padded[l + 1], self.panel)
+        # The longer side of Theta is outside: its operand is read once, and the shorter side's comes from a cache.
+        indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
+        column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing=indexing))
+        units = np.zeros(row.size, UNIT)
+        units["layer"], units["row"], units["column"] = l, row, column
+        units["n_columns"] = np.minimum(self.panel, self.padded[l + 1] - column)
+        units["n_rows"] = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
+        units["offset"] = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * units["n_columns"]
+        return units
 
     def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
         """(units of layer l + 1, their columns of Theta^(l) without padding: (1 + S_l, units)) of each panel."""

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from ..data.examples import Examples
 from ..data.targets import Target
-from ..kernels import losses, optimizers
+from ..kernels import losses
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.row import forward_row
 from ..network import costs
 from ..network.architecture import Network
 from ..parallel.team import Team
 from ..typing import Array
-from .trainer import Trainer
+from .trainer import Evaluator
 from .workspace import Workspace
 
 
@@ -61,13 +61,7 @@ def predict(network: Network, theta: Array, examples: Examples, order: NDArray[n
     return out
 
 
-def evaluator_of(network: Network, examples: Examples, n: int, team: Team) -> Trainer:
-    """What `evaluate` looks at n of the examples with."""
-    theta = np.zeros(network.layout.size, network.dtype)
-    return Trainer(network, theta, examples, batch=n, team=team, optimizer=optimizers.EVALUATE)
-
-
-def evaluate(evaluator: Trainer, theta: Array, rows: NDArray[np.int64], target: Target) -> tuple[NDArray, float]:
+def evaluate(evaluator: Evaluator, theta: Array, rows: NDArray[np.int64], target: Target) -> tuple[NDArray, float]:
     """(what `target.score` needs of the rows, their mean cost without the L2 term)."""
     blocks = outputs_in_blocks(evaluator, theta, rows)
     judged = np.concatenate([target.judged(block, evaluator.examples, rows[part]) for part, block in blocks])

@@ -5,7 +5,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..kernels.optimizers import BETA_1, BETA_2, EPSILON, ETA, MU
 from ..network.architecture import Network
 from ..typing import Array
 from .solver import AnyTrainer
@@ -27,7 +26,7 @@ class OptimizerState:
     def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer, *, copy: bool) -> Self:
         """copy: for a trainer that goes on, and overwrites its vectors."""
         moment_1, moment_2 = (v.copy() if copy else v for v in (trainer.moment_1, trainer.moment_2))
-        t, rate = int(trainer.t[0]), float(trainer.rates[ETA])
+        t, rate = int(trainer.t[0]), float(trainer.rates.eta)
         return cls(solver, moment_1, moment_2, t, rate, learning_rate_init, trainer.network)
 
     def unpadded(self) -> Self:
@@ -53,7 +52,7 @@ class OptimizerState:
             if vector.size:
                 target[:] = vector if as_theta else trainer.network.layout.unflatten(vector)
         trainer.t[0] = self.t
-        trainer.rates[ETA] = self.rate_after(trainer.rates[ETA])
+        trainer.rates.eta = self.rate_after(trainer.rates.eta)
 
     def rate_after(self, learning_rate_init: float) -> float:
         """The rate to go on with: where the schedule was, or the user's own, set since."""
@@ -66,4 +65,11 @@ def set_rates(
     """Give the kernels the optimiser's hyperparameters."""
     # A smaller one is 0 to the kernels, and 0 / 0 is what weights without a gradient would be moved by.
     epsilon = max(epsilon, np.finfo(trainer.network.dtype).tiny)
-    trainer.rates[[ETA, MU, BETA_1, BETA_2, EPSILON]] = learning_rate_init, momentum, beta_1, beta_2, epsilon
+    rates = trainer.rates
+    rates.eta, rates.mu, rates.beta_1, rates.beta_2, rates.epsilon = (
+        learning_rate_init,
+        momentum,
+        beta_1,
+        beta_2,
+        epsilon,
+    )

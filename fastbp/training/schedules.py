@@ -1,11 +1,7 @@
 """How the learning rate changes while the solver 'sgd' trains: the rules of scikit-learn's MLP."""
 
 import dataclasses
-
-import numpy as np
-from numpy.typing import NDArray
-
-from ..kernels.optimizers import ETA
+from typing import Any
 
 # 'adaptive' divides the rate by RATE_DIVISOR. At or below SMALLEST_RATE training stops instead.
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
@@ -29,22 +25,22 @@ class Schedule:
     learning_rate_init: float
     power_t: float = 0.5
 
-    def after_epoch(self, rates: NDArray[np.float64], t: int) -> None:
+    def after_epoch(self, rates: Any, t: int) -> None:
         """Set the rate after an epoch; t counts the training examples seen so far.
 
         'invscaling': eta = learning_rate_init / (t + 1) ** power_t.
         """
         if self.name == "invscaling":
-            rates[ETA] = self.learning_rate_init / (t + 1) ** self.power_t
+            rates.eta = self.learning_rate_init / (t + 1) ** self.power_t
 
-    def after_plateau(self, rates: NDArray[np.float64]) -> tuple[bool, str]:
+    def after_plateau(self, rates: Any) -> tuple[bool, str]:
         """(whether training goes on, what to say) when there was no improvement for too many epochs.
 
         'adaptive' divides the rate by 5 and goes on, until the rate is too small. The other rules stop.
         """
         if self.name != "adaptive":
             return False, "Stopping."
-        if rates[ETA] <= SMALLEST_RATE:
+        if rates.eta <= SMALLEST_RATE:
             return False, "Learning rate too small. Stopping."
-        rates[ETA] /= RATE_DIVISOR
-        return True, f"Setting learning rate to {rates[ETA]:f}"
+        rates.eta /= RATE_DIVISOR
+        return True, f"Setting learning rate to {rates.eta:f}"

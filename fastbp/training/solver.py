@@ -5,7 +5,7 @@ may ask them to stop. On KeyboardInterrupt they warn and keep what they have.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class AnyTrainer(Protocol):
     moment_1: Array
     moment_2: Array
     t: NDArray[np.int64]
-    rates: NDArray[np.float64]
+    rates: Any  # a record of `kernels.optimizers.RATES`
     batch: int
     optimizer: int
     team: Team

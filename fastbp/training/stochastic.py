@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from ..kernels.optimizers import ETA
 from ..typing import Array
 from . import shuffling
 from .history import History
@@ -98,7 +97,7 @@ def _train_once(
     loss = trainer.epoch(order, observer.part_ends)
     problem = ""
     if not math.isfinite(loss):
-        problem = diverged(epoch, f"the loss is {loss:g}", trainer.rates[ETA])
+        problem = diverged(epoch, f"the loss is {loss:g}", trainer.rates.eta)
     if problem and not (history.scored and math.isfinite(history.best_score)):  # no weights to go back to
         raise ValueError(problem)
     measured = validate(trainer.theta) if validate else None

@@ -1,14 +1,14 @@
-"""A network in training: its parameters, its optimiser's memory, and steps on them."""
+"""Passes over examples through the training kernel: an evaluator, which only measures J, and a trainer."""
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.examples import Examples
-from ..kernels import backprop, losses, optimizers, products
+from ..kernels import gradient, losses, optimizers, products, records, step
 from ..kernels.activations import ELEMENTWISE
 from ..network import costs
 from ..network.architecture import Network
@@ -17,20 +17,144 @@ from ..parallel.team import Team
 from ..typing import Array
 from .workspace import Workspace, product_addresses
 
-# What of `plan` says which tasks a call does.
-SHARE = slice(backprop.FIRST_1, backprop.LAST_2 + 1)
-
 
 class Call(NamedTuple):
-    """A call into a kernel that trains: examples, share of their tasks, floating-point operations."""
+    """A call into the kernel."""
 
-    start: int
+    start: int  # its examples are order[start:stop]
     stop: int
-    share: NDArray[np.int64]
-    work: float
+    plan: NDArray  # one PLAN, with the tasks of the call
+    work: float  # floating-point operations, roughly
 
 
-class Trainer(Workspace):
+class _Passes(Workspace):
+    """What an evaluator and a trainer share: epochs over batches of examples, cut into calls of bounded work."""
+
+    _parameters: tuple[Array, ...]
+    _scratch: tuple[NDArray, ...]
+
+    def __init__(
+        self, network: Network, theta: Array, examples: Examples, *, batch: int, team: Team, chunk: int | None
+    ):
+        super().__init__(network, examples, batch, team, chunk=chunk)
+        self.theta, self.batch = theta, batch
+        self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
+        self.rates: Any = self._rates[0]  # the same memory
+        self.t = self._progress["t"]
+        self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
+        self._cost = np.zeros(self.chunk)
+        self.layers, self.plan = self.layers.copy(), self.plan.copy()
+        for l, name in enumerate(network.activations, 1):
+            if name in ELEMENTWISE:
+                self.layers["slope"][l] = ELEMENTWISE[name].slope.address(network.dtype)
+        loss = losses.cost_and_delta(network.loss, network.activations[-1])
+        self.plan["batch"], self.plan["output_delta"] = batch, loss.address(network.dtype)
+
+    def _share_calls(self, n_tasks: int, row_work: float, *, learns: bool) -> None:
+        """Cut an epoch into calls of at most CALL_WORK: of some chunks, or of a share of the tasks of a large chunk.
+
+        n_tasks: of a chunk that is not cut. row_work: of an example that is in a cache.
+        """
+        rows, units = min(self.chunk, self.batch), self.network.layout.units
+        updates = costs.CHUNK_WORK + costs.UPDATE_WORK * self.network.layout.size
+        chunk_work = updates + rows * costs.uncached_row_work(self.network, self.examples.entries)
+        self._rows_per_step_call = rows * max(1, int(min(costs.CALL_WORK / chunk_work, self.examples.most_rows / rows)))
+        # A thread's share of the rows is at least a block, because each block reads all parameters.
+        n_shares = min(math.ceil(chunk_work / costs.CALL_WORK), -(-rows // (self.block * n_tasks)))
+        n_parallel, n_tasks = n_tasks, n_shares * n_tasks
+        self._tasks = _equal_tasks(units, n_tasks) if learns else np.zeros(n_tasks + 1, np.int64)
+        shares = [(0, n_tasks, 0, n_tasks)]
+        if n_shares > 1:
+            parts = [(i, i + n_parallel) for i in range(0, n_tasks, n_parallel)]
+            shares = [(*part, 0, 0) for part in parts] + [(n_tasks, n_tasks, *part) for part in parts]
+        self._plans = [_with_tasks(self.plan, share) for share in shares]
+        self._row_work = row_work
+        self._calls_of: dict[int, list[Call]] = {}
+
+    def _calls(self, n: int) -> list[Call]:
+        """The calls of an epoch of n examples; kept, because listing them takes as long as a small network's epoch."""
+        if n not in self._calls_of:
+            calls, start = [], 0
+            while start < n:
+                stop = start + self._rows_per_step_call
+                stop = min(stop - stop % self.batch % self.chunk, n)  # where a chunk ends
+                work = (stop - start) * self._row_work / len(self._plans)
+                calls += [Call(start, stop, plan, work) for plan in self._plans]
+                start = stop
+            self._calls_of[n] = calls
+        return self._calls_of[n]
+
+    def calls(self, n: int) -> int:
+        """Calls into the kernel that an epoch of n examples takes."""
+        return len(self._calls(n))
+
+    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
+        """Go through the examples of `order`, all different, batch by batch.
+
+        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. Control comes back from
+        the kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to `after_call`.
+        """
+        progress = self._progress[0]
+        progress.epoch_loss = progress.epoch_rows = 0
+        kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel
+        buffers = (*self.activations, *self._scratch)
+        for start, stop, plan, work in self._calls(len(order)):
+            examples, order_of_call = self.examples.read(order, start, stop)
+            tables = (self.layers, self.network.layout.units, self._tasks, plan, self._rates, self._progress)
+            self.team.run(
+                kernel, self.crew, tables, self._parameters, buffers, examples, order_of_call, start, stop,
+                work=work,
+            )  # fmt: skip
+            if after_call:
+                after_call()
+        return float(progress.epoch_loss / progress.epoch_rows) if progress.epoch_rows else math.nan
+
+
+def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
+    """Where each task's units begin, and the end: tasks of about equal work."""
+    # A unit of few rows still pays for a tile's latency.
+    work = np.cumsum(units["n_columns"] * (2 + units["n_rows"]))
+    ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
+    return np.array([0, *ends, len(units)], np.int64)
+
+
+def _with_tasks(plan: NDArray, tasks: tuple[int, int, int, int]) -> NDArray:
+    """A copy of the plan for a call that does these tasks: [begin, end) of the examples and of the update phase."""
+    plan = plan.copy()
+    plan["examples_begin"], plan["examples_end"], plan["update_begin"], plan["update_end"] = tasks
+    return plan
+
+
+class Evaluator(_Passes):
+    """J of a network on examples, by the forward pass alone.
+
+    Parameters
+    ----------
+    network : Network
+    examples : Examples
+    batch : int
+        Rows of a batch; the last one of an epoch may have fewer.
+    team : Team
+        From `parallel.team.team_for`.
+    """
+
+    def __init__(self, network: Network, examples: Examples, *, batch: int, team: Team):
+        theta, nothing = np.zeros(network.layout.size, network.dtype), np.zeros(0, network.dtype)
+        super().__init__(network, theta, examples, batch=batch, team=team, chunk=None)
+        self._parameters = (theta, self.theta_t, nothing, nothing, nothing)
+        no_entries = np.zeros(0, np.int64)
+        self._scratch = records.Scratch(self._y, self._cost, nothing, np.zeros(0), no_entries, no_entries, no_entries)
+        self.plan["n_groups"] = 1
+        self._share_calls(team.n_threads, costs.forward_row_work(network, examples.entries), learns=False)
+
+    def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
+        """J at theta over the examples of `order`, without the L2 term, for an evaluator of one batch."""
+        self.theta[:] = theta
+        self._transpose_narrow(theta)
+        return self.epoch(order)
+
+
+class Trainer(_Passes):
     """A network's parameters and optimiser in the kernels' layout, and steps on them.
 
     Parameters
@@ -42,13 +166,13 @@ class Trainer(Workspace):
     batch : int
         Rows of a step; the last one of an epoch may have fewer.
     team : Team
-        From `threads.team`.
+        From `parallel.team.team_for`.
     optimizer : int
-        Code of `kernels.optimizers`; NONE leaves theta alone and fills `grad`, EVALUATE gives nothing but J.
+        Code of `kernels.optimizers`; NONE leaves theta alone and fills `grad`.
     alpha : float
         L2 strength, lambda of the formulas.
     chunk : int, optional
-        Rows of a chunk, in place of the network's own; rounded up to whole tiles.
+        Rows of a chunk, rounded up to whole tiles. By default chunks share a batch evenly.
     """
 
     def __init__(
@@ -63,134 +187,46 @@ class Trainer(Workspace):
         alpha: float = 0.0,
         chunk: int | None = None,
     ):
-        if chunk is None and optimizer != optimizers.EVALUATE:
-            chunk = costs.even_chunk_rows(network, batch)
-        super().__init__(network, examples, batch, team, chunk=chunk)
-        self._n_groups = 1 if optimizer == optimizers.EVALUATE else costs.n_groups(network, min(self.chunk, batch))
-        n_tasks = round_up(team.n_threads, self._n_groups)
-        self.theta, self.batch, self.optimizer = theta, batch, optimizer
-        dtype, units = network.dtype, network.layout.units
-        by_groups, self.moment_1, self.moment_2 = (
-            aligned_zeros(network.layout.size * copies, dtype)
-            for copies in (
-                0 if optimizer == optimizers.EVALUATE else self._n_groups,
-                optimizer not in (optimizers.EVALUATE, optimizers.NONE),
-                optimizer == optimizers.ADAM,
-            )
-        )
-        # Before the kernels read them: a page that is read first is mapped twice, and for the second time every thread
-        # is interrupted (measured: a third of a fit of one epoch at 512 units).
+        chunk = chunk or costs.even_chunk_rows(network, batch)
+        super().__init__(network, theta, examples, batch=batch, team=team, chunk=chunk)
+        self.optimizer, dtype, size = optimizer, network.dtype, network.layout.size
+        n_groups = costs.n_groups(network, min(self.chunk, batch))
+        n_tasks = round_up(team.n_threads, n_groups)
+        grads = aligned_zeros(n_groups * size, dtype)
+        self.grad = grads[:size]
+        self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)
+        self.moment_2 = aligned_zeros(size if optimizer == optimizers.ADAM else 0, dtype)
+        # Written before the kernels read them: a page that is read first is mapped twice, and the second time every
+        # thread is interrupted. Measured: a third of a fit of one epoch at 512 units.
         for vector in (self.moment_1, self.moment_2):
             vector.fill(0)
-        self.grad = by_groups[: network.layout.size]
-        self.t = np.zeros(1, np.int64)
-        self.rates = np.zeros(optimizers.N_RATES)
-        self.rates[optimizers.ALPHA] = alpha
-        self._total = np.zeros(backprop.TOTAL_FIELDS)
-        y, tiles = (
-            aligned_zeros(size, dtype)
-            for size in (self.chunk * network.layout.padded[-1], n_tasks * backprop.UNIT_BYTES // dtype.itemsize)
-        )
-        sorts = self.by_entries and optimizer != optimizers.EVALUATE
-        heads, entries, entry_rows = (
-            np.zeros(size if sorts else 0, np.int64)
-            for size in (self._n_groups * (network.widths[0] + 1), self.n_entries, self.n_entries)
-        )
-        self._parameters = (theta, self.theta_t, by_groups, self.moment_1, self.moment_2)
-        cost, squares = np.zeros(self.chunk), np.zeros(len(units))
-        self._buffers = (self.a, self.z, y, cost, tiles, squares, self.starts, heads, entries, entry_rows)
-        self.layers, self.plan = self.layers.copy(), self.plan.copy()
-        for l, name in enumerate(network.activations, 1):
-            if name in ELEMENTWISE:
-                self.layers[l, backprop.SLOPE] = ELEMENTWISE[name].slope.address(dtype)
-            self.layers[l, [backprop.OUTER, backprop.LAST_OUTER]] = product_addresses(network, l, products.OUTER)
-        loss = losses.cost_and_delta(network.loss, network.activations[-1]).address(dtype)
-        sweep = optimizers.SWEEPS[optimizer].address(dtype) if optimizer in optimizers.SWEEPS else 0
-        fields = [backprop.BATCH, backprop.GROUPS, backprop.OPTIMIZER, backprop.SWEEP, backprop.DELTA]
-        self.plan[fields] = batch, self._n_groups, optimizer, sweep, loss
-        self._record = (self.t, np.zeros(backprop.PARTIAL_FIELDS), self._total)
-        self._row_work = costs.row_work(network, examples.entries)
-        if optimizer == optimizers.EVALUATE:
-            self._row_work /= 3  # without delta and gradient
-        self._share_calls(n_tasks)
-        if optimizer == optimizers.EVALUATE:
-            self._tasks[:] = 0
-        else:
-            backprop.transpose_all(self.layers, units, theta, self.theta_t)
+        self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)
+        self._scratch = self._gradient_scratch(n_groups, n_tasks)
+        self.rates.alpha = alpha
+        for l in range(1, network.n_layers):
+            full, last = product_addresses(network, l, products.OUTER)
+            self.layers["outer_full"][l], self.layers["outer_last"][l] = full, last
+        self.plan["n_groups"], self.plan["learns"], self.plan["optimizer"] = n_groups, True, optimizer
+        if optimizer in optimizers.SWEEPS:
+            self.plan["sweep"] = optimizers.SWEEPS[optimizer].address(dtype)
+        self._share_calls(n_tasks, costs.row_work(network, examples.entries), learns=True)
+        gradient.transpose_all(self.layers, network.layout.units, theta, self.theta_t)
 
-    def _share_calls(self, n_tasks: int) -> None:
-        """Cut an epoch into calls of at most CALL_WORK: of some chunks, or of a share of the tasks of a large one.
-
-        n_tasks: of a chunk that is not cut.
-        """
-        rows, units = min(self.chunk, self.batch), self.network.layout.units
-        updates = costs.CHUNK_WORK + costs.UPDATE_WORK * self.network.layout.size
-        chunk_work = updates + rows * costs.uncached_row_work(self.network, self.examples.entries)
-        self._rows_per_step_call = rows * max(1, int(min(costs.CALL_WORK / chunk_work, self.examples.most_rows / rows)))
-        # a thread's share of the rows is a block, at least, for each block reads all parameters
-        n_shares = min(math.ceil(chunk_work / costs.CALL_WORK), -(-rows // (self.block * n_tasks)))
-        n_parallel, n_tasks = n_tasks, n_shares * n_tasks
-        # Equal shares of work; a unit of few rows still pays for a tile's latency.
-        work = np.cumsum(units[:, backprop.N_COLUMNS] * (2 + units[:, backprop.N_ROWS]))
-        ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
-        self._tasks = np.array([0, *ends, len(units)], np.int64)
-        shares = [(0, n_tasks, 0, n_tasks)]
-        if n_shares > 1:
-            parts = [(i, i + n_parallel) for i in range(0, n_tasks, n_parallel)]
-            shares = [(*part, 0, 0) for part in parts] + [(n_tasks, n_tasks, *part) for part in parts]
-        self._shares = [np.array(share, np.int64) for share in shares]
-        self._calls_of: dict[int, list[Call]] = {}
-
-    def _calls(self, n: int) -> list[Call]:
-        """The calls of an epoch of n examples; kept, for of a small network they take as long as an epoch."""
-        if n not in self._calls_of:
-            calls, start = [], 0
-            while start < n:
-                stop = start + self._rows_per_step_call
-                stop = min(stop - stop % self.batch % self.chunk, n)  # where a chunk ends
-                work = (stop - start) * self._row_work / len(self._shares)
-                calls += [Call(start, stop, share, work) for share in self._shares]
-                start = stop
-            self._calls_of[n] = calls
-        return self._calls_of[n]
+    def _gradient_scratch(self, n_groups: int, n_tasks: int) -> records.Scratch:
+        """What the kernel writes to beside activations and parameters."""
+        network, n_entries = self.network, self.n_entries
+        tiles = aligned_zeros(n_tasks * records.UNIT_BYTES // network.dtype.itemsize, network.dtype)
+        n_heads = n_groups * (network.widths[0] + 1) if self.by_entries else 0
+        heads, entries, entry_rows = (np.zeros(size, np.int64) for size in (n_heads, n_entries, n_entries))
+        squares = np.zeros(len(network.layout.units))
+        return records.Scratch(self._y, self._cost, tiles, squares, heads, entries, entry_rows)
 
     @kept
     def _all(self) -> NDArray[np.int64]:
         return np.arange(self.examples.n)
 
-    def calls(self, n: int) -> int:
-        """Calls into the kernel that an epoch of n examples takes."""
-        return len(self._calls(n))
-
-    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
-        """Go through the examples of `order`, all different, batch by batch; the mean of the batches' J, by rows,
-        NaN if no batch had any weight.
-
-        Control comes back from the kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to
-        `after_call`.
-        """
-        self._total[:] = 0
-        kernel = backprop.train_serial if self.team.n_threads == 1 else backprop.train_parallel
-        for start, stop, share, work in self._calls(len(order)):
-            examples, order_of_call = self.examples.read(order, start, stop)
-            self.plan[SHARE] = share
-            self.team.run(
-                kernel, self.layers, self.network.layout.units, self._tasks, self._parameters, self._buffers, self.crew,
-                examples, order_of_call, start, stop, self.plan, self.rates, self._record, work=work,
-            )  # fmt: skip
-            if after_call:
-                after_call()
-        loss, rows = self._total
-        return float(loss / rows) if rows else math.nan
-
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
         """J at theta over all examples, for a trainer of one batch without optimiser; its gradient is in `grad`."""
         self.theta[:] = theta
-        backprop.transpose_all(self.layers, self.network.layout.units, self.theta, self.theta_t)
+        gradient.transpose_all(self.layers, self.network.layout.units, self.theta, self.theta_t)
         return self.epoch(self._all, after_call)
-
-    def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
-        """J at theta over the examples of `order`, for a trainer of one batch that only evaluates."""
-        self.theta[:] = theta
-        self._transpose_narrow(theta)
-        return self.epoch(order)

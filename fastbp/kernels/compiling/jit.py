@@ -8,21 +8,18 @@ waits for those alone. Entries and deferred kernels are kept on disk.
 With NUMBA_DISABLE_JIT=1 nothing is compiled and all of them run as Python: interpreted.py.
 """
 
-import gc
 import os
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import _dynfunc, njit, types
+from numba import njit, types
 from numba.core import cgutils
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
-from numba.core.compiler_machinery import PassManager
 
-from . import interpreted
+from . import compilers, interpreted
 from .cache import KernelCache
+from .kinds import types_of
 
 # FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. Read once: compiled code cannot change its mind.
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
@@ -31,11 +28,6 @@ VARIANT = f"checked={CHECKED}"
 KERNELS = __package__.rpartition(".")[0]
 KEPT: list[Any] = []  # the dispatchers of what is kept on disk
 DEFERRED: list["Deferred"] = []
-
-# Types of a deferred kernel's parameters; VECTOR: flat, of the network's dtype.
-VECTOR, INT, BOOL, FLOAT = "vector", types.intp, types.boolean, types.float64
-INTS, INTS32 = types.Array(types.int64, 1, "C"), types.Array(types.int32, 1, "C")
-FLOATS, FLOATS32 = types.Array(types.float64, 1, "C"), types.Array(types.float32, 1, "C")
 
 
 def _kept(function, **options):
@@ -50,71 +42,11 @@ def _kept(function, **options):
     return dispatcher
 
 
-class _LinkedLibrary(JITCodeLibrary):
-    """Code that is only ever linked into an entry: there LLVM optimises and assembles it, and not here as well."""
-
-    def _optimize_final_module(self):
-        pass
-
-    def _finalize_final_module(self):
-        self._finalize_dynamic_globals()
-
-
-# Passes of Numba's that find nothing in a kernel without `prange`: no closures, no expressions of whole arrays.
-IDLE_PASSES = ("InlineClosureLikes", "InlineInlinables", "InlineOverloads", "NopythonRewrites")
-
-
-class _Compiler(Compiler):
-    """Numba's compiler, without its idle passes and garbage collection.
-
-    It leaves much to the garbage collector that is not garbage yet: a seventh of its time.
-    """
-
-    def define_pipelines(self):
-        (pipeline,) = super().define_pipelines()
-        if self.state.flags.auto_parallel.enabled:
-            return [pipeline]
-        short = PassManager(pipeline.pipeline_name)
-        short.passes += [each for each in pipeline.passes if each[0].__name__ not in IDLE_PASSES]
-        short.finalize()
-        return [short]
-
-    def compile_extra(self, func):
-        enabled = gc.isenabled()
-        gc.disable()
-        try:
-            return super().compile_extra(func)
-        finally:
-            if enabled:
-                gc.enable()
-
-
-class _LinkedCompiler(_Compiler):
-    """Numba's compiler up to LLVM's intermediate code, for a `_LinkedLibrary`."""
-
-    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
-        flags.no_compile = True
-        library = _LinkedLibrary(targetctx.codegen(), "linked")
-        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
-
-    def compile_extra(self, func):
-        result = super().compile_extra(func)
-        described = result.fndesc
-        # Numba knows a compiled function by the object that Python would call; here it has no code.
-        name = _dynfunc.make_function(
-            described.lookup_module(), described.qualname, "", 0, result.environment, (result.library,)
-        )
-        result.target_context.insert_user_function(name, described, [result.library])
-        return result._replace(entry_point=name)
-
-
 # No fastmath: `reassoc` and `contract` let two callers of one function round differently, and the promise is the same
 # bits everywhere; `nnan` makes the checks for NaN vanish. The NumPy error model keeps division branch-free.
-FLAGS = {
-    "nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False, "pipeline_class": _Compiler,
-}  # fmt: skip
-
-LINKED = FLAGS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _LinkedCompiler}
+_COMMON = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
+FLAGS = _COMMON | compilers.flags(linked=False)
+LINKED = _COMMON | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | compilers.flags(linked=True)
 
 
 def linked(function):
@@ -171,7 +103,7 @@ class Deferred:
     function : callable
         Returns nothing.
     kinds : tuple
-        Types of its parameters, VECTOR or Numba's.
+        Kinds of its parameters: Numba types, VECTOR, or what `named` returns.
     """
 
     def __init__(self, function, kinds):
@@ -185,7 +117,7 @@ class Deferred:
         found = self._addresses.get(dtype)
         if found is None:
             vector = types.Array(numba.from_dtype(dtype), 1, "C")
-            arguments = tuple(vector if kind is VECTOR else kind for kind in self._kinds)
+            arguments = types_of(self._kinds, vector)
             found = self._addresses[dtype] = (
                 interpreted.address(self._dispatcher, arguments) if interpreted.ENABLED else self._compiled(arguments)
             )
@@ -198,7 +130,7 @@ class Deferred:
 
 
 def deferred(*kinds):
-    """Compile a building block on its own, when its address is first asked for; kinds: the types of its parameters."""
+    """Compile a building block on its own, when its address is first asked for; kinds: those of its parameters."""
     return lambda function: Deferred(function, kinds)
 
 

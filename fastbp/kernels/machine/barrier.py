@@ -11,12 +11,13 @@ finds the work shared out, and leaves. That changes no bit of the result.
 
 import platform
 import sys
+import threading
+import time
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ..compiling import interpreted
 from ..compiling.jit import inlined, intrinsic, linked
 
 # Fields of `crew`, an array of 64-bit integers, each in a cache line of its own: who came so far, how many take part (0
@@ -45,7 +46,18 @@ def _emit_pointer(context, builder, array, index, kind):
     )
 
 
-@intrinsic(interpreted.add_to)
+# Where nothing is compiled, a region has two tasks, which run one after the other.
+_at_once = threading.Lock()
+
+
+def _plain_add_to(x, i, n):
+    with _at_once:
+        before = int(x[i])
+        x[i] += n
+    return before
+
+
+@intrinsic(_plain_add_to)
 def _add_to(typingctx, x, i, n):
     """x[i] += n, at once; returns x[i] before."""
 
@@ -55,7 +67,14 @@ def _add_to(typingctx, x, i, n):
     return types.int64(x, types.intp, types.int64), codegen
 
 
-@intrinsic(interpreted.exchange)
+def _plain_exchange(x, i, n):
+    with _at_once:
+        before = int(x[i])
+        x[i] = n
+    return before
+
+
+@intrinsic(_plain_exchange)
 def _exchange(typingctx, x, i, n):
     """x[i] = n, at once; returns x[i] before."""
 
@@ -65,7 +84,11 @@ def _exchange(typingctx, x, i, n):
     return types.int64(x, types.intp, types.int64), codegen
 
 
-@intrinsic(interpreted.read)
+def _plain_read(x, i):
+    return int(x[i])
+
+
+@intrinsic(_plain_read)
 def _read(typingctx, x, i):
     """x[i], and of all else what the thread who wrote that had written before."""
 
@@ -75,7 +98,11 @@ def _read(typingctx, x, i):
     return types.int64(x, types.intp), codegen
 
 
-@intrinsic(interpreted.pause)
+def _plain_pause(looks):
+    time.sleep(0)  # lets another thread run
+
+
+@intrinsic(_plain_pause)
 def _pause(typingctx, looks):
     """Between two looks: have the core rest a little or, after LOOKS of them, another thread run."""
 
@@ -92,7 +119,11 @@ def _pause(typingctx, looks):
     return types.void(types.intp), codegen
 
 
-@intrinsic(interpreted.core)
+def _plain_core():
+    return 1
+
+
+@intrinsic(_plain_core)
 def _core(typingctx):
     """The core that this thread runs on, from 1; 0 where nobody tells."""
 
@@ -106,7 +137,11 @@ def _core(typingctx):
     return types.int64(), codegen
 
 
-@intrinsic(interpreted.leave)
+def _plain_leave(core):
+    pass
+
+
+@intrinsic(_plain_leave)
 def _leave(typingctx, core):
     """Move this thread to another core that it may run on, if there is one.
 
@@ -136,7 +171,11 @@ def _leave(typingctx, core):
     return types.void(types.int64), codegen
 
 
-@intrinsic(interpreted.n_threads)
+def _plain_n_threads():
+    return 2
+
+
+@intrinsic(_plain_n_threads)
 def n_threads(typingctx):
     """Threads that the next region of this thread has."""
 

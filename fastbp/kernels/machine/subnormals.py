@@ -11,7 +11,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ..compiling import interpreted
 from ..compiling.jit import intrinsic
 
 # The bits of x86's control register MXCSR that flush results to zero and read operands as zero.
@@ -24,7 +23,11 @@ def _call(builder, name, slot):
     builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.x86.sse.{name}"), [pointer])
 
 
-@intrinsic(interpreted.flush_subnormals)
+def _plain_flush_subnormals():
+    return 0
+
+
+@intrinsic(_plain_flush_subnormals)
 def flush_subnormals(typingctx):
     """Begin to flush in this thread; returns what `restore` needs. Does nothing on a CPU that is no x86-64."""
 
@@ -41,7 +44,11 @@ def flush_subnormals(typingctx):
     return types.int32(), codegen
 
 
-@intrinsic(interpreted.restore_subnormals)
+def _plain_restore_subnormals(before):
+    pass
+
+
+@intrinsic(_plain_restore_subnormals)
 def restore_subnormals(typingctx, before):
     """End what `flush_subnormals` began, in the same thread."""
 

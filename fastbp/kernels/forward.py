@@ -1,0 +1,35 @@
+"""The forward pass: z^(l+1) = [1, a^(l)] Theta^(l), a^(l+1) = g(z^(l+1)), for a block of examples."""
+
+from .activations import activate
+from .compiling.jit import call, inlined, runtime
+from .machine.simd import part
+from .panels import panel_at
+from .products import affine
+from .records import a_of, z_of
+
+
+@inlined
+def forward(layers, theta, theta_t, activations, inputs, rows, plan):
+    """Read the examples into a^(1), and form a and z of these rows of the chunk up to z^(L)."""
+    first, n, last = rows.first, rows.n, layers.size - 1
+    for l in range(last):
+        layer, following = layers[l], layers[l + 1]
+        a, z = a_of(layer, activations, plan), z_of(following, activations, plan)
+        if l == 0 and plan.first_affine:
+            call(
+                plan.first_affine,
+                (inputs, rows, activations.starts, a.data, a.offset, theta, layer.theta, layer.width, z),
+            )
+        elif following.dots:
+            transpose = part(theta_t, layer.theta_t, (1 + following.width) * layer.padded)
+            call(following.dots, (first, n, a, theta, layer.theta, transpose, z))
+        else:
+            if l == 0:
+                call(plan.gather, (inputs, rows, a))
+            affine(following, first, n, a, theta, layer.theta, z, runtime(False))
+        if l + 1 < last:
+            a = a_of(following, activations, plan)
+            for column in range(0, z.padded, z.panel):
+                i_z, step = panel_at(z, first, column)
+                i_a, _ = panel_at(a, first, column)
+                activate(following.g, part(z.data, i_z, n * step), part(a.data, i_a, n * step))

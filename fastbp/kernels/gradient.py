@@ -1,0 +1,161 @@
+"""The gradient, a unit of parameters at a time: D = (sum_i [1, a]^T delta + alpha Theta) / W, and the update with it.
+
+While a unit's gradient is in cache, the optimiser updates the unit's parameters. The gradient of a network whose
+batches have one chunk never goes to memory at all.
+"""
+
+from .compiling.jit import call, entry, inlined, linked, runtime
+from .machine.registers import VECTOR_BYTES
+from .machine.simd import check_multiple, load, multiply_add, part, splat, store, zeros
+from .machine.simd import tile as shape
+from .machine.subnormals import flush_subnormals, restore_subnormals
+from .machine.vectors import add, copy, square, total, transposed
+from .optimizers import update
+from .panels import Strided, place
+from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
+from .records import UNIT_BYTES, a_of, z_of
+from .sparse import Sorted
+
+
+@inlined
+def _transpose(layers, unit, theta, theta_t):
+    """Copy a unit into theta_t, which the delta recursion and narrow layers read."""
+    l = unit.layer
+    if l == 0 or unit.row == 0:
+        return  # there is no delta^(1), and the bias has no delta
+    layer, following = layers[l], layers[l + 1]
+    lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)
+    n_rows, first = unit.n_rows, unit.row - 1  # of layer l: columns of theta_t
+    for begin in range(0, n_rows, lanes):
+        r, rows = begin, min(lanes, n_rows - begin)
+        if rows < lanes <= n_rows and (first + n_rows - lanes) // panel == (first + n_rows - 1) // panel:
+            r, rows = n_rows - lanes, lanes  # some rows once more, so that the last ones fill a vector
+        column_t = first + r
+        left = column_t // panel * panel
+        width = min(panel, layer.padded - left)
+        i = unit.offset + r * step
+        i_t = layer.theta_t + left * (1 + following.width) + (1 + unit.column) * width + column_t - left
+        k = 0
+        while rows == lanes and columns - k >= lanes:
+            store(transposed(load(square(theta), theta, i + k, step)), theta_t, i_t + k * width, width)
+            k += lanes
+        while k < columns:
+            row_t = part(theta_t, i_t + k * width, rows)
+            for q in range(rows):
+                row_t[q] = part(theta, i + k + q * step, 1)[0]  # a part needs no test for negative indices
+            k += 1
+
+
+@entry
+def transpose_all(layers, units, theta, theta_t):
+    """theta_t from theta, for these units; rows of zeros and padded columns of theta_t are left as they are."""
+    for u in range(units.size):
+        _transpose(layers, units[u], theta, theta_t)
+
+
+@inlined
+def _finish_gradient(grad, theta, i, n, alpha, weight):
+    """grad[:n] = (grad[:n] + alpha theta[i : i + n]) / W; returns the sum of theta[i : i + n]^2.
+
+    n: a multiple of a vector. Each lane of a vector adds up in theta's type, the lanes are added in float64.
+    """
+    scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
+    lanes, squares = VECTOR_BYTES // grad.itemsize, zeros(shape(1, 1), grad)
+    check_multiple(n, lanes)
+    for k in range(0, n, lanes):
+        row = load(shape(1, 1), theta, i + k, 0)
+        squares = multiply_add(squares, row, row)
+        g = multiply_add(load(shape(1, 1), grad, k, 0), strength, row)
+        store(g * scale, grad, k, 0)
+    return total(squares)
+
+
+@inlined
+def sorted_of_group(scratch, group, width):
+    """The sorted entries of a group of rows of a sparse X with `width` columns."""
+    heads = part(scratch.heads, group * (1 + width), 1 + width)
+    return Sorted(heads, scratch.entries, scratch.entry_rows)
+
+
+@inlined
+def _gradient(job, unit, group, first, n, g, scratch_offset):
+    """g = sum of [1, a]^T delta of a unit over rows [first, first + n) of the chunk: those of a group, or all.
+
+    scratch_offset: where the thread's room in `tiles` is free.
+    """
+    layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
+    activations, width = job.activations, unit.n_columns
+    i_delta, ld_delta = place(z_of(following, activations, job.plan), first, unit.column)
+    delta = Strided(activations.z, i_delta, ld_delta)
+    # The bias row multiplies a[0] = 1, which is the same for every example.
+    i_a, lda = 0, 0
+    if unit.row > 0:
+        i_a, lda = place(a_of(layer, activations, job.plan), first, unit.row - 1)
+    a = Strided(activations.a, i_a, lda)
+    if unit.layer == 0 and unit.row > 0 and job.scratch.heads.size:
+        found = sorted_of_group(job.scratch, group, layer.width)
+        call(
+            job.plan.sparse_outer_sum,
+            (unit.row - 1, unit.n_rows, found, activations.a, layer.a, delta, g, width),
+        )
+    elif unit.row > 0 and following.dots:
+        tiles, room = job.scratch.tiles, UNIT_BYTES // g.itemsize
+        scratch = part(tiles, scratch_offset, room - g.size)
+        narrow_outer_sum(layer, unit.n_rows, n, a, delta, following.width, g, width, scratch)
+    else:
+        kernel = following.outer_full if width == PANEL_BYTES // g.itemsize else following.outer_last
+        outer_sum(kernel, unit.n_rows, n, a, delta, g)
+
+
+@linked
+def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first, n, batch_begins):
+    """Add the gradient of a group's rows [first, first + n) to the group's copy of `grad`, for some units.
+
+    tile_offset: where the thread's room in `tiles` begins.
+    """
+    tiles, grad = job.scratch.tiles, job.parameters.grad
+    before = flush_subnormals()
+    for u in range(units_begin, units_end):
+        unit = job.units[u]
+        size, offset = unit.n_rows * unit.n_columns, group * job.parameters.theta.size + unit.offset
+        g = part(grad, offset, size) if batch_begins else part(tiles, tile_offset, size)
+        _gradient(job, unit, group, first, n, g, tile_offset + size)
+        if not batch_begins:
+            add(g, 0, grad, offset, size)
+    restore_subnormals(before)
+
+
+@linked
+def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight):
+    """The gradient of some units over the chunk's rows; after a batch's last chunk, penalty and update too.
+
+    With several groups the sum over examples is in `grad` already, except for the sum over groups. step: from
+    `step_size`. weight: W of the batch.
+    """
+    plan, scratch = job.plan, job.scratch
+    theta, theta_t, grad, moment_1, moment_2 = job.parameters
+    tiles, squares, rates = scratch.tiles, scratch.squares, job.rates
+    grouped = plan.n_groups > 1
+    before = flush_subnormals()
+    for u in range(units_begin, units_end):
+        unit = job.units[u]
+        offset, size = unit.offset, unit.n_rows * unit.n_columns
+        g = part(grad, offset, size) if grouped else part(tiles, tile_offset, size)
+        if grouped:
+            for group in range(1, plan.n_groups):
+                add(grad, group * theta.size + offset, g, 0, size)
+        else:
+            _gradient(job, unit, runtime(0), runtime(0), chunk.rows, g, tile_offset + size)
+            if not chunk.batch_begins:
+                add(grad, offset, g, 0, size)
+        if chunk.batch_ends and weight > 0.0:
+            alpha = 0.0 if unit.row == 0 else rates.alpha
+            sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
+            squares[u] = 0.0 if alpha == 0.0 else sum_of_squares
+            if plan.sweep:
+                update(plan.sweep, rates, step, theta, offset, size, g, moment_1, moment_2)
+                _transpose(job.layers, unit, theta, theta_t)
+        if not grouped and (not chunk.batch_ends or plan.sweep == 0):
+            copy(g, runtime(0), grad, offset, size)
+    restore_subnormals(before)

@@ -1,0 +1,50 @@
+"""A matrix in panels: how a layer's a^(l) or z^(l) lies in memory, for a chunk of rows.
+
+A panel holds all rows of some neighbouring units, contiguously, and one panel follows the other; the last one may be
+narrower. Rows of a whole matrix would lie some power of two apart and share a few places of the caches.
+"""
+
+from typing import NamedTuple
+
+from numpy.typing import NDArray
+
+from .compiling.jit import inlined
+from .compiling.kinds import INT, VECTOR, named
+
+
+class Panels(NamedTuple):
+    """A (chunk, padded) matrix in panels, within a larger vector."""
+
+    data: NDArray  # flat
+    offset: int  # of the first element in `data`
+    width: int  # units that are not padding
+    padded: int  # units, padding included: a multiple of a vector
+    panel: int  # units of a full panel
+    chunk: int  # rows
+
+
+class Strided(NamedTuple):
+    """Rows of some neighbouring units, each `step` elements after the one before, within a larger vector."""
+
+    data: NDArray  # flat
+    offset: int  # of the first element in `data`
+    step: int  # 0 repeats one row
+
+
+PANELS = named(Panels, VECTOR, INT, INT, INT, INT, INT)
+STRIDED = named(Strided, VECTOR, INT, INT)
+
+
+@inlined
+def panel_at(x, row, left):
+    """(offset of a row, distance of rows) in the panel of x whose first unit is `left`."""
+    width = min(x.panel, x.padded - left)
+    return x.offset + left * x.chunk + row * width, width
+
+
+@inlined
+def place(x, row, column):
+    """(offset, distance of rows) of unit `column` of a row of x."""
+    left = column // x.panel * x.panel
+    offset, width = panel_at(x, row, left)
+    return offset + column - left, width

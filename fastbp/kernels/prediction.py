@@ -1,0 +1,73 @@
+"""Predictions: the forward pass and the output activation, by one thread or by a crew of threads."""
+
+from numba import prange
+
+from .compiling.jit import call, entry, linked, parallel_entry, runtime
+from .forward import forward
+from .gather import Inputs, Rows
+from .losses import outputs
+from .machine.barrier import assemble, join, meet, n_threads, share
+from .machine.registers import ROWS
+from .machine.simd import part
+from .records import Activations
+
+
+@linked
+def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out):
+    """a^(L) of some rows of a chunk, block by block, into `out`; chunk: these rows."""
+    layer = layers[layers.size - 1]
+    width, padded = layer.width, layer.padded
+    stop = chunk.first + chunk.n
+    for i in range(chunk.first, stop, plan.block):
+        rows = Rows(chunk.order, chunk.start, i, min(plan.block, stop - i))
+        forward(layers, theta, theta_t, activations, inputs, rows, plan)
+        a = part(activations.a, layer.a + i * padded, rows.n * padded)
+        z = part(activations.z, layer.z + i * padded, rows.n * padded)
+        outputs(plan.outputs, layer.g, z, a, rows.n, width, padded)
+        for r in range(rows.n):
+            for k in range(width):
+                out[chunk.start + i + r, k] = a[k * rows.n + r]
+
+
+@linked
+def _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+    """What one member of a crew does of `predict_serial`: its share of each chunk."""
+    layers, plan = tables[0], tables[1][0]
+    activations, inputs = Activations(*activations), Inputs(*inputs)
+    theta, theta_t = parameters
+    first_task, last_task = share(runtime(0), n_tasks, rank, members)
+    for begin in range(start, stop, plan.chunk):
+        rows = min(plan.chunk, stop - begin)
+        task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
+        meet(crew, members)  # a smaller chunk is divided otherwise: another member may still need its old rows
+        if plan.number_entries:
+            if rank == 0:
+                call(plan.number_entries, (inputs, Rows(order, begin, runtime(0), rows), activations.starts))
+            meet(crew, members)
+        for i in range(first_task, last_task):
+            first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
+            chunk = Rows(order, begin, first, last - first)
+            _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out)
+
+
+@entry
+def predict_serial(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+    """out[i] = a^(L) of example order[i], for i in [start, stop).
+
+    crew: scratch, see barrier.py. tables: layers and plan. parameters: theta and theta_t. activations, inputs: as
+    `Activations`, `Inputs`. n_tasks: parts of a chunk, for threads. out: (n, S_L).
+    """
+    _predict(
+        runtime(0), runtime(1), crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out
+    )  # fmt: skip
+
+
+@parallel_entry
+def predict_parallel(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+    """`predict_serial`, its tasks in parallel."""
+    most = min(n_threads(), n_tasks)
+    assemble(crew)
+    for _ in prange(most):
+        rank, members = join(crew, most)
+        if rank < members:
+            _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out)

@@ -1,0 +1,217 @@
+"""A training step, in phases, by one thread or by a crew of threads that meet between the phases.
+
+First the examples phase: every example's rows of all a^(l), then of all delta^(l). Then the update phase: every unit's
+gradient, summed over the examples, and the unit's update. Within a phase nothing depends on anything else, so either
+phase may be cut among threads anywhere, and the bits stay the same.
+
+Examples go through in chunks of a size that depends on network and batch alone, so memory does not grow with their
+number. A batch of several chunks adds its gradients up in `grad` and is updated with its last chunk.
+
+Two threads lose most by reading what the other one has written. So if a network is small, a chunk is cut into groups of
+rows, whose number does not depend on the threads. Each group's gradient is summed apart, if possible by the thread that
+ran the group's examples: then gradients change hands, and not activations. If not, the group phase sums them. The sum
+over groups is a part of the update phase.
+"""
+
+from typing import NamedTuple
+
+from numba import prange
+from numpy.typing import NDArray
+
+from .compiling.jit import call, entry, inlined, linked, parallel_entry, runtime
+from .delta import backward, delta_of_outputs
+from .forward import forward
+from .gather import Inputs, Rows, Targets, total_weight
+from .gradient import add_gradient_of_group, sorted_of_group, update_units
+from .machine.barrier import assemble, join, meet, n_threads, share
+from .machine.registers import ROWS
+from .machine.subnormals import flush_subnormals, restore_subnormals
+from .optimizers import step_size
+from .records import UNIT_BYTES, Activations, Job, Parameters, Scratch, Tables
+
+
+class Member(NamedTuple):
+    """A thread of a crew."""
+
+    rank: int  # from 0
+    n: int  # members of the crew
+    crew: NDArray  # see barrier.py
+    tile_offset: int  # where the member's room in `tiles` begins
+
+
+class Chunk(NamedTuple):
+    """A chunk of a batch."""
+
+    start: int  # its first example is order[start]
+    rows: int
+    batch_begins: bool  # with this chunk
+    batch_ends: bool  # with this chunk
+
+
+@inlined
+def _chunk_at(start, order, plan):
+    within = start % plan.batch
+    batch_end = min(start - within + plan.batch, order.size)
+    rows = min(plan.chunk, batch_end - start)
+    return Chunk(start, rows, within == 0, start + rows == batch_end)
+
+
+@inlined
+def _rows_of(i, n, chunk):
+    """[begin, end) of part i of a chunk's rows, of n parts of whole tiles."""
+    size = -(-chunk.rows // (ROWS * n)) * ROWS
+    return min(i * size, chunk.rows), min((i + 1) * size, chunk.rows)
+
+
+@linked
+def _run_examples(job, start, first, stop):
+    """Costs and all delta^(l) of rows [first, stop) of the chunk that begins at order[start], block by block."""
+    layers, activations, plan = job.layers, job.activations, job.plan
+    before = flush_subnormals()
+    for i in range(first, stop, plan.block):
+        rows = Rows(job.order, start, i, min(plan.block, stop - i))
+        forward(layers, job.parameters.theta, job.parameters.theta_t, activations, job.inputs, rows, plan)
+        delta_of_outputs(layers[layers.size - 1], activations, job.scratch, job.targets, rows, plan)
+        if plan.learns:
+            backward(layers, job.parameters.theta_t, activations, i, rows.n, plan)
+    restore_subnormals(before)
+
+
+@inlined
+def _prepare_sparse(member, job, chunk):
+    """Number the stored entries of a chunk of a sparse X, and sort them by column, group by group."""
+    plan = job.plan
+    if member.rank == 0:
+        rows = Rows(job.order, chunk.start, runtime(0), chunk.rows)
+        call(plan.number_entries, (job.inputs, rows, job.activations.starts))
+    meet(member.crew, member.n)
+    if plan.learns:
+        for group in range(*share(runtime(0), plan.n_groups, member.rank, member.n)):
+            first, last = _rows_of(group, plan.n_groups, chunk)
+            rows = Rows(job.order, chunk.start, first, last - first)
+            into = sorted_of_group(job.scratch, group, job.layers[0].width)
+            call(plan.sort_entries, (job.inputs, rows, job.activations.starts, into))
+    if plan.n_groups < job.tasks.size - 1:
+        meet(member.crew, member.n)  # otherwise each thread has sorted the entries that it needs
+
+
+@linked
+def examples_phase(member, job, chunk):
+    """Each member runs its share of the chunk's examples; with a group per task it sums their gradient, too."""
+    plan, n_tasks = job.plan, job.tasks.size - 1
+    if plan.examples_begin == 0:
+        if member.rank == 0:
+            _begin_chunk(job.progress, job.targets.weights, job.order, chunk)
+        if plan.number_entries:
+            _prepare_sparse(member, job, chunk)
+    begin, end = share(plan.examples_begin, plan.examples_end, member.rank, member.n)
+    for i in range(begin, end):
+        first, last = _rows_of(i, n_tasks, chunk)
+        _run_examples(job, chunk.start, first, last)
+        if plan.n_groups == n_tasks > 1:
+            add_gradient_of_group(
+                job, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
+            )
+    meet(member.crew, member.n)
+    if member.rank == 0 and plan.examples_begin < n_tasks and plan.examples_end == n_tasks:
+        for i in range(chunk.rows):  # in the order of the rows
+            job.progress.batch_cost += job.scratch.cost[i]
+
+
+@linked
+def group_phase(member, job, chunk):
+    """Where there are fewer groups than tasks: the gradient of each group's rows."""
+    plan, n_tasks, tasks = job.plan, job.tasks.size - 1, job.tasks
+    if not 1 < plan.n_groups < n_tasks:
+        return
+    begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
+    for i in range(begin, end):
+        # A task sums one group's rows, of the units of n_groups tasks; not all rows, of its own units.
+        group, task = i % plan.n_groups, i // plan.n_groups * plan.n_groups
+        first, last = _rows_of(group, plan.n_groups, chunk)
+        add_gradient_of_group(
+            job, tasks[task], tasks[task + plan.n_groups], member.tile_offset, group, first, last - first,
+            chunk.batch_begins,
+        )  # fmt: skip
+    meet(member.crew, member.n)
+
+
+@linked
+def update_phase(member, job, chunk):
+    """Each member updates its share of the units."""
+    plan, progress = job.plan, job.progress
+    begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
+    if plan.n_groups == 1 or chunk.batch_ends:
+        step = step_size(plan.optimizer, job.rates, progress.t + 1)
+        begin, end = job.tasks[begin], job.tasks[end]
+        update_units(job, begin, end, member.tile_offset, chunk, step, progress.batch_weight)
+    meet(member.crew, member.n)
+    if member.rank == 0 and chunk.batch_ends and plan.update_end == job.tasks.size - 1:
+        _finish_batch(progress, job.scratch.squares, job.rates.alpha, (chunk.start + chunk.rows - 1) % plan.batch + 1)
+
+
+@inlined
+def _begin_chunk(progress, weights, order, chunk):
+    """Add a chunk's weights to its batch."""
+    if chunk.batch_begins:
+        progress.batch_cost = 0.0
+        progress.batch_weight = 0.0
+    progress.batch_weight += total_weight(weights, order, chunk.start, chunk.start + chunk.rows)
+
+
+@inlined
+def _finish_batch(progress, squares, alpha, rows):
+    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows; a batch with W = 0 is skipped."""
+    if progress.batch_weight > 0.0:
+        penalty = 0.0
+        if alpha != 0.0:
+            for u in range(squares.size):
+                penalty += squares[u]
+        progress.t += 1
+        progress.epoch_loss += (progress.batch_cost + 0.5 * alpha * penalty) / progress.batch_weight * rows
+        progress.epoch_rows += rows
+
+
+@linked
+def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop):
+    """What one member of a crew does of `train_serial`: its share of each phase of each chunk."""
+    tables = Tables(*tables)
+    parameters = Parameters(*parameters)
+    member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
+    job = Job(
+        tables.layers, tables.units, tables.tasks, tables.plan[0], parameters, Activations(*buffers[:3]),
+        Scratch(*buffers[3:]), Inputs(*examples[:5]), Targets(*examples[5:]), order, tables.rates[0],
+        tables.progress[0],
+    )  # fmt: skip
+    while start < stop:
+        chunk = _chunk_at(start, order, job.plan)
+        examples_phase(member, job, chunk)
+        group_phase(member, job, chunk)
+        update_phase(member, job, chunk)
+        start += chunk.rows
+
+
+@entry
+def train_serial(crew, tables, parameters, buffers, examples, order, start, stop):
+    """Train on examples order[start:stop] in batches, by whole chunks.
+
+    Batches begin at multiples of the plan's batch in `order`. A plan without a sweep leaves theta alone, and leaves the
+    gradient in `grad`. A plan that does not learn only adds up costs; its tasks have no units. A chunk that is too much
+    for one call takes several calls of one chunk each. They do its tasks in turn: first those of the examples phase,
+    then those of the update phase.
+
+    crew: scratch, see barrier.py. tables, parameters: as `Tables`, `Parameters`. buffers: as `Activations`, then
+    `Scratch`. examples: as `Inputs`, then `Targets`.
+    """
+    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop)
+
+
+@parallel_entry
+def train_parallel(crew, tables, parameters, buffers, examples, order, start, stop):
+    """`train_serial`, its tasks in parallel."""
+    most = min(n_threads(), tables[2].size - 1)
+    assemble(crew)
+    for _ in prange(most):
+        rank, members = join(crew, most)
+        if rank < members:
+            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop)

@@ -1,0 +1,466 @@
+"""python -m fastbp train and predict: from a file to a model, from a model and a file to predictions."""
+
+import io
+import os
+import pathlib
+import re
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import train_test_split
+
+from fastbp.cli import tables, train
+from fastbp.cli.errors import UserError
+from fastbp.cli.main import main
+from fastbp.cli.model_files import FORMAT, Model
+from fastbp.cli.output_files import write_whole
+from fastbp.training.observer import watch
+from support.documents import TEXT
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+N = 300
+
+
+def people():
+    """A table with numbers, categories, truth values, missing values, and columns that tell nothing."""
+    rng = np.random.default_rng(0)
+    age, city = rng.integers(18, 80, N).astype(float), rng.choice(["Paris", "Lyon", "Nice"], N, p=[0.6, 0.37, 0.03])
+    frame = pd.DataFrame(
+        {
+            "id": [f"u{i}" for i in range(N)],
+            "age": age,
+            "city": city,
+            "member": rng.choice([True, False], N),
+            "planet": "earth",
+            "remark": None,
+            "income": (age + 20 * (city == "Paris") + rng.normal(size=N)).round(2),
+            "bought": np.where((age > 45) ^ (city == "Paris"), "yes", "no"),
+            "visits": (age > 40) * 1 + (age > 60) * 1,
+        }
+    )
+    frame.loc[::17, "age"] = np.nan
+    frame.loc[::23, "city"] = None
+    return frame
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The working directory: people.csv and the same as Parquet."""
+    monkeypatch.chdir(tmp_path)
+    people().to_csv("people.csv", index=False)
+    people().to_parquet("people.parquet")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Folder with a classifier and a regressor, trained on the table."""
+    folder = tmp_path_factory.mktemp("models")
+    people().to_csv(folder / "people.csv", index=False)
+    for target in ("bought", "income"):
+        arguments = [str(folder / "people.csv"), "--target", target, "--output", str(folder / target)]
+        assert main(["train", *arguments, "--epochs", "30"]) == 0
+    return folder
+
+
+def complaint(capsys, *arguments):
+    """The one line that a refused command prints."""
+    assert main(list(map(str, arguments))) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("fastbp: error: ")
+    return lines[0].removeprefix("fastbp: error: ")
+
+
+# ---------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize(("file", "seed"), [("people.csv", 0), ("people.parquet", 1)])
+def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(file, seed, capsys):
+    assert main(["train", file, "--target", "bought", "--epochs", "60", "--seed", str(seed)]) == 0
+    printed = capsys.readouterr().out
+    assert f"{file}: 3 numeric and 2 categorical columns" in printed
+    assert "left out: 'id' (no number, and no value occurs twice)" in printed
+    assert "left out: 'planet' (one value throughout)" in printed
+    assert "left out: 'remark' (no value)" in printed
+    assert "target 'bought': classification, 2 classes; 240 rows to train on, 60 held out" in printed
+    assert "60 epochs, " in printed
+    score, baseline = (
+        float(line.split()[-1]) for line in printed.splitlines() if line.startswith("  ") and "." in line
+    )
+    assert score > baseline + 0.2
+    frame = people()
+    y_train, y_test = train_test_split(frame.bought, test_size=60, random_state=seed, stratify=frame.bought)
+    assert f"  majority, {y_train.mode()[0]!r}  " in printed
+    assert baseline == pytest.approx((y_test == y_train.mode()[0]).mean(), abs=1e-4)
+
+
+def test_the_printed_score_is_that_of_the_saved_model_on_the_rows_held_out(models, capsys):
+    for target, measure in (("bought", accuracy_score), ("income", r2_score)):
+        assert main(["train", "people.csv", "--target", target, "--output", "m", "--epochs", "30"]) == 0
+        (printed,) = (line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("  network"))
+        y = people()[target]
+        held_out = train_test_split(
+            np.arange(N), test_size=60, random_state=0, stratify=y if target == "bought" else None
+        )[1]
+        assert main(["predict", "m", "people.csv"]) == 0
+        predictions = pd.read_csv(io.StringIO(capsys.readouterr().out))[target]
+        assert float(printed) == pytest.approx(measure(y[held_out], predictions[held_out]), abs=1e-4)
+
+
+def test_csv_and_parquet_give_the_same_model(models, capsys):
+    frame = people()
+    assert main(["train", "people.parquet", "--target", "bought", "--output", "m", "--epochs", "30"]) == 0
+    ours, theirs = Model.load("m"), Model.load(str(models / "bought"))
+    assert ours.columns == theirs.columns
+    X = ours.columns.taken_from(frame, "")
+    assert_array_equal(ours.pipeline.predict_proba(X), theirs.pipeline.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "expected"),
+    [
+        ("bought", "auto", "classification, 2 classes"),
+        ("visits", "auto", "classification, 3 classes"),
+        ("visits", "regression", "regression"),
+        ("income", "auto", "regression"),
+        ("age", "auto", "regression"),
+        ("member", "auto", "classification, 2 classes"),
+    ],
+)
+def test_the_task_follows_from_the_target_unless_it_is_given(target, task, expected, capsys):
+    assert main(["train", "people.csv", "--target", target, "--task", task, "--epochs", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert f"target {target!r}: {expected};" in printed
+    assert ("R^2 on the rows held out" in printed) == (expected == "regression")
+
+
+def test_rows_without_a_target_are_left_out_and_said_to_be(capsys):
+    frame = people()
+    frame.loc[:9, "bought"] = None
+    frame.to_csv("some.csv", index=False)
+    assert main(["train", "some.csv", "--target", "bought", "--epochs", "2"]) == 0
+    assert "left out: 10 rows without a 'bought'" in capsys.readouterr().out
+
+
+def test_the_picture_and_the_model_are_written_where_asked(capsys):
+    arguments = ["--epochs", "3", "--plot", "loss.png", "--output", "m.model"]
+    assert main(["train", "people.csv", "--target", "income", *arguments]) == 0
+    assert pathlib.Path("loss.png").read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out.splitlines()[-2:] == ["loss curves: loss.png", "model: m.model"]
+    assert {path.name for path in pathlib.Path().iterdir()} == {"people.csv", "people.parquet", "loss.png", "m.model"}
+
+
+def test_classes_of_a_single_row_do_not_stop_the_training(capsys):
+    frame = people()
+    frame.loc[0, "bought"] = "perhaps"
+    frame.to_csv("rare.csv", index=False)
+    assert main(["train", "rare.csv", "--target", "bought", "--epochs", "2"]) == 0
+    assert "classification, 3 classes" in capsys.readouterr().out
+
+
+def test_options_reach_the_network():
+    arguments = ["--hidden", "7,5", "--epochs", "3", "--seed", "4", "--held-out", "0.5", "--output", "m"]
+    assert main(["train", "people.csv", "--target", "bought", *arguments]) == 0
+    network = Model.load("m").pipeline[-1]
+    assert [coef.shape[1] for coef in network.coefs_] == [7, 5, 1]
+    assert (network.n_iter_, network.random_state, network.t_) == (3, 4, 3 * 150)
+
+
+# ---------------------------------------------------------------- predicting
+
+
+def test_predictions_are_those_of_the_pipeline_in_the_order_of_the_rows(models, capsys):
+    model = Model.load(str(models / "bought"))
+    X = model.columns.taken_from(people(), "")
+    assert main(["predict", str(models / "bought"), "people.csv", "--proba"]) == 0
+    printed = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert list(printed) == ["bought", "probability of no", "probability of yes"]
+    assert_array_equal(printed["bought"], model.pipeline.predict(X))
+    assert_allclose(printed.iloc[:, 1:], model.pipeline.predict_proba(X), rtol=1e-6)
+    assert (printed["bought"] == people().bought).mean() > 0.7
+
+    assert main(["predict", str(models / "income"), "people.parquet", "--output", "out.csv"]) == 0
+    assert capsys.readouterr().out == ""
+    assert r2_score(people().income, pd.read_csv("out.csv")["income"]) > 0.5
+
+
+def test_columns_may_be_more_and_in_another_order_and_a_category_new_or_missing(models, capsys):
+    frame = people().drop(columns=["bought", "planet"])
+    assert main(["predict", str(models / "bought"), "people.csv", "--proba"]) == 0
+    expected = capsys.readouterr().out
+    frame[frame.columns[::-1]].to_csv("turned.csv", index=False)
+    assert main(["predict", str(models / "bought"), "turned.csv", "--proba"]) == 0
+    assert capsys.readouterr().out == expected
+    frame["city"], frame["age"] = "Rome", np.nan
+    frame.loc[0, "city"] = None
+    frame.to_csv("new.csv", index=False)
+    assert main(["predict", str(models / "bought"), "new.csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == N + 1
+
+
+def test_a_category_of_digits_is_the_same_one_in_a_file_that_has_nothing_else():
+    columns, _ = tables.Columns.of(pd.DataFrame({"zip": ["075", "2A", "075", "2A"]}))
+    assert columns == tables.Columns([], ["zip"])
+    pathlib.Path("digits.csv").write_text("zip,x\n075,1\n,2\n")
+    taken = columns.taken_from(tables.read("digits.csv"), "digits.csv")
+    assert taken["zip"][0] == "075"
+    assert np.isnan(taken["zip"][1])
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pd.Series(["1", "2.5", None]), "numeric"),
+        (pd.Series([1, 2, None], dtype="Int64"), "numeric"),
+        (pd.Series([1.5, 2.5, 2.5], dtype="float32"), "numeric"),
+        (pd.Series([True, False, True]), "categorical"),
+        (pd.Series([True, False, None, True], dtype="boolean"), "categorical"),
+        (pd.Series(["a", "b", "a"], dtype="category"), "categorical"),
+        (pd.Series(["1", "b", "b"]), "categorical"),
+        (pd.Series(pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-01"])), "categorical"),
+        (pd.Series([[1], [2], [1]]), "categorical"),
+    ],
+)
+def test_a_column_is_numeric_if_all_its_values_are_numbers(column, kind):
+    columns, left_out = tables.Columns.of(pd.DataFrame({"x": column}))
+    assert (columns.numeric or columns.categorical, left_out) == (["x"], {})
+    assert bool(columns.numeric) == (kind == "numeric")
+    taken = columns.taken_from(pd.DataFrame({"x": column}), "")["x"]
+    assert taken.dtype == (np.float64 if kind == "numeric" else object)
+    assert_array_equal(taken.isna(), column.isna())
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+BAD_DATA = {
+    "empty": (b"", "cannot read bad.csv: No columns to parse from file"),
+    "names only": (b"a,y\n", "bad.csv has no rows"),
+    "not text": (b"a,y\n\xff\xfe,2\n", "cannot read bad.csv: 'utf-8' codec can't decode byte 0xff"),
+    "binary": (bytes(range(256)) * 9, "cannot read bad.csv: "),
+    "ragged": (b"a,y\n1,2\n1,2,3\n", "cannot read bad.csv: .*line 3, saw 3"),
+    "too wide": (
+        b"a,y\n1,2,3\n4,5,6\n",
+        "cannot read bad.csv: its rows have more values than the first line has names",
+    ),
+    "one name twice": (b"a,y,a\n1,2,3\n", "bad.csv has several columns of one name: 'a'"),
+    "few rows": (b"a,y\n" + b"1,2\n" * 9, "bad.csv has 9 rows with a 'y', at least 10 are needed"),
+    "no target": (b"a,x\n1,2\n", "bad.csv has no column 'y'; it has 'a', 'x'"),
+    "target empty": (b"a,y\n" + b"1,\n" * 20, "bad.csv has 0 rows with a 'y'"),
+    "one class": (b"a,y\n1,u\n" + b"2,u\n" * 20, "column 'y', the target, has one class: 'u'"),
+    "one number": (b"a,y\n1,.5\n" + b"2,.5\n" * 20, "column 'y', the target, has one value throughout: 0.5"),
+    "infinite target": (b"a,y\n1,1.5\n" + b"2,inf\n" * 20, "column 'y', the target, has an infinite value"),
+    "no features": (b"y\n" + b"1\n2\n" * 20, "bad.csv has no column to predict 'y' from"),
+    "infinite": (b"a,y\n" + b"1,u\ninf,v\n" * 20, "column 'a' of bad.csv has an infinite value in row 2"),
+    "no Parquet": (b"a,y\n1,2\n", "cannot read bad.parquet: .*[Pp]arquet"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_DATA)
+def test_a_bad_file_gives_one_line_and_no_model(what, capsys):
+    content, expected = BAD_DATA[what]
+    file = pathlib.Path("bad.parquet" if what == "no Parquet" else "bad.csv")
+    file.write_bytes(content)
+    assert re.match(expected, complaint(capsys, "train", file, "--target", "y", "--output", "m"))
+    assert not pathlib.Path("m").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nowhere.csv"], "cannot read nowhere.csv: No such file or directory"),
+        (["."], "cannot read .: Is a directory"),
+        (["people.csv", "--output", "no/m"], "cannot write no/m: there is no directory .*/no"),
+        (["people.csv", "--output", "."], "cannot write .: it is a directory"),
+        (["people.csv", "--output", os.devnull], "cannot write /dev/null: it is not a regular file"),
+        (["people.csv", "--output", "./people.csv"], "./people.csv is to be written, but is also another file"),
+        (["people.csv", "--plot", "m.png", "--output", "m.png"], "m.png is to be written, but is also another file"),
+        (["people.csv", "--plot", "loss.doc"], r"--plot loss.doc: its name must end in one of .*\.png"),
+        (["people.csv", "--plot", "no/loss.png"], "cannot write no/loss.png: there is no directory"),
+        (["people.csv", "--task", "regression"], "column 'bought' is not numbers, as --task regression needs"),
+        (["people.csv", "--held-out", "0.99"], "--held-out 0.99 of 300 rows leaves 3 of them to train on"),
+        (["people.csv", "--held-out", "0.001"], "--held-out 0.001 of 300 rows holds 1 of them out"),
+    ],
+)
+def test_a_bad_option_of_train_is_named_before_any_training(arguments, expected, capsys, monkeypatch):
+    monkeypatch.setattr(train, "_fit", None)
+    assert re.match(expected, complaint(capsys, "train", *arguments, "--target", "bought"))
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-0.5", "nan", "x"])
+def test_a_bad_fraction_is_named(value, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "people.csv", "--target", "bought", "--held-out", value])
+    assert stopped.value.code == 2
+    assert f"argument --held-out: {value!r} is not a number between 0 and 1" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_writable_is_named(capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    line = complaint(capsys, "train", "people.csv", "--target", "bought", "--output", "m")
+    assert re.match("cannot write m: the directory .* is not writable", line)
+
+
+def test_data_that_a_model_cannot_take_are_refused(models, capsys):
+    frame = people()
+    frame.drop(columns=["city", "age"]).to_csv("less.csv", index=False)
+    frame["age"] = frame["age"].astype(str)
+    frame.loc[4, "age"] = "old"
+    frame.to_csv("old.csv", index=False)
+    model = models / "bought"
+    line = complaint(capsys, "predict", model, "less.csv")
+    assert line == "less.csv lacks columns that the model was trained on: 'age', 'city'"
+    line = complaint(capsys, "predict", model, "old.csv")
+    assert line == "column 'age' of old.csv is to hold numbers, but does not: 'old' in row 5"
+    assert complaint(capsys, "predict", model, "people.csv", "--output", model).endswith(
+        "is also another file of this command"
+    )
+    line = complaint(capsys, "predict", models / "income", "people.csv", "--proba")
+    assert line.endswith("predicts numbers, which have no probabilities")
+
+
+class Harmless:
+    """Something that no model holds."""
+
+
+def test_a_file_that_is_no_model_is_refused_unread(models, capsys):
+    skops.io.dump({"format": FORMAT, "pipeline": Harmless()}, "strange")
+    skops.io.dump({"format": "fastbp model 0"}, "old")
+    skops.io.dump([1, 2], "list")
+    pathlib.Path("cut").write_bytes((models / "bought").read_bytes()[:5000])
+    for name, why in {
+        "nowhere": "cannot read nowhere: No such file or directory",
+        "people.csv": "people.csv is not a model of python -m fastbp train: File is not a zip file",
+        "cut": "cut is not a model of python -m fastbp train: File is not a zip file",
+        "strange": "strange is not a model of python -m fastbp train: it holds objects of .*Harmless",
+        "old": "old is not .*: its format is 'fastbp model 0', not 'fastbp model 1'",
+        "list": "list is not a model of python -m fastbp train: ",
+    }.items():
+        assert re.match(why, complaint(capsys, "predict", name, "people.csv"))
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [
+        ("pandas", ["train", "people.csv", "--target", "bought"], "cli"),
+        ("skops", ["predict", "m", "people.csv"], "cli"),
+        ("pyarrow", ["train", "people.parquet", "--target", "bought"], "cli"),
+        ("matplotlib", ["train", "people.csv", "--target", "bought", "--plot", "a.png"], "plot"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(module, arguments, extra, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    line = complaint(capsys, *arguments)
+    assert line.endswith(f'{module}, which can be installed with: pip install "fastbp[{extra}]"')
+
+
+# ---------------------------------------------------------------- files are whole
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (RuntimeError("a bug"), RuntimeError, "a bug"),
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+        (OSError(28, "No space left on device"), UserError, "cannot write m: No space left on device"),
+    ],
+)
+def test_an_error_in_the_middle_of_writing_leaves_the_existing_file_whole(error, raised, message, folder):
+    def write(stream):
+        stream.write(b"half")
+        stream.flush()
+        raise error
+
+    pathlib.Path("m").write_bytes(b"what was there")
+    with pytest.raises(raised, match=message):
+        write_whole("m", write)
+    assert pathlib.Path("m").read_bytes() == b"what was there"
+    assert {path.name for path in folder.iterdir()} == {"people.csv", "people.parquet", "m"}
+
+
+def test_a_process_killed_in_the_middle_of_writing_leaves_the_existing_file_whole():
+    pathlib.Path("m").write_bytes(b"what was there")
+    program = """
+import os, signal
+from fastbp.cli.output_files import write_whole
+def write(stream):
+    stream.write(b"half")
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+write_whole("m", write)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode < 0
+    assert pathlib.Path("m").read_bytes() == b"what was there"
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name(monkeypatch):
+    events, fsync, replace = [], os.fsync, pathlib.Path.replace
+
+    def recorded_fsync(handle):
+        events.append("directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.fstat(handle).st_size)
+        fsync(handle)
+
+    def recorded_replace(path, target):
+        events.append("name")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(pathlib.Path, "replace", recorded_replace)
+    write_whole("m", lambda stream: stream.write(b"12345"))
+    assert events == [5, "name", "directory"]
+    assert pathlib.Path("m").read_bytes() == b"12345"
+
+
+def test_permissions_and_links_stay_and_a_new_file_gets_the_usual_ones():
+    mask = os.umask(0o027)
+    try:
+        write_whole("new", lambda stream: stream.write(b"1"))
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(os.stat("new").st_mode) == 0o640
+    os.chmod("new", 0o604)
+    os.symlink("new", "link")
+    write_whole("link", lambda stream: stream.write(b"2"))
+    assert os.path.islink("link")
+    assert pathlib.Path("new").read_bytes() == b"2"
+    assert stat.S_IMODE(os.stat("new").st_mode) == 0o604
+
+
+def test_an_interrupted_training_writes_no_model(capsys):
+    pathlib.Path("m").write_bytes(b"what was there")
+
+    def interrupt(epoch, max_iter, loss):
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    with watch(interrupt):
+        assert main(["train", "people.csv", "--target", "bought", "--output", "m"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert pathlib.Path("m").read_bytes() == b"what was there"
+
+
+def test_a_training_that_diverges_is_a_line_of_its_own(capsys, monkeypatch):
+    def diverge(*args, **kwargs):
+        raise ValueError("it diverged,\nat last")
+
+    monkeypatch.setattr(train.Pipeline, "fit", diverge)
+    line = complaint(capsys, "train", "people.csv", "--target", "bought")
+    assert line == "training failed: it diverged, at last"
+
+
+def test_the_commands_of_the_readme_run(capsys):
+    commands = re.findall(r"^python -m fastbp (train|predict) (.*)$", TEXT, re.M)
+    assert [name for name, _ in commands] == ["train", "predict"]
+    pathlib.Path("people.csv").rename("data.csv")
+    for name, arguments in commands:
+        assert main([name, *arguments.replace("COLUMN", "bought").split(" > ")[0].split()]) == 0
+    assert "bought,probability of no,probability of yes\n" in capsys.readouterr().out
+    assert pathlib.Path("loss.png").exists()

@@ -1,0 +1,68 @@
+"""Loss curves: what is drawn is what was fitted."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.displays import LossCurveDisplay
+from support.pictures import X, Y, legend
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def test_loss_curves_are_those_of_the_fit(iris):
+    display = LossCurveDisplay.from_estimator(iris)
+    epochs = np.arange(1, iris.n_iter_ + 1)
+    assert_array_equal(display.training_line_.get_data(), [epochs, iris.loss_curve_])
+    assert_array_equal(display.validation_line_.get_data(), [epochs, iris.validation_loss_curve_])
+    assert display.ax_.get_lines() == [display.training_line_, display.validation_line_, display.best_marker_]
+    assert legend(display.ax_) == ["training", "validation", "kept weights"]
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel(), display.ax_.get_yscale()) == ("epoch", "loss", "linear")
+    assert display.figure_ is display.ax_.figure
+
+
+def test_the_marked_epoch_is_the_one_whose_weights_were_kept(iris):
+    ((epoch,), (loss,)) = LossCurveDisplay.from_estimator(iris).best_marker_.get_data()
+    assert epoch < iris.n_iter_
+    stopped_there = BackpropClassifier(**iris.get_params()).set_params(max_iter=int(epoch)).fit(X, Y)
+    assert_array_equal(stopped_there.coefs_[0], iris.coefs_[0])
+    assert loss == iris.validation_loss_curve_[epoch - 1]
+
+
+def test_no_epoch_is_marked_where_the_last_weights_were_kept():
+    clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=5, random_state=0).fit(X, Y, X_val=X, y_val=Y)
+    display = LossCurveDisplay.from_estimator(clf)
+    assert display.best_marker_ is None
+    assert legend(display.ax_) == ["training", "validation"]
+
+
+def test_without_a_validation_set_there_is_one_line():
+    reg = BackpropRegressor(solver="lbfgs", hidden_layer_sizes=(5,), max_iter=5, random_state=0).fit(X, Y)
+    display = LossCurveDisplay.from_estimator(reg)
+    assert display.validation_line_ is None
+    assert len(display.ax_.lines) == 1
+    assert display.ax_.get_xlabel() == "iteration"
+
+
+def test_several_estimators_share_an_axis_a_colour_each(iris):
+    display = LossCurveDisplay.from_estimator(iris, name="a")
+    other = LossCurveDisplay.from_estimator(iris, name="b", ax=display.ax_, log_scale=True)
+    assert other.ax_ is display.ax_
+    assert other.ax_.get_yscale() == "log"
+    assert legend(other.ax_) == [
+        f"{who}, {what}" for who in "ab" for what in ("training", "validation", "kept weights")
+    ]
+    for one in (display, other):
+        lines = (one.training_line_, one.validation_line_, one.best_marker_)
+        assert {line.get_color() for line in lines} == {one.training_line_.get_color()}
+    assert display.training_line_.get_color() != other.training_line_.get_color()
+    assert display.validation_line_.get_linestyle() == "--"
+
+
+def test_options_of_lines_reach_both_and_plot_may_be_called_again(iris):
+    display = LossCurveDisplay.from_estimator(iris, linewidth=3.5, color="green")
+    assert {line.get_linewidth() for line in (display.training_line_, display.validation_line_)} == {3.5}
+    assert {line.get_color() for line in display.ax_.lines} == {"green"}
+    first = display.ax_
+    assert display.plot().ax_ is not first

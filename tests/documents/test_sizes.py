@@ -1,0 +1,35 @@
+"""No module is so long that nobody reads it to its end."""
+
+import pytest
+
+from support.arrows import read_sources
+from support.documents import PACKAGE, TESTS
+
+MOST_LINES, MOST_TEST_LINES = 400, 600
+# Longer ones, with the reason. A module that is not longer any more has to leave the list.
+LONGER = {
+    "estimators/classifier.py": "most of it is the documentation of the parameters",
+    "displays/__init__.py": "to be split: a module for each picture",
+    "estimators/base.py": "to be split: parameters, the fit under way, predictions",
+    "kernels/backprop.py": "to be split: forward, delta, gradient, step",
+    "kernels/machine/simd.py": "to be split: registers, tiles, vectors",
+}
+
+
+def longer_than(most: int, folder) -> set[str]:
+    return {path for path, source in read_sources(folder).items() if len(source.splitlines()) > most}
+
+
+def test_no_module_is_long_but_those_listed_with_a_reason():
+    assert longer_than(MOST_LINES, PACKAGE) == set(LONGER)
+
+
+def test_no_test_is_long():
+    assert longer_than(MOST_TEST_LINES, TESTS) == set()
+
+
+@pytest.mark.parametrize(("lines", "is_long"), [(400, False), (401, True)])
+def test_a_long_module_is_seen(lines, is_long, tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "module.py").write_text("x = 1\n" * lines)
+    assert longer_than(MOST_LINES, tmp_path) == ({"inner/module.py"} if is_long else set())

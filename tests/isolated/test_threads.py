@@ -1,0 +1,98 @@
+"""Many Python threads, each of Numba's threading layers, and parallel kernels that are not ours, in one process."""
+
+import pytest
+
+from support.programs import run
+
+EIGHT_THREADS = """
+import contextlib, json, numba
+from support import programs
+expected = programs.digest(n_jobs=1)
+calls = programs.Calls()
+with {meanwhile}:
+    found = programs.in_threads(8, lambda: [programs.digest() for _ in range(3)])
+print(json.dumps({{
+    "same": all(digest == expected for digests in found for digest in digests),
+    "layer": numba.threading_layer(), "parallel": calls.count, "most at once": calls.most_at_once,
+}}))
+"""
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        pytest.param("contextlib.nullcontext()", id="alone"),
+        pytest.param("programs.foreign_kernel_in_a_loop()", id="beside_a_foreign_kernel"),
+    ],
+)
+def test_eight_threads_at_once_get_the_bits_of_sequential_fits(layer, meanwhile, warm_cache):
+    found = run(EIGHT_THREADS.format(meanwhile=meanwhile), warm_cache)
+    assert found["same"]
+    assert found["layer"] == layer
+    if layer == "workqueue":
+        assert found["parallel"] == 0
+    else:  # some had the threads, one at a time, and the others ran serially
+        assert found["parallel"] > 0
+        assert found["most at once"] == 1
+
+
+# The only thread of the process, so that Numba itself would not mind.
+ONE_THREAD = """
+import json, numba
+from support import programs
+calls = programs.Calls()
+digests = {programs.digest(n_jobs) for n_jobs in (1, None, -1, 4)}
+print(json.dumps([len(digests), calls.count, numba.threading_layer()]))
+"""
+
+
+def test_under_workqueue_no_parallel_region_is_entered_whatever_n_jobs(warm_cache):
+    assert run(ONE_THREAD, warm_cache, NUMBA_THREADING_LAYER="workqueue") == [1, 0, "workqueue"]
+
+
+# Numba's setting and this thread's number of threads: at first, after each fit, and after one with a number that the
+# user has set; then the most threads that ran.
+NUMBER_OF_THREADS = """
+import json, numba
+from support import programs
+def numbers():
+    return [numba.config.NUMBA_NUM_THREADS, numba.get_num_threads()]
+found, calls = [numbers()], programs.Calls()
+for n_jobs in (2, None, -1, 100):
+    programs.digest(n_jobs)
+    found.append(numbers())
+used = [calls.most_threads]
+if numba.config.NUMBA_NUM_THREADS > 1:
+    numba.set_num_threads(2)
+    calls = programs.Calls()
+    programs.digest()
+    found.append(numbers())
+    used.append(calls.most_threads)
+print(json.dumps([found, used]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [(1, [[[1, 1]] * 5, [0]]), (3, [[[3, 3]] * 5 + [[3, 2]], [3, 2]])],
+)
+def test_the_number_of_numba_threads_is_respected_and_left_alone(n, expected, warm_cache, safe_layer):
+    assert run(NUMBER_OF_THREADS, warm_cache, NUMBA_NUM_THREADS=str(n)) == expected
+
+
+LEAVING = """
+import threading, time
+from support import programs
+from fastbp import BackpropClassifier
+calls = programs.Calls("train_serial", "train_parallel")
+endless = BackpropClassifier((64,), batch_size=500, max_iter=10**9, n_iter_no_change=10**9, n_jobs={n_jobs})
+threading.Thread(target=endless.fit, args=programs.data(), daemon=True).start()
+while calls.count < 3:
+    time.sleep(0.01)
+print(calls.count)
+"""
+
+
+@pytest.mark.parametrize("n_jobs", [1, None])
+def test_a_process_ends_while_a_daemon_thread_is_in_a_fit(n_jobs, warm_cache):
+    assert run(LEAVING.format(n_jobs=n_jobs), warm_cache) >= 3

@@ -1,0 +1,365 @@
+"""The disk cache: found wherever it may be, never stale, broken or somebody else's, and never in the way."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numba
+import pytest
+
+import fastbp
+from fastbp.kernels.compiling import cache, jit
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@pytest.fixture
+def places(monkeypatch, tmp_path):
+    """The four folders that the cache looks into, here, empty, in its order; their parents are not there yet."""
+    bases = [tmp_path / name for name in ("set", "package", "home", "temporary")]
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(bases[0]))
+    monkeypatch.setattr(cache, "PYCACHE", bases[1])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(bases[2]))
+    monkeypatch.setattr(tempfile, "tempdir", str(bases[3]))
+    folders = list(cache.folders())
+    assert [base in folder.parents for base, folder in zip(bases, folders, strict=True)] == [True] * 4
+    return folders
+
+
+def times(factor, value=10.0, variant=""):
+    """(value times the factor of the code that ran, whether that came from the disk), as a new process would see it.
+
+    Kernels of different factors share a file, so stale code shows in the product.
+    """
+
+    def multiply(x):
+        return factor * x
+
+    kernel = numba.njit(multiply)
+    kernel._cache = cache.KernelCache("multiply", variant)
+    product = kernel(value)
+    return product, bool(kernel.stats.cache_hits)
+
+
+def files_in(folders):
+    return [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
+
+
+def saved(places):
+    """The file of times(2), in the first place."""
+    assert times(2) == (20, False)
+    (file,) = files_in(places)
+    assert file.parent == places[0]
+    return file
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_code_is_loaded_from_every_folder_and_then_written_to_none(places, place):
+    assert times(2) == (20, False)
+    if place:
+        places[place].parent.mkdir(parents=True)
+        places[0].rename(places[place])
+    (file,) = files_in(places)
+    assert file.parent == places[place]
+    assert times(3) == (20, True)
+    assert files_in(places) == [file]
+
+
+@pytest.mark.parametrize("n_unusable", [0, 1, 2, 3, 4])
+def test_code_is_written_to_the_first_usable_folder_and_a_fit_works_without_any(places, n_unusable):
+    for folder in places[:n_unusable]:
+        base = next(part for part in folder.parents if part.parent.exists())
+        base.write_bytes(b"a file where a folder should be")
+    assert times(2) == (20, False)
+    assert times(2) == (20, n_unusable < 4)
+    assert [file.parent for file in files_in(places)] == places[n_unusable : n_unusable + 1]
+
+
+def test_a_circle_of_links_or_no_home_is_no_reason_to_fail(places, monkeypatch, tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "circle"))
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(pathlib.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert [times(2), times(2)] == [(20, False), (20, True)]
+    assert files_in(places)[0].parent == places[1]
+
+
+@pytest.mark.parametrize("length", [0, 1, cache.DIGEST_BYTES, cache.DIGEST_BYTES + 100, -1])
+def test_a_truncated_file_is_compiled_again_and_replaced(places, length):
+    file = saved(places)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:length])
+    assert times(3) == (30, False)
+    assert times(3) == (30, True)
+
+
+@pytest.mark.parametrize("position", [0.0, 0.3, 0.6, 0.99])
+def test_a_file_with_one_wrong_byte_is_compiled_again_and_replaced(places, position):
+    file = saved(places)
+    data = bytearray(file.read_bytes())
+    data[int(position * len(data))] ^= 1
+    file.write_bytes(data)
+    assert times(3) == (30, False)
+    assert times(3) == (30, True)
+
+
+def test_garbage_is_compiled_again_and_replaced(places):
+    file = saved(places)
+    file.write_bytes(os.urandom(10_000))
+    assert times(3) == (30, False)
+    assert times(3) == (30, True)
+
+
+def test_a_broken_file_that_cannot_be_replaced_does_not_hide_a_good_one_behind_it(places):
+    file = saved(places)
+    shutil.copytree(places[0], places[2])
+    file.write_bytes(b"garbage")
+    assert times(3) == (20, True)
+
+
+def test_each_signature_has_a_file_of_its_own_that_serves_no_other(places):
+    file = saved(places)
+    assert times(3, value=10) == (30, False)
+    (other,) = set(files_in(places)) - {file}
+    assert times(0, value=10.0) == (20, True)
+    other.write_bytes(file.read_bytes())
+    assert times(4, value=10) == (40, False)  # not the code for floats
+
+
+@pytest.mark.parametrize(
+    "setting", [("OPT", 0), ("BOUNDSCHECK", 1), ("LOOP_VECTORIZE", 0), ("SLP_VECTORIZE", 1), ("DEBUGINFO_DEFAULT", 1)]
+)
+def test_a_setting_of_numba_that_changes_the_code_has_a_file_of_its_own(places, monkeypatch, setting):
+    times(2)
+    with monkeypatch.context() as other:
+        other.setattr(numba.config, *setting)
+        assert times(3) == (30, False)
+    assert times(4) == (20, True)
+
+
+def test_checked_kernels_have_files_of_their_own(places):
+    assert times(2, variant="checked=False") == (20, False)
+    assert times(3, variant="checked=True") == (30, False)
+    assert {entry._cache._variant for entry in jit.KEPT} == {jit.VARIANT}
+
+
+@pytest.mark.parametrize("package", ["numba", "llvmlite", "np"])
+def test_another_version_of_what_compiles_is_another_folder(monkeypatch, package):
+    monkeypatch.setattr(getattr(cache, package), "__version__", "0.0.0")
+    assert cache.source_digest() != cache.DIGEST
+
+
+def test_every_kernel_source_is_part_of_the_folders_name(tmp_path):
+    copy = tmp_path / "kernels"
+    shutil.copytree(cache.HERE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    assert cache.source_digest(copy) == cache.DIGEST
+    for source in sorted(copy.rglob("*.py")):
+        text = source.read_text()
+        source.write_text(f"{text}# edited\n")
+        assert cache.source_digest(copy) != cache.DIGEST, source
+        source.write_text(text)
+
+
+def test_only_kernels_whose_sources_are_part_of_the_folders_name_are_kept():
+    def ours(x):
+        return x
+
+    theirs = jit.entry(ours)
+    assert not isinstance(theirs._cache, cache.KernelCache)
+    kept = [kernel.__name__ for kernel in jit.KEPT]
+    entries = {"forward_row", "shuffle", "step_all", "transpose_all"}
+    entries |= {"train_serial", "train_parallel", "predict_serial", "predict_parallel"}
+    assert {"adam", "relu", "softmax", "affine_3", "sort_entries", *entries} <= set(kept)
+    assert len(kept) == len(set(kept)) == len(entries) + len(jit.DEFERRED)  # files go by the kernels' names
+    assert all(isinstance(kernel._cache, cache.KernelCache) for kernel in jit.KEPT)
+
+
+def test_a_frozen_package_whose_sources_cannot_be_seen_keeps_nothing(places, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
+    assert [times(2), times(3)] == [(20, False), (30, False)]
+    assert not files_in(places)
+
+
+def chmod(*modes):
+    """Make the file, its folder, that folder's parent, ... have the modes given (None: as it is)."""
+
+    def change(file, folder):
+        for path, mode in zip((file, *file.parents), modes, strict=False):
+            if mode is not None:
+                path.chmod(mode)
+
+    return change
+
+
+def give_away(index):
+    def change(file, folder):
+        os.chown((file, *file.parents)[index], 12345, -1)
+
+    return change
+
+
+def link_from_a_public_folder(file, folder):
+    """Our folder is a link to a trusted one, and the link's own folder does not matter: it is not used any more."""
+    target = folder.parents[2] / "target"
+    folder.rename(target)
+    folder.symlink_to(target)
+    folder.parent.chmod(0o777)
+
+
+def link_to_a_public_folder(file, folder):
+    public = folder.parents[2] / "public"
+    public.mkdir()
+    folder.rename(public / "kernels")
+    folder.symlink_to(public / "kernels")
+    public.chmod(0o777)
+
+
+as_root = pytest.mark.skipif(not AS_ROOT, reason="only root can give files to another user")
+refused = {
+    "file writable by all": chmod(0o646),
+    "file writable by the group": chmod(0o664),
+    "folder writable by all": chmod(None, 0o777),
+    "folder writable by the group": chmod(None, 0o775),
+    "sticky folder writable by all": chmod(None, 0o1777),
+    "parent writable by all": chmod(None, None, 0o777),
+    "parent writable by the group": chmod(None, None, 0o770),
+    "grandparent writable by all": chmod(None, None, None, 0o777),
+    "link to a public folder": link_to_a_public_folder,
+    "file of another user": pytest.param(give_away(0), marks=as_root),
+    "folder of another user": pytest.param(give_away(1), marks=as_root),
+    "grandparent of another user": pytest.param(give_away(3), marks=as_root),
+}
+trusted = {
+    "as it was made": chmod(),
+    "readable by this user only": chmod(0o600, 0o700, 0o700),
+    "sticky parent writable by all, as /tmp": chmod(None, None, 0o1777),
+    "link to a trusted folder": link_from_a_public_folder,
+}
+
+
+@pytest.mark.parametrize("change", refused.values(), ids=refused.keys())
+def test_code_that_another_user_may_have_put_there_does_not_run(places, change):
+    file = saved(places)
+    change(file, places[0])
+    assert times(3) == (30, False)
+
+
+@pytest.mark.parametrize("change", trusted.values(), ids=trusted.keys())
+def test_code_that_only_this_user_can_have_put_there_runs(places, change):
+    file = saved(places)
+    change(file, places[0])
+    assert times(3) == (20, True)
+
+
+@as_root
+def test_code_of_the_owner_of_the_package_is_trusted_by_all_who_run_the_package(places, monkeypatch, tmp_path):
+    file = saved(places)
+    for path in (file, places[0]):
+        os.chown(path, 12345, -1)
+    package = tmp_path / "sources"
+    package.mkdir()
+    (package / "cache.py").touch()
+    monkeypatch.setattr(cache, "HERE", package)
+    assert times(3) == (30, False)
+    shutil.rmtree(places[1], ignore_errors=True)  # what was just compiled anew
+
+    os.chown(package, 12345, -1)
+    assert times(3) == (20, True)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002])
+def test_others_cannot_change_what_is_written_under_a_generous_umask(places, umask):
+    before = os.umask(umask)
+    try:
+        file = saved(places)
+    finally:
+        os.umask(before)
+    assert not any(path.stat().st_mode & 0o022 for path in (file, *list(file.parents)[:3]))
+    assert times(3) == (20, True)
+
+
+def test_a_file_appears_whole_or_not_at_all(places, monkeypatch):
+    seen = []
+
+    def full_disk(source, target):
+        key, code = cache.read(source)
+        seen.append((key.split()[0], len(code) > 1000, pathlib.Path(target).exists()))
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    assert times(2) == (20, False)
+    assert seen == [("multiply", True, False)] * 4  # one attempt per folder, each of a complete file
+    assert not files_in(places)
+
+
+def test_only_the_most_recently_used_versions_are_kept(places):
+    base = places[0].parent
+    base.mkdir(parents=True)
+    others = [base / f"kernels-{i:016}" for i in range(cache.KEPT_FOLDERS + 5)]
+    for age, folder in enumerate(others):
+        folder.mkdir()
+        (folder / "multiply.kernel").touch()
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    (base / "unrelated").mkdir()
+    times(2)
+    assert set(base.iterdir()) == {places[0], base / "unrelated", *others[: cache.KEPT_FOLDERS - 1]}
+
+
+def test_loading_counts_as_use(places):
+    times(2)
+    os.utime(places[0], (1e9, 1e9))
+    assert times(2) == (20, True)
+    assert places[0].stat().st_mtime > 1e9
+
+
+def test_a_folder_that_vanishes_while_in_use_is_made_anew(places):
+    file = saved(places)
+    shutil.rmtree(places[0].parent)
+    assert [times(3), times(3)] == [(30, False), (30, True)]
+    assert files_in(places) == [file]
+
+
+# Reports the activation softplus(0) of a network of one unit, and whether its kernel came from the disk.
+PROGRAM = """
+from fastbp import textbook
+from fastbp.kernels import backprop
+a = textbook.forward([[0.0]], [[[1.0]]], None, out_activation="softplus")
+stats = backprop.predict_serial.stats
+print(float(a[-1][0, 0]), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+
+
+def run(package):
+    """(softplus(0), cache hits, cache misses) of a new process that imports `package`."""
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(package.parent / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=package.parent,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    value, hits, misses = done.stdout.split()
+    return float(value), int(hits), int(misses)
+
+
+def test_editing_a_function_that_a_cached_kernel_calls_changes_the_next_result(tmp_path):
+    package, value = tmp_path / "fastbp", 0.6931471805599453
+    shutil.copytree(pathlib.Path(fastbp.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    assert run(package) == (pytest.approx(value, rel=1e-15), 0, 1)
+    assert run(package) == (pytest.approx(value, rel=1e-15), 1, 0)
+
+    callee = package / "kernels" / "elementary.py"
+    text, body = callee.read_text(), "+ log1p(exp(-abs(x)))"
+    assert text.count(body) == 1
+    callee.write_text(text.replace(body, "+ constant(3, x) * log1p(exp(-abs(x)))"))
+    assert run(package) == (pytest.approx(3 * value, rel=1e-15), 0, 1)
+    callee.write_text(text)
+    assert run(package) == (pytest.approx(value, rel=1e-15), 1, 0)

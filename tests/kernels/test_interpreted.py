@@ -1,0 +1,155 @@
+"""The kernels without the compiler: the stand-in for each intrinsic, its checks, and a fit in a process of its own."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fastbp.kernels import elementary
+from fastbp.kernels.compiling import interpreted, jit
+from fastbp.kernels.machine import simd
+from support import mistakes
+from support.interpreted_fit import fitted
+from support.programs import run
+
+over_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def on_tiles(simd, tile, square):
+    """A kernel that writes what each intrinsic of simd.py gives."""
+
+    def kernel(x, out):
+        wide, lanes = simd.columns(tile(2, 3), x), simd.columns(tile(1, 1), x)
+        simd.store(simd.rank1(simd.load(tile(2, 3), x, 5, 30), x, 1, 7, x, 2), out, 0, wide)
+        i, size = 2 * wide, lanes * lanes
+        some, three = simd.load(square(x), x, 3, 40), simd.splat(square(x), x, 3)
+        simd.store(simd.transposed(some), out, i, lanes)
+        simd.store(simd.first_columns(some, 1), out, i + size, lanes)
+        simd.store(simd.multiply_add(some, some, three) - some * three, out, i + 2 * size, lanes)
+        simd.store(simd.over_root(some * some, some * some, three) + simd.zeros(square(x), x), out, i + 3 * size, lanes)
+        simd.store_sums(some, x[0], out, i + 4 * size, 3)
+        i += 4 * size + 3 * lanes
+        simd.prefetch(tile(1, 1), x, -1)
+        simd.check_multiple(2 * lanes, lanes)
+        out[i] = simd.total(simd.load(tile(1, 1), x, 0, 0))
+        out[i + 1] = simd.part(x, 4, 3)[2]
+
+    return kernel
+
+
+@over_dtypes
+def test_the_stand_ins_of_the_tile_give_what_its_intrinsics_give(dtype):
+    x = np.random.default_rng(0).integers(-9, 9, 1024).astype(dtype)  # whole numbers: fused or not, all is exact
+    compiled, plain = np.full((2, 2048), np.nan, dtype)
+    jit.entry(on_tiles(simd, simd.tile, simd.square))(x, compiled)
+
+    def tile(rows, vectors):
+        return interpreted.Shape(rows, vectors, simd.VECTOR_BYTES)
+
+    interpreted.entry(on_tiles(interpreted, tile, lambda like: tile(simd.VECTOR_BYTES // like.itemsize, 1)))(x, plain)
+    lanes = simd.VECTOR_BYTES // x.itemsize
+    assert np.isfinite(plain).sum() == 2 * 3 * lanes + 4 * lanes**2 + lanes + 2
+    np.testing.assert_array_equal(plain, compiled)
+
+
+def on_numbers(fma, constant, power_of_two, exponent, mantissa):
+    def kernel(x, out):
+        for i in range(x.size):
+            out[0, i] = exponent(x[i])
+            out[1, i] = mantissa(x[i])
+            out[2, i] = power_of_two(exponent(x[i]))
+            out[3, i] = fma(constant(2, x[i]), x[i], constant(0.1, x[i]) - constant(0.1, x[i]))
+
+    return kernel
+
+
+@over_dtypes
+def test_the_stand_ins_on_numbers_give_what_the_intrinsics_give(dtype):
+    edge = dtype(math.sqrt(0.5))
+    edges = [edge, np.nextafter(edge, dtype(0)), np.nextafter(edge, dtype(1)), 2 * edge, 1, np.finfo(dtype).tiny]
+    x = np.concatenate([edges, np.exp(np.random.default_rng(0).uniform(-80, 80, 300))]).astype(dtype)
+    compiled, plain = np.full((2, 4, x.size), np.nan, dtype)
+    special = elementary._power_of_two, elementary._exponent, elementary._mantissa
+    jit.entry(on_numbers(elementary.fma, elementary.constant, *special))(x, compiled)
+    stand_ins = (getattr(interpreted, name) for name in ("fma", "constant", "power_of_two", "exponent", "mantissa"))
+    interpreted.entry(on_numbers(*stand_ins))(x, plain)
+    np.testing.assert_array_equal(plain, compiled)
+    assert (plain[1] * plain[2] == x).all()
+
+
+@pytest.mark.parametrize("index", [-1, 3, (-1, 0), (0, -1)], ids=str)
+def test_an_index_outside_of_an_array_is_refused_even_if_negative(index):
+    x = np.ones(3) if np.ndim(index) == 0 else np.ones((3, 3))
+
+    def read(arrays):
+        return arrays[0][index]
+
+    def write(arrays):
+        arrays[0][index] = 0.0
+
+    for kernel in (read, write):
+        with pytest.raises(IndexError, match=r"is negative|is out of bounds"):
+            interpreted.entry(kernel)((x,))
+    assert x.all()
+
+
+@pytest.mark.parametrize("i", [-1, 40])
+def test_a_tile_that_is_not_within_an_array_is_refused(i):
+    x, shape = np.ones(64), interpreted.Shape(rows=3, vectors=1, vector_bytes=64)
+    accesses = {
+        "load": lambda: interpreted.load(shape, x, i, 9),
+        "store": lambda: interpreted.store(np.zeros((3, 8)), x, i, 9),
+        "store_sums": lambda: interpreted.store_sums(np.zeros((3, 8)), 0.0, x, i, 12),
+        "rank1": lambda: interpreted.rank1(np.zeros((3, 8)), x, i, 12, x, 0),
+        "part": lambda: interpreted.part(x, i, 25),
+    }
+    for what, access in accesses.items():
+        with pytest.raises(IndexError, match=f"^{what} of elements {i} : .* of an array of 64$"):
+            access()
+    assert x.all()
+
+
+def test_a_size_that_is_no_multiple_is_refused():
+    interpreted.check_multiple(16, 8)
+    with pytest.raises(ValueError, match="9 is no multiple of 8"):
+        interpreted.check_multiple(9, 8)
+
+
+def test_a_call_takes_arrays_of_the_declared_dtypes_alone():
+    x, single, calls = np.ones(8), np.ones(8, np.float32), []
+    address = interpreted.address(lambda *arguments: calls.append(arguments), (jit.FLOATS, jit.FLOAT))
+    interpreted.call(address, (x, 1.0))
+    for wrong in ((single, 1.0), (x, x), (1.0, 1.0), (x,)):
+        with pytest.raises(TypeError, match="takes arrays of"):
+            interpreted.call(address, wrong)
+    with pytest.raises(ValueError, match="a kernel that was not asked for"):
+        interpreted.call(0, ())
+    assert len(calls) == 1
+    assert calls[0][0] is x
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_without_the_compiler_gives_the_numbers_of_machine_code(tmp_path):
+    program = "import json\nfrom support import interpreted_fit\nprint(json.dumps(interpreted_fit.fitted()))"
+    is_interpreted, found = run(program, tmp_path, NUMBA_DISABLE_JIT="1")
+    assert is_interpreted
+    assert not list(tmp_path.iterdir())  # nothing was compiled
+    np.testing.assert_allclose(found, fitted()[1], rtol=1e-12)
+
+
+MAKE_ALL = """
+import json
+from support import mistakes
+found = {}
+for mistake in mistakes.MISTAKES:
+    try:
+        mistakes.make(mistake)
+    except (IndexError, ValueError) as error:
+        found[mistake.__name__] = str(error)
+print(json.dumps(found))
+"""
+
+
+def test_without_the_compiler_every_mistake_of_the_debug_mode_is_an_exception(tmp_path):
+    expected = {mistake.__name__: message for mistake, message in mistakes.MISTAKES.items()}
+    assert run(MAKE_ALL, tmp_path, NUMBA_DISABLE_JIT="1") == expected

@@ -1,0 +1,140 @@
+"""The imports between the modules of fastbp: arrows, and the rules that say which of them must not be.
+
+A module is named from the package on: "training.lbfgs", "dask" for dask/__init__.py, "" for the package itself.
+"""
+
+import ast
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+PACKAGE = "fastbp"
+# From top to bottom. A folder imports only from floors below its own, or from itself. So only __main__ imports cli.
+FLOORS = (
+    ("__main__",),
+    ("cli",),
+    ("", "dask", "displays", "onnx"),
+    ("estimators", "textbook"),
+    ("training",),
+    ("data",),
+    ("network",),
+    ("kernels", "parallel"),
+    ("typing", "extras", "version"),
+)
+FLOOR_OF = {folder: -number for number, floor in enumerate(FLOORS) for folder in floor}
+# These import nothing of fastbp but themselves, not even what is below them.
+ALONE = ("kernels", "parallel")
+# (from, to): arrows that would go down, and must not be all the same.
+NEVER = (("network", "parallel"),)
+# Arrows out of a folder that only its __init__.py may have.
+ONLY_INIT = (("dask", "estimators"),)
+# From top to bottom, within kernels/: a group imports only from itself and from groups below it.
+KERNEL_GROUPS = ("formulas", "machine", "compiling")
+
+
+class Arrow(NamedTuple):
+    """One import, or one use of a private name of a module that was imported."""
+
+    path: str  # of the importing file, from the package on
+    line: int
+    source: str  # the module that imports
+    target: str  # the module that is imported, or from which
+    name: str  # what is imported from it; "" is the module itself
+
+    def __str__(self) -> str:
+        what = f"{self.target or PACKAGE}.{self.name}" if self.name else self.target or PACKAGE
+        return f"{self.path}:{self.line} imports {what}"
+
+
+def read_sources(folder: pathlib.Path) -> dict[str, str]:
+    """{path from the folder on: source} of every Python file below it."""
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob("*.py"))}
+
+
+def complaints(sources: Mapping[str, str]) -> list[str]:
+    """Every arrow that breaks a rule, and the rule that it breaks."""
+    found = []
+    for arrow in arrows_of(sources):
+        found += [f"{arrow}: {rule}" for rule in broken_rules(arrow)]
+    return found
+
+
+def arrows_of(sources: Mapping[str, str]) -> Iterator[Arrow]:
+    """All arrows of all files, those of imports inside functions too."""
+    modules = set(map(module_of, sources))
+    for path, source in sources.items():
+        tree, module = ast.parse(source), module_of(path)
+        bound: dict[str, str] = {}  # names in this file that stand for modules of fastbp
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    if alias.name.split(".")[0] == PACKAGE:
+                        target = alias.name.partition(".")[2]
+                        bound[alias.asname or alias.name] = target
+                        yield Arrow(path, node.lineno, module, target, "")
+            elif isinstance(node, ast.ImportFrom):
+                base = imported_from(node, path)
+                for alias in node.names if base is not None else ():
+                    inner = f"{base}.{alias.name}".strip(".")
+                    if inner in modules:
+                        bound[alias.asname or alias.name] = inner
+                        yield Arrow(path, node.lineno, module, inner, "")
+                    else:
+                        yield Arrow(path, node.lineno, module, base, alias.name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and is_private(node.attr):
+                target = bound.get(ast.unparse(node.value))
+                if target is not None:
+                    yield Arrow(path, node.lineno, module, target, node.attr)
+
+
+def module_of(path: str) -> str:
+    return path.removesuffix("__init__.py").removesuffix(".py").strip("/").replace("/", ".")
+
+
+def imported_from(node: ast.ImportFrom, path: str) -> str | None:
+    """The module after `from`; None if it is not of fastbp."""
+    if node.level == 0:
+        name = node.module or ""
+        return name.partition(".")[2] if name.split(".")[0] == PACKAGE else None
+    folders = path.split("/")[:-1]  # one dot is the folder of the file, for an __init__.py too
+    folders = folders[: len(folders) - (node.level - 1)]
+    return ".".join([*folders, *filter(None, [node.module])])
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def top(module: str) -> str:
+    """The folder, or the module beside the folders, that a module belongs to."""
+    return module.partition(".")[0]
+
+
+def kernel_group(module: str) -> int:
+    """Index in KERNEL_GROUPS: of the sub-folder of kernels/, or of the formulas, which lie in kernels/ itself."""
+    folder, *inner = module.split(".")
+    return KERNEL_GROUPS.index(inner[0]) if folder == "kernels" and inner and inner[0] in KERNEL_GROUPS else 0
+
+
+def broken_rules(arrow: Arrow) -> Iterator[str]:
+    source, target = top(arrow.source), top(arrow.target)
+    for folder in {source, target} - set(FLOOR_OF):
+        yield f"{folder} has no floor"
+        return
+    if source != target:
+        if FLOOR_OF[target] >= FLOOR_OF[source]:
+            yield "not downwards"
+        if source in ALONE:
+            yield f"{source} imports nothing but itself"
+        if (source, target) in NEVER:
+            yield f"{source} does not import {target}"
+        if (source, target) in ONLY_INIT and arrow.path != f"{source}/__init__.py":
+            yield f"of {source}, only its __init__ imports {target}"
+        if source == "__main__" and target != "cli":
+            yield "__main__ imports only cli"
+    elif source == "kernels" and kernel_group(arrow.target) < kernel_group(arrow.source):
+        yield f"{KERNEL_GROUPS[kernel_group(arrow.source)]} is below {KERNEL_GROUPS[kernel_group(arrow.target)]}"
+    crosses = source != target or kernel_group(arrow.source) != kernel_group(arrow.target)
+    if crosses and any(map(is_private, [*arrow.target.split("."), arrow.name])):
+        yield "private"

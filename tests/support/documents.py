@@ -1,0 +1,21 @@
+"""The documents of the repository, whose commands, snippets, tables and recipes the tests run and compare."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).parents[2]
+TESTS, PACKAGE = ROOT / "tests", ROOT / "fastbp"
+FOLDERS = ("", "fastbp", "fastbp/kernels", "benchmarks", "tests", ".github")
+# By path from the root; the README comes first.
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): path.read_text() for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))
+}
+README = DOCUMENTS["README.md"]
+# All of them: a test finds what it runs or compares wherever it is written.
+TEXT = "\n".join(DOCUMENTS.values())
+
+
+def block(marker: str, language: str) -> str:
+    """The fenced block of that language after <!-- marker -->, in whatever document it is."""
+    (found,) = re.findall(rf"<!-- {marker} -->\n```{language}\n(.*?)```", TEXT, re.S)
+    return found
