@@ -1,4 +1,4 @@
-"""``python -m fastbp``: the command line, see `fastbp.cli`."""
+"""``python -m fastbp``: the command line, which is in `fastbp.cli`."""
 
 import sys
 

@@ -1,20 +1,19 @@
-"""Files that the command line writes, each whole or not at all, and models in them. Needs skops: the extra `cli`.
+"""Models in files. They need skops, from the extra `cli`.
 
-skops keeps what pickle keeps, but a file of unknown origin cannot run code when it is loaded.
+skops keeps what pickle keeps, but loading a file of unknown origin cannot run code.
 """
 
 import dataclasses
-import os
 import pathlib
-import tempfile
 import zipfile
-from collections.abc import Callable
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
-from .tables import Columns, UserError, reason
+from .errors import UserError, reason
+from .output_files import write_whole
+from .tables import Columns
 
 FORMAT = "fastbp model 1"
-# Beyond what skops trusts of itself, which includes NumPy's arrays and scikit-learn's estimators.
+# skops itself trusts NumPy's arrays and scikit-learn's estimators. A model also holds objects of these types.
 TRUSTED = {
     "fastbp.BackpropClassifier",
     "fastbp.BackpropRegressor",
@@ -23,72 +22,18 @@ TRUSTED = {
 }
 
 
-def check_output(path: str, *others: str | None) -> None:
-    """That a file can be written there which is none of the others, as far as can be told; raises UserError."""
-    file = pathlib.Path(os.path.realpath(path))
-    if any(other and os.path.realpath(other) == str(file) for other in others):
-        raise UserError(f"{path} is to be written, but is also another file of this command")
-    if file.is_dir():
-        raise UserError(f"cannot write {path}: it is a directory")
-    if file.exists() and not file.is_file():
-        raise UserError(f"cannot write {path}: it is not a regular file")
-    if not file.parent.is_dir():
-        raise UserError(f"cannot write {path}: there is no directory {file.parent}")
-    if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {path}: the directory {file.parent} is not writable")
-
-
-def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file by a function of a stream; until that is done, what was there stays. Raises UserError."""
-    target = pathlib.Path(os.path.realpath(path))  # a link stays a link
-    part = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
-            part = pathlib.Path(stream.name)
-            write(stream)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(_permissions(target))
-        part.replace(target)
-        _sync_directory(target.parent)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {reason(error)}") from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def _permissions(target: pathlib.Path) -> int:
-    """Those that the file has, or that a new one would get."""
-    if target.exists():
-        return target.stat().st_mode & 0o7777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _sync_directory(folder: pathlib.Path) -> None:
-    """Keep the new name over a power failure, where directories can be opened."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A fitted pipeline and what the table was that it was trained on.
+    """A fitted pipeline, and the columns of the table that it was trained on.
 
     Parameters
     ----------
     pipeline : Pipeline
-        From the columns to predictions.
+        Predicts from the columns.
     columns : Columns
-        What it reads.
+        The columns that the pipeline reads.
     target : str
-        What it predicts.
+        The column that it predicts.
     """
 
     pipeline: Any
@@ -121,5 +66,5 @@ class Model:
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
             return cls(content["pipeline"], Columns(**content["columns"]), content["target"])
-        except Exception as error:  # whatever skops raises on a file that is none of its own
+        except Exception as error:  # skops raises many kinds on a file that it has not written
             raise UserError(f"{path} is not a model of python -m fastbp train: {reason(error)}") from error

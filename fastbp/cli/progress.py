@@ -1,53 +1,85 @@
-"""What a fit started from the command line shows of how far it has come."""
+"""A fit that a job starts: how far it has come, whether it compiles, and how Ctrl-C ends it."""
 
-import shutil
-import sys
+import contextlib
 import time
+import warnings
+from collections.abc import Iterator
+from typing import Self
 
+from sklearn.exceptions import ConvergenceWarning
 
-class LiveLine:
-    """One line rewritten in place on a terminal; plain lines, one below the other, on any other stream."""
-
-    def __init__(self) -> None:
-        self.live = sys.stdout.isatty()
-        # One column stays free: some terminals wrap as soon as the last one is written.
-        self._width = shutil.get_terminal_size().columns - 1
-
-    def show(self, text: str) -> None:
-        """Replace what the line says."""
-        if self.live:
-            sys.stdout.write("\r" + text[: self._width].ljust(self._width))
-        else:
-            sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-    def done(self, text: str) -> None:
-        """Replace what the line says, for the last time."""
-        self.show(text)
-        if self.live:
-            sys.stdout.write("\n")
+from ..kernels.compiling import cache
+from .live_line import LiveLine
 
 
 class Progress:
-    """A callback for `fastbp.monitor.watch` that shows how far a fit has come without slowing it down."""
+    """A callback for `training.observer.watch` that shows the epochs of a fit and takes no time that matters."""
 
-    REDRAW_SECONDS = 0.1  # as often as the eye can use; drawing then costs well under 1 % of the time
-    PLAIN_LINES = 5  # in a log, where lines stay
-    BAR_WIDTH = 16
+    REDRAW_SECONDS = 0.1  # Eyes read no faster. Drawing then costs well under 1 % of the time.
+    LOG_SECONDS = 2.0  # In a log lines stay. A fit writes no line there in its first seconds,
+    LOG_LINES = 5  # and at most so many lines in all.
+    BAR_WIDTH = 10
 
     def __init__(self, name: str, line: LiveLine) -> None:
         self._name = name
         self._line = line
-        self._start = time.perf_counter()
-        self._next_redraw = self._start
+        self._start = self._drawn = time.perf_counter()
 
     def __call__(self, epoch: int, max_iter: int, loss: float) -> None:
-        last = epoch == max_iter
         now = time.perf_counter()
-        due = now >= self._next_redraw if self._line.live else epoch % -(-max_iter // self.PLAIN_LINES) == 0
-        if not (due or last):
+        pause = self.REDRAW_SECONDS if self._line.live else self.LOG_SECONDS
+        at_a_mark = self._line.live or epoch % -(-max_iter // self.LOG_LINES) == 0
+        if now - self._drawn < pause or not at_a_mark:
             return
-        self._next_redraw = now + self.REDRAW_SECONDS
+        self._drawn = now
         bar = ("#" * (epoch * self.BAR_WIDTH // max_iter)).ljust(self.BAR_WIDTH, "-")
-        text = f"{self._name} [{bar}] epoch {epoch}/{max_iter}, loss {loss:.4g}, {now - self._start:.1f} s"
-        (self._line.done if last else self._line.show)(text)
+        self._line.log(f"{self._name} [{bar}] epoch {epoch}/{max_iter}, loss {loss:.3g}, {now - self._start:.1f} s")
+
+
+class Compiling:
+    """A context that counts the kernels that a job compiles, and silences the notice of the estimators.
+
+    Parameters
+    ----------
+    line : LiveLine or None
+        The line that shows how many there were so far.
+    """
+
+    def __init__(self, line: LiveLine | None = None) -> None:
+        self.kernels = 0
+        self._line = line
+
+    def __enter__(self) -> Self:
+        self._start = time.perf_counter()
+        self._before, cache.on_compile = cache.on_compile, self._count
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        cache.on_compile = self._before
+
+    def _count(self) -> None:
+        self.kernels += 1
+        if self._line is None:
+            return
+        if self.kernels == 1:
+            self._line.log("Compiling kernels for this machine ...")
+        else:
+            seconds = time.perf_counter() - self._start
+            self._line.show(f"Compiling kernels for this machine: {self.kernels - 1} done, {seconds:.0f} s ...")
+
+
+@contextlib.contextmanager
+def interrupts_raised() -> Iterator[None]:
+    """Let Ctrl-C during a fit raise KeyboardInterrupt. Estimators only warn, and keep the epochs done so far.
+
+    A fit that stops at its number of epochs does not warn here: the jobs say so in their own words.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("error", "Training interrupted")
+        try:
+            yield
+        except UserWarning as warning:
+            if "Training interrupted" in str(warning):
+                raise KeyboardInterrupt from None
+            raise

@@ -1,4 +1,4 @@
-"""Data files: reading them, and columns as a pipeline takes them. Needs pandas: the extra `cli`."""
+"""Reading data files, and preparing their columns for a pipeline. This needs pandas, from the extra `cli`."""
 
 import dataclasses
 import pathlib
@@ -8,35 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..extras import require
+from .errors import UserError, listed, reason
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 PARQUET = (".parquet", ".pq")
-SHOWN = 8  # names in a message
-
-
-class UserError(Exception):
-    """What the user has to put right about a file, in one line."""
-
-
-def reason(error: Exception) -> str:
-    """What another package's exception says, in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def listed(names: Any) -> str:
-    """Names for a message, the first of them if there are many."""
-    names = [repr(str(name)) for name in names]
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def read(path: str) -> "DataFrame":
     """The table in a CSV or Parquet file; raises UserError.
 
-    All columns of a CSV file are text, missing values apart: what they mean is decided in one place, `numbers`.
+    All columns of a CSV file are text, with NaN where a value is missing. Only `numbers` decides whether they are
+    numbers.
     """
     import pandas as pd
 
@@ -50,7 +34,7 @@ def read(path: str) -> "DataFrame":
             options: dict[str, Any] = {"sep": "\t" if ".tsv" in path.lower() else ",", "dtype": str}
             header = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options).iloc[0]
             frame = pd.read_csv(path, **options)
-    except Exception as error:  # whatever the parsers raise on a file that is not what its name says
+    except Exception as error:  # the parsers raise many kinds on a file of another format than its name says
         raise UserError(f"cannot read {path}: {reason(error)}") from error
     if suffix not in PARQUET:
         if not isinstance(frame.index, pd.RangeIndex):
@@ -64,7 +48,7 @@ def read(path: str) -> "DataFrame":
 
 
 def numbers(column: "Series") -> NDArray[np.float64] | None:
-    """A column as numbers, NaN where they are missing; None if it holds anything else, truth values included."""
+    """A column as numbers, with NaN where one is missing; None if the column holds anything else, or truth values."""
     import pandas as pd
 
     kinds = pd.api.types
@@ -77,21 +61,21 @@ def numbers(column: "Series") -> NDArray[np.float64] | None:
 
 
 def text(column: "Series") -> NDArray[np.object_]:
-    """A column as strings, NaN where they are missing."""
+    """A column as strings, with NaN where one is missing."""
     strings = column.astype(str).to_numpy(dtype=object)
     return np.asarray(np.where(column.isna(), np.nan, strings), dtype=object)
 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """What a table's columns are to a model.
+    """The columns of a table that a model reads.
 
     Parameters
     ----------
     numeric : list of str
         Columns of numbers.
     categorical : list of str
-        Columns of anything else.
+        Columns of anything else: each different value is a category.
     """
 
     numeric: list[str]
@@ -99,7 +83,7 @@ class Columns:
 
     @classmethod
     def of(cls, frame: "DataFrame") -> tuple[Self, dict[str, str]]:
-        """Columns to learn from, and for each of the others why it is left out."""
+        """The columns to learn from, and the reason why each of the others is left out."""
         numeric, categorical, left_out = [], [], {}
         for name in frame.columns:
             column = frame[name]
@@ -118,7 +102,7 @@ class Columns:
         return cls(numeric, categorical), left_out
 
     def taken_from(self, frame: "DataFrame", path: str) -> "DataFrame":
-        """These columns of a table that was read from path: float64, and strings as objects; raises UserError."""
+        """These columns of a table that was read from a path, as float64 and as strings; raises UserError."""
         import pandas as pd
 
         names = [*self.numeric, *self.categorical]

@@ -45,7 +45,7 @@ from ..training.stochastic import Epochs, stochastic
 from ..training.trainer import Evaluator, Trainer
 from ..typing import Array
 from ..version import stamped, unstamped
-from . import callbacks
+from . import callbacks, notice
 
 STOCHASTIC = ("sgd", "adam")
 # Elements of X above which scikit-learn checks it as fast, and without a vector of truth values.
@@ -258,7 +258,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):
         )
         before = self.__dict__.copy()  # with the set-up callbacks, which are told of the end in any case
         try:
-            history = self._fit_or_fail(X, y, sample_weight, held_out, classes, observer, incremental)
+            with notice.of_fit(self.verbose):
+                history = self._fit_or_fail(X, y, sample_weight, held_out, classes, observer, incremental)
             for message, category in history.warnings:
                 warnings.warn(message, category, stacklevel=USER_LEVEL)
             observer.fit_ends()

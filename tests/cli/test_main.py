@@ -1,4 +1,4 @@
-"""python -m fastbp, as a user meets it."""
+"""python -m fastbp: its options, its exit codes, and the job info."""
 
 import re
 import sys
@@ -13,19 +13,6 @@ from fastbp.cli.main import main
 from fastbp.kernels.compiling import cache
 from fastbp.kernels.compiling.jit import VARIANT
 from fastbp.kernels.machine import registers
-
-
-def test_the_main_job_prints_both_libraries_side_by_side(capsys):
-    assert main(["--epochs", "5"]) == 0
-    printed = capsys.readouterr().out
-    assert "BackpropClassifier [################] epoch 5/5" in printed
-    rows = re.findall(r"^(BackpropClassifier|MLPClassifier) +([01][.]\d+) +(\d+[.]\d+) +(\S+)$", printed, re.M)
-    assert [name for name, *_ in rows] == ["BackpropClassifier", "MLPClassifier"]
-    (_, accuracy, _, loss), (_, other_accuracy, _, other_loss) = rows
-    assert accuracy == other_accuracy
-    assert float(loss) == pytest.approx(float(other_loss), rel=1e-3)
-    assert re.search(r"trained \d+[.]\d times as fast", printed)
-    assert re.search(r"Compiling took \d+[.]\d\d s", printed)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 
-from fastbp.cli import tables, tabular
+from fastbp.cli import tables, train
+from fastbp.cli.errors import UserError
 from fastbp.cli.main import main
-from fastbp.cli.model_files import FORMAT, Model, write_whole
-from fastbp.cli.tables import UserError
+from fastbp.cli.model_files import FORMAT, Model
+from fastbp.cli.output_files import write_whole
 from fastbp.training.observer import watch
 from support.documents import TEXT
 
@@ -90,7 +91,6 @@ def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(f
     assert "left out: 'planet' (one value throughout)" in printed
     assert "left out: 'remark' (no value)" in printed
     assert "target 'bought': classification, 2 classes; 240 rows to train on, 60 held out" in printed
-    assert "network [" in printed
     assert "60 epochs, " in printed
     score, baseline = (
         float(line.split()[-1]) for line in printed.splitlines() if line.startswith("  ") and "." in line
@@ -291,7 +291,7 @@ def test_a_bad_file_gives_one_line_and_no_model(what, capsys):
     ],
 )
 def test_a_bad_option_of_train_is_named_before_any_training(arguments, expected, capsys, monkeypatch):
-    monkeypatch.setattr(tabular, "_fit", None)
+    monkeypatch.setattr(train, "_fit", None)
     assert re.match(expected, complaint(capsys, "train", *arguments, "--target", "bought"))
 
 
@@ -390,7 +390,7 @@ def test_a_process_killed_in_the_middle_of_writing_leaves_the_existing_file_whol
     pathlib.Path("m").write_bytes(b"what was there")
     program = """
 import os, signal
-from fastbp.cli.model_files import write_whole
+from fastbp.cli.output_files import write_whole
 def write(stream):
     stream.write(b"half")
     stream.flush()
@@ -451,7 +451,7 @@ def test_a_training_that_diverges_is_a_line_of_its_own(capsys, monkeypatch):
     def diverge(*args, **kwargs):
         raise ValueError("it diverged,\nat last")
 
-    monkeypatch.setattr(tabular.Pipeline, "fit", diverge)
+    monkeypatch.setattr(train.Pipeline, "fit", diverge)
     line = complaint(capsys, "train", "people.csv", "--target", "bought")
     assert line == "training failed: it diverged, at last"
 

@@ -21,7 +21,7 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import llvmlite
 import numba
@@ -37,6 +37,9 @@ KEPT_FOLDERS = 8
 # These settings of Numba's change the machine code, and the name of the CPU does not contain them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
+
+# Called before a kernel is compiled, in the thread that needs it. Numba calls it under its lock: never twice at once.
+on_compile: Callable[[], None] | None = None
 
 
 def source_digest(folder: pathlib.Path = HERE) -> str:
@@ -188,6 +191,8 @@ class KernelCache(NullCache):
                 with contextlib.suppress(OSError):  # read-only, or not ours
                     os.utime(path.parent)
                 return result
+        if on_compile is not None:
+            on_compile()
         return None
 
     def save_overload(self, sig, result):

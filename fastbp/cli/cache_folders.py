@@ -1,0 +1,54 @@
+"""The cache of compiled kernels on disk: what lies in its folders, and whether it serves the next process."""
+
+import os
+import pathlib
+
+from numba.core.registry import cpu_target
+
+from ..kernels.compiling import cache
+from ..kernels.compiling.jit import KEPT, VARIANT
+
+
+def all_kept() -> bool:
+    """Whether the next process finds all kernels that this one has compiled."""
+    return all(signature in kernel._cache.files for kernel in KEPT for signature in kernel.signatures)
+
+
+def files_in_use() -> set[pathlib.Path]:
+    """The files of the kernels that this process uses."""
+    return {path for kernel in KEPT for path in kernel._cache.files.values()}
+
+
+def megabytes(files: set[pathlib.Path]) -> str:
+    """The size of some files."""
+    return f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB"
+
+
+def states() -> str:
+    """The folders in the order in which kernels are looked for, with some lines about each."""
+    return "\n".join(_state(folder) for folder in cache.folders())
+
+
+def _state(folder: pathlib.Path) -> str:
+    lines = [f"  {folder}"]
+    if refusal := cache.refusal(folder):
+        return "\n".join([*lines, f"    refused: {refusal}"])
+    lines.append("    trusted, writable" if _writable(folder) else "    trusted, not writable")
+    conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
+    files, numbers = set(folder.glob("*.kernel")), {"this CPU and these settings": 0, "other CPUs or settings": 0}
+    for path in sorted(files):
+        try:
+            key, _ = cache.read(path)
+        except (OSError, ValueError) as error:
+            lines.append(f"    not usable: {error}")
+            continue
+        numbers["this CPU and these settings" if key.endswith(conditions) else "other CPUs or settings"] += 1
+    lines += [f"    for {whom}: {number} kernels" for whom, number in numbers.items() if number]
+    lines[1] += f", {megabytes(files)}" if files else ", empty"
+    return "\n".join(lines)
+
+
+def _writable(folder: pathlib.Path) -> bool:
+    """Whether files can be made in the folder, or the folder itself if it does not exist yet."""
+    nearest = next(part for part in (folder, *folder.parents) if part.exists())
+    return os.access(nearest, os.W_OK | os.X_OK)

@@ -1,0 +1,22 @@
+"""Errors of the user, and words for the messages about them."""
+
+from typing import Any
+
+SHOWN = 8  # names in a message
+
+
+class UserError(Exception):
+    """The user has to correct something. The message says what, in one line."""
+
+
+def reason(error: Exception) -> str:
+    """The message of another package's exception, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def listed(names: Any) -> str:
+    """Names for a message; if there are many, the first of them and the number of the others."""
+    names = [repr(str(name)) for name in names]
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

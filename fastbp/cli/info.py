@@ -1,0 +1,53 @@
+"""``python -m fastbp info``: versions, CPU, threads and the state of the cache, for a bug report."""
+
+import argparse
+import os
+import pathlib
+import platform
+
+import llvmlite
+import llvmlite.binding
+import numba
+import numpy as np
+import scipy
+import sklearn
+
+from ..kernels.compiling import cache
+from ..kernels.compiling.jit import CHECKED
+from ..kernels.machine import registers
+from ..version import __version__
+from . import cache_folders, machine
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print it all."""
+    (cpu, features), host = machine.compiled_for(), llvmlite.binding.get_host_cpu_name()
+    lanes = ", ".join(f"{registers.VECTOR_BYTES // np.dtype(t).itemsize} {t}" for t in ("float32", "float64"))
+    settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("NUMBA_", "FASTBP_"))]
+    rows = {
+        "fastbp": f"{__version__}, {pathlib.Path(__file__).parents[1]}",
+        "Python": f"{platform.python_version()}, {platform.platform()}",
+        "NumPy": np.__version__,
+        "Numba": f"{numba.__version__}, llvmlite {llvmlite.__version__}",
+        "scikit-learn": f"{sklearn.__version__}, SciPy {scipy.__version__}",
+        "": "",
+        "machine": machine.described(machine.load()),
+        "CPU": cpu if cpu == host else f"{cpu} (this is a {host})",
+        "features": " ".join(features) or "the baseline of its kind",
+        "vectors": f"{registers.VECTOR_BYTES} bytes: {lanes}",
+        "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
+        "threads": _threads(),
+        "settings": " ".join(settings) or "none in the environment",
+        "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",
+    }
+    for name, value in rows.items():
+        print(f"{name:14}{value}".rstrip())
+    print(f"\ncache of version {cache.DIGEST}, searched in this order")
+    print(cache_folders.states())
+
+
+def _threads() -> str:
+    layer = machine.threading_layer()
+    if layer in ("", "workqueue"):
+        return f"{layer or 'no threading layer'}: fits are serial"
+    return f"{layer}, at most {numba.get_num_threads()}"

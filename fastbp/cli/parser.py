@@ -1,0 +1,142 @@
+"""The arguments of ``python -m fastbp``. A job is named in `options.job`; its module is imported when it runs."""
+
+import argparse
+from typing import Any
+
+from ..version import __version__
+
+TASKS = ("classification", "regression")
+# `--task auto` takes a target of whole numbers for a quantity if it has more different values than this.
+MOST_INTEGER_CLASSES = 20
+DEFAULT = " (default: %(default)s)"
+# Several jobs have these options.
+HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
+SEED_HELP = f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}"
+
+
+def positive(text: str) -> int:
+    """A whole number above zero."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A seed that NumPy's RandomState takes."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def fraction(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+def layer_sizes(text: str) -> tuple[int, ...]:
+    """Widths of the hidden layers, separated by commas."""
+    try:
+        return tuple(positive(size.strip()) for size in text.split(","))
+    except argparse.ArgumentTypeError:
+        message = f"{text!r} is not a list of whole numbers above 0 such as 100 or 64,32"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fastbp",
+        description="Train fastbp's BackpropClassifier and scikit-learn's MLPClassifier on the handwritten digits that "
+        "come with scikit-learn, and print test accuracy and training time side by side. Both get the same settings "
+        "and the same seed. They train in turns. MLPClassifier gets one BLAS thread or all of them: the faster of the "
+        "two here. The first run on a machine compiles the kernels, which is timed separately.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastbp {__version__}")
+    parser.add_argument(
+        "--epochs", type=positive, default=500, help=f"number of passes over the training images{DEFAULT}"
+    )
+    parser.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
+    parser.add_argument(
+        "--batch-size", type=positive, default=200, help=f"number of images in each step of Adam{DEFAULT}"
+    )
+    parser.add_argument(
+        "--dtype", choices=["float32", "float64"], default="float32", help=f"precision of the training{DEFAULT}"
+    )
+    parser.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
+    parser.set_defaults(job="digits")
+    commands = parser.add_subparsers(title="other jobs", metavar="COMMAND")
+    _add_train(commands)
+    _add_predict(commands)
+    _add_warmup(commands)
+    _add_info(commands)
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train on a CSV or Parquet file",
+        description="Train a network to predict one column of a table from the others. Print its score on rows held "
+        "out, beside the score of a guess that ignores the other columns. Numbers are standardised, and a missing "
+        "number becomes the median of its column. Any other value is a category, and so is a missing one.",
+    )
+    train.add_argument("data", metavar="DATA", help="a CSV file whose first line has the names, .tsv, or .parquet")
+    train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
+    train.add_argument("--output", metavar="MODEL", help="write the model to this file, which predict reads")
+    train.add_argument("--plot", metavar="FILE", help="draw the loss curves to this file, such as loss.png")
+    train.add_argument(
+        "--task",
+        choices=["auto", *TASKS],
+        default="auto",
+        help="auto: classification if the target is text or has at most "
+        f"{MOST_INTEGER_CLASSES} different whole numbers{DEFAULT}",
+    )
+    train.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
+    train.add_argument("--epochs", type=positive, default=200, help=f"largest number of passes over the rows{DEFAULT}")
+    train.add_argument(
+        "--held-out", type=fraction, default=0.2, help=f"share of the rows that the score is taken on{DEFAULT}"
+    )
+    train.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
+    train.set_defaults(job="train")
+
+
+def _add_predict(commands: Any) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="predict with a model that train has written",
+        description="Predict the target of each row of a table, and write the predictions as CSV.",
+    )
+    predict.add_argument("model", metavar="MODEL", help="a file that train has written")
+    predict.add_argument("data", metavar="DATA", help="a table with the columns that the model was trained on")
+    predict.add_argument("--output", metavar="FILE", help="write to this file instead of the standard output")
+    predict.add_argument("--proba", action="store_true", help="add a column with the probability of each class")
+    predict.set_defaults(job="predict")
+
+
+def _add_warmup(commands: Any) -> None:
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile all kernels now",
+        description="Compile all kernels and keep them on disk, so that no fit has to compile. A container image "
+        "can be built with this. The exit code is 1 if the kernels cannot be kept.",
+    )
+    warmup.add_argument(
+        "--dtype", choices=["float32", "float64", "both"], default="both", help=f"precision of the kernels{DEFAULT}"
+    )
+    warmup.set_defaults(job="warmup")
+
+
+def _add_info(commands: Any) -> None:
+    info = commands.add_parser(
+        "info",
+        help="print versions, CPU, threads and the state of the cache",
+        description="Print versions, CPU, threads and the state of the cache of compiled kernels. A bug report should "
+        "contain this.",
+    )
+    info.set_defaults(job="info")

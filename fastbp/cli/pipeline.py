@@ -1,0 +1,50 @@
+"""The steps from the columns of a table to a network."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from ..estimators.classifier import BackpropClassifier
+from ..estimators.regressor import BackpropRegressor
+from .tables import Columns
+
+# Categories of fewer rows share one column of the network's input. So do all beyond the most frequent ones.
+FEWEST_OF_CATEGORY, MOST_CATEGORIES = 5, 100
+# On a smaller validation set, chance would decide when training stops.
+FEWEST_TO_STOP_BY = 100
+MISSING = "(missing)"
+
+
+def preprocessor(columns: Columns) -> ColumnTransformer:
+    """The step from the columns that `Columns.taken_from` gives to standardised numbers."""
+    numeric = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    categorical = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value=MISSING),
+        OneHotEncoder(
+            handle_unknown="infrequent_if_exist", min_frequency=FEWEST_OF_CATEGORY, max_categories=MOST_CATEGORIES
+        ),
+    )
+    return ColumnTransformer(
+        [("numeric", numeric, columns.numeric), ("categorical", categorical, columns.categorical)],
+    )
+
+
+def network(y: NDArray, *, hidden: tuple[int, ...], epochs: int, seed: int) -> Any:
+    """A network that learns y. It stops early if a tenth of the rows makes a large enough validation set."""
+    n_validation, classifies = len(y) // 10, y.dtype.kind != "f"
+    counts = np.unique(y, return_counts=True)[1] if classifies else np.array([len(y)])
+    parameters: dict[str, Any] = {
+        "hidden_layer_sizes": hidden,
+        "max_iter": epochs,
+        "random_state": seed,
+        "early_stopping": bool(n_validation >= max(FEWEST_TO_STOP_BY, len(counts)) and counts.min() > 1),
+        "dtype": "float32",
+    }
+    if classifies:
+        return BackpropClassifier(**parameters)
+    return TransformedTargetRegressor(BackpropRegressor(**parameters), transformer=StandardScaler())

@@ -1,0 +1,139 @@
+"""``python -m fastbp train``: from a data file to a model."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from ..displays import network_in
+from ..extras import require
+from ..training.observer import watch
+from . import tables
+from .errors import UserError, listed, reason
+from .live_line import LiveLine
+from .model_files import Model
+from .output_files import check_output
+from .picture import check_picture, draw
+from .pipeline import network, preprocessor
+from .progress import Compiling, Progress, interrupts_raised
+from .tables import Columns
+from .target import target_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FEWEST_ROWS = 10
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train on a file, print the score on the rows held out, and write the model and the picture if asked to."""
+    require("pandas", "skops", extra="cli", by="python -m fastbp train")
+    _check_outputs(options)
+    frame, n_unknown = _read(options.data, options.target)
+    y = target_of(frame.pop(options.target), options.task)
+    columns, left_out = Columns.of(frame)
+    X = columns.taken_from(frame, options.data)
+    if not X.shape[1]:
+        raise UserError(f"{options.data} has no column to predict {options.target!r} from")
+    print(f"{options.data}: {len(columns.numeric)} numeric and {len(columns.categorical)} categorical columns")
+    for name, why in left_out.items():
+        print(f"  left out: {name!r} ({why})")
+    if n_unknown:
+        print(f"  left out: {n_unknown} rows without a {options.target!r}")
+    X_train, X_test, y_train, y_test = _split(X, y, options.held_out, options.seed)
+    task = "regression" if y.dtype.kind == "f" else f"classification, {len(np.unique(y))} classes"
+    print(f"target {options.target!r}: {task}; {len(y_train)} rows to train on, {len(y_test)} held out")
+
+    last_step = network(y_train, hidden=options.hidden, epochs=options.epochs, seed=options.seed)
+    pipeline = make_pipeline(preprocessor(columns), last_step)
+    _fit(pipeline, X_train, y_train)
+    _print_scores(pipeline, X_test, y_test, _guess(X_train, y_train))
+    _write(pipeline, columns, options)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Raise an error before the training if its results could not be written."""
+    if options.plot:
+        check_picture(options.plot)
+        check_output(options.plot, options.data, options.output)
+    if options.output:
+        check_output(options.output, options.data)
+
+
+def _read(path: str, target: str) -> tuple["DataFrame", int]:
+    """The rows of a file that have a target, and the number of those that have none; raises UserError."""
+    frame = tables.read(path)
+    if target not in frame:
+        raise UserError(f"{path} has no column {target!r}; it has {listed(frame.columns)}")
+    known = frame[target].notna()
+    frame = frame[known].reset_index(drop=True)
+    if len(frame) < FEWEST_ROWS:
+        raise UserError(f"{path} has {len(frame)} rows with a {target!r}, at least {FEWEST_ROWS} are needed")
+    return frame, int((~known).sum())
+
+
+def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
+    """Rows to train on and rows held out; both have the same shares of the classes if each class has enough rows."""
+    n_test = int(np.ceil(held_out * len(y)))
+    n_train = len(y) - n_test
+    if n_train < FEWEST_ROWS // 2:
+        raise UserError(f"--held-out {held_out:g} of {len(y)} rows leaves {n_train} of them to train on")
+    if n_test < 2:
+        raise UserError(f"--held-out {held_out:g} of {len(y)} rows holds {n_test} of them out, too few")
+    stratify = None
+    if y.dtype.kind != "f":
+        classes, counts = np.unique(y, return_counts=True)
+        if counts.min() > 1 and len(classes) <= min(n_test, n_train):
+            stratify = y
+    parts = train_test_split(X, y, test_size=n_test, random_state=seed, stratify=stratify)
+    if stratify is None and y.dtype.kind != "f" and len(np.unique(parts[2])) < 2:
+        raise UserError(f"the rows to train on have one class, {str(parts[2][0])!r}: the others are too few")
+    return list(parts)
+
+
+def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
+    """Fit, show how far the fit has come, and say why it ended."""
+    line, start = LiveLine(), time.perf_counter()
+    try:
+        with interrupts_raised(), Compiling(line) as compiling, watch(Progress("network", line)):
+            pipeline.fit(X, y)
+    except ValueError as error:
+        line.clear()
+        raise UserError(f"training failed: {reason(error)}") from error
+    fitted = network_in(pipeline)
+    measure = "validation score" if fitted.early_stopping else "training loss"
+    ended = f"the {measure} no longer improved" if fitted.converged_ else "--epochs is reached, more may help"
+    compiled = " with compiling" if compiling.kernels else ""
+    line.done(f"{fitted.n_iter_} epochs, {time.perf_counter() - start:.1f} s{compiled}: {ended}")
+
+
+def _guess(X: "DataFrame", y: NDArray) -> tuple[str, Any]:
+    """(name, estimator) of the guess that ignores X: the mean of the numbers or the most frequent class."""
+    if y.dtype.kind == "f":
+        return "mean", DummyRegressor().fit(X, y)
+    majority = DummyClassifier(strategy="most_frequent").fit(X, y)
+    return f"majority, {str(majority.predict(X[:1])[0])!r}", majority
+
+
+def _print_scores(pipeline: Pipeline, X: "DataFrame", y: NDArray, guess: tuple[str, Any]) -> None:
+    name, baseline = guess
+    with Compiling():  # The kernels of a prediction take a second; that is not worth a line.
+        scores = {"network": pipeline.score(X, y), name: baseline.score(X, y)}
+    width = max(map(len, scores))
+    print(f"\n{'R^2' if y.dtype.kind == 'f' else 'accuracy'} on the rows held out")
+    print("\n".join(f"  {name:{width}}  {score:.4f}" for name, score in scores.items()))
+
+
+def _write(pipeline: Pipeline, columns: Columns, options: argparse.Namespace) -> None:
+    """Write the picture and the model if asked to; raises UserError."""
+    if options.plot:
+        draw(pipeline, options.plot)
+        print(f"loss curves: {options.plot}")
+    if options.output:
+        Model(pipeline, columns, options.target).save(options.output)
+        print(f"model: {options.output}")
