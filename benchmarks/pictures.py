@@ -1,4 +1,4 @@
-"""The README's picture of the three displays, on the handwritten digits: python benchmarks/pictures.py FILE."""
+"""The picture of the three displays, on the handwritten digits: python benchmarks/pictures.py FILE."""
 
 import sys
 import warnings

@@ -1,7 +1,7 @@
 """Tables and picture from the JSON of a run of the benchmarks.
 
-python benchmarks/report.py speed.json                          prints the tables
-python benchmarks/report.py speed.json --readme README.md       puts them between the README's markers, too
+python benchmarks/report.py speed.json                                   prints the tables
+python benchmarks/report.py speed.json --readme benchmarks/README.md     puts them between its markers, too
 python benchmarks/report.py speed.json --picture benchmarks/speed.png
 
 A ratio is a peer's time divided by fastbp's, or its memory by fastbp's: above 1 fastbp is better. All are of medians.

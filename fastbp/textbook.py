@@ -4,7 +4,7 @@ A network is `coefs`, the weights between layers, coefs[l] of shape (S_l, S_{l+1
 intercepts[l] of shape (S_{l+1},), or None for a network without. `activation` is the name of the hidden layers'
 activation, or one name per hidden layer; `out_activation` the output layer's; X has shape (m, S_1), Y (m, S_L).
 
-Arithmetic is float32 if X is, else float64. The formulas and where they come from are in the README.
+Arithmetic is float32 if X is, else float64. The formulas and their sources are in fastbp/README.md.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for

@@ -1,6 +1,6 @@
 """Activations and their derivatives, side by side: a = g(z), and g'(z) written over z.
 
-To add one: a pair of functions and a line in HIDDEN. The README's recipe has every step.
+To add one: a pair of functions and a line in HIDDEN. The recipe in fastbp/README.md has every step.
 """
 
 from typing import NamedTuple

@@ -4,7 +4,7 @@ The cost of one example is a sum over outputs. The caller takes J, the weighted 
 loss and activation have delta = a - y, which is formed directly, because dC/da * g'(z) is 0 * inf where the output
 saturates.
 To add a loss of the residual r = a - y: a function like `squared_error`, and its name in RESIDUAL and in LOSSES of the
-estimators. The README's recipe has every step.
+estimators. The recipe in fastbp/README.md has every step.
 
 Inside, everything is transposed to (width, rows), flat, so that the many examples fill vectors, and not the few units.
 """

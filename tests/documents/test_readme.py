@@ -1,5 +1,6 @@
-"""What the README and the other documents show runs as it stands."""
+"""What the documents show runs as it stands, and what they say of files, links and numbers is so."""
 
+import os
 import re
 import warnings
 
@@ -9,69 +10,91 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 import fastbp
-from support.documents import DOCUMENTS, ROOT, TEXT
+from support.documents import DOCUMENTS, README, ROOT, TEXT, snippets, without_blocks
 
-SNIPPETS = [re.sub(r"^ {3}", "", block, flags=re.M) for block in re.findall(r"```python\n(.*?)```", TEXT, re.S)]
-CONFIGURATIONS = [snippet for snippet in SNIPPETS if snippet.lstrip().startswith("clf =")]
+CONFIGURATIONS = [snippet for snippet in snippets(TEXT) if snippet.startswith("clf =")]
 
 
-def test_the_readme_has_its_snippets():
-    assert len(SNIPPETS) == 14
+def test_the_documents_have_their_snippets():
+    found = {name: len(snippets(document)) for name, document in DOCUMENTS.items() if snippets(document)}
+    assert found == {"README.md": 8, "fastbp/README.md": 6}
     assert len(CONFIGURATIONS) == 5
 
 
 def test_every_block_of_commands_is_run_somewhere():
-    blocks = re.findall(r"(?:<!-- ([\w-]+) -->\n)?```sh\n", TEXT)
-    continuous_integration = set(
-        re.findall(r"\$\((?:readme_commands?|commands?_of) ([\w-]+)", (ROOT / ".ci" / "run").read_text())
-    )
-    # isolated/test_distribution.py, isolated/test_memory.py, isolated/test_growth.py
-    by_tests = {"table-commands", "memory-command", "growth-command"}
-    assert sorted(blocks) == sorted(continuous_integration | by_tests)
+    shown = [
+        (marker, name)
+        for name, document in DOCUMENTS.items()
+        for marker in re.findall(r"(?:<!-- ([\w-]+) -->\n)? *```sh\n", document)
+    ]
+    continuous_integration = re.findall(r"\$\(commands?_of ([\w-]+) ([\w./]+)", (ROOT / ".ci" / "run").read_text())
+    by_tests = [
+        ("table-commands", "README.md"),  # isolated/test_distribution.py
+        ("memory-command", "benchmarks/README.md"),  # isolated/test_memory.py
+        ("growth-command", "benchmarks/README.md"),  # isolated/test_growth.py
+    ]
+    assert sorted(shown) == sorted(continuous_integration + by_tests)
 
 
 def test_every_command_between_the_lines_is_run_somewhere():
     """And a new one is to be added here, with where that is."""
-    prose = re.sub(r"```.*?```", "", TEXT, flags=re.S)
     elsewhere = {
-        'pip install "fastbp[cli,plot]"': "isolated/test_distribution.py",
-        'pip install "fastbp[dask]"': "isolated/test_distribution.py",
-        'pip install "fastbp[onnx]"': "isolated/test_distribution.py",
-        'pip install "fastbp[plot]"': "isolated/test_distribution.py",
-        "pytest -m isolated": ".ci/run",
+        'pip install ".[cli,plot]"': "isolated/test_distribution.py",
+        'pip install ".[dask]"': "isolated/test_distribution.py",
+        'pip install ".[onnx]"': "isolated/test_distribution.py",
+        'python3 -m venv .venv && .venv/bin/pip install -q -e ".[dev]"': ".ci/run",
+        ".venv/bin/python -m pytest -q": ".ci/run",
+        ".venv/bin/python -m pytest -q tests/kernels": ".ci/run, as a part of the test command",
+        ".venv/bin/python -m pytest -q -m isolated": ".ci/run",
+        ".venv/bin/ruff check": ".ci/run",
+        ".venv/bin/ruff format --check": ".ci/run",
+        ".venv/bin/mypy": ".ci/run",
         "bash .ci/run": ".ci/run",
         "python -m fastbp": ".ci/run, by the main command",
         "python -m fastbp warmup": "isolated/test_shared_cache.py",
         "python -m fastbp info": "isolated/test_distribution.py",
     }
-    assert set(re.findall(r"`((?:pip|pytest|bash|python3?) [^`]*)`", prose)) == set(elsewhere)
+    prose = re.sub(r"\s+", " ", without_blocks(TEXT))
+    commands = re.findall(r"`((?:pip |pytest |bash |python3? |\.venv/)[^`]*)`", prose)
+    assert set(commands) == set(elsewhere)
 
 
 def test_the_newest_change_is_this_version():
-    versions = re.findall(r"^### (\d+[.]\d+[.]\d+)", TEXT.split("\n## Changes\n")[1], re.M)
+    versions = re.findall(r"^### (\d+[.]\d+[.]\d+)", README.split("\n## Changes\n")[1], re.M)
     assert versions[0] == fastbp.__version__
     assert versions == sorted(versions, key=lambda version: [int(part) for part in version.split(".")], reverse=True)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS)
-def test_links_lead_somewhere(path):
-    for link in re.findall(r"\]\(([^)]*)\)", DOCUMENTS[path]):
+def anchors(document):
+    titles = re.findall(r"^#+ (.*)", without_blocks(document), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name):
+    for link in re.findall(r"\]\(([^)]*)\)", DOCUMENTS[name]):
+        path, _, anchor = link.partition("#")
         if link.startswith("http"):
             continue
-        file, _, title = link.partition("#")
-        target = ((ROOT / path).parent / file).resolve() if file else ROOT / path
-        assert target.exists(), link
-        if title:
-            titles = re.findall(r"^#+ (.*)", target.read_text(), re.M)
-            assert title in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in titles}, link
+        target = os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name
+        assert (ROOT / target).exists(), link
+        assert not anchor or anchor in anchors(DOCUMENTS[target]), link
 
 
-def test_the_snippets_run_one_after_the_other():
+def test_the_readme_has_the_means_of_the_benchmarks():
+    means = re.findall(r"Geometric mean of .*?: (.*) over .*?, (.*) over .*?, (.*) over JAX", TEXT)
+    assert len(means) == 2
+    claim = re.search(r"In float32, fastbp trained (.*?) It was slower", re.sub(r"\s+", " ", README))[1]
+    assert re.findall(r"\d+\.\d+", claim) == [number for of_dtype in means for number in of_dtype]
+
+
+@pytest.mark.parametrize("name", ["README.md", "fastbp/README.md"])
+def test_the_snippets_run_one_after_the_other(name):
     scope = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for snippet in SNIPPETS:
-            exec(snippet.lstrip(), scope)
+        for snippet in snippets(DOCUMENTS[name]):
+            exec(snippet, scope)
 
 
 @pytest.mark.parametrize("number", range(len(CONFIGURATIONS)))
@@ -79,7 +102,7 @@ def test_each_published_description_learns_the_digits(number):
     X, y = load_digits(n_class=4, return_X_y=True)
     X = StandardScaler().fit_transform(X)
     scope = {"BackpropClassifier": fastbp.BackpropClassifier}
-    exec(CONFIGURATIONS[number].lstrip(), scope)
+    exec(CONFIGURATIONS[number], scope)
     clf = scope["clf"].set_params(max_iter=60)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

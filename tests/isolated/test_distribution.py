@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 import fastbp
-from support.documents import ROOT, TEXT, block
+from support.documents import DOCUMENTS, ROOT, TEXT, block, snippets
 
 TIMEOUT = 1200  # seconds, only to turn a hang into a failure
 
@@ -84,7 +84,7 @@ def installed(wheel, tmp_path_factory):
 @pytest.fixture(scope="module")
 def with_extras(installed, wheel, tmp_path_factory):
     """The same with all extras that the README names."""
-    extras = sorted(set(",".join(re.findall(r'pip install "fastbp\[(.*?)\]"', TEXT)).split(",")))
+    extras = sorted(set(",".join(re.findall(r'pip install "\.\[(.*?)\]"', TEXT)).split(",")))
     assert extras == ["cli", "dask", "onnx", "plot"]
     folder = tmp_path_factory.mktemp("extras")
     run(installed, "-m", "pip", "install", "-q", f"{wheel}[{','.join(extras)}]", folder=folder)
@@ -93,6 +93,7 @@ def with_extras(installed, wheel, tmp_path_factory):
 
 def test_the_sdist_has_what_its_tests_need_and_the_wheel_only_the_package(distributions, wheel):
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "fastbp").rglob("*.py")} | {"fastbp/py.typed"}
+    sources |= {name for name in DOCUMENTS if name.startswith("fastbp/")}
     tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("*.py")}
     with zipfile.ZipFile(wheel) as archive:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -100,7 +101,7 @@ def test_the_sdist_has_what_its_tests_need_and_the_wheel_only_the_package(distri
     (path,) = distributions.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         files = {name.split("/", 1)[1] for name in archive.getnames()}
-    assert sources | tests | {"README.md", "LICENSE", "pyproject.toml", ".ci/run"} <= files
+    assert sources | tests | {*DOCUMENTS, "LICENSE", "pyproject.toml", ".ci/run", "benchmarks/speed.png"} <= files
     assert not [name for name in files if "cache" in pathlib.PurePath(name).parts[-1] and not name.endswith(".py")]
 
 
@@ -148,10 +149,9 @@ def test_a_strict_type_checker_sees_the_types_of_the_wheel(installed, tmp_path):
     assert '"alpha" to "BackpropRegressor" has incompatible type "str"' in error
 
 
-def test_the_snippets_of_the_readme_run_with_the_extras_that_it_names(with_extras, tmp_path):
-    snippets = [re.sub(r"^ {3}", "", each, flags=re.M) for each in re.findall(r"```python\n(.*?)```", TEXT, re.S)]
+def test_the_snippets_of_the_documents_run_with_the_extras_that_the_readme_names(with_extras, tmp_path):
     program = tmp_path / "snippets.py"
-    program.write_text("\n".join(snippet.lstrip() for snippet in snippets))
+    program.write_text("\n".join(snippets(TEXT)))
     run(with_extras, "-W", "ignore", program, folder=tmp_path, MPLBACKEND="Agg")
 
 

@@ -19,3 +19,14 @@ def block(marker: str, language: str) -> str:
     """The fenced block of that language after <!-- marker -->, in whatever document it is."""
     (found,) = re.findall(rf"<!-- {marker} -->\n```{language}\n(.*?)```", TEXT, re.S)
     return found
+
+
+def snippets(document: str) -> list[str]:
+    """The Python blocks of a document, one after the other."""
+    blocks = re.findall(r"^( *)```python\n(.*?)```", document, re.M | re.S)
+    return [re.sub(f"^{indent}", "", each, flags=re.M) for indent, each in blocks]
+
+
+def without_blocks(document: str) -> str:
+    """A document without its fenced blocks."""
+    return re.sub(r"^ *```.*?```", "", document, flags=re.M | re.S)
