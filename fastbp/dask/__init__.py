@@ -19,7 +19,8 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 from ..data.examples import Examples
 from ..data.targets import Target
 from ..estimators import classifier, regressor
-from ..estimators.base import Perceptron, Validation
+from ..estimators.base import Perceptron
+from ..estimators.validation_set import ValidationSet
 from ..extras import require
 from ..network.architecture import Network
 from ..training.solver import AnyTrainer
@@ -154,7 +155,7 @@ class _OnDask(Perceptron):
             yield trainer
 
     def _validator(
-        self, trainer: AnyTrainer, validation: Validation, target: Target
+        self, trainer: AnyTrainer, validation: ValidationSet, target: Target
     ) -> Callable[[Array], tuple[float, float]]:
         examples, rows = validation
         if isinstance(examples, DistributedExamples):

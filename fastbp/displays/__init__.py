@@ -20,7 +20,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .. import textbook
-from ..estimators.base import STOCHASTIC, Perceptron
+from ..estimators.base import Perceptron
+from ..estimators.parameters import STOCHASTIC
 from ..extras import require
 from ..network.architecture import hidden_activations
 from ..typing import Array

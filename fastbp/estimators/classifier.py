@@ -16,7 +16,9 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call
 from ..data.targets import MULTILABEL, Labels, Target, dense_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
-from .base import Decorator, HeldOut, Perceptron, fits, if_stochastic
+from .base import Perceptron
+from .parameters import Decorator, fits, if_stochastic
+from .validation_set import GivenValidation
 
 if TYPE_CHECKING:  # what a fit does not need, the converters import
     from sklearn.neural_network import MLPClassifier
@@ -257,7 +259,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         ValueError
             A parameter or the data is not valid, or training diverged.
         """
-        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val), incremental=False)
 
     @if_stochastic
     @fits
@@ -304,8 +306,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         ValueError
             As `fit`; or `early_stopping` is set without a validation set; or class_weight is 'balanced'.
         """
-        held_out = HeldOut(X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, held_out, incremental=True, classes=classes)
+        given = GivenValidation(X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, given, incremental=True, classes=classes)
 
     @classmethod
     def from_sklearn(cls, mlp: MLPClassifier) -> Self:

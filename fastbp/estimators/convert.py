@@ -13,7 +13,8 @@ from sklearn.utils import check_random_state
 from ..data.targets import Values
 from ..training.optimizer_state import OptimizerState
 from ..typing import Array
-from .base import STOCHASTIC, Perceptron
+from .base import Perceptron
+from .parameters import STOCHASTIC
 
 # What scikit-learn can express: activations, and for each loss the out_activation that mean its own output layer.
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")

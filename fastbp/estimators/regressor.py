@@ -13,7 +13,9 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..data.targets import Target, Values
 from ..kernels.activations import HIDDEN
-from .base import HeldOut, Perceptron, fits, if_stochastic
+from .base import Perceptron
+from .parameters import fits, if_stochastic
+from .validation_set import GivenValidation
 
 if TYPE_CHECKING:  # what a fit does not need, the converters import
     from sklearn.neural_network import MLPRegressor
@@ -234,7 +236,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         ValueError
             A parameter or the data is not valid, or training diverged.
         """
-        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val), incremental=False)
 
     @if_stochastic
     @fits
@@ -278,7 +280,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         ValueError
             As `fit`; or `early_stopping` is set without a validation set.
         """
-        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=True)
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val), incremental=True)
 
     @classmethod
     def from_sklearn(cls, mlp: MLPRegressor) -> Self:
