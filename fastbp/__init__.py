@@ -30,4 +30,7 @@ from .estimators.classifier import BackpropClassifier
 from .estimators.regressor import BackpropRegressor
 from .version import __version__
 
+# The path by which pickle, skops and the like store a type. It stays the same when modules move.
+BackpropClassifier.__module__ = BackpropRegressor.__module__ = __name__
+
 __all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]

@@ -16,8 +16,8 @@ from .tables import Columns, UserError, reason
 FORMAT = "fastbp model 1"
 # Beyond what skops trusts of itself, which includes NumPy's arrays and scikit-learn's estimators.
 TRUSTED = {
-    "fastbp.classifier.BackpropClassifier",
-    "fastbp.regressor.BackpropRegressor",
+    "fastbp.BackpropClassifier",
+    "fastbp.BackpropRegressor",
     "fastbp.training.OptimizerState",
     "numpy.dtype",
 }

@@ -3,13 +3,12 @@
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
@@ -17,6 +16,7 @@ from ..data.targets import MULTILABEL, Labels, Target, dense_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
+from .class_weights import class_weights
 from .parameters import Decorator, fits, if_stochastic
 from .validation_set import GivenValidation
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:  # what a fit does not need, the converters import
 
 PROBABILITIES = ("softmax", "logistic")  # outputs that are probabilities
 LOSSES = ("log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean")
+CONSTRAINTS = {
+    **Perceptron._parameter_constraints,
+    "loss": [StrOptions(set(LOSSES))],
+    "out_activation": [StrOptions({"auto", *HIDDEN, "softmax"})],
+    "class_weight": [dict, list, StrOptions({"balanced"}), None],
+}
 
 
 def _can_predict_proba(estimator: BackpropClassifier) -> bool:
@@ -177,15 +183,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     array([0, 1, 2])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **Perceptron._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
-        "out_activation": [StrOptions({"auto", *HIDDEN, "softmax"})],
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
-    }
-
-    class_weight: dict[Any, float] | list[dict[Any, float]] | str | None
-    classes_: NDArray
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -373,44 +371,14 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         known = self.classes_ if incremental or continues else None
         target = Labels.of(y, self.loss, known, subset=incremental)
         self.classes_ = target.classes
-        class_weights = self._class_weights(y, target, incremental=incremental)
-        return dataclasses.replace(target, class_weights=class_weights)
+        weights = class_weights(self.class_weight, target, y, incremental=incremental)
+        return dataclasses.replace(target, class_weights=weights)
 
     def _fitted_target(self) -> Labels:
         return Labels(self._target_kind, self.classes_, self.n_outputs_)
 
     def _output_for(self, target: Target) -> str:
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
-
-    def _class_weights(self, y: NDArray, target: Labels, *, incremental: bool) -> tuple[NDArray, ...] | None:
-        """Weights of the classes, or for a multilabel target of 0 and 1 of each output, from the training labels."""
-        if self.class_weight is None:
-            return None
-        self._check_class_weight(target)
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' is not supported by partial_fit, which sees a part of the data. Pass the "
-                "weights of the classes as a dict."
-            )
-        if target.kind == MULTILABEL:
-            given = self.class_weight if isinstance(self.class_weight, list) else ["balanced"] * target.n_outputs
-            of_outputs = zip(given, y.T, strict=True)
-            weights = tuple(_weights_of_classes(one, np.array([0, 1]), column) for one, column in of_outputs)
-        else:
-            weights = (_weights_of_classes(self.class_weight, target.classes, y),)
-        if not all(np.isfinite(w).all() and (w >= 0).all() for w in weights):
-            raise ValueError(f"class_weight must be finite and >= 0, got {self.class_weight!r}.")
-        return weights
-
-    def _check_class_weight(self, target: Labels) -> None:
-        """That class_weight is of the form that the target needs; raises ValueError."""
-        given, n, needed = self.class_weight, target.n_outputs, "a dict"
-        fits = isinstance(given, dict)
-        if target.kind == MULTILABEL:
-            needed = f"a list of {n} dicts, one per output,"
-            fits = isinstance(given, list) and len(given) == n and all(isinstance(one, dict) for one in given)
-        if not fits and given != "balanced":
-            raise ValueError(f"For a {target.kind} target class_weight must be {needed} or 'balanced', got {given!r}.")
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.
@@ -494,16 +462,3 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _weights_of_classes(class_weight: Any, classes: NDArray, y: NDArray) -> NDArray[np.float64]:
-    """The weight of each class; 'balanced' by the labels y, 1 for a class that they lack."""
-    present = np.unique(y) if class_weight == "balanced" else classes
-    weights = np.ones(len(classes))
-    try:
-        weights[np.searchsorted(classes, present)] = compute_class_weight(class_weight, classes=present, y=y)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"class_weight must have numbers for classes among {classes}, got {class_weight!r}: {error}"
-        ) from error
-    return weights

@@ -112,6 +112,7 @@ class Parameters(BaseEstimator):
     gtol: float
     dtype: str
     n_jobs: int | None
+    class_weight: dict[Any, float] | list[dict[Any, float]] | str | None  # only the classifier has it
 
     def __init__(self, parameters: dict[str, Any]):
         """Store the parameters: `locals()` of the estimator's own __init__, whose signature names all of them."""

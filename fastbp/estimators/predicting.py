@@ -44,6 +44,7 @@ class Predictor(Parameters):
     n_layers_: int
     n_outputs_: int
     out_activation_: str
+    classes_: NDArray  # only the classifier has it
     _target_kind: str
     _n_without_improvement: int
     _best_theta: Array | None

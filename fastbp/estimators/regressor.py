@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -21,6 +21,11 @@ if TYPE_CHECKING:  # what a fit does not need, the converters import
     from sklearn.neural_network import MLPRegressor
 
 LOSSES = ("squared_error", "poisson", "mean_squared_error", "euclidean")
+CONSTRAINTS = {
+    **Perceptron._parameter_constraints,
+    "loss": [StrOptions(set(LOSSES))],
+    "out_activation": [StrOptions({"auto", *HIDDEN, "exp"})],
+}
 
 
 class BackpropRegressor(RegressorMixin, Perceptron):
@@ -159,11 +164,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **Perceptron._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
-        "out_activation": [StrOptions({"auto", *HIDDEN, "exp"})],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
