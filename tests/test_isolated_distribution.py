@@ -142,7 +142,7 @@ def test_a_strict_type_checker_sees_the_types_of_the_wheel(installed, tmp_path):
     done = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
     assert len(revealed) == 6, done.stdout + done.stderr
-    assert revealed[:2] == ["fastbp.classifier.BackpropClassifier"] * 2
+    assert revealed[:2] == ["fastbp.estimators.classifier.BackpropClassifier"] * 2
     assert revealed[2].startswith("numpy.ndarray")
     assert revealed[3].startswith("list[numpy.ndarray")
     assert revealed[4] == "list[float]"

@@ -22,7 +22,7 @@ from fastbp import BackpropClassifier, BackpropRegressor, version
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
-TRUSTED = re.findall(r'"(fastbp\.\w+\.\w+)"', re.search(r"trusted = \[(.*?)\]", README, re.S)[1])
+TRUSTED = re.findall(r'"(fastbp\.[\w.]+)"', re.search(r"trusted = \[(.*?)\]", README, re.S)[1])
 OPTIONS: dict[str, dict[str, Any]] = {
     **SOLVERS,
     "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
@@ -76,6 +76,12 @@ class TestVersion:
             assert version.STAMP not in vars(each)
         for each in copies:
             assert vars(each).keys() == vars(model).keys()
+
+    @both
+    def test_a_pickle_names_no_module_of_this_package_that_may_move(self, estimator):
+        X, y = problem(estimator)
+        stored = pickle.dumps(small(estimator).fit(X, y))
+        assert set(re.findall(rb"fastbp\.[a-z_.]+", stored)) == {b"fastbp.training"}
 
 
 class TestSkops:
