@@ -18,8 +18,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import BackpropClassifier, BackpropRegressor, displays
+from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.displays import DeltaNormDisplay, LossCurveDisplay, NetworkDisplay
+from fastbp.displays import delta_norms, network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -143,7 +144,7 @@ def test_every_weight_is_a_line_whose_colour_is_its_sign_and_whose_width_is_its_
         lines = drawn_weights(display, l)
         assert set(lines) == {(i, j) for i in range(coef.shape[0]) for j in range(coef.shape[1])}
         for at, (colour, width) in lines.items():
-            sign = displays.POSITIVE if coef[at] > 0 else displays.NEGATIVE
+            sign = network.POSITIVE if coef[at] > 0 else network.NEGATIVE
             assert colour[:3] == to_rgba(sign)[:3]
             assert width == pytest.approx(NetworkDisplay.WIDEST * abs(coef[at]) / abs(coef).max())
     assert legend(display.ax_) == ["positive weight", "negative weight"]
@@ -268,7 +269,7 @@ def norms_by_hand(clf, X, targets):
 
 
 def test_norms_of_delta_are_those_of_the_recursion(iris, monkeypatch):
-    monkeypatch.setattr(displays, "ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(delta_norms, "ROWS_AT_ONCE", 64)
     display = DeltaNormDisplay.from_estimator(iris, X, Y)
     expected = norms_by_hand(iris, X, np.eye(3)[Y])
     assert_allclose(display.norms, expected, rtol=1e-9)
