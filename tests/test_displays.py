@@ -19,8 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropClassifier, BackpropRegressor
-from fastbp.displays import DeltaNormDisplay, LossCurveDisplay, NetworkDisplay
-from fastbp.displays import delta_norms, network
+from fastbp.displays import DeltaNormDisplay, LossCurveDisplay, NetworkDisplay, delta_norms, network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
