@@ -175,7 +175,9 @@ class NetworkDisplay(Display):
         self.images_ = self._draw_images(ax, coefs[0], image_shape) if image_shape else []
         self.weights_ = [self._draw_weights(ax, coefs[l], l) for l in range(first, len(coefs))]
         self._draw_units(ax, widths, with_images=bool(image_shape))
-        self._write(ax, widths, height, image_shape)
+        self._write_captions(ax, widths, height / 2 + 0.2, image_shape)
+        self._write_names(ax)
+        self._explain_colours(ax)
         ax.set(xlim=(-0.5, self._x(-1) + 0.5), ylim=(-height / 2, height / 2), aspect="equal")
         ax.set_axis_off()
         return self
@@ -190,7 +192,7 @@ class NetworkDisplay(Display):
                 f"got {image_shape!r}."
             )
         if image_shape and len(widths) < 3:
-            raise ValueError("image_shape needs a hidden layer, whose weights to draw; the network has none.")
+            raise ValueError("image_shape needs a hidden layer, but the network has none.")
         for name, width in (("feature_names", widths[0]), ("output_names", widths[-1])):
             names = getattr(self, name)
             if names is not None and len(names) != width:
@@ -254,10 +256,8 @@ class NetworkDisplay(Display):
         """Position of the column of layer l."""
         return next(iter(self.units_[l].values()))[0]
 
-    def _write(self, ax: Axes, widths: list[int], height: int, image_shape: tuple[int, int] | None) -> None:
-        """Write the captions of the layers, the names of inputs and outputs, and the legend."""
-        from matplotlib.lines import Line2D
-
+    def _write_captions(self, ax: Axes, widths: list[int], y: float, image_shape: tuple[int, int] | None) -> None:
+        """Write kind, size and activation of each layer above its column, at height y."""
         last = len(widths) - 1
         for l, width in enumerate(widths):
             if not self.units_[l]:
@@ -268,12 +268,20 @@ class NetworkDisplay(Display):
                 lines.append(f"of {image_shape[0]} \u00d7 {image_shape[1]} weights")
             if l:
                 lines.append(self.activations[l - 1])
-            ax.text(self._x(l), height / 2 + 0.2, "\n".join(lines), ha="center", va="bottom")
-        for names, l, align, side in ((self.feature_names, 0, "right", -1), (self.output_names, last, "left", 1)):
+            ax.text(self._x(l), y, "\n".join(lines), ha="center", va="bottom")
+
+    def _write_names(self, ax: Axes) -> None:
+        """Write the names of the inputs to their left, the names of the outputs to their right."""
+        for names, l, align, side in ((self.feature_names, 0, "right", -1), (self.output_names, -1, "left", 1)):
             if names is not None:
                 for unit, (x, y) in self.units_[l].items():
                     name = _shortened(str(np.asarray(names)[unit]), self.NAME_LENGTH)
                     ax.text(x + side * (self.RADIUS + 0.15), y, name, ha=align, va="center", fontsize="small")
+
+    def _explain_colours(self, ax: Axes) -> None:
+        """Add the legend."""
+        from matplotlib.lines import Line2D
+
         key = [Line2D([], [], color=POSITIVE, linewidth=2), Line2D([], [], color=NEGATIVE, linewidth=2)]
         ax.legend(key, ["positive weight", "negative weight"], loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
 
