@@ -101,9 +101,8 @@ def _softplus(graph: _Graph, z: str) -> str:  # max(z, 0) + log(1 + e^-|z|)
     return graph.node("Add", graph.node("Relu", z), graph.node("Log", _plus(graph, small, 1)))
 
 
-def _silu(
-    graph: _Graph, z: str
-) -> str:  # z / (1 + e^-z); onnxruntime 1.20 fuses z * logistic(z) into an operator for float32 only
+def _silu(graph: _Graph, z: str) -> str:  # z / (1 + e^-z)
+    # not z * logistic(z): onnxruntime 1.20 fuses that into an operator that it has in float32 only
     return graph.node("Div", z, _plus(graph, graph.node("Exp", graph.node("Neg", z)), 1))
 
 

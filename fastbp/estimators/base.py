@@ -74,7 +74,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             # 'gd' takes the gradient once more after the last update, and SciPy does not say which iteration is last
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
-        before = self.__dict__.copy()  # has the callbacks that were just set up: they hear of the end in any case
+        before = (
+            self.__dict__.copy()
+        )  # with the callbacks that are set up: scikit-learn tears them down after a failure too
         try:
             fit = self._prepared(X, y, sample_weight, given, classes, observer, incremental)
             attributes = self._train(fit)
@@ -213,8 +215,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if not given.is_there:
             if incremental and self.early_stopping:
                 raise ValueError(
-                    "partial_fit does not support early_stopping=True without a validation set: a part of the data is "
-                    "none. Pass X_val and y_val, set early_stopping=False, or use fit."
+                    "partial_fit does not support early_stopping=True without a validation set: a chunk of the data "
+                    "cannot serve as a validation set. Pass X_val and y_val, set early_stopping=False, or use fit."
                 )
             return None
         if self.solver not in STOCHASTIC:
