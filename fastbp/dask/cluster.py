@@ -17,8 +17,8 @@ from ..data.examples import Examples, as_examples
 from .worker import checked, joined, size_and_dtype, these
 
 PIECE_BYTES = 4 << 20  # largest array in one task; Dask warns of tasks above 10 MB
-# A fit checks every LOOK_SECONDS whether there are workers. It gives up after WORKERLESS_SECONDS without any, because
-# workers that died may start again.
+# A fit checks every LOOK_SECONDS whether there are workers. It gives up after WORKERLESS_SECONDS without any: until then
+# a worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
 # Dask moves the tasks of a dead worker to others, until it finds that a task kills its workers. A fit submits lost
 # tasks again, and has so many attempts in all.
@@ -46,7 +46,7 @@ class Cluster:
             raise RuntimeError("A fit on Dask collections needs a Client that is not asynchronous.")
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future:
-        """The future result of a new task, which is never taken for an equal one before it."""
+        """The future result of a new task. Dask does not take it for an earlier task with equal arguments."""
         return self.client.submit(function, *args, pure=False)
 
     def send(self, values: NDArray) -> Future:
@@ -150,7 +150,7 @@ class Partitions:
 
 
 class DistributedExamples(Examples):
-    """Examples whose X is on the workers. This process has all of y and the weights, a worker those of its rows."""
+    """Examples whose X is on the workers. A worker also has y and the weights of its rows; this process has all."""
 
     partitions: Partitions
     targets: list[list[Future | None]]

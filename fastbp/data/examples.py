@@ -127,12 +127,12 @@ def is_file(X: Any) -> bool:
 
 
 def dtype_of(X: Any) -> np.dtype:
-    """The dtype in which X is read, float32 or float64: its own if it is one of these."""
+    """The dtype of X if it is float32 or float64; otherwise float64, to which X is converted."""
     return X.dtype if X.dtype in FLOATS else FLOATS[0]
 
 
 def converted(X: NDArray) -> NDArray:
-    """X in the dtype in which it is read."""
+    """X as an array of dtype_of(X)."""
     return np.asarray(X, dtype_of(X))
 
 

@@ -53,7 +53,7 @@ class Labels:
         return cls(kind, classes, n_outputs)
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that y, which is not the y of the fit, has no new labels; raises ValueError with the name of y."""
+        """Check that y, of a validation set or other new examples, has no new labels; raises ValueError."""
         if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, which does not go with the {self.kind} target of the fit.")
         unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
@@ -69,7 +69,10 @@ class Labels:
         return np.searchsorted(self.classes, y), None
 
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
-        """The weights of the classes, for each label of y; None means that every weight is 1."""
+        """The weight of the label of each example; None means that every weight is 1.
+
+        For a multilabel target it is the product over the labels of the example.
+        """
         if self.class_weights is None:
             return None
         if self.kind == MULTILABEL:
@@ -123,7 +126,7 @@ class Values:
         return cls(1 if y.ndim == 1 else y.shape[1])
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that y, which is not the y of the fit, has as many outputs; raises ValueError with the name of y."""
+        """Check that y, of a validation set or other new examples, has as many outputs; raises ValueError."""
         if self.of(y) != self:
             raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 

@@ -74,9 +74,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             # 'gd' takes the gradient once more after the last update, and SciPy does not say which iteration is last
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
-        before = (
-            self.__dict__.copy()
-        )  # with the callbacks that are set up: scikit-learn tears them down after a failure too
+        before = self.__dict__.copy()  # has the callbacks: scikit-learn tears them down after a failure too
         try:
             fit = self._prepared(X, y, sample_weight, given, classes, observer, incremental)
             attributes = self._train(fit)
@@ -179,7 +177,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         with np.errstate(over="ignore"):
             examples = self._laid_out(X, dtype, codes, Y, weights)
         if not np.isfinite(examples.Y).all():
-            raise ValueError(f"Input y contains a value too large for {dtype!r}, in which this model is trained.")
+            raise ValueError(f"Input y contains a value too large for {dtype!r}, the dtype of this model.")
         return examples
 
     def _example_weights(self, X: Any, y: NDArray, sample_weight: Any, target: Target) -> NDArray[np.float64] | None:

@@ -19,8 +19,8 @@ def class_weights(class_weight: Any, target: Labels, y: NDArray, *, incremental:
     _check_form(class_weight, target)
     if incremental and class_weight == "balanced":
         raise ValueError(
-            "class_weight='balanced' is not supported by partial_fit, which sees a part of the data. Pass the "
-            "weights of the classes as a dict."
+            "class_weight='balanced' is not supported by partial_fit, because it sees only a part of the data. Pass "
+            "the weights of the classes as a dict."
         )
     if target.kind == MULTILABEL:
         of_outputs = class_weight if isinstance(class_weight, list) else ["balanced"] * target.n_outputs

@@ -20,7 +20,7 @@ from .class_weights import class_weights
 from .parameters import Decorator, fits, if_stochastic
 from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # `convert` imports it when it is needed, which is not in a fit
+if TYPE_CHECKING:  # a fit does not need it; `convert` imports it
     from sklearn.neural_network import MLPClassifier
 
 PROBABILITIES = ("softmax", "logistic")  # output activations whose outputs are probabilities

@@ -39,7 +39,7 @@ class Decorator(Protocol):
 
 
 class Range(Interval):
-    """An interval of numbers that fit a float. scikit-learn's own interval raises other errors on some of the rest."""
+    """An interval of numbers that fit a float. Other values are outside; scikit-learn's own interval fails on some."""
 
     def is_satisfied_by(self, val: Any) -> bool:
         if isinstance(val, np.timedelta64):  # NumPy registers it as an integer

@@ -210,10 +210,10 @@ def refuse_overflow(X: Any, activations: Array) -> None:
     values = X.data if scipy.sparse.issparse(X) else X
     largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
     if activations.dtype == np.float32 and largest > float(np.finfo(np.float32).max):
-        raise ValueError("Input X contains a value too large for dtype('float32'), which this model has.")
+        raise ValueError("Input X contains a value too large for dtype('float32'), the dtype of this model.")
     raise ValueError(
-        f"The network's outputs are not finite: its coefs_ and intercepts_ are too large, or not finite, for this X, "
-        f"whose largest value is {largest:g}. Scale X as the training data."
+        f"The network's outputs are not finite. Its coefs_ and intercepts_ are not finite, or too large for this X, "
+        f"whose largest value is {largest:g}. Scale X like the training data."
     )
 
 

@@ -17,7 +17,7 @@ from .base import Perceptron
 from .parameters import fits, if_stochastic
 from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # `convert` imports it when it is needed, which is not in a fit
+if TYPE_CHECKING:  # a fit does not need it; `convert` imports it
     from sklearn.neural_network import MLPRegressor
 
 LOSSES = ("squared_error", "poisson", "mean_squared_error", "euclidean")
