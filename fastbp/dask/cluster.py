@@ -17,8 +17,8 @@ from ..data.examples import Examples, as_examples
 from .worker import checked, joined, size_and_dtype, these
 
 PIECE_BYTES = 4 << 20  # largest array in one task; Dask warns of tasks above 10 MB
-# A fit checks every LOOK_SECONDS whether there are workers. It gives up after WORKERLESS_SECONDS without any: until then
-# a worker that died may come back.
+# A fit checks every LOOK_SECONDS whether there are workers. It gives up after WORKERLESS_SECONDS without any, because a
+# worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
 # Dask moves the tasks of a dead worker to others, until it finds that a task kills its workers. A fit submits lost
 # tasks again, and has so many attempts in all.
