@@ -194,7 +194,7 @@ def gradient_seconds(job: Job, repeats: int) -> tuple[float, float]:
     codes = np.arange(len(X)) % N_CLASSES
 
     def call(rows: int) -> Callable[[], Any]:
-        some = partial(worker.partial_sums, theta=theta, architecture=worker.architecture(network), n_jobs=None)
+        some = partial(worker.partial_sums, theta=theta, architecture=worker.architecture_of(network), n_jobs=None)
         if job.solver == "adam":  # they are picked from a partition
             return partial(some, X, [codes, None, None], rows=rng.permutation(len(X))[:rows])
         return partial(some, X[:rows], [codes[:rows], None, None], rows=None)

@@ -1,20 +1,19 @@
 """Multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface.
 
-`BackpropClassifier` and `BackpropRegressor` take the place of scikit-learn's MLPClassifier and MLPRegressor. Beside
-them:
+`BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor. There are also:
 
 `fastbp.textbook`
-    The mathematics as plain functions: forward, deltas, loss and gradient, a check of the gradient.
+    The mathematics as plain functions: forward pass, deltas, loss and gradient, a check of the gradient.
 `fastbp.dask`
-    The same estimators for Dask arrays and dataframes, on many machines. Needs Dask: ``pip install "fastbp[dask]"``.
+    The same estimators for Dask arrays and dataframes on many machines. Needs Dask: ``pip install "fastbp[dask]"``.
 `fastbp.displays`
     Pictures of a fitted network. Needs matplotlib: ``pip install "fastbp[plot]"``.
 `fastbp.onnx`
     Export to ONNX. Needs skl2onnx: ``pip install "fastbp[onnx]"``.
 ``python -m fastbp --help``
-    The command line. To train and predict with it: ``pip install "fastbp[cli]"``.
+    The command line. Its commands train and predict need ``pip install "fastbp[cli]"``.
 
-The other modules and `fastbp.kernels` are internal.
+All other modules are internal.
 
 Examples
 --------
@@ -30,7 +29,7 @@ from .estimators.classifier import BackpropClassifier
 from .estimators.regressor import BackpropRegressor
 from .version import __version__
 
-# Their paths in stored models, whatever folder they are defined in.
+# pickle and skops store the path of a type. This one stays the same when a module moves.
 BackpropClassifier.__module__ = BackpropRegressor.__module__ = __name__
 
 __all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]

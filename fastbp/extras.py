@@ -1,4 +1,4 @@
-"""Optional packages, and what to say where one is missing."""
+"""Optional packages, and the error if one is missing."""
 
 import importlib.util
 
@@ -8,16 +8,16 @@ class MissingExtra(ImportError):
 
 
 def require(*modules: str, extra: str, by: str) -> None:
-    """Raise MissingExtra, naming the extra that has them, unless all modules are installed.
+    """Raise MissingExtra, with the name of the extra to install, unless all modules are installed.
 
     Parameters
     ----------
     modules : str
-        Names to import.
+        Names of modules.
     extra : str
-        Of pyproject.toml.
+        The extra of pyproject.toml that installs them.
     by : str
-        Who needs them.
+        Name of the function that needs them, for the error message.
     """
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:

@@ -1,6 +1,6 @@
-"""Export to ONNX: converters for skl2onnx, which then takes the estimators alone and in pipelines. The extra `onnx`.
+"""Export to ONNX: converters with which skl2onnx takes the estimators, alone and in pipelines. The extra `onnx`.
 
-What onnxruntime computes in float32 only is composed of operators that it has in float64, too.
+onnxruntime has some operators in float32 only. The converters compose these of operators that it also has in float64.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,13 @@ __all__ = ["register_onnx_converters"]
 
 
 def register_onnx_converters() -> None:
-    """Make skl2onnx know BackpropClassifier and BackpropRegressor, from now on in this process.
+    """Let skl2onnx convert BackpropClassifier and BackpropRegressor, from now on in this process.
 
-    Classifiers have the outputs and options of scikit-learn's: `label`, and `probabilities` as a list of dicts or, with
-    the option ``zipmap=False``, a matrix. Where there is no `predict_proba`, these are the network's outputs a^(L). A
-    regressor has one output `variable` of shape (n_samples, n_outputs). Arithmetic is float64 for float64 input, else
-    float32. For float64, onnxruntime has no dicts (ZipMap), nor scikit-learn's SimpleImputer.
+    A classifier has the outputs and options of scikit-learn's classifiers: `label`, and `probabilities` as a list of
+    dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
+    are the outputs a^(L) of the network. A regressor has one output `variable` of shape (n_samples, n_outputs).
+    Arithmetic is float64 for float64 input, otherwise float32. In float64 onnxruntime has neither dicts (ZipMap) nor
+    scikit-learn's SimpleImputer.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def register_onnx_converters() -> None:
 
 
 class _Graph:
-    """The nodes of one estimator in an ONNX graph; each is known by the name of what it computes."""
+    """The nodes of one estimator in an ONNX graph. The name of a node's output stands for the node."""
 
     def __init__(self, scope: Any, container: Any, dtype: int):
         self._scope, self._container, self._dtype = scope, container, dtype
@@ -72,7 +73,7 @@ class _Graph:
         return output
 
     def constant(self, values: Any, dtype: int | None = None) -> str:
-        """Add a constant, of the dtype of the arithmetic if no other is given."""
+        """Add a constant and return its name; its dtype is that of the arithmetic unless another one is given."""
         name, values = self._scope.get_unique_variable_name("constant"), np.asarray(values)
         self._container.add_initializer(name, dtype or self._dtype, values.shape, values.ravel().tolist())
         return name
@@ -100,7 +101,8 @@ def _softplus(graph: _Graph, z: str) -> str:  # max(z, 0) + log(1 + e^-|z|)
     return graph.node("Add", graph.node("Relu", z), graph.node("Log", _plus(graph, small, 1)))
 
 
-def _silu(graph: _Graph, z: str) -> str:  # z / (1 + e^-z): onnxruntime 1.20 fuses z * logistic(z), in float32 only
+def _silu(graph: _Graph, z: str) -> str:  # z / (1 + e^-z)
+    # not z * logistic(z): onnxruntime 1.20 fuses that into an operator that it has in float32 only
     return graph.node("Div", z, _plus(graph, graph.node("Exp", graph.node("Neg", z)), 1))
 
 
@@ -127,7 +129,10 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 
 
 def _forward(scope: Any, operator: Any, container: Any) -> tuple[_Graph, str]:
-    """The layers of the network: z^(l+1) = a^(l) Theta^(l)[1:] + Theta^(l)[0], a^(l+1) = g(z^(l+1))."""
+    """(graph with the layers of the network, name of a^(L)).
+
+    z^(l+1) = a^(l) Theta^(l)[1:] + Theta^(l)[0], a^(l+1) = g(z^(l+1)).
+    """
     from onnx import TensorProto
     from skl2onnx.common.data_types import guess_proto_type
 
@@ -179,7 +184,7 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _normalised(graph: _Graph, a: str, n: int) -> str:
-    """Outputs over their sum, uniform where that is 0."""
+    """The outputs divided by their sum; uniform if the sum is 0."""
     sums = graph.node("MatMul", a, graph.constant(np.ones((n, 1))))
     positive = graph.node("Greater", sums, graph.constant(0))
     shares = graph.node("Div", a, graph.node("Where", positive, sums, graph.constant(1)))
@@ -187,7 +192,7 @@ def _normalised(graph: _Graph, a: str, n: int) -> str:
 
 
 def _labels(scope: Any, net: Any) -> NDArray:
-    """The classes as int64 or as strings: scikit-learn's check of targets lets nothing else pass."""
+    """The classes as int64 or as strings; scikit-learn's check of targets refuses anything else."""
     from skl2onnx.common.utils_classifier import get_label_classes
 
     classes = np.asarray(get_label_classes(scope, net))

@@ -1,10 +1,11 @@
-"""The mathematics as plain functions on lists of arrays, for people who learn, teach or verify; on the same kernels.
+"""The mathematics as plain functions on lists of arrays. They run the same kernels as the estimators.
 
-A network is `coefs`, the weights between layers, coefs[l] of shape (S_l, S_{l+1}), and `intercepts`, the biases,
-intercepts[l] of shape (S_{l+1},), or None for a network without. `activation` is the name of the hidden layers'
-activation, or one name per hidden layer; `out_activation` the output layer's; X has shape (m, S_1), Y (m, S_L).
+They are made to learn, to teach and to verify. A network has `coefs`, the weights between layers: coefs[l] has the
+shape (S_l, S_{l+1}). It has `intercepts`, the biases: intercepts[l] has the shape (S_{l+1},). None stands for a network
+without biases. `activation` is the name of the activation of the hidden layers, or a list with one name per hidden
+layer. `out_activation` is the name of the activation of the output layer. X has the shape (m, S_1), Y (m, S_L).
 
-Arithmetic is float32 if X is, else float64. The formulas and their sources are in fastbp/README.md.
+Arithmetic is float32 if X is float32, otherwise float64. fastbp/README.md has the formulas and their sources.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
@@ -62,13 +63,13 @@ def forward(
     Raises
     ------
     ValueError
-        An argument is not valid, or the layers do not compose.
+        An argument is not valid, or the shapes of two layers do not compose.
     """
     X = _matrix(X, "X")
     network = _network(X, coefs, intercepts, activation, out_activation, loss="")
     m = len(X)
     examples = as_examples(X, network.dtype)
-    space = Workspace(network, examples, m, Team(1), chunk=m)  # one chunk: all activations are still there afterwards
+    space = Workspace(network, examples, m, Team(1), chunk=m)  # one chunk keeps the activations of all examples
     out = np.empty((m, network.widths[-1]), network.dtype)
     space.predict(_theta(network, coefs, intercepts), np.arange(m), out)
     return [space.activation(l, m) for l in range(network.n_layers - 1)] + [out]
@@ -84,7 +85,7 @@ def deltas(
     out_activation: str = "logistic",
     loss: str = "binary_cross_entropy",
 ) -> list[Array]:
-    """Derivative delta^(l) = d(cost of one example) / d z^(l), for every example and layer but the first.
+    """Derivative delta^(l) = d(cost of one example) / d z^(l), for every example and every layer after the input.
 
     delta^(L) comes from the loss; delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)).
 
@@ -93,7 +94,7 @@ def deltas(
     X : array-like of shape (m, S_1)
         Examples.
     Y : array-like of shape (m, S_L)
-        Targets; probabilities, which sum to 1 in each row, for a softmax.
+        Targets. For softmax they are probabilities: each row sums to 1.
     coefs, intercepts, activation, out_activation
         As in `forward`.
     loss : str, default='binary_cross_entropy'
@@ -107,7 +108,7 @@ def deltas(
     Raises
     ------
     ValueError
-        As `forward`; or loss and output activation do not go together.
+        As `forward`; or the loss does not go with the output activation.
     """
     trainer = _trained(X, Y, coefs, intercepts, activation, out_activation, loss)[0]
     return [trainer.delta(l, trainer.batch) for l in range(1, trainer.network.n_layers)]
@@ -125,10 +126,10 @@ def loss_and_gradient(
     alpha: float = 0.0,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[float, list[Array], list[Array] | None]:
-    """J and its gradient D: the weighted mean cost plus the L2 term, and the derivative by every parameter.
+    """The objective J and its gradient D. J is the weighted mean cost plus the L2 term.
 
-    J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W with W = sum_i w_i, the biases left out of the L2 term;
-    D^(l) = (sum_i w_i [1, a^(l)]^T delta^(l+1) + alpha Theta^(l)) / W.
+    J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W with W = sum_i w_i;
+    D^(l) = (sum_i w_i [1, a^(l)]^T delta^(l+1) + alpha Theta^(l)) / W. The L2 terms of both leave the biases out.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def loss_and_gradient(
     alpha : float, default=0.0
         L2 strength lambda.
     sample_weight : array-like of shape (m,), default=None
-        Weights w_i, not negative and not all zero; 1 by default.
+        Weights w_i, not negative and not all zero. None means that every weight is 1.
 
     Returns
     -------
@@ -172,8 +173,9 @@ def check_gradient(
 ) -> float:
     """Largest relative difference between the gradient and central differences of J, in float64.
 
-    Below 1e-6 where the gradient is right; a kink of relu or a mistake gives much more. The difference of each
-    parameter is taken relative to its derivative, or to a thousandth of the largest derivative where that is more.
+    It is below 1e-6 if the gradient is right. A mistake makes it much larger, and so does a kink of relu. The
+    difference of each parameter is relative to its derivative, or to a thousandth of the largest derivative if that is
+    larger.
 
     Parameters
     ----------
@@ -183,8 +185,8 @@ def check_gradient(
     Returns
     -------
     difference : float
-        max_k |D_k - N_k| / max(|D_k|, |N_k|, max|D| / 1000), N_k = (8 (J_1 - J_{-1}) - (J_2 - J_{-2})) / 12h with
-        J_i = J(theta + i h e_k): the central difference whose error is of order h^4.
+        max_k |D_k - N_k| / max(|D_k|, |N_k|, max|D| / 1000) with the central difference
+        N_k = (8 (J_1 - J_{-1}) - (J_2 - J_{-2})) / 12h, J_i = J(theta + i h e_k), whose error is of order h^4.
 
     Raises
     ------
@@ -220,37 +222,18 @@ def _trained(
     alpha: float = 0.0,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[Trainer, float]:
-    """A trainer that has run forward and backward once over all examples, and J."""
+    """(trainer that has run forward and backward once over all examples, J)."""
     X = _matrix(X, "X")
     if loss not in LEGAL_OUTPUTS:
         raise ValueError(f"loss must be one of {', '.join(LEGAL_OUTPUTS)}, got {loss!r}.")
     network = _network(X, coefs, intercepts, activation, out_activation, loss)
-    Y = _matrix(Y, "Y")
-    if Y.shape != (len(X), network.widths[-1]):
-        raise ValueError(
-            f"Y must have one row per example and one column per output, {(len(X), network.widths[-1])}, got {Y.shape}."
-        )
-    if out_activation == "softmax" and not np.allclose(Y.sum(axis=1), 1, atol=1e-5):
-        sums = Y.sum(axis=1)
-        raise ValueError(
-            "Y must have rows that sum to 1, as probabilities do, for out_activation='softmax'; "
-            f"got sums from {sums.min():g} to {sums.max():g}."
-        )
-    if loss == "poisson" and (Y < 0).any():
-        raise ValueError(f"Y must not be negative for loss='poisson', got a least value of {Y.min():g}.")
+    Y = _targets(Y, len(X), network)
     if not (isinstance(alpha, Real) and 0 <= alpha < np.inf):
         raise ValueError(f"alpha must be a number >= 0, got {alpha!r}.")
-    weights = None
-    if sample_weight is not None:
-        weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-        if weights.shape != (len(X),) or (weights < 0).any() or not weights.any():
-            raise ValueError(
-                f"sample_weight must have shape ({len(X)},), no negative value and at least one positive, "
-                f"got shape {weights.shape} and values from {weights.min():g} to {weights.max():g}."
-            )
+    weights = None if sample_weight is None else _weights(sample_weight, len(X))
     theta = _theta(network, coefs, intercepts)
     examples = as_examples(X, network.dtype, Y=Y, weights=weights)
-    # One chunk, so that a and delta of every example are still there afterwards.
+    # One chunk keeps a and delta of all examples.
     trainer = Trainer(network, theta, examples, batch=len(X), team=Team(1), alpha=float(alpha), chunk=len(X))
     return trainer, trainer.loss_and_gradient(theta)
 
@@ -263,7 +246,7 @@ def _network(
     out_activation: str,
     loss: str,
 ) -> Network:
-    """The network that the arguments describe, after all checks but those of Y."""
+    """The network that the arguments describe; raises ValueError if they do not describe one."""
     if len(coefs) == 0:
         raise ValueError("coefs must have at least one array, the weights into the output layer; got none.")
     shapes = [np.shape(_matrix(coef, f"coefs[{l}]")) for l, coef in enumerate(coefs)]
@@ -290,12 +273,42 @@ def _network(
     return Network(widths, (*names, out_activation), loss, X.dtype, fit_intercept=intercepts is not None)
 
 
+def _targets(Y: ArrayLike, m: int, network: Network) -> NDArray:
+    """Y as a matrix; raises ValueError if the network cannot be trained on it."""
+    Y = _matrix(Y, "Y")
+    if Y.shape != (m, network.widths[-1]):
+        raise ValueError(
+            f"Y must have one row per example and one column per output, {(m, network.widths[-1])}, got {Y.shape}."
+        )
+    if network.activations[-1] == "softmax" and not np.allclose(Y.sum(axis=1), 1, atol=1e-5):
+        sums = Y.sum(axis=1)
+        raise ValueError(
+            "Y must have rows that sum to 1, as probabilities do, for out_activation='softmax'; "
+            f"got sums from {sums.min():g} to {sums.max():g}."
+        )
+    if network.loss == "poisson" and (Y < 0).any():
+        raise ValueError(f"Y must not be negative for loss='poisson', got a least value of {Y.min():g}.")
+    return Y
+
+
+def _weights(sample_weight: ArrayLike, m: int) -> NDArray[np.float64]:
+    """The weights of m examples; raises ValueError."""
+    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weights.shape != (m,) or (weights < 0).any() or not weights.any():
+        raise ValueError(
+            f"sample_weight must have shape ({m},), no negative value and at least one positive, "
+            f"got shape {weights.shape} and values from {weights.min():g} to {weights.max():g}."
+        )
+    return weights
+
+
 def _theta(network: Network, coefs: Sequence[Any], intercepts: Sequence[Any] | None) -> Array:
+    """The weights and biases in the kernels' layout; biases of 0 for None."""
     if intercepts is None:
         intercepts = [np.zeros(width) for width in network.widths[1:]]
     return network.layout.pack([np.asarray(coef) for coef in coefs], [np.asarray(b) for b in intercepts])
 
 
 def _matrix(values: ArrayLike, name: str) -> NDArray:
-    """A finite float matrix; scikit-learn's errors name the argument."""
+    """The argument as a finite float matrix; scikit-learn's errors contain its name."""
     return np.asarray(check_array(values, dtype=(np.float64, np.float32), input_name=name))

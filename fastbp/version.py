@@ -1,4 +1,4 @@
-"""The version of this package, and what a stored model says of it."""
+"""The version of this package, and its stamp on stored models."""
 
 import warnings
 from typing import Any
@@ -10,16 +10,16 @@ STAMP = "_fastbp_version"
 
 
 class NewerVersionWarning(UserWarning):
-    """A model that is loaded was stored by a newer fastbp, which may have changed what its attributes mean."""
+    """A stored model comes from a newer fastbp, in which its attributes may mean something else."""
 
 
 def stamped(state: dict[str, Any]) -> dict[str, Any]:
-    """The state of a model, to be stored with the version that stores it."""
+    """The state of a model with the version that stores it."""
     return {**state, STAMP: __version__}
 
 
 def unstamped(state: dict[str, Any], name: str) -> dict[str, Any]:
-    """The state of a stored model; warns of one that a newer version stored."""
+    """The state of a stored model without its version; warns if the version is newer than this one."""
     state = dict(state)
     stored = state.pop(STAMP, __version__)
     if parse_version(stored) > parse_version(__version__):

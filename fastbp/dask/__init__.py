@@ -1,6 +1,7 @@
-"""BackpropClassifier and BackpropRegressor for Dask arrays and dataframes that no machine could hold. The extra `dask`.
+"""BackpropClassifier and BackpropRegressor for Dask arrays and dataframes larger than a machine. The extra `dask`.
 
-Where X is one, the estimators take it in, train and predict with the help of `distributed`; all else they inherit.
+These estimators override what differs for a Dask X and inherit the rest. `cluster` places X on the workers, `trainer`
+makes the steps of a fit in this process, and `worker` has the tasks that run on the workers.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
@@ -19,7 +20,8 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 from ..data.examples import Examples
 from ..data.targets import Target
 from ..estimators import classifier, regressor
-from ..estimators.base import Perceptron, Validation
+from ..estimators.base import Perceptron
+from ..estimators.validation_set import ValidationSet
 from ..extras import require
 from ..network.architecture import Network
 from ..training.solver import AnyTrainer
@@ -40,31 +42,31 @@ except ImportError:
 __all__ = ["BackpropClassifier", "BackpropRegressor"]
 
 ABOUT = """
-    As `fastbp.{name}`, with all of its parameters and methods.
+    It has all parameters and methods of `fastbp.{name}`.
 
-    `fit` and `partial_fit` take Dask collections, too, for X, y, sample_weight and the validation set: arrays, whose
-    blocks may be sparse (CSR), or dataframes of numbers. Their rows belong together by position, whatever their
+    `fit` and `partial_fit` also take Dask collections as X, y, sample_weight and validation set: arrays, whose blocks
+    may be sparse (CSR), or dataframes of numbers. Rows belong together by position; X and y may have different
     partitions. An X in memory is fitted on this machine.
 
-    A Dask X stays on the workers of the current client of `dask.distributed`, in its partitions. Each worker computes
-    loss and gradient of those that it has, in compiled loops, and these are added up in an order that the partitions
-    alone decide: the same ones give the same bits, any others, and one machine, the same model to rounding. 'lbfgs' and
-    'gd' take one round of communication, some hundredths of a second, for an evaluation of J, 'sgd' and 'adam' one for
-    a minibatch, so let `batch_size` be thousands.
+    A Dask X stays in its partitions on the workers of the current client of `dask.distributed`. Each worker computes
+    loss and gradient of its partitions in compiled loops. The partitions alone decide in which order the results are
+    added up. So the same partitions give the same bits; other partitions and a single machine give the same model up to
+    rounding. A round of communication takes some hundredths of a second. 'lbfgs' and 'gd' need one round for each
+    evaluation of J, 'sgd' and 'adam' one for each minibatch, so let `batch_size` be thousands.
 
-    In the process that calls are the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X,
-    for the order of the rows and the like; the scheduler has y and the weights, too. X is on the workers only. One that
-    is lost is survived: its partitions are computed again from where they came from, so they must not be random.
-    Without a client, or where it has had no workers for a minute, `fit` raises RuntimeError.
+    The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
+    scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed
+    again from their source, so they must not be random. `fit` raises RuntimeError without a client, or if the client
+    has had no workers for a minute.
 
-    For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` are lazy, Dask arrays with a
-    block per partition, for any of Dask's schedulers.
+    For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` return lazy Dask arrays with a
+    block per partition. Any of Dask's schedulers can compute them.
 """
 
 
 def _docstring(parent: type, first: str) -> str:
-    """The parent's docstring, with another beginning."""
-    # Without indentation, which Python 3.13 removes when it compiles; python -OO leaves no docstring.
+    """The parent's docstring with another beginning."""
+    # cleandoc, because Python before 3.13 keeps the indentation; or "", because python -OO keeps no docstring
     _, parameters, rest = inspect.cleandoc(parent.__doc__ or "").partition("\nParameters\n")
     rest, _, _ = rest.partition("\nSee Also\n")
     about = inspect.cleandoc(ABOUT.format(name=parent.__name__))
@@ -72,18 +74,18 @@ def _docstring(parent: type, first: str) -> str:
     return f"{first}\n\n{about}\n{parameters}{rest}{see}"
 
 
-def _here(values: Any) -> Any:
-    """The values of a Dask collection; anything else as it is."""
+def _computed(values: Any) -> Any:
+    """The values of a Dask collection in memory; anything else unchanged."""
     return values.compute() if is_dask_collection(values) else values
 
 
 def _blocks(X: Any) -> list[Delayed]:
-    """The rows of a Dask collection by partitions."""
+    """The partitions of a Dask collection, each with some of its rows."""
     return list(X.to_delayed()) if is_dataframe_like(X) else X.rechunk({1: -1}).to_delayed().ravel().tolist()
 
 
 def _one_row(X: Any) -> Any:
-    """A row of zeros of the form of a Dask collection, for whoever checks the form."""
+    """A row of zeros with the columns of a Dask collection, to check the columns."""
     if is_dataframe_like(X):
         return type(X._meta)(np.zeros((1, len(X.columns))), columns=X.columns)
     if not isinstance(X, dask.array.Array):
@@ -94,7 +96,7 @@ def _one_row(X: Any) -> Any:
 
 
 def _applied(block: Any, model: Any, method: str, like: NDArray, layer: int | None = None) -> NDArray:
-    """What the model's method gives for a block, which may be empty."""
+    """The result of a method of the model for a block; `like` for a block without rows."""
     if not block.shape[0]:
         return like
     result = getattr(model, method)(block)
@@ -102,18 +104,18 @@ def _applied(block: Any, model: Any, method: str, like: NDArray, layer: int | No
 
 
 class _OnDask(Perceptron):
-    """What both estimators do for Dask collections in place of what they inherit."""
+    """The methods that both estimators override for Dask collections."""
 
     _local: type[Perceptron]
-    _metric: Callable[..., float]  # of y and predictions, what `score` gives
+    _metric: Callable[..., float]  # the score, from y and the predictions
 
     def to_local(self) -> Any:
-        """The same estimator for data in memory, fitted or not, which does not need Dask to be loaded.
+        """The same estimator for data in memory, fitted or not. Its stored form loads without Dask.
 
         Returns
         -------
         estimator : BackpropClassifier or BackpropRegressor
-            Of `fastbp`; a copy, which shares nothing with this one.
+            The class from `fastbp`. It is a copy and shares nothing with this estimator.
         """
         local = self._local.__new__(self._local)
         local.__setstate__(copy.deepcopy(self.__getstate__()))
@@ -121,18 +123,18 @@ class _OnDask(Perceptron):
 
     def _validate_data(self, X: Any, y: Any = "no_validation", *, reset: bool, **check_params: Any) -> Any:
         if not is_dask_collection(X):
-            return super()._validate_data(X, _here(y), reset=reset, **check_params)
+            return super()._validate_data(X, _computed(y), reset=reset, **check_params)
         row = _one_row(X)
         super()._validate_data(row, None if y is None else "no_validation", reset=reset)
         rows = Partitions(Cluster(), _blocks(X), row.shape[1], type(self).__name__)
         if not len(rows):
-            super()._validate_data(row[:0], reset=reset)  # raises
-        y = _check_y(_here(y), **check_params, estimator=self)
+            super()._validate_data(row[:0], reset=reset)  # raises scikit-learn's error for an X without rows
+        y = _check_y(_computed(y), **check_params, estimator=self)
         check_consistent_length(rows, y)
         return rows, y
 
     def _examples(self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype) -> Examples:
-        return super()._examples(X, y, _here(sample_weight), target, dtype)
+        return super()._examples(X, y, _computed(sample_weight), target, dtype)
 
     def _laid_out(
         self, X: Any, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
@@ -154,7 +156,7 @@ class _OnDask(Perceptron):
             yield trainer
 
     def _validator(
-        self, trainer: AnyTrainer, validation: Validation, target: Target
+        self, trainer: AnyTrainer, validation: ValidationSet, target: Target
     ) -> Callable[[Array], tuple[float, float]]:
         examples, rows = validation
         if isinstance(examples, DistributedExamples):
@@ -162,17 +164,47 @@ class _OnDask(Perceptron):
         return super()._validator(trainer, validation, target)
 
     def _lazily(self, X: Any, method: str, layer: int | None = None) -> Any:
-        """What a method of the local estimator gives for a Dask collection, block by block; a Dask array."""
+        """The results of a method of the local estimator for the blocks of a Dask collection, as a Dask array."""
         model, row = self.to_local(), _one_row(X)
-        like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises whatever there is to raise
-        model._optimizer_state = model._best_theta = None  # which would be sent for nothing
-        if is_dataframe_like(X):  # where Dask 2025.1 would not replace a Delayed by what it is
+        like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises the errors that do not depend on values
+        model._optimizer_state = model._best_theta = None  # predictions do not need them, so they are not sent
+        if is_dataframe_like(X):  # map_partitions of Dask 2025.1 would pass a Delayed on instead of its value
             return X.map_partitions(_applied, model, method, like, layer, meta=like)
         X = X.rechunk({1: -1})
         columns: dict[str, Any] = {"chunks": (X.chunks[0], (like.shape[1],))} if like.ndim == 2 else {"drop_axis": 1}
         return X.map_blocks(
             _applied, delayed(model, pure=True), method, like, layer, meta=like, dtype=like.dtype, **columns
         )
+
+    def _predicted(self, X: Any, method: str) -> Any:
+        """The result of an inherited method: for a Dask X a lazy Dask array."""
+        return self._lazily(X, method) if is_dask_collection(X) else getattr(super(), method)(X)
+
+    def predict(self, X: ArrayLike) -> Any:
+        """Predict classes or numbers.
+
+        A classifier predicts the class with the largest output, or for a multilabel target every label with an output
+        of at least 1/2. A regressor predicts the outputs a^(L).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        y : ndarray or Dask array of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, the indicator matrix of a multilabel target, or numbers. Lazy for a Dask X.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError
+            X is not valid, or coefs_ or activation were edited into something that is not a network. The values of a
+            Dask X are checked when the prediction is computed.
+        """
+        return self._predicted(X, "predict")
 
     def hidden_activations(self, X: ArrayLike) -> list[Any]:
         """Activations a^(l) of the hidden layers.
@@ -185,8 +217,7 @@ class _OnDask(Perceptron):
         Returns
         -------
         activations : list of ndarray or Dask array of shape (n_samples, S_l)
-            One array per hidden layer, from the first to the last; of a Dask X lazy, each with a forward pass of its
-            own.
+            One array per hidden layer, from the first to the last. Lazy for a Dask X, with a forward pass for each.
 
         Raises
         ------
@@ -206,26 +237,23 @@ class _OnDask(Perceptron):
         X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
             Examples.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
-            Their labels or numbers.
+            Labels or numbers of the examples.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
-            Their weights.
+            Weights of the examples.
 
         Returns
         -------
         score : float
-            Share of the examples that is predicted right; of numbers 1 for perfect predictions, 0 for the mean of y.
+            Accuracy: the share of right predictions. R^2: 1 for perfect predictions, 0 if they are no better than the
+            mean of y.
 
         Raises
         ------
         NotFittedError, ValueError
             As `predict`.
         """
-        this: Any = self
-        inherited: Any = super()
-        if is_dask_collection(X):
-            predictions = this.predict(X).compute()
-            return float(self._metric(_here(y), predictions, sample_weight=_here(sample_weight)))
-        return float(inherited.score(X, _here(y), _here(sample_weight)))
+        predictions = _computed(self.predict(X))
+        return float(self._metric(_computed(y), predictions, sample_weight=_computed(sample_weight)))
 
 
 class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
@@ -233,29 +261,6 @@ class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
         classifier.BackpropClassifier, "Multilayer perceptron classifier for Dask arrays and dataframes."
     )
     _local, _metric = classifier.BackpropClassifier, staticmethod(accuracy_score)
-
-    def predict(self, X: ArrayLike) -> Any:
-        """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
-            Examples.
-
-        Returns
-        -------
-        y : ndarray or Dask array of shape (n_samples,) or (n_samples, n_classes)
-            Labels, or the indicator matrix of a multilabel target; of a Dask X lazy.
-
-        Raises
-        ------
-        NotFittedError
-            There was no fit.
-        ValueError
-            X is not valid, or coefs_ or activation were edited into something that is not a network. Of a Dask X the
-            values are checked when they are computed.
-        """
-        return self._lazily(X, "predict") if is_dask_collection(X) else super().predict(X)
 
     @classifier.if_probabilities
     def predict_proba(self, X: ArrayLike) -> Any:
@@ -278,7 +283,7 @@ class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
         NotFittedError, ValueError
             As `predict`.
         """
-        return self._lazily(X, "predict_proba") if is_dask_collection(X) else super().predict_proba(X)
+        return self._predicted(X, "predict_proba")
 
     @classifier.if_probabilities
     def predict_log_proba(self, X: ArrayLike) -> Any:
@@ -299,32 +304,9 @@ class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
         AttributeError, NotFittedError, ValueError
             As `predict_proba`.
         """
-        return self._lazily(X, "predict_log_proba") if is_dask_collection(X) else super().predict_log_proba(X)
+        return self._predicted(X, "predict_log_proba")
 
 
 class BackpropRegressor(_OnDask, regressor.BackpropRegressor):
     __doc__ = _docstring(regressor.BackpropRegressor, "Multilayer perceptron regressor for Dask arrays and dataframes.")
     _local, _metric = regressor.BackpropRegressor, staticmethod(r2_score)
-
-    def predict(self, X: ArrayLike) -> Any:
-        """Predict numbers.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, Dask array or dataframe} of shape (n_samples, n_features)
-            Examples.
-
-        Returns
-        -------
-        y : ndarray or Dask array of shape (n_samples,) or (n_samples, n_outputs)
-            Outputs a^(L) of the network; of a Dask X lazy.
-
-        Raises
-        ------
-        NotFittedError
-            There was no fit.
-        ValueError
-            X is not valid, or coefs_ or activation were edited into something that is not a network. Of a Dask X the
-            values are checked when they are computed.
-        """
-        return self._lazily(X, "predict") if is_dask_collection(X) else super().predict(X)

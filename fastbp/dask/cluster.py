@@ -1,6 +1,6 @@
 """The workers of a Dask cluster, and the partitions of X that they hold.
 
-All that a worker holds is the result of a task that the scheduler knows, so that another worker can compute it again.
+Whatever a worker holds is the result of a task. The scheduler knows the task, so another worker can compute it again.
 """
 
 import copy
@@ -16,21 +16,22 @@ from numpy.typing import NDArray
 from ..data.examples import Examples, as_examples
 from .worker import checked, joined, size_and_dtype, these
 
-# Dask warns of tasks above 10 MB.
-PIECE_BYTES = 4 << 20
-# Between two looks at whether there are workers at all, and for how long there may be none: those that died start anew.
+PIECE_BYTES = 4 << 20  # largest array in one task; Dask warns of tasks above 10 MB
+# A fit checks every LOOK_SECONDS whether there are workers. It gives up after WORKERLESS_SECONDS without any, because a
+# worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
-# What was computed on workers that died is computed by others, over and over unless it kills them, which Dask decides.
+# Dask moves the tasks of a dead worker to others, until it finds that a task kills its workers. A fit submits lost
+# tasks again, and has so many attempts in all.
 ATTEMPTS = 3
 
 
 class Cluster:
-    """The workers that the current client of dask.distributed leads to.
+    """The workers of the current client of dask.distributed.
 
     Raises
     ------
     RuntimeError
-        There is no client, or an asynchronous one.
+        There is no client, or the client is asynchronous.
     """
 
     def __init__(self) -> None:
@@ -45,22 +46,22 @@ class Cluster:
             raise RuntimeError("A fit on Dask collections needs a Client that is not asynchronous.")
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future:
-        """The future result of a task of its own."""
+        """The future result of a new task. Dask does not take it for an earlier task with equal arguments."""
         return self.client.submit(function, *args, pure=False)
 
     def send(self, values: NDArray) -> Future:
-        """An array as a task that holds it, so that it cannot be lost with a worker; in pieces if it is large."""
+        """An array as a task, so that no worker can lose it; several tasks if the array is large."""
         n = math.ceil(values.nbytes / PIECE_BYTES)
         if n <= 1:
             return self.submit(these, values)
         return self.submit(joined, [self.submit(these, piece) for piece in np.array_split(values, n)])
 
     def argument(self, values: NDArray) -> NDArray | Future:
-        """An array as an argument of a task, in its specification unless it is large."""
+        """An array as an argument of a task: part of the task if it is small, otherwise sent by tasks of its own."""
         return values if values.nbytes <= PIECE_BYTES else self.send(values)
 
     def results(self, futures: list[Future]) -> list[Any]:
-        """What they are, once all are done; raises RuntimeError if there have been no workers for a while."""
+        """The results of the futures, once all are done; raises RuntimeError if there are no workers for a while."""
         looks = WORKERLESS_SECONDS / LOOK_SECONDS
         while True:
             try:
@@ -74,14 +75,16 @@ class Cluster:
                     ) from None
         for future in futures:
             if future.status == "error":
-                # The client keeps the original, which would keep what it is raised through, and this the futures.
+                # A copy, because the client keeps the original. A raised exception refers to the frames that it passes,
+                # and these refer to the futures, which would never be released.
                 raise copy.copy(future.exception()).with_traceback(future.traceback())
         return list(self.client.gather(futures))
 
     def compute(self, ask: Callable[[], list[Future]], recover: Callable[[], None]) -> list[Any]:
-        """Results of the futures that `ask` gives; what was lost in spite of Dask's own care is asked for again.
+        """Results of the futures that `ask` returns.
 
-        Raises RuntimeError when that does not help.
+        If Dask loses some of them, `recover` restores what the tasks need and `ask` is called again. Raises
+        RuntimeError after ATTEMPTS calls.
         """
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -97,28 +100,28 @@ class Cluster:
 
 
 class Partitions:
-    """X on the workers, checked: what `Perceptron` asks of an X, and the blocks of rows that it consists of.
+    """X on the workers, after its checks: blocks of rows, with the length, shape and dtype that a fit reads.
 
     Parameters
     ----------
     cluster : Cluster
     blocks : list of Delayed
-        Rows of X, in their order; some may be empty.
+        The rows of X in their order. A block may be empty.
     n_features : int
         S_1.
     name : str
-        Of the estimator, for errors.
+        Name of the estimator, for error messages.
 
     Attributes
     ----------
-    network : tuple of int
+    shape : tuple of int
         (m, S_1).
     dtype : numpy.dtype
-        float32, where all blocks are, or float64.
+        float32 if all blocks are float32, otherwise float64.
     starts : ndarray of int64
-        First row of each block that has any, and m.
+        First row of each block that is not empty; then m.
     futures : list of Future
-        These blocks.
+        The blocks that are not empty.
     """
 
     def __init__(self, cluster: Cluster, blocks: list[Delayed], n_features: int, name: str):
@@ -133,8 +136,8 @@ class Partitions:
         self.futures = [future for future, size in zip(self.futures, sizes, strict=True) if size]
 
     def load(self) -> None:
-        """Have the blocks computed, maybe anew."""
-        self.futures = []  # forgotten by the scheduler, with whatever happened to them
+        """Submit the tasks that compute the blocks, for the first time or again."""
+        self.futures = []  # the scheduler then forgets the old tasks and their failures
         check = delayed(checked, pure=False)
         self.futures = self.cluster.client.compute([check(block, *self._arguments) for block in self._blocks])
 
@@ -147,7 +150,7 @@ class Partitions:
 
 
 class DistributedExamples(Examples):
-    """Examples whose X is on the workers; y and weights are here, and each worker has those of its rows."""
+    """Examples whose X is on the workers. A worker also has y and the weights of its rows; this process has all."""
 
     partitions: Partitions
     targets: list[list[Future | None]]
@@ -156,14 +159,14 @@ class DistributedExamples(Examples):
     def of(
         cls, X: Partitions, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
     ) -> Self:
-        """As `as_examples`."""
+        """See `data.examples.as_examples`."""
         here = cls(*as_examples(np.empty((X.shape[0], 0)), dtype, codes=codes, Y=Y, weights=weights))
         here.partitions = X
         here.send_targets()
         return here
 
     def send_targets(self) -> None:
-        """Give each worker y and weights of its rows, maybe anew."""
+        """Send the workers y and the weights of their rows, for the first time or again."""
         codes = self.codes.astype(np.min_scalar_type(self.codes.max(initial=0)))
         cuts = self.partitions.starts[1:-1]
         parts = [np.split(values, cuts) if values.size else None for values in (codes, self.Y, self.weights)]
@@ -173,14 +176,14 @@ class DistributedExamples(Examples):
         ]
 
     def recover(self) -> None:
-        """Have what the workers hold computed anew, if any of it is lost."""
+        """Let the workers compute all that they hold again, if any of it is lost."""
         held = [*self.partitions.futures, *(part for parts in self.targets for part in parts if part)]
         if any(future.status not in ("finished", "pending") for future in held):
             self.partitions.load()
             self.send_targets()
 
     def by_partition(self, rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64], NDArray[np.intp]]]:
-        """(partition, which of its rows, where in `rows` these are) for each partition that has any of them."""
+        """(partition p, rows within p, positions of these rows in `rows`) for each partition that has some of them."""
         owners = np.searchsorted(self.partitions.starts, rows, side="right") - 1
         by_owner = np.argsort(owners, kind="stable")
         cuts = np.flatnonzero(np.diff(owners[by_owner])) + 1

@@ -1,4 +1,4 @@
-"""Training on the workers of a Dask cluster: they sum costs and gradients, and the steps are made here."""
+"""Training with a Dask cluster: the workers sum costs and gradients, and this process makes the steps."""
 
 import math
 from collections.abc import Callable
@@ -15,29 +15,30 @@ from ..network.architecture import Network
 from ..parallel.team import Team
 from ..typing import Array
 from .cluster import DistributedExamples
-from .worker import architecture, judge, partial_sums, total
+from .worker import architecture_of, judge, partial_sums, total
 
-# Partial sums that one task adds up: of the partitions in their order, so that the same ones give the same bits.
+# A task adds up so many partial sums. They are added in the order of the partitions, so the same partitions give the
+# same bits.
 ARITY = 8
 
 
 class DistributedTrainer:
-    """As `Trainer`, for examples on the workers: they sum, and steps are made here.
+    """Like `training.trainer.Trainer`, for examples on the workers of a cluster.
 
     Parameters
     ----------
     network : Network
     theta : ndarray of shape (network.layout.size,)
-        Parameters; steps overwrite it.
+        Parameters. Steps overwrite them.
     examples : DistributedExamples
     batch : int
-        Rows of a step; the last one of an epoch may have fewer.
+        Rows of a step. The last step of an epoch may have fewer.
     optimizer : int
-        Code of `kernels.optimizers`.
+        A code of `kernels.optimizers`.
     alpha : float
         L2 strength.
     n_jobs : int or None
-        Threads of a worker's task.
+        Threads of a task on a worker.
     """
 
     def __init__(
@@ -58,15 +59,15 @@ class DistributedTrainer:
         self.t, self._rates = np.zeros(1, np.int64), np.zeros(1, optimizers.RATES)
         self.rates: Any = self._rates[0]  # the same memory
         self.rates.alpha = alpha
-        self.team = Team(1)  # of steps, and of a validation set that is here
+        self.team = Team(1)  # for a validation set in memory
         self._examples, self._n_jobs = examples, n_jobs
 
     def calls(self, n: int) -> int:
-        """Rounds of communication that an epoch of n examples takes."""
+        """Rounds of communication in an epoch of n examples."""
         return math.ceil(n / self.batch)
 
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
-        """As `Trainer.epoch`; `after_call` is called after every batch."""
+        """See `Trainer.epoch`; `after_call` is called after every batch."""
         loss, count = 0.0, 0
         sweep = optimizers.SWEEPS[self.optimizer].address(self.network.dtype)
         for start in range(0, len(order), self.batch):
@@ -83,7 +84,7 @@ class DistributedTrainer:
         return loss / count if count else math.nan
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
-        """As `Trainer.loss_and_gradient`."""
+        """See `Trainer.loss_and_gradient`."""
         self.theta[:] = theta
         J = self._objective(None)
         if after_call:
@@ -91,7 +92,7 @@ class DistributedTrainer:
         return math.nan if J is None else J
 
     def _objective(self, rows: NDArray[np.int64] | None) -> float | None:
-        """J over these examples, or all, its gradient in `grad`; None for examples without any weight."""
+        """J over these rows, or all for None; its gradient is then in `grad`. None if all weights are 0."""
         theta, alpha = self.network.layout.flatten(self.theta), float(self.rates.alpha)
         (sums,) = self._examples.partitions.cluster.compute(
             lambda: self._ask_for_sums(theta, rows), self._examples.recover
@@ -99,21 +100,22 @@ class DistributedTrainer:
         if not sums.weight > 0:
             return None
         weights = theta[: sum(n * m for n, m in pairwise(self.network.widths))].astype(np.float64)  # no biases
-        grad = sums.grad.copy()  # as it arrived it may not be writable
+        grad = sums.grad.copy()  # an array that was received may be read-only
         with np.errstate(over="ignore", invalid="ignore"):
             grad[: len(weights)] += alpha * weights
             self.grad[:] = self.network.layout.unflatten(grad / sums.weight)
             return float((sums.cost + 0.5 * alpha * np.sum(weights**2)) / sums.weight)
 
     def _ask_for_sums(self, theta: Array, rows: NDArray[np.int64] | None) -> list[Future]:
+        """Submit the tasks that sum over these rows, or all for None; the one future returned is the total."""
         examples = self._examples
         X, cluster = examples.partitions.futures, examples.partitions.cluster
         parts: list[tuple[int, Any]] = [(p, None) for p in range(len(X))]
         if rows is not None:
             parts = [(p, cluster.argument(local)) for p, local, _ in examples.by_partition(rows)]
-        sent, fields = cluster.send(theta), architecture(self.network)
+        sent, architecture = cluster.send(theta), architecture_of(self.network)
         sums = [
-            cluster.submit(partial_sums, X[p], examples.targets[p], sent, fields, local, self._n_jobs)
+            cluster.submit(partial_sums, X[p], examples.targets[p], sent, architecture, local, self._n_jobs)
             for p, local in parts
         ]
         while len(sums) > 1:
@@ -124,7 +126,7 @@ class DistributedTrainer:
 def validator(
     network: Network, examples: DistributedExamples, rows: NDArray[np.int64], target: Target, n_jobs: int | None
 ) -> Callable[[Array], tuple[float, float]]:
-    """As `Perceptron._validator`, of examples on the workers."""
+    """See `Perceptron._validator`, for a validation set on the workers."""
     cluster, parts = examples.partitions.cluster, examples.by_partition(rows)
     places = np.concatenate([places for _, _, places in parts])
     sent: list[Future] = []
@@ -139,7 +141,7 @@ def validator(
     def ask(theta: Array) -> list[Future]:
         X, targets, parameters = examples.partitions.futures, examples.targets, cluster.send(theta)
         return [
-            cluster.submit(judge, X[p], targets[p], parameters, architecture(network), local, target, n_jobs)
+            cluster.submit(judge, X[p], targets[p], parameters, architecture_of(network), local, target, n_jobs)
             for (p, _, _), local in zip(parts, sent, strict=True)
         ]
 

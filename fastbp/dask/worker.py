@@ -1,7 +1,7 @@
-"""What a worker of a Dask cluster does: sums of costs and gradients over its partitions of X.
+"""The tasks that run on the workers of a Dask cluster: sums of costs and gradients over a partition of X.
 
-A gradient is a sum over examples, so the partial sums, one per partition, add up to that of one machine. Real
-parameters are sent to and fro, never their layout, which depends on the CPU.
+A gradient is a sum over examples, so the sums of the partitions add up to the gradient of one machine. Only the real
+parameters travel: their padded layout depends on the CPU.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -28,48 +28,51 @@ class Sums(NamedTuple):
 
     cost: float  # of w_i C_i
     weight: float  # of w_i
-    grad: NDArray[np.float64]  # of w_i times the gradient of C_i, by the real parameters; empty where nobody asked
+    grad: NDArray[np.float64]  # of w_i times the gradient of C_i by the real parameters; empty if only cost is needed
 
 
-def architecture(network: Network) -> tuple[Any, ...]:
-    """What `network_of` makes the same network of on a worker, whose vectors may have another width."""
+def architecture_of(network: Network) -> tuple[Any, ...]:
+    """The arguments with which `network_of` makes the same network on a worker, whose CPU may need another layout."""
     return network.widths, network.activations, network.loss, network.dtype, network.fit_intercept
 
 
 def checked(block: Any, n_features: int, name: str) -> Any:
-    """Some rows of X as the kernels can read them; raises ValueError as scikit-learn does.
+    """A block of X in a form that the kernels read; raises scikit-learn's ValueError for values that are not valid.
 
     Parameters
     ----------
     block : {ndarray, sparse matrix, DataFrame} of shape (m, S_1)
         m may be 0.
     n_features : int
-        S_1 as it was announced.
+        S_1 according to the Dask collection.
     name : str
-        Of the estimator.
+        Name of the estimator, for error messages.
     """
     X = check_array(block, accept_sparse="csr", dtype=data.FLOATS, ensure_min_samples=0, estimator=name, input_name="X")
     if X.shape[1] != n_features:
         raise ValueError(
-            f"A partition of X has {X.shape[1]} features, where the others, or its meta, have {n_features}."
+            f"A partition of X has {X.shape[1]} features, but the others, or the collection's meta, have {n_features}."
         )
-    return np.array(X) if data.is_file(X) else X
+    return np.array(X) if data.is_file(X) else X  # a block is held in memory even if it comes from a file
 
 
 def size_and_dtype(X: Any) -> tuple[int, np.dtype]:
+    """Rows and dtype of a block."""
     return X.shape[0], X.dtype
 
 
 def joined(pieces: list[NDArray]) -> NDArray:
+    """The array that was sent in these pieces."""
     return np.concatenate(pieces)
 
 
 def these(values: Result) -> Result:
+    """The values: a task of this function holds them."""
     return values
 
 
 def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: NDArray[np.int64] | None) -> Examples:
-    """These rows of a partition, or all, as the kernels read them."""
+    """These rows of a partition, or all for None, as the kernels read them."""
     n = next(len(part) for part in targets if part is not None)
     if X.shape[0] != n:
         raise ValueError(f"A partition of X has {X.shape[0]} rows, where it had {n} before: X must not be drawn anew.")
@@ -80,9 +83,9 @@ def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: ND
 
 
 def scaled_weights(examples: Examples) -> tuple[Examples, float, int]:
-    """Examples with weights of up to 1, their sum, and the power of 2 that they have to be multiplied by.
+    """(examples with weights of up to 1, the sum of these weights, e): the real weights are 2^e times as large.
 
-    The kernels divide by the sum, and a partition's may be too small for that.
+    The kernels divide by the sum of the weights, and the sum of a partition may be too small for that.
     """
     if not examples.weights.size:
         return examples, float(examples.n), 0
@@ -99,21 +102,21 @@ def partial_sums(
     rows: NDArray[np.int64] | None,
     n_jobs: int | None,
 ) -> Sums:
-    """Costs and gradients of these rows of a partition, or of all; theta: the real parameters."""
-    here = network_of(*architecture)
-    examples, weight, exponent = scaled_weights(examples_of(X, targets, here.dtype, rows))
+    """Sums over these rows of a partition, or all for None; theta has the real parameters."""
+    network = network_of(*architecture)
+    examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
     if weight == 0:
-        return Sums(0.0, 0.0, np.zeros(here.layout.n_parameters))
-    with team_for(n_jobs, costs.step_work(here, examples.n, examples.entries)) as team:
-        trainer = Trainer(here, here.layout.unflatten(theta), examples, batch=examples.n, team=team)
+        return Sums(0.0, 0.0, np.zeros(network.layout.n_parameters))
+    with team_for(n_jobs, costs.step_work(network, examples.n, examples.entries)) as team:
+        trainer = Trainer(network, network.layout.unflatten(theta), examples, batch=examples.n, team=team)
         cost = trainer.epoch(np.arange(examples.n)) * weight
-    with np.errstate(over="ignore", invalid="ignore"):  # a fit that diverges, which the solver says
-        grad = here.layout.flatten(trainer.grad).astype(np.float64) * weight
+    with np.errstate(over="ignore", invalid="ignore"):  # in a fit that diverges; the solver raises the error
+        grad = network.layout.flatten(trainer.grad).astype(np.float64) * weight
         return Sums(float(np.ldexp(cost, exponent)), float(np.ldexp(weight, exponent)), np.ldexp(grad, exponent))
 
 
 def total(parts: list[Sums]) -> Sums:
-    """Their sum, in their order."""
+    """The sum of the parts, added in their order."""
     first, *others = parts
     cost, weight, grad = first.cost, first.weight, first.grad.copy()
     with np.errstate(over="ignore", invalid="ignore"):
@@ -132,11 +135,11 @@ def judge(
     target: Target,
     n_jobs: int | None,
 ) -> tuple[NDArray, Sums]:
-    """What `target.score` needs of these rows of a partition, and their costs."""
-    here = network_of(*architecture)
-    examples, weight, exponent = scaled_weights(examples_of(X, targets, here.dtype, rows))
-    with team_for(n_jobs, costs.prediction_work(here, examples.n, examples.entries)) as team:
-        evaluator = Evaluator(here, examples, batch=examples.n, team=team)
-        judged, loss = evaluate(evaluator, here.layout.unflatten(theta), np.arange(examples.n), target)
+    """(the argument of `target.score` for these rows of a partition, the sums of their costs and weights)."""
+    network = network_of(*architecture)
+    examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
+    with team_for(n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
+        evaluator = Evaluator(network, examples, batch=examples.n, team=team)
+        judged, loss = evaluate(evaluator, network.layout.unflatten(theta), np.arange(examples.n), target)
     cost = loss * weight if weight else 0.0
     return judged, Sums(float(np.ldexp(cost, exponent)), float(np.ldexp(weight, exponent)), np.empty(0))

@@ -1,6 +1,6 @@
-"""Intake of X, y and weights: from what a user passes to the flat arrays that the kernels read, without copying X.
+"""Examples as the kernels read them: flat arrays over the user's X, y and weights, without a copy of X.
 
-X may be a file that is larger than the memory: nothing here reads it as a whole, or makes anything of its size.
+X may be a file that is larger than the memory. Nothing here reads such an X as a whole or allocates as much memory.
 """
 
 import math
@@ -12,13 +12,12 @@ import scipy.sparse
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # what the kernels read
-# Memory for the rows of an X of another dtype that are converted at a time.
-CONVERTED_BYTES = 1 << 22
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # the dtypes that the kernels read
+CONVERTED_BYTES = 1 << 22  # an X of another dtype is converted in parts, so many bytes at a time
 
 
 class Examples(NamedTuple):
-    """What the kernels read; see `kernels.gather`. Empty arrays stand for what is not given."""
+    """Examples as the kernels read them; see `kernels.gather`. An array that is not needed is empty."""
 
     X32: NDArray[np.float32]
     X64: NDArray[np.float64]
@@ -30,12 +29,12 @@ class Examples(NamedTuple):
     weights: NDArray[np.float64]
 
     def read(self, order: NDArray[np.int64], start: int, stop: int) -> tuple[tuple[NDArray, ...], NDArray[np.int64]]:
-        """What a kernel needs for order[start:stop]: the fields, and an order of the same length."""
+        """(fields, order) for a kernel that shall read the rows order[start:stop]. A file needs another order."""
         return tuple(self), order
 
     @property
     def most_rows(self) -> float:
-        """Rows that may be read at once."""
+        """Most rows that a kernel may read in one call."""
         return math.inf
 
     @property
@@ -50,7 +49,7 @@ class Examples(NamedTuple):
 
     @property
     def single(self) -> bool:
-        """Whether the kernels read X in float32, not float64."""
+        """Whether the kernels read X in float32; otherwise they read it in float64."""
         return self.X64.size == 0
 
     @property
@@ -60,11 +59,11 @@ class Examples(NamedTuple):
 
     @property
     def entries(self) -> float | None:
-        """Stored entries of an average example of a sparse X; None for a dense one, as `network.costs` takes it."""
+        """Stored entries of an average example, None for a dense X: an argument of `network.costs`."""
         return self.entries_per_row if self.sparse else None
 
     def most_entries(self, rows: int) -> int:
-        """Stored entries of that many different examples of a sparse X, at most; 0 for a dense one."""
+        """Most stored entries that so many different examples of a sparse X have; 0 for a dense X."""
         if not self.sparse:
             return 0
         lengths = np.diff(self.indptr)
@@ -74,14 +73,14 @@ class Examples(NamedTuple):
 
 
 class ForeignExamples(Examples):
-    """Examples whose X is a file that the kernels cannot read as it is: converted for each of their calls."""
+    """Examples whose X is a file that the kernels cannot read. The rows of each call are converted before it."""
 
     X: NDArray
     _order: NDArray[np.int64]
 
     @classmethod
     def of(cls, X: NDArray, codes: NDArray[np.int64], Y: NDArray, weights: NDArray[np.float64]) -> Self:
-        """X: (m, S_1); the rest as in `as_examples`, with empty arrays for what is not given."""
+        """Arguments as in `as_examples`; an array that is not needed is empty."""
         strides = np.array([0, 0, len(X)], np.int64)
         foreign = cls(NO_X32, NO_X64, strides, NO_INDICES, NO_INDPTR, codes, Y, weights)
         foreign.X, foreign._order = X, np.zeros(len(X), np.int64)
@@ -107,7 +106,7 @@ NO_CODES, NO_WEIGHTS = np.empty(0, np.int64), np.empty(0)
 
 
 def _read_only(values: NDArray) -> NDArray:
-    """A read-only view: Numba would compile once more for writable arrays than for memory maps."""
+    """A read-only view. Some memory maps are read-only, and Numba would compile a second time for writable arrays."""
     view = values.view()
     view.flags.writeable = False
     return view
@@ -128,28 +127,28 @@ def is_file(X: Any) -> bool:
 
 
 def dtype_of(X: Any) -> np.dtype:
-    """What X is, or is converted to: float32 or float64."""
+    """The dtype of X if it is float32 or float64; otherwise float64, to which X is converted."""
     return X.dtype if X.dtype in FLOATS else FLOATS[0]
 
 
 def converted(X: NDArray) -> NDArray:
-    """X as `dtype_of` says."""
+    """X as an array of dtype_of(X)."""
     return np.asarray(X, dtype_of(X))
 
 
 def converted_rows(X: NDArray) -> int:
-    """Rows of X that are converted at a time."""
+    """Number of rows of X that are converted at a time."""
     return max(1, CONVERTED_BYTES // (FLOATS[0].itemsize * max(X.shape[1], 1)))
 
 
 def _flat(X: NDArray) -> tuple[NDArray, int, int] | None:
-    """X as the kernels read it: a vector over the same memory, and strides in elements. None where there is none such.
+    """(vector over the memory of X, strides of rows and columns in elements), or None if the kernels cannot read X.
 
-    Some rows of a matrix, or some neighbouring columns, are not contiguous, but still regular.
+    Every other row, or some neighbouring columns, of a matrix are not contiguous, but the kernels can read them.
     """
     if not (X.dtype in FLOATS and X.flags.aligned):
         return None
-    # 1 where a dimension has a single element: NumPy's strides are then arbitrary.
+    # Not X.strides: NumPy's strides are arbitrary for a dimension of a single element.
     if X.flags.c_contiguous:
         return X.reshape(-1), X.shape[1], 1
     if X.flags.f_contiguous:
@@ -169,20 +168,20 @@ def as_examples(
     Y: NDArray | None = None,
     weights: NDArray | None = None,
 ) -> Examples:
-    """Views of validated data as the kernels read it.
+    """Examples over validated data.
 
     Parameters
     ----------
     X : ndarray or CSR of shape (m, S_1)
         float32 or float64, or a file of any real numbers. A dense X is copied if neither its rows nor its columns are
-        contiguous, but not if it is a file. A CSR matrix is copied if it has unsorted or repeated entries: the sum over
-        a row must not depend on how it is stored.
+        contiguous, unless it is a file. A CSR matrix is copied if it has unsorted or repeated entries, because the sum
+        over a row must not depend on their order.
     dtype : numpy.dtype
-        Of the arithmetic, and so of Y.
+        The dtype of the arithmetic and of Y.
     codes : ndarray of int of shape (m,), optional
         Class of each example.
     Y : ndarray of shape (m, S_L), optional
-        Targets, in place of codes.
+        Targets, if there are no codes.
     weights : ndarray of shape (m,), optional
         Weight of each example.
     """
@@ -194,7 +193,7 @@ def as_examples(
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
-            if not np.isfinite(X.data).all():  # each entry was
+            if not np.isfinite(X.data).all():  # every single entry was finite
                 raise ValueError("Input X contains infinity or a value too large: the sum of its repeated entries.")
         values = X.data
         indices = _read_only(X.indices.astype(np.int32, copy=False))

@@ -1,4 +1,4 @@
-"""What a network is trained to give: classes or numbers; from y to targets, from outputs to predictions."""
+"""The targets of a network, classes or numbers: from y to the kernels, and from outputs to predictions and scores."""
 
 import dataclasses
 from typing import Any, Self
@@ -13,12 +13,12 @@ from ..typing import Array
 from .examples import Examples
 
 MULTILABEL = "multilabel-indicator"
-Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # class codes or a target matrix, the other one None
+Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # (class codes, None) or (None, matrix of targets)
 
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """Classes, or sets of them.
+    """The target of a classifier: one class, or for a multilabel target a set of classes, per example.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class Labels:
     classes : ndarray of shape (n_classes,)
         Class labels, sorted.
     n_outputs : int
-        Outputs S_L: for log_loss as in scikit-learn, a single one for two classes; for any other loss one per class.
+        Outputs S_L: one per class. As in scikit-learn, log_loss has a single output for two classes.
     class_weights : tuple of ndarray or None
-        Weights of the classes; for a multilabel target those of 0 and 1, per output.
+        One array with the weights of the classes. A multilabel target has one per output, with the weights of 0 and 1.
     """
 
     kind: str
@@ -39,7 +39,10 @@ class Labels:
 
     @classmethod
     def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
-        """From y, or from the known classes after a check that y has the same, or with `subset` no others."""
+        """The target for y.
+
+        Its classes are those of y. If there are known classes, y must have the same ones, or with `subset` no others.
+        """
         classes = _classes_of(y, known, subset=subset)
         kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
         if kind == MULTILABEL:
@@ -50,7 +53,7 @@ class Labels:
         return cls(kind, classes, n_outputs)
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """That y, of a validation set or of other examples, has no other labels; raises ValueError with its name."""
+        """Check that y, of a validation set or other new examples, has no new labels; raises ValueError."""
         if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, which does not go with the {self.kind} target of the fit.")
         unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
@@ -58,15 +61,18 @@ class Labels:
             raise ValueError(f"{name} has classes {sorted(unknown)} that the fit did not have; it had {self.classes}.")
 
     def encode(self, y: NDArray, loss: str) -> Encoded:
-        """Targets of the network for labels y, all of them known."""
+        """Targets of the network for the labels y, which are among the classes."""
         if self.kind == MULTILABEL:
             return None, y
         if len(self.classes) == 1 and loss != "log_loss":
-            return None, np.ones((len(y), 1))  # of a single output, code 0 would be the number 0
+            return None, np.ones((len(y), 1))  # the kernels take code 0 of a single output as the target 0
         return np.searchsorted(self.classes, y), None
 
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
-        """What the labels y contribute to the weights of their examples; None is 1 each."""
+        """The weight of the label of each example; None means that every weight is 1.
+
+        For a multilabel target it is the product over the labels of the example.
+        """
         if self.class_weights is None:
             return None
         if self.kind == MULTILABEL:
@@ -81,7 +87,7 @@ class Labels:
         return self.classes[self._winners(output)]
 
     def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> NDArray:
-        """What `score` needs of the rows: whether they are predicted right, NaN where an output is not finite."""
+        """The argument of `score` for these rows: whether a prediction is right, NaN if an output is not finite."""
         if self.kind == MULTILABEL:
             right = ((output >= 0.5) == examples.Y[rows]).all(axis=1)
         elif len(self.classes) == 1:
@@ -91,11 +97,11 @@ class Labels:
         return np.where(np.isfinite(output).all(axis=1), right, np.nan)
 
     def score(self, judged: NDArray, examples: Examples, rows: NDArray[np.int64]) -> float:
-        """Weighted share of the rows that are predicted right; NaN where an output is not finite."""
+        """Weighted share of right predictions; NaN if an output is not finite."""
         return float(np.average(judged, weights=examples.weights[rows] if examples.weights.size else None))
 
     def _winners(self, output: Array) -> NDArray[np.int64]:
-        """Code of the class with the largest output; a single output of two classes says by 1/2 which one."""
+        """Code of the class with the largest output. A single output above 1/2 means the second of two classes."""
         if output.shape[1] == 1:
             return ((output[:, 0] > 0.5) & (len(self.classes) > 1)).astype(np.int64)
         return output.argmax(axis=1)
@@ -103,7 +109,7 @@ class Labels:
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """Numbers, one or several per example.
+    """The target of a regressor: one or several numbers per example.
 
     Parameters
     ----------
@@ -116,33 +122,34 @@ class Values:
 
     @classmethod
     def of(cls, y: NDArray) -> Self:
+        """The target for y."""
         return cls(1 if y.ndim == 1 else y.shape[1])
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """That y, of a validation set or of other examples, has as many outputs; raises ValueError with its name."""
+        """Check that y, of a validation set or other new examples, has as many outputs; raises ValueError."""
         if self.of(y) != self:
             raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 
     def encode(self, y: NDArray, loss: str) -> Encoded:
-        """Targets of the network; raises ValueError for those that the loss is not defined for."""
+        """Targets of the network; raises ValueError for numbers for which the loss is not defined."""
         if loss == "poisson" and (y < 0).any():
             raise ValueError(f"loss='poisson' needs y >= 0, got a least y of {y.min()!r}.")
         return None, y.reshape(len(y), -1)
 
     def weights(self, y: NDArray) -> None:
-        """Numbers have no classes, so no weights."""
+        """None: numbers have no classes, so classes have no weights."""
 
     def predict(self, output: Array) -> NDArray:
-        """The outputs; without their axis where there is one."""
+        """The outputs; a vector if there is one output."""
         return output[:, 0] if self.n_outputs == 1 else output
 
     def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> Array:
-        """What `score` needs of the rows: a copy of the outputs, for R^2 is not a mean over rows."""
+        """The argument of `score` for these rows: a copy of the outputs, because R^2 is not a mean over rows."""
         return output.copy()
 
     def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
-        """Weighted R^2, averaged over the outputs; NaN where an output is not finite."""
-        from sklearn.metrics import r2_score  # which most fits do not need
+        """Weighted R^2, averaged over the outputs; NaN if an output is not finite."""
+        from sklearn.metrics import r2_score  # imported here, because most fits do not need it
 
         if not np.isfinite(output).all():
             return float("nan")
@@ -154,20 +161,21 @@ Target = Labels | Values
 
 
 def dense_labels(y: Any) -> NDArray:
-    """y as a vector of labels or a dense indicator matrix; raises ValueError for anything but classes."""
+    """y as a vector of labels or a dense indicator matrix; raises ValueError if y does not have classes."""
     check_classification_targets(y)
     if scipy.sparse.issparse(y):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] > 1:
         if type_of_target(y) != MULTILABEL:
             raise ValueError("Multioutput target data is not supported with label binarization")  # scikit-learn's words
-        return (y != 0).astype(np.int64)  # any two numbers make an indicator, as scikit-learn reads it
+        return (y != 0).astype(np.int64)  # scikit-learn accepts any two numbers as an indicator
     if y.dtype.kind in "mM" and np.isnat(y).any():
-        raise ValueError("Input y contains NaT.")  # which is no class, as NaN is none
+        raise ValueError("Input y contains NaT.")
     return column_or_1d(y, warn=True) if y.ndim == 2 else y
 
 
 def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
+    """The classes of y, or the known ones after a check of y; raises ValueError."""
     classes = np.unique(y) if y.ndim == 1 and y.dtype != object else unique_labels(y)
     if known is None:
         return classes

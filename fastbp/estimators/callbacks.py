@@ -1,7 +1,8 @@
-"""scikit-learn's callbacks, which its version 1.9 brought: who is told of a fit and of each of its epochs.
+"""scikit-learn's callbacks, new in its version 1.9: a fit calls them at its beginning, at its end and for each epoch.
 
-A fit is a task. Its subtasks are epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd'), all called epoch here,
-and those of a long epoch are its calls into a kernel. Callbacks get X and y as they were given to fit.
+To scikit-learn a fit is a task. Its subtasks are the epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd'),
+all called "epoch" here. The subtasks of a long epoch are its calls into a kernel, called "part". Callbacks get X and y
+as the user passed them to `fit`.
 """
 
 import functools
@@ -20,26 +21,26 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing, in a scikit-learn that has no callbacks."""
+        """An empty class, because this scikit-learn has no callbacks."""
 
 
-# An epoch of fewer calls into a kernel lasts less than about a second. It moves the bar of the fit soon enough, and a
-# bar of its own would be one more line on the screen.
+# An epoch of at least LONG_EPOCH calls into a kernel, which take about a second, has parts. A shorter epoch moves the
+# progress bar of the fit soon enough; a bar for its parts would only be one more line on the screen.
 LONG_EPOCH = 20
 
 
 def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str, max_subtasks: int) -> Observer:
-    """Whom a fit tells of its epochs; sets up the callbacks of the estimator, if there are any, and begins their task.
+    """The observer of a fit. If the estimator has callbacks, this sets them up and begins the task of the fit.
 
     Parameters
     ----------
     estimator : Perceptron
     X, y, sample_weight
-        As given to fit.
+        The arguments of the fit.
     method : str
         Name of the task: 'fit' or 'partial_fit'.
     max_subtasks : int
-        Most epochs.
+        Most epochs of the fit.
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return Observer()
@@ -47,13 +48,13 @@ def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str,
 
 
 class TrainingData:
-    """What callbacks are told of the examples; a part of them is copied when a callback asks for it, and once."""
+    """The examples for the callbacks. Some rows of them are copied only if a callback asks for them, and only once."""
 
     def __init__(self, X: Any, y: Any, sample_weight: Any, rows: NDArray[np.int64] | None = None):
         self._given, self._rows = (X, y, sample_weight), rows
 
     def part(self, rows: NDArray[np.int64] | None) -> "TrainingData":
-        """These rows of the examples; None for all."""
+        """These rows of the examples; None means all rows."""
         return self if rows is None else TrainingData(*self._given, rows=rows.copy())
 
     @functools.cached_property
@@ -68,7 +69,7 @@ class TrainingData:
         return X, y, None if weight is None else {"sample_weight": weight}
 
     def arguments(self) -> dict[str, Callable[[], Any]]:
-        """For hooks, which call what is callable where a callback wants it."""
+        """Arguments of scikit-learn's hooks: functions, which a hook calls if a callback asks for their value."""
         return {
             "X": lambda: self._values[0],
             "y": lambda: self._values[1],
@@ -77,12 +78,12 @@ class TrainingData:
 
 
 class CallbackObserver(Observer):
-    """Tells the callbacks of an estimator, too."""
+    """An observer that also calls the callbacks of an estimator."""
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str, max_subtasks: int):
         self._estimator, self._data = estimator, TrainingData(X, y, sample_weight)
         self._epoch_arguments: dict[str, Any] = {}
-        self._tasks: list[Any] = []  # that have begun: an epoch, and one of its parts
+        self._tasks: list[Any] = []  # begun and not ended: an epoch, then one of its parts
         self._parts_to_come = 0
         self._asked_to_stop = False
         self._fit = estimator._init_callback_context(task_name=method, max_subtasks=max_subtasks)
@@ -109,7 +110,7 @@ class CallbackObserver(Observer):
         return stops or self._asked_to_stop
 
     def fit_ends(self) -> None:
-        while self._tasks:  # an epoch that was interrupted, or an iteration after the last one
+        while self._tasks:  # an interrupted epoch, or the iteration that 'lbfgs' began after its last one
             self._end()
         self._fit.call_on_fit_task_end(
             estimator=self._estimator, **self._data.arguments(), reconstruction_attributes=dict

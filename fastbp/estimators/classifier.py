@@ -3,29 +3,38 @@
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from ..data.targets import MULTILABEL, Labels, Target, dense_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
-from .base import Decorator, HeldOut, Perceptron, fits, if_stochastic
+from .base import Perceptron
+from .class_weights import class_weights
+from .parameters import Decorator, fits, if_stochastic
+from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # what a fit does not need, the converters import
+if TYPE_CHECKING:  # a fit does not need it; `convert` imports it
     from sklearn.neural_network import MLPClassifier
 
-PROBABILITIES = ("softmax", "logistic")  # outputs that are probabilities
+PROBABILITIES = ("softmax", "logistic")  # output activations whose outputs are probabilities
 LOSSES = ("log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean")
+CONSTRAINTS = {
+    **Perceptron._parameter_constraints,
+    "loss": [StrOptions(set(LOSSES))],
+    "out_activation": [StrOptions({"auto", *HIDDEN, "softmax"})],
+    "class_weight": [dict, list, StrOptions({"balanced"}), None],
+}
 
 
 def _can_predict_proba(estimator: BackpropClassifier) -> bool:
+    """True if predict_proba is available; otherwise raises the AttributeError that `available_if` expects."""
     output = getattr(estimator, "out_activation_", estimator.out_activation)
     if output not in (*PROBABILITIES, "auto"):
         raise AttributeError(
@@ -41,52 +50,52 @@ if_probabilities: Decorator = available_if(_can_predict_proba)
 class BackpropClassifier(ClassifierMixin, Perceptron):
     """Multilayer perceptron classifier, trained by backpropagation in compiled loops.
 
-    A drop-in for `sklearn.neural_network.MLPClassifier`: the same parameters in the same order, the same model from the
-    same `random_state`; then more activations, losses and solvers. J below is the objective; the README has the
-    formulas, the symbols and where they come from.
+    A drop-in replacement for `sklearn.neural_network.MLPClassifier`: it has the same parameters in the same order and
+    gives the same model from the same `random_state`. It has more activations, losses and solvers. J below is the
+    objective; the README has the formulas, the symbols and their sources.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units of each hidden layer, S_2 ... S_{L-1}. Empty: no hidden layer.
+        Units of each hidden layer, S_2 ... S_{L-1}. An empty list means no hidden layer.
     activation : str or array-like of str, default='relu'
-        Activation g of the hidden layers, one for all or one per layer: 'identity', 'logistic', 'tanh', 'relu',
-        'leaky_relu', 'elu', 'softplus', 'silu' or 'gelu' (its tanh form).
+        Activation g of the hidden layers, one name for all or one per layer: 'identity', 'logistic', 'tanh', 'relu',
+        'leaky_relu', 'elu', 'softplus', 'silu' or 'gelu' (in its tanh form).
     solver : {'adam', 'sgd', 'lbfgs', 'gd'}, default='adam'
-        'adam' and 'sgd' step after every minibatch, 'lbfgs' is SciPy's L-BFGS-B, 'gd' is gradient descent on all
+        'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
     alpha : float, default=0.0001
-        L2 strength lambda: J has the term lambda / (2 m) sum Theta^2, biases excluded, m the examples of the step.
+        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases; m counts the examples of the step.
     batch_size : int or 'auto', default='auto'
-        Examples of a minibatch, for 'sgd' and 'adam'. 'auto' is min(200, n_samples).
+        Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the rate, for 'sgd': 'invscaling' divides by (t_ + 1) ** power_t after each epoch, 'adaptive'
-        divides by 5 in place of stopping.
+        Schedule of the learning rate of 'sgd'. After each epoch 'invscaling' sets the rate to
+        learning_rate_init / (t_ + 1) ** power_t. 'adaptive' divides the rate by 5 where the others stop.
     learning_rate_init : float, default=0.001
-        Learning rate eta, for 'gd', 'sgd' and 'adam'.
+        Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
         Exponent of 'invscaling'.
     max_iter : int, default=200
-        Most epochs ('sgd', 'adam') or iterations ('lbfgs', 'gd').
+        Most epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
     shuffle : bool, default=True
-        Whether each epoch draws a new order of the examples, for 'sgd' and 'adam'.
+        Whether 'sgd' and 'adam' draw a new order of the examples before each epoch.
     random_state : int, RandomState instance or None, default=None
-        Of initial weights, validation split and order of the examples.
+        Draws the initial weights, the validation split and the order of the examples.
     tol : float, default=1e-4
-        'sgd' and 'adam': least improvement of loss or validation score that counts. 'lbfgs': SciPy's `gtol`.
+        'sgd' and 'adam': the least improvement of the loss or validation score that counts. 'lbfgs': SciPy's `gtol`.
     verbose : bool, default=False
-        Whether to print a line per iteration.
+        Whether to print a line after each epoch, iteration or update.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the previous fit.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
-        Whether the momentum is Nesterov's.
+        Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
-        'sgd' and 'adam': set `validation_fraction` of the examples aside, stop when their accuracy no longer improves,
-        and keep the best weights.
+        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when their accuracy no
+        longer improves, and to keep the best weights.
     validation_fraction : float, default=0.1
-        Share of the examples that is set aside.
+        Share of the examples that `early_stopping` sets aside.
     beta_1 : float, default=0.9
         Decay rate of Adam's mean of the gradient, in [0, 1).
     beta_2 : float, default=0.999
@@ -94,57 +103,58 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
-        Epochs without improvement after which 'sgd' and 'adam' stop.
+        'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
     max_fun : int, default=15000
-        Most evaluations of J, for 'lbfgs'.
+        Most evaluations of J by 'lbfgs'.
     loss : str, default='log_loss'
-        Cost of one example, summed over outputs: 'log_loss' (softmax or logistic cross-entropy, as MLPClassifier),
-        'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm),
-        'mean_squared_error' (the squared norm), 'euclidean' (the norm).
+        Cost of one example, summed over outputs: 'log_loss' (softmax or logistic cross-entropy, as in MLPClassifier),
+        'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of the
+        error), 'mean_squared_error' (its squared norm), 'euclidean' (its norm).
     out_activation : str, default='auto'
-        Activation of the output layer. 'auto' is softmax or logistic for 'log_loss', as the target needs, else
-        logistic. The squared and Euclidean losses take any hidden activation.
+        Activation of the output layer. 'auto' is logistic; for 'log_loss' with more than two classes it is softmax. The
+        squared and Euclidean losses take any hidden activation.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
-        'gd' stops, without updating, when the Euclidean norm of the gradient over all parameters is at most this.
+        'gd' stops without another update when the Euclidean norm of the gradient over all parameters is at most `gtol`.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Of weights and arithmetic; 'auto' is float32 for float32 input, else float64.
+        The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
-        Upper bound on threads; -1 is all of Numba's, -2 all but one. None uses all of them where the work is worth
-        it, but one in a worker of joblib and in a task of Dask, whose siblings use the other cores. A fit or predict
-        that finds them in use, or in a process made by fork(), runs serially. The result has the same bits in every
-        case.
+        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all of them if the work is
+        worth it, but a single one in a joblib worker or a Dask task, because other workers use the other cores. A fit
+        or prediction is serial if another one has the threads, or in a process made by fork(). The result always has
+        the same bits.
     class_weight : dict, list of dict, 'balanced' or None, default=None
-        Factor of each class on the weights of its examples, those of a validation set included. 'balanced' is
-        n_samples / (n_classes * count of the class), counted in y. For a multilabel target a list, one dict per output.
+        Factor of each class: it multiplies the weights of the examples, also in a validation set. 'balanced' is
+        n_samples / (n_classes * count of the class), counted in y. A multilabel target takes a list of one dict per
+        output.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     coefs_ : list of ndarray of shape (S_l, S_{l+1})
-        Weights between layers. predict and partial_fit read them, so they may be edited.
+        Weights between layers. You may edit them: predict and partial_fit read them.
     intercepts_ : list of ndarray of shape (S_{l+1},)
-        Biases; zeros without `fit_intercept`.
+        Biases. They are zeros without `fit_intercept`.
     loss_ : float
-        J of the last iteration, L2 term included; for 'sgd' and 'adam' the mean over the epoch's batches.
+        J of the last iteration with the L2 term. For 'sgd' and 'adam' it is the mean over the minibatches of the epoch.
     loss_curve_ : list of float
-        J per iteration; for 'gd', wherever the gradient was taken.
+        J of each iteration. For 'gd', J at each evaluation of the gradient.
     best_loss_ : float or None
-        Least of `loss_curve_`; None with early stopping.
+        The least loss of `loss_curve_`; None with early stopping.
     validation_scores_ : list of float or None
-        Validation accuracy per epoch, with early stopping or a validation set.
+        Validation accuracy after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
-        Their best.
+        The best of the validation scores.
     validation_loss_curve_ : list of float or None
-        Mean cost of the validation examples per epoch, without the L2 term.
+        Mean cost of the validation examples after each epoch, without the L2 term.
     converged_ : bool
-        Whether training ended by its own criterion, not at `max_iter`, by an interrupt, a callback or divergence.
+        Whether training ended by its own criterion, and not by `max_iter`, an interrupt, a callback or divergence.
     n_iter_ : int
-        Epochs, iterations, or updates ('gd') that were run.
+        Number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
     t_ : int
-        Training examples seen by 'gd', 'sgd' and 'adam'.
+        Number of training examples that 'gd', 'sgd' and 'adam' have seen.
     n_layers_ : int
         Number of layers L, input and output included.
     n_outputs_ : int
@@ -154,7 +164,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     n_features_in_ : int
         Number of features S_1.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features, where X has them.
+        Names of the features, if X has names.
 
     See Also
     --------
@@ -162,8 +172,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
     Notes
     -----
-    The loss is exact where scikit-learn clips probabilities, so on data with saturated outputs the reported loss is
-    larger; the gradients are the same.
+    scikit-learn clips probabilities in the loss, and this class does not. So if outputs are saturated, the loss that is
+    reported here is larger. The gradients are the same.
 
     Examples
     --------
@@ -175,15 +185,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     array([0, 1, 2])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **Perceptron._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
-        "out_activation": [StrOptions({"auto", *HIDDEN, "softmax"})],
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
-    }
-
-    class_weight: dict[Any, float] | list[dict[Any, float]] | str | None
-    classes_: NDArray
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -237,14 +239,14 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples. Sparse matrices are never made dense as a whole, nor memory maps read as a whole.
+            Examples. A sparse matrix is never made dense as a whole, and a memory map is never read as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, or the indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each example's cost, not negative and not all zero.
+            Weight of the cost of each example, not negative and not all zero.
         X_val, y_val : array-like of shape (n_val, n_features), (n_val,) or (n_val, n_outputs), default=None
-            A validation set, for 'sgd' and 'adam': its accuracy and loss are recorded after every epoch, and with
-            `early_stopping` it takes the place of `validation_fraction`.
+            A validation set for 'sgd' and 'adam'. Its accuracy and loss are recorded after every epoch. With
+            `early_stopping` it replaces the examples that `validation_fraction` would set aside.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation set.
 
@@ -257,7 +259,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         ValueError
             A parameter or the data is not valid, or training diverged.
         """
-        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val), incremental=False)
 
     @if_stochastic
     @fits
@@ -272,13 +274,13 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch on X and y, going on from the present weights and optimiser.
+        """Train for one epoch on X and y, from the present weights and the present state of the optimiser.
 
-        Parameters that `set_params` has changed since the last call take effect; the schedule of a learning rate begins
-        anew with it.
+        Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` starts the
+        schedule of the rate again.
 
-        With `early_stopping` and a validation set, the best weights are kept aside; the call in which the accuracy has
-        not improved for more than `n_iter_no_change` calls puts them back and sets `converged_`.
+        `early_stopping` with a validation set keeps the best weights aside. When the accuracy has not improved for more
+        than `n_iter_no_change` calls, the call restores them and sets `converged_`.
 
         Parameters
         ----------
@@ -287,11 +289,11 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, or the indicator matrix of a multilabel target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each example's cost, not negative and not all zero.
+            Weight of the cost of each example, not negative and not all zero.
         classes : array-like of shape (n_classes,), default=None
-            All classes of all calls; needed in the first one.
+            All classes of all calls. The first call needs them.
         X_val, y_val, sample_weight_val
-            As in `fit`; the same in every call.
+            As in `fit`. Pass the same validation set in every call.
 
         Returns
         -------
@@ -302,34 +304,34 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         AttributeError
             The solver is not stochastic.
         ValueError
-            As `fit`; or `early_stopping` is set without a validation set; or class_weight is 'balanced'.
+            As `fit`; or `early_stopping` has no validation set; or class_weight is 'balanced'.
         """
-        held_out = HeldOut(X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, held_out, incremental=True, classes=classes)
+        given = GivenValidation(X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, given, incremental=True, classes=classes)
 
     @classmethod
     def from_sklearn(cls, mlp: MLPClassifier) -> Self:
-        """The same model as scikit-learn's, fitted or not.
+        """Make the same model from scikit-learn's estimator, fitted or not.
 
-        Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
-        agree to rounding, and partial_fit goes on as it would have there.
+        The copy has the same bits in its parameters, weights, optimiser state and other fitted attributes. Predictions
+        agree up to rounding, and partial_fit goes on as scikit-learn's would.
 
         Parameters
         ----------
         mlp : MLPClassifier
-            Or an instance of a subclass, whose own parameters and methods are left behind.
+            The estimator to convert. The own parameters and methods of a subclass are lost.
 
         Returns
         -------
         estimator : BackpropClassifier
-            A copy, which shares nothing with mlp. What scikit-learn does not record is as good as can be told:
-            `validation_loss_curve_` is NaN per epoch of early stopping, `loss_curve_` of 'lbfgs' has its end only, and
-            `converged_` follows from the patience that was left or, for 'lbfgs', from `max_iter`.
+            A copy that shares nothing with `mlp`. scikit-learn does not record everything. So
+            `validation_loss_curve_` is NaN for each epoch of early stopping, `loss_curve_` of 'lbfgs' has only the last
+            loss, and `converged_` follows from the epochs without improvement or, for 'lbfgs', from `max_iter`.
 
         Raises
         ------
         TypeError
-            mlp is none.
+            `mlp` is not an MLPClassifier.
 
         Examples
         --------
@@ -343,19 +345,19 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return convert.from_sklearn(mlp, cls)
 
     def to_sklearn(self) -> MLPClassifier:
-        """The same model as scikit-learn's MLPClassifier, fitted or not, for tools that read one.
+        """Make the same model as scikit-learn's MLPClassifier, fitted or not, for tools that need one.
 
         Returns
         -------
         mlp : MLPClassifier
-            A copy, which shares nothing with this estimator. Weights keep their dtype; `dtype` and `n_jobs` are left
-            behind, as are callbacks and metadata requests.
+            A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `n_jobs`, callbacks and
+            metadata requests are lost.
 
         Raises
         ------
         ValueError
-            scikit-learn cannot express the model: an activation that it lacks or several different ones, a loss or
-            output activation other than its own, solver 'gd', no biases, or class weights.
+            scikit-learn cannot express the model: it lacks the activation, the loss or the output activation, or the
+            model has several different activations, solver 'gd', no biases, or class weights.
         """
         from . import convert
 
@@ -367,12 +369,12 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
         if incremental:
-            _check_partial_fit_first_call(self, classes)  # sets classes_
+            _check_partial_fit_first_call(self, classes)  # sets classes_ in the first call
         known = self.classes_ if incremental or continues else None
         target = Labels.of(y, self.loss, known, subset=incremental)
         self.classes_ = target.classes
-        class_weights = self._class_weights(y, target, incremental=incremental)
-        return dataclasses.replace(target, class_weights=class_weights)
+        weights = class_weights(self.class_weight, target, y, incremental=incremental)
+        return dataclasses.replace(target, class_weights=weights)
 
     def _fitted_target(self) -> Labels:
         return Labels(self._target_kind, self.classes_, self.n_outputs_)
@@ -380,38 +382,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     def _output_for(self, target: Target) -> str:
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
 
-    def _class_weights(self, y: NDArray, target: Labels, *, incremental: bool) -> tuple[NDArray, ...] | None:
-        """Weights of the classes, or for a multilabel target of 0 and 1 of each output, from the training labels."""
-        if self.class_weight is None:
-            return None
-        self._check_class_weight(target)
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' is not supported by partial_fit, which sees a part of the data. Pass the "
-                "weights of the classes as a dict."
-            )
-        if target.kind == MULTILABEL:
-            given = self.class_weight if isinstance(self.class_weight, list) else ["balanced"] * target.n_outputs
-            of_outputs = zip(given, y.T, strict=True)
-            weights = tuple(_weights_of_classes(one, np.array([0, 1]), column) for one, column in of_outputs)
-        else:
-            weights = (_weights_of_classes(self.class_weight, target.classes, y),)
-        if not all(np.isfinite(w).all() and (w >= 0).all() for w in weights):
-            raise ValueError(f"class_weight must be finite and >= 0, got {self.class_weight!r}.")
-        return weights
-
-    def _check_class_weight(self, target: Labels) -> None:
-        """That class_weight is of the form that the target needs; raises ValueError."""
-        given, n, needed = self.class_weight, target.n_outputs, "a dict"
-        fits = isinstance(given, dict)
-        if target.kind == MULTILABEL:
-            needed = f"a list of {n} dicts, one per output,"
-            fits = isinstance(given, list) and len(given) == n and all(isinstance(one, dict) for one in given)
-        if not fits and given != "balanced":
-            raise ValueError(f"For a {target.kind} target class_weight must be {needed} or 'balanced', got {given!r}.")
-
     def predict(self, X: ArrayLike) -> NDArray:
-        """Predict classes: the largest output, or for a multilabel target every output of at least 1/2.
+        """Predict the class with the largest output, or for a multilabel target every label of at least 1/2.
 
         Parameters
         ----------
@@ -428,7 +400,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         NotFittedError
             There was no fit.
         ValueError
-            X is not valid, or coefs_ or activation were edited into something that is not a network.
+            X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
         """
         return self._decisions(X, lambda output: self._fitted_target().predict(output))
 
@@ -436,8 +408,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     def predict_proba(self, X: ArrayLike) -> Array:
         """Predict probabilities of the classes.
 
-        Outputs of one class each are normalised to sum to 1, and are uniform where they sum to 0; those of a multilabel
-        target are left as they are. Not available with outputs that are not probabilities.
+        If each class has an output, the outputs are divided by their sum; the result is uniform if the sum is 0. The
+        outputs for a multilabel target are not divided. This method needs outputs that are probabilities.
 
         Parameters
         ----------
@@ -478,7 +450,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes)
-            Log-probabilities, in the order of `classes_`; -inf where a probability is 0.
+            Logarithms of the probabilities, in the order of `classes_`; -inf for a probability of 0.
 
         Raises
         ------
@@ -492,16 +464,3 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _weights_of_classes(class_weight: Any, classes: NDArray, y: NDArray) -> NDArray[np.float64]:
-    """The weight of each class; 'balanced' by the labels y, 1 for a class that they lack."""
-    present = np.unique(y) if class_weight == "balanced" else classes
-    weights = np.ones(len(classes))
-    try:
-        weights[np.searchsorted(classes, present)] = compute_class_weight(class_weight, classes=present, y=y)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"class_weight must have numbers for classes among {classes}, got {class_weight!r}: {error}"
-        ) from error
-    return weights

@@ -1,4 +1,4 @@
-"""From scikit-learn's MLPClassifier and MLPRegressor to the estimators of this package, and back."""
+"""Conversion of scikit-learn's MLPClassifier and MLPRegressor to the estimators of this package, and back."""
 
 import copy
 from typing import Any
@@ -13,14 +13,15 @@ from sklearn.utils import check_random_state
 from ..data.targets import Values
 from ..training.optimizer_state import OptimizerState
 from ..typing import Array
-from .base import STOCHASTIC, Perceptron
+from .base import Perceptron
+from .parameters import STOCHASTIC
 
-# What scikit-learn can express: activations, and for each loss the out_activation that mean its own output layer.
+# scikit-learn's hidden activations; for each of its losses, the values of out_activation that give its output layer.
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 CLASSIFIER_OUTPUTS = {"log_loss": ("auto", "logistic", "softmax")}
 REGRESSOR_OUTPUTS = {"squared_error": ("auto", "identity"), "poisson": ("auto", "exp")}
 
-# Fitted attributes of one name and meaning, and those in units of the loss
+# Fitted attributes with the same name and meaning here and there. The values of LOSSES may have another unit.
 SHARED = (
     "classes_",
     "coefs_",
@@ -39,21 +40,21 @@ LOSSES = ("loss_", "loss_curve_", "best_loss_")
 
 
 def _theirs(ours: type[Perceptron]) -> type[Any]:
-    """scikit-learn's class for one of ours."""
+    """scikit-learn's class that matches one of ours."""
     return MLPClassifier if issubclass(ours, ClassifierMixin) else MLPRegressor
 
 
 def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
-    """The estimator of class `ours` that equals mlp; raises TypeError unless scikit-learn's class is that of mlp."""
+    """The estimator of class `ours` that equals `mlp`; raises TypeError if `mlp` is not of scikit-learn's class."""
     theirs = _theirs(ours)
     if not isinstance(mlp, theirs):
         raise TypeError(f"mlp must be an instance of {theirs.__name__}, got {mlp!r:.100} of {type(mlp)}.")
-    # The names are asked of `theirs`: a subclass may have other parameters.
+    # The names come from `theirs`, because a subclass may have other parameters.
     estimator: Any = ours(**{name: copy.deepcopy(getattr(mlp, name)) for name in theirs().get_params()})
     if not hasattr(mlp, "coefs_"):
         return estimator
 
-    # What scikit-learn leaves unset: lbfgs keeps no history, an interrupt in the first epoch no loss.
+    # scikit-learn leaves some attributes unset: lbfgs has no history, an interrupted first epoch has no loss.
     loss = getattr(mlp, "loss_", np.nan)
     unset = {"loss_": loss, "loss_curve_": [loss], "best_loss_": loss}
     unset |= {"validation_scores_": None, "best_validation_score_": None}
@@ -71,7 +72,7 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
 
 
 def to_sklearn(estimator: Any) -> Any:
-    """scikit-learn's estimator that equals this one; raises ValueError where there is none."""
+    """scikit-learn's estimator that equals this one; raises ValueError if there is none."""
     theirs = _theirs(type(estimator))
     activation = _expressible_activation(estimator, theirs)
     _check_parameters(estimator, theirs)
@@ -89,7 +90,7 @@ def to_sklearn(estimator: Any) -> Any:
     mlp._best_coefs, mlp._best_intercepts = best[:n], best[n:]
     _set_optimizer(mlp, estimator._optimizer_state, parts)
     if is_classifier(mlp):
-        # Filled in, not fitted: classes_ as an argument of fit would make it warn of a class per example.
+        # The attributes are set without `fit`, because fit(classes_) would warn that every example has its own class.
         mlp._label_binarizer = LabelBinarizer()
         mlp._label_binarizer.y_type_ = estimator._target_kind
         mlp._label_binarizer.classes_ = mlp.classes_
@@ -101,12 +102,12 @@ def to_sklearn(estimator: Any) -> Any:
 
 
 def _loss_unit(estimator: Any) -> int:
-    """What a loss of scikit-learn's is to be multiplied by: it averages squared errors over the outputs."""
+    """Our loss divided by scikit-learn's, which averages squared errors over the outputs."""
     return int(estimator.n_outputs_) if estimator.loss == "squared_error" else 1
 
 
 def _copy_attributes(source: dict[str, Any], target: Any, *, times: int = 1, over: int = 1) -> None:
-    """Copy what is SHARED, and the LOSSES in the unit of the target."""
+    """Copy the SHARED attributes, and the LOSSES times `times` over `over`, the unit of the target."""
     for name in SHARED:
         if name in source:
             setattr(target, name, copy.deepcopy(source[name]))
@@ -123,12 +124,12 @@ def _copy_attributes(source: dict[str, Any], target: Any, *, times: int = 1, ove
 
 
 def _flat(parts: list[Array]) -> Array:
-    """Coefs, then intercepts, as one vector: the order of `Network.flatten`."""
+    """Coefs, then intercepts, as one vector in the order of `Layout.flatten`."""
     return np.concatenate([part.ravel() for part in parts])
 
 
 def _parts(vector: Array | None, like: list[Array]) -> list[Array]:
-    """Inverse of `_flat`, as copies in the shapes of `like`; empty where there is no vector, or one of another size."""
+    """Inverse of `_flat`: copies in the shapes of `like`. Empty without a vector or if its size does not match."""
     if vector is None or len(vector) != sum(part.size for part in like):
         return []
     cuts = np.cumsum([part.size for part in like])[:-1]
@@ -136,7 +137,7 @@ def _parts(vector: Array | None, like: list[Array]) -> list[Array]:
 
 
 def _state_of(optimizer: Any) -> OptimizerState | None:
-    """What partial_fit is to continue with, from scikit-learn's optimiser."""
+    """The state with which partial_fit goes on, from scikit-learn's optimiser."""
     if isinstance(optimizer, AdamOptimizer):
         first, second = _flat(optimizer.ms), _flat(optimizer.vs)
         return OptimizerState(
@@ -149,7 +150,7 @@ def _state_of(optimizer: Any) -> OptimizerState | None:
 
 
 def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -> None:
-    """Give mlp the optimiser of that state, unless partial_fit would here, too, begin with a new one."""
+    """Give `mlp` an optimiser of this state, unless our own partial_fit would not use the state either."""
     if state is None or state.solver != mlp.solver:
         return
     state = state.unpadded()
@@ -171,8 +172,8 @@ def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -
 
 
 def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
-    """The activation of all hidden layers, by name; raises ValueError where scikit-learn has none."""
-    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # or: no hidden layer
+    """The name of the activation of all hidden layers; raises ValueError if scikit-learn cannot express it."""
+    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # any one, if no layer is hidden
     if len(names) > 1 or not names <= set(ACTIVATIONS):
         raise ValueError(
             f"activation={estimator.activation!r} is not in {theirs.__name__}, which has one of "
@@ -182,6 +183,7 @@ def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
 
 
 def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
+    """Check that scikit-learn has the values of all parameters; raises ValueError."""
     outputs = CLASSIFIER_OUTPUTS if theirs is MLPClassifier else REGRESSOR_OUTPUTS
     legal = {
         "solver": ("lbfgs", *STOCHASTIC),
@@ -200,7 +202,7 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
 
 
 def _check_outputs(estimator: Any, theirs: type[Any]) -> None:
-    """That the fitted output layer is scikit-learn's too: the parameters may have been set after the fit."""
+    """Check that scikit-learn has the fitted output layer: parameters may have changed since. Raises ValueError."""
     kind = estimator._target_kind
     if kind == Values.kind:
         expected = REGRESSOR_OUTPUTS[estimator.loss][-1]

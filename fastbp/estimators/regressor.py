@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -13,68 +13,75 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..data.targets import Target, Values
 from ..kernels.activations import HIDDEN
-from .base import HeldOut, Perceptron, fits, if_stochastic
+from .base import Perceptron
+from .parameters import fits, if_stochastic
+from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # what a fit does not need, the converters import
+if TYPE_CHECKING:  # a fit does not need it; `convert` imports it
     from sklearn.neural_network import MLPRegressor
 
 LOSSES = ("squared_error", "poisson", "mean_squared_error", "euclidean")
+CONSTRAINTS = {
+    **Perceptron._parameter_constraints,
+    "loss": [StrOptions(set(LOSSES))],
+    "out_activation": [StrOptions({"auto", *HIDDEN, "exp"})],
+}
 
 
 class BackpropRegressor(RegressorMixin, Perceptron):
     """Multilayer perceptron regressor, trained by backpropagation in compiled loops.
 
-    A drop-in for `sklearn.neural_network.MLPRegressor`: the same parameters in the same order, the same model from the
-    same `random_state`; then more activations, losses and solvers. J below is the objective; the README has the
-    formulas, the symbols and where they come from.
+    A drop-in replacement for `sklearn.neural_network.MLPRegressor`: it has the same parameters in the same order and
+    gives the same model from the same `random_state`. It has more activations, losses and solvers. J below is the
+    objective; the README has the formulas, the symbols and their sources.
 
     Parameters
     ----------
     loss : str, default='squared_error'
-        Cost of one example, summed over outputs: 'squared_error' (half the squared norm of a - y) and 'poisson' (half
-        the Poisson deviance, of y >= 0, with the output exp) as MLPRegressor, 'mean_squared_error' (the squared norm),
-        'euclidean' (the norm, which outliers sway less).
+        Cost of one example, summed over outputs. As in MLPRegressor: 'squared_error' (half the squared norm of a - y)
+        and 'poisson' (half the Poisson deviance, for y >= 0, with the output activation exp). Also:
+        'mean_squared_error' (the squared norm) and 'euclidean' (the norm, which outliers change less).
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units of each hidden layer, S_2 ... S_{L-1}. Empty: no hidden layer.
+        Units of each hidden layer, S_2 ... S_{L-1}. An empty list means no hidden layer.
     activation : str or array-like of str, default='relu'
-        Activation g of the hidden layers, one for all or one per layer: 'identity', 'logistic', 'tanh', 'relu',
-        'leaky_relu', 'elu', 'softplus', 'silu' or 'gelu' (its tanh form).
+        Activation g of the hidden layers, one name for all or one per layer: 'identity', 'logistic', 'tanh', 'relu',
+        'leaky_relu', 'elu', 'softplus', 'silu' or 'gelu' (in its tanh form).
     solver : {'adam', 'sgd', 'lbfgs', 'gd'}, default='adam'
-        'adam' and 'sgd' step after every minibatch, 'lbfgs' is SciPy's L-BFGS-B, 'gd' is gradient descent on all
+        'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
     alpha : float, default=0.0001
-        L2 strength lambda: J has the term lambda / (2 m) sum Theta^2, biases excluded, m the examples of the step.
+        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases; m counts the examples of the step.
     batch_size : int or 'auto', default='auto'
-        Examples of a minibatch, for 'sgd' and 'adam'. 'auto' is min(200, n_samples).
+        Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the rate, for 'sgd': 'invscaling' divides by (t_ + 1) ** power_t after each epoch, 'adaptive'
-        divides by 5 in place of stopping.
+        Schedule of the learning rate of 'sgd'. After each epoch 'invscaling' sets the rate to
+        learning_rate_init / (t_ + 1) ** power_t. 'adaptive' divides the rate by 5 where the others stop.
     learning_rate_init : float, default=0.001
-        Learning rate eta, for 'gd', 'sgd' and 'adam'.
+        Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
         Exponent of 'invscaling'.
     max_iter : int, default=200
-        Most epochs ('sgd', 'adam') or iterations ('lbfgs', 'gd').
+        Most epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
     shuffle : bool, default=True
-        Whether each epoch draws a new order of the examples, for 'sgd' and 'adam'.
+        Whether 'sgd' and 'adam' draw a new order of the examples before each epoch.
     random_state : int, RandomState instance or None, default=None
-        Of initial weights, validation split and order of the examples.
+        Draws the initial weights, the validation split and the order of the examples.
     tol : float, default=1e-4
-        'sgd' and 'adam': least improvement of the loss (for 'squared_error' per output) or validation
-        score that counts. 'lbfgs': SciPy's `gtol`.
+        'sgd' and 'adam': the least improvement of the loss (for 'squared_error' per output) or validation score that
+        counts. 'lbfgs': SciPy's `gtol`.
     verbose : bool, default=False
-        Whether to print a line per iteration.
+        Whether to print a line after each epoch, iteration or update.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the previous fit.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
-        Whether the momentum is Nesterov's.
+        Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
-        'sgd' and 'adam': set `validation_fraction` of the examples aside, stop when their R^2 no longer improves,
-        and keep the best weights.
+        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when their R^2 no longer
+        improves, and to keep the best weights.
     validation_fraction : float, default=0.1
-        Share of the examples that is set aside.
+        Share of the examples that `early_stopping` sets aside.
     beta_1 : float, default=0.9
         Decay rate of Adam's mean of the gradient, in [0, 1).
     beta_2 : float, default=0.999
@@ -82,48 +89,48 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
-        Epochs without improvement after which 'sgd' and 'adam' stop.
+        'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
     max_fun : int, default=15000
-        Most evaluations of J, for 'lbfgs'.
+        Most evaluations of J by 'lbfgs'.
     out_activation : str, default='auto'
-        Activation of the output layer. 'auto' is exp for 'poisson', else identity. The squared and Euclidean losses
-        take any hidden activation.
+        Activation of the output layer. 'auto' is exp for 'poisson', otherwise identity. The squared and Euclidean
+        losses take any hidden activation.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
-        'gd' stops, without updating, when the Euclidean norm of the gradient over all parameters is at most this.
+        'gd' stops without another update when the Euclidean norm of the gradient over all parameters is at most `gtol`.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
-        Of weights and arithmetic; 'auto' is float32 for float32 input, else float64.
+        The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
-        Upper bound on threads; -1 is all of Numba's, -2 all but one. None uses all of them where the work is worth
-        it, but one in a worker of joblib and in a task of Dask, whose siblings use the other cores. A fit or predict
-        that finds them in use, or in a process made by fork(), runs serially. The result has the same bits in every
-        case.
+        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all of them if the work is
+        worth it, but a single one in a joblib worker or a Dask task, because other workers use the other cores. A fit
+        or prediction is serial if another one has the threads, or in a process made by fork(). The result always has
+        the same bits.
 
     Attributes
     ----------
     coefs_ : list of ndarray of shape (S_l, S_{l+1})
-        Weights between layers. predict and partial_fit read them, so they may be edited.
+        Weights between layers. You may edit them: predict and partial_fit read them.
     intercepts_ : list of ndarray of shape (S_{l+1},)
-        Biases; zeros without `fit_intercept`.
+        Biases. They are zeros without `fit_intercept`.
     loss_ : float
-        J of the last iteration, L2 term included; for 'sgd' and 'adam' the mean over the epoch's batches.
+        J of the last iteration with the L2 term. For 'sgd' and 'adam' it is the mean over the minibatches of the epoch.
     loss_curve_ : list of float
-        J per iteration; for 'gd', wherever the gradient was taken.
+        J of each iteration. For 'gd', J at each evaluation of the gradient.
     best_loss_ : float or None
-        Least of `loss_curve_`; None with early stopping.
+        The least loss of `loss_curve_`; None with early stopping.
     validation_scores_ : list of float or None
-        Validation R^2 per epoch, with early stopping or a validation set.
+        Validation R^2 after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
-        Their best.
+        The best of the validation scores.
     validation_loss_curve_ : list of float or None
-        Mean cost of the validation examples per epoch, without the L2 term.
+        Mean cost of the validation examples after each epoch, without the L2 term.
     converged_ : bool
-        Whether training ended by its own criterion, not at `max_iter`, by an interrupt, a callback or divergence.
+        Whether training ended by its own criterion, and not by `max_iter`, an interrupt, a callback or divergence.
     n_iter_ : int
-        Epochs, iterations, or updates ('gd') that were run.
+        Number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
     t_ : int
-        Training examples seen by 'gd', 'sgd' and 'adam'.
+        Number of training examples that 'gd', 'sgd' and 'adam' have seen.
     n_layers_ : int
         Number of layers L, input and output included.
     n_outputs_ : int
@@ -133,18 +140,19 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     n_features_in_ : int
         Number of features S_1.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features, where X has them.
+        Names of the features, if X has names.
 
     See Also
     --------
-    BackpropClassifier : The same for classes.
+    BackpropClassifier : The estimator for classes.
     fastbp.textbook : The same mathematics as plain functions.
 
     Notes
     -----
-    With several outputs scikit-learn reports 'squared_error' averaged over them, though it follows the gradient of
-    their sum. J is the sum, so `loss_` is larger by that factor, and `tol` is taken per output: weights and stopping
-    are those of MLPRegressor. Its 'lbfgs', which minimises one while it follows the other, differs.
+    For several outputs scikit-learn reports the mean of 'squared_error' over the outputs, but follows the gradient of
+    their sum. J is the sum, so `loss_` is larger by the number of outputs. `tol` is multiplied by this number, so that
+    weights and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn minimises the
+    mean and follows the gradient of the sum.
 
     Examples
     --------
@@ -157,11 +165,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **Perceptron._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
-        "out_activation": [StrOptions({"auto", *HIDDEN, "exp"})],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -214,14 +218,14 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples. Sparse matrices are never made dense as a whole, nor memory maps read as a whole.
+            Examples. A sparse matrix is never made dense as a whole, and a memory map is never read as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each example's cost, not negative and not all zero.
+            Weight of the cost of each example, not negative and not all zero.
         X_val, y_val : array-like of shape (n_val, n_features), (n_val,) or (n_val, n_outputs), default=None
-            A validation set, for 'sgd' and 'adam': its R^2 and loss are recorded after every epoch, and with
-            `early_stopping` it takes the place of `validation_fraction`.
+            A validation set for 'sgd' and 'adam'. Its R^2 and loss are recorded after every epoch. With
+            `early_stopping` it replaces the examples that `validation_fraction` would set aside.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation set.
 
@@ -234,7 +238,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         ValueError
             A parameter or the data is not valid, or training diverged.
         """
-        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=False)
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val), incremental=False)
 
     @if_stochastic
     @fits
@@ -248,13 +252,13 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch on X and y, going on from the present weights and optimiser.
+        """Train for one epoch on X and y, from the present weights and the present state of the optimiser.
 
-        Parameters that `set_params` has changed since the last call take effect; the schedule of a learning rate begins
-        anew with it.
+        Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` starts the
+        schedule of the rate again.
 
-        With `early_stopping` and a validation set, the best weights are kept aside; the call in which the R^2 has not
-        improved for more than `n_iter_no_change` calls puts them back and sets `converged_`.
+        `early_stopping` with a validation set keeps the best weights aside. When the R^2 has not improved for more than
+        `n_iter_no_change` calls, the call restores them and sets `converged_`.
 
         Parameters
         ----------
@@ -263,9 +267,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each example's cost, not negative and not all zero.
+            Weight of the cost of each example, not negative and not all zero.
         X_val, y_val, sample_weight_val
-            As in `fit`; the same in every call.
+            As in `fit`. Pass the same validation set in every call.
 
         Returns
         -------
@@ -276,35 +280,35 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         AttributeError
             The solver is not stochastic.
         ValueError
-            As `fit`; or `early_stopping` is set without a validation set.
+            As `fit`; or `early_stopping` has no validation set.
         """
-        return self._fit(X, y, sample_weight, HeldOut(X_val, y_val, sample_weight_val), incremental=True)
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val), incremental=True)
 
     @classmethod
     def from_sklearn(cls, mlp: MLPRegressor) -> Self:
-        """The same model as scikit-learn's, fitted or not.
+        """Make the same model from scikit-learn's estimator, fitted or not.
 
-        Parameters, weights, the optimiser's state and the rest of what was learned are copied, to the bit: predictions
-        agree to rounding, and partial_fit goes on as it would have there.
+        The copy has the same bits in its parameters, weights, optimiser state and other fitted attributes. Predictions
+        agree up to rounding, and partial_fit goes on as scikit-learn's would.
 
         Parameters
         ----------
         mlp : MLPRegressor
-            Or an instance of a subclass, whose own parameters and methods are left behind.
+            The estimator to convert. The own parameters and methods of a subclass are lost.
 
         Returns
         -------
         estimator : BackpropRegressor
-            A copy, which shares nothing with mlp. What scikit-learn does not record is as good as can be told:
-            `validation_loss_curve_` is NaN per epoch of early stopping, `loss_curve_` of 'lbfgs' has its end only, and
-            `converged_` follows from the patience that was left or, for 'lbfgs', from `max_iter`.
-            Losses 'squared_error' of several outputs are multiplied by their number, L2 term included; see Notes of the
-            class.
+            A copy that shares nothing with `mlp`. scikit-learn does not record everything. So
+            `validation_loss_curve_` is NaN for each epoch of early stopping, `loss_curve_` of 'lbfgs' has only the last
+            loss, and `converged_` follows from the epochs without improvement or, for 'lbfgs', from `max_iter`.
+            For several outputs the losses 'squared_error' are multiplied by the number of outputs, with the L2 term;
+            see the Notes of the class.
 
         Raises
         ------
         TypeError
-            mlp is none.
+            `mlp` is not an MLPRegressor.
 
         Examples
         --------
@@ -318,21 +322,21 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return convert.from_sklearn(mlp, cls)
 
     def to_sklearn(self) -> MLPRegressor:
-        """The same model as scikit-learn's MLPRegressor, fitted or not, for tools that read one.
+        """Make the same model as scikit-learn's MLPRegressor, fitted or not, for tools that need one.
 
         Returns
         -------
         mlp : MLPRegressor
-            A copy, which shares nothing with this estimator. Weights keep their dtype; `dtype` and `n_jobs` are left
-            behind, as are callbacks and metadata requests.
-            Losses 'squared_error' of several outputs are divided by their number, L2 term included; see Notes of the
-            class.
+            A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `n_jobs`, callbacks and
+            metadata requests are lost.
+            For several outputs the losses 'squared_error' are divided by the number of outputs, with the L2 term; see
+            the Notes of the class.
 
         Raises
         ------
         ValueError
-            scikit-learn cannot express the model: an activation that it lacks or several different ones, a loss or
-            output activation other than its own, solver 'gd', or no biases.
+            scikit-learn cannot express the model: it lacks the activation, the loss or the output activation, or the
+            model has several different activations, solver 'gd', or no biases.
         """
         from . import convert
 
@@ -373,7 +377,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         NotFittedError
             There was no fit.
         ValueError
-            X is not valid, or coefs_ or activation were edited into something that is not a network.
+            X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
         """
         outputs = self._outputs(X)
         return self._fitted_target().predict(outputs)

@@ -178,7 +178,7 @@ def test_workers_with_different_cpus_work_together():
         X, y = data()
         shape = network_of((13, 50, 19, 3), ("tanh", "tanh", "softmax"), "log_loss", np.dtype(np.float64))
         theta = np.random.default_rng(1).normal(size=shape.layout.n_parameters) / 5
-        arguments = X, [y, None, None], theta, worker.architecture(shape), None, None
+        arguments = X, [y, None, None], theta, worker.architecture_of(shape), None, None
         here = worker.partial_sums(*arguments)
         for address in client.nthreads():
             there = client.submit(worker.partial_sums, *arguments, workers=[address], pure=False).result()

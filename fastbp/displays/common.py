@@ -1,0 +1,88 @@
+"""What the displays share: their axes, and the network within an estimator."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ..estimators.base import Perceptron
+from ..extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+
+class Display:
+    """Base class of the displays."""
+
+    ax_: Axes
+    figure_: Figure | SubFigure
+
+    def _begin(self, ax: Axes | None, **figure: Any) -> Axes:
+        """The axes to draw on; None makes a figure with these options."""
+        require("matplotlib", extra="plot", by=f"{type(self).__name__}.plot")
+        if ax is None:
+            from matplotlib import pyplot
+
+            _, ax = pyplot.subplots(layout="constrained", **figure)
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+
+def use_whole_ticks(ax: Axes) -> None:
+    """Label the x axis at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def network_in(estimator: Any) -> Any:
+    """The fitted network in an estimator.
+
+    Raises TypeError if the estimator contains no network of this package, NotFittedError if the network has no fit.
+    """
+    network = estimator
+    while not isinstance(network, Perceptron):
+        network = _inner(network)
+        if network is None:
+            raise TypeError(
+                "estimator must be a BackpropClassifier or BackpropRegressor, or a Pipeline, search or "
+                f"TransformedTargetRegressor with one, got {estimator!r:.200}. For an MLPClassifier or MLPRegressor "
+                "see from_sklearn."
+            )
+    check_is_fitted(network)
+    return network
+
+
+def as_the_network_sees(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
+    """X and y after the transformations on their way to the network in the estimator."""
+    while not isinstance(estimator, Perceptron):
+        if isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X)
+        elif isinstance(estimator, TransformedTargetRegressor):
+            y = np.asarray(y, dtype=np.float64)
+            y = estimator.transformer_.transform(y.reshape(len(y), -1)).reshape(y.shape)
+        estimator = _inner(estimator)
+    return X, y
+
+
+def _inner(estimator: Any) -> Any:
+    """The estimator that gets the data from this one, None if this one is of no kind that we know.
+
+    Raises NotFittedError.
+    """
+    if isinstance(estimator, Pipeline):
+        return estimator.steps[-1][1]
+    if isinstance(estimator, TransformedTargetRegressor):
+        check_is_fitted(estimator)
+        return estimator.regressor_
+    if isinstance(estimator, BaseSearchCV):
+        check_is_fitted(estimator)
+        return estimator.best_estimator_
+    return None

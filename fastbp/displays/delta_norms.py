@@ -1,0 +1,166 @@
+"""DeltaNormDisplay: how large delta is in each layer."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+
+from .. import textbook
+from ..estimators.predicting import expected_outputs
+from ..network.architecture import hidden_activations
+from .common import Display, as_the_network_sees, network_in, use_whole_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROWS_AT_ONCE = 1024  # examples whose deltas are in memory at once
+
+
+class DeltaNormDisplay(Display):
+    """Norm of delta per layer: it shows whether the gradient vanishes or explodes on its way back.
+
+    delta^(l) is the derivative of one example's cost by z^(l). The gradient of the weights into layer l is the outer
+    product of delta^(l) and the activations of the layer before. If the norm falls by orders of magnitude from the
+    output to the first hidden layer, the first layers hardly learn. If it grows by as much, their steps overshoot.
+
+    Parameters
+    ----------
+    norms : array-like of shape (n_samples, L - 1)
+        Euclidean norm of delta^(l) for every example, l = 2 ... L.
+    name : str, default=None
+        Name of the estimator in the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        Mean norm per layer.
+    band_ : matplotlib PolyCollection
+        The band from the 10th to the 90th percentile of the examples.
+    ax_ : matplotlib Axes
+        The axes with the line; the norms have a logarithmic scale.
+    figure_ : matplotlib Figure
+        The figure with the axes.
+
+    See Also
+    --------
+    fastbp.textbook.deltas : The deltas themselves.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastbp import BackpropClassifier
+    >>> from fastbp.displays import DeltaNormDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5, 5), random_state=0).fit(X, y)
+    >>> DeltaNormDisplay.from_estimator(clf, X, y).norms.shape
+    (150, 3)
+    """
+
+    def __init__(self, norms: ArrayLike, *, name: str | None = None):
+        self.norms = norms
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Compute delta for every example and plot the norms.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted estimator; see `fastbp.displays`.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples, as the estimator takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels or numbers that the estimator should predict.
+        name : str, default=None
+            Name of the estimator in the legend.
+        ax, **kwargs
+            As in `plot`.
+
+        Returns
+        -------
+        display : DeltaNormDisplay
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        NotFittedError
+            There was no fit.
+        TypeError
+            The estimator contains no network of this package.
+        ValueError
+            X or y is not valid.
+        """
+        net = network_in(estimator)
+        X, y = as_the_network_sees(estimator, X, y)
+        return cls(_delta_norms(net, X, y), name=name).plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Plot the norms.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on, which may have the norms of other estimators. None makes a figure.
+        **kwargs
+            Options of `matplotlib.axes.Axes.plot` for the line.
+
+        Returns
+        -------
+        display : DeltaNormDisplay
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        """
+        norms = np.asarray(self.norms)
+        ax = self._begin(ax)
+        layers = np.arange(2, norms.shape[1] + 2)
+        (self.line_,) = ax.plot(layers, norms.mean(axis=0), **({"marker": "o", "label": self.name} | kwargs))
+        low, high = np.percentile(norms, [10, 90], axis=0)
+        colour = self.line_.get_color()
+        self.band_ = ax.fill_between(layers, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.set(
+            xlabel="layer, from the first hidden one to the output",
+            ylabel="norm of delta",
+            yscale="log",
+        )
+        use_whole_ticks(ax)
+        ax.grid(axis="y", alpha=0.3)
+        if self.name is not None:
+            ax.legend()
+        return self
+
+
+def _delta_norms(net: Any, X: Any, y: Any) -> NDArray[np.float64]:
+    """|delta^(l)| for every example: (n_samples, L - 1)."""
+    X, Y = expected_outputs(net, X, y)
+    parts = []
+    for start in range(0, len(Y), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        dense = X[rows].toarray() if scipy.sparse.issparse(X) else X[rows]
+        deltas = textbook.deltas(
+            dense,
+            Y[rows],
+            net.coefs_,
+            net.intercepts_,
+            activation=list(hidden_activations(net.activation, len(net.coefs_) - 1)),
+            out_activation=net.out_activation_,
+            loss=net.loss,
+        )
+        parts.append(np.stack([np.linalg.norm(delta.astype(np.float64), axis=1) for delta in deltas], axis=1))
+    return np.concatenate(parts)

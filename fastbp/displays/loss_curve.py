@@ -1,0 +1,164 @@
+"""LossCurveDisplay: the loss over the epochs of a fit."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..estimators.parameters import STOCHASTIC
+from .common import Display, network_in, use_whole_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class LossCurveDisplay(Display):
+    """Loss over the epochs of a fit, on the training examples and on the validation examples.
+
+    Parameters
+    ----------
+    training_loss : array-like of shape (n_iterations,)
+        `loss_curve_`.
+    validation_loss : array-like of shape (n_iterations,), default=None
+        `validation_loss_curve_`.
+    best_epoch : int, default=None
+        Epoch whose weights early stopping kept; epochs count from 1.
+    unit : str, default='epoch'
+        Label of the x axis: the loss is taken after each unit.
+    name : str, default=None
+        Name of the estimator in the legend.
+
+    Attributes
+    ----------
+    training_line_ : matplotlib Line2D
+        The training loss.
+    validation_line_ : matplotlib Line2D or None
+        The validation loss, a dashed line.
+    best_marker_ : matplotlib Line2D or None
+        The validation loss at the best epoch.
+    ax_ : matplotlib Axes
+        The axes with the curves.
+    figure_ : matplotlib Figure
+        The figure with the axes.
+
+    Notes
+    -----
+    The training loss includes the L2 term, the validation loss does not. For 'sgd' and 'adam' the training loss is the
+    mean over an epoch in which the weights moved; the validation loss is taken after the epoch. So the validation loss
+    may be the lower one at first.
+
+    Examples
+    --------
+    Several estimators on one axis:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from fastbp import BackpropClassifier
+    >>> from fastbp.displays import LossCurveDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> ax = None
+    >>> for alpha in (0.001, 0.1):
+    ...     clf = BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), alpha=alpha, random_state=0).fit(X, y)
+    ...     ax = LossCurveDisplay.from_estimator(clf, name=f"alpha={alpha}", ax=ax).ax_
+    >>> len(ax.lines)
+    2
+    """
+
+    def __init__(
+        self,
+        training_loss: ArrayLike,
+        *,
+        validation_loss: ArrayLike | None = None,
+        best_epoch: int | None = None,
+        unit: str = "epoch",
+        name: str | None = None,
+    ):
+        self.training_loss = training_loss
+        self.validation_loss = validation_loss
+        self.best_epoch = best_epoch
+        self.unit = unit
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        log_scale: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Plot the loss curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted estimator; see `fastbp.displays`.
+        name : str, default=None
+            Name of the estimator in the legend.
+        ax, log_scale, **kwargs
+            As in `plot`.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        NotFittedError
+            There was no fit.
+        TypeError
+            The estimator contains no network of this package.
+        """
+        net = network_in(estimator)
+        unit = "epoch" if net.solver in STOCHASTIC else "iteration"
+        validation_loss, best_epoch = net.validation_loss_curve_, None
+        if validation_loss is not None and net.best_loss_ is None:  # early stopping looked at the score
+            best_epoch = int(np.nanargmax(net.validation_scores_)) + 1
+        display = cls(net.loss_curve_, validation_loss=validation_loss, best_epoch=best_epoch, unit=unit, name=name)
+        return display.plot(ax=ax, log_scale=log_scale, **kwargs)
+
+    def plot(self, ax: Axes | None = None, *, log_scale: bool = False, **kwargs: Any) -> Self:
+        """Plot the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on, which may have the curves of other estimators. None makes a figure.
+        log_scale : bool, default=False
+            Whether the losses have a logarithmic scale.
+        **kwargs
+            Options of `matplotlib.axes.Axes.plot` for both lines.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        """
+        ax = self._begin(ax)
+        label = (lambda curve: f"{self.name}, {curve}") if self.name else (lambda curve: curve)
+        training = np.asarray(self.training_loss)
+        (self.training_line_,) = ax.plot(np.arange(1, len(training) + 1), training, label=label("training"), **kwargs)
+        self.validation_line_ = self.best_marker_ = None
+        if self.validation_loss is not None:
+            colour: dict[str, Any] = {"color": self.training_line_.get_color()}
+            validation = np.asarray(self.validation_loss)
+            epochs = np.arange(1, len(validation) + 1)
+            options = colour | {"linestyle": "--", "label": label("validation")} | kwargs
+            (self.validation_line_,) = ax.plot(epochs, validation, **options)
+            if self.best_epoch is not None:
+                at = [self.best_epoch], validation[[self.best_epoch - 1]]
+                options = colour | {"marker": "o", "linestyle": "none", "label": label("kept weights")}
+                (self.best_marker_,) = ax.plot(*at, **options)
+        ax.set(xlabel=self.unit, ylabel="loss", yscale="log" if log_scale else ax.get_yscale())
+        use_whole_ticks(ax)
+        ax.legend()
+        return self

@@ -1,0 +1,213 @@
+"""The parameters of both estimators: legal values, and how the fit reads them."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+import math
+import sys
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from ..data.targets import Target
+from ..kernels import optimizers
+from ..kernels.activations import HIDDEN
+from ..kernels.losses import LEGAL_OUTPUTS
+from ..network import architecture
+from ..network.architecture import Network, network_of
+from ..training.history import History
+from ..training.schedules import Schedule
+from ..training.stochastic import Epochs
+
+STOCHASTIC = ("sgd", "adam")  # the solvers that step after every minibatch
+MOST_PARAMETERS = sys.maxsize // 8  # a larger network in float64 has more bytes than there are addresses
+AUTO_BATCH = 200  # batch_size='auto', as in scikit-learn
+
+Hidden = tuple[tuple[int, ...], tuple[str, ...]]  # widths and activations of the hidden layers
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """A decorator that keeps the type of a method. scikit-learn's are not annotated, so they would make it Any."""
+
+    def __call__(self, method: Method, /) -> Method: ...
+
+
+class Range(Interval):
+    """An interval of numbers that fit a float. Other values are outside; scikit-learn's own interval fails on some."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        if isinstance(val, np.timedelta64):  # NumPy registers it as an integer
+            return False
+        try:
+            return super().is_satisfied_by(val) and math.isfinite(val)
+        except (TypeError, OverflowError):  # a Fraction, or an int above the largest float
+            return False
+
+
+class Parameters(BaseEstimator):
+    """An estimator that has its parameters, and nothing else yet."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Range(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(HIDDEN)), "array-like"],
+        "solver": [StrOptions({"adam", "sgd", "lbfgs", "gd"})],
+        "alpha": [Range(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Range(Real, 0, None, closed="neither")],
+        "power_t": [Range(Real, 0, None, closed="left")],
+        "max_iter": [Range(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Range(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Range(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Range(Real, 0, 1, closed="left")],
+        "beta_1": [Range(Real, 0, 1, closed="left")],
+        "beta_2": [Range(Real, 0, 1, closed="left")],
+        "epsilon": [Range(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Range(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Range(Integral, 1, None, closed="left")],
+        "fit_intercept": ["boolean"],
+        "gtol": [Range(Real, 0, None, closed="left")],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "n_jobs": [Range(Integral, 1, None, closed="left"), Range(Integral, None, -1, closed="right"), None],
+    }
+
+    hidden_layer_sizes: int | ArrayLike
+    activation: str | ArrayLike
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    loss: str
+    out_activation: str
+    fit_intercept: bool
+    gtol: float
+    dtype: str
+    n_jobs: int | None
+    class_weight: dict[Any, float] | list[dict[Any, float]] | str | None  # only the classifier has it
+
+    def __init__(self, parameters: dict[str, Any]):
+        """Store the parameters: `locals()` of the estimator's own __init__, whose signature names all of them."""
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # ---------------------------------------------------------------- of the network
+
+    def _hidden_layers(self) -> Hidden:
+        """(widths, activations) of the hidden layers."""
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
+        if sizes.ndim != 1 or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must be > 0: whole numbers, one per hidden layer, or one number; "
+                f"got {self.hidden_layer_sizes!r}."
+            )
+        widths = tuple(int(size) for size in sizes)
+        return widths, architecture.hidden_activations(self.activation, len(widths))
+
+    def _output_for(self, target: Target) -> str:
+        """The output activation that out_activation='auto' stands for. Both estimators override this."""
+        raise NotImplementedError
+
+    def _output_activation(self, target: Target) -> str:
+        """Activation of the output layer."""
+        natural = self._output_for(target)
+        if self.out_activation == "auto":
+            return natural
+        legal = (natural,) if self.loss == "log_loss" else LEGAL_OUTPUTS[self.loss]
+        if self.out_activation not in legal:
+            of_target = f" and a {target.kind} target" if self.loss == "log_loss" else ""
+            raise ValueError(
+                f"out_activation={self.out_activation!r} does not go with loss={self.loss!r}{of_target}; "
+                f"legal are: {', '.join(legal)}."
+            )
+        return self.out_activation
+
+    def _network(self, n_features: int, hidden: Hidden, target: Target, dtype: np.dtype) -> Network:
+        """The network to train; raises ValueError if no memory can hold it."""
+        widths, activations = hidden
+        network = network_of(
+            (n_features, *widths, target.n_outputs),
+            (*activations, self._output_activation(target)),
+            self.loss,
+            dtype,
+            bool(self.fit_intercept),
+        )
+        if network.layout.n_parameters > MOST_PARAMETERS:
+            raise ValueError(
+                f"hidden_layer_sizes must make a network that fits into memory, got {self.hidden_layer_sizes!r}, which "
+                f"makes {network.layout.n_parameters} parameters."
+            )
+        return network
+
+    # ---------------------------------------------------------------- of the solver
+
+    def _batch_size(self, n_samples: int, history: History) -> int:
+        """Examples of a minibatch, at most n_samples."""
+        if self.batch_size == "auto":
+            return min(AUTO_BATCH, n_samples)
+        if int(self.batch_size) > n_samples:
+            # scikit-learn's words, because users may filter this warning by them
+            history.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
+        return min(int(self.batch_size), n_samples)
+
+    def _optimizer_code(self) -> int:
+        """The step that the kernels make with a gradient: a code of `kernels.optimizers`."""
+        if self.solver == "adam":
+            return optimizers.ADAM
+        if self.solver == "sgd":
+            return optimizers.NESTEROV if self.nesterovs_momentum else optimizers.SGD
+        return optimizers.NONE
+
+    def _epochs(self, random_state: np.random.RandomState, *, only_one: bool) -> Epochs:
+        """How the epochs of 'sgd' and 'adam' go. Only 'sgd' has a schedule."""
+        name = self.learning_rate if self.solver == "sgd" else "constant"
+        return Epochs(
+            max_iter=int(self.max_iter),
+            schedule=Schedule(name, float(self.learning_rate_init), float(self.power_t)),
+            n_iter_no_change=self.n_iter_no_change,
+            shuffled_by=random_state if self.shuffle else None,
+            only_one=only_one,
+        )
+
+
+def is_stochastic(estimator: Parameters) -> bool:
+    """True if partial_fit is available; otherwise raises the AttributeError that `available_if` expects."""
+    if estimator.solver not in STOCHASTIC:
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers, {' and '.join(STOCHASTIC)}. "
+            f"solver={estimator.solver!r} is not stochastic."
+        )
+    return True
+
+
+fits: Decorator = _fit_context(prefer_skip_nested_validation=True)  # checks the parameters before the fit
+if_stochastic: Decorator = available_if(is_stochastic)

@@ -1,0 +1,229 @@
+"""Predictions of a fitted network: check X and the weights, run the network forward, refuse what is not finite."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+
+from ..data import examples as data
+from ..data.examples import as_examples
+from ..data.targets import Target
+from ..network import architecture, costs
+from ..network.architecture import Network, network_of
+from ..parallel.team import team_for
+from ..training import evaluation
+from ..training.optimizer_state import OptimizerState
+from ..typing import Array
+from ..version import stamped, unstamped
+from .parameters import Parameters
+
+# scikit-learn checks an X of more elements as fast as `_is_valid`, and without an array of booleans of its size.
+LARGE = 1 << 20
+
+
+class Predictor(Parameters):
+    """An estimator that can predict once it has its fitted attributes."""
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
+    converged_: bool
+    n_iter_: int
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    classes_: NDArray  # only the classifier has it
+    _target_kind: str
+    _n_without_improvement: int
+    _best_theta: Array | None
+    _optimizer_state: OptimizerState | None
+
+    # ---------------------------------------------------------------- overridden by both estimators
+
+    def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
+        """X and y after scikit-learn's checks; y is dense."""
+        raise NotImplementedError
+
+    def _fitted_target(self) -> Target:
+        """The target of the fit: classes or numbers."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- checks
+
+    def _validate_data(self, X: Any, y: Any = "no_validation", *, reset: bool, **check_params: Any) -> Any:
+        """X, or X and y, after scikit-learn's checks; X has a form that `data.examples` takes.
+
+        scikit-learn would convert and check an X in a file as a whole. That may need more memory than there is, and
+        Ctrl-C would have to wait. So such an X is checked here, some rows at a time.
+        """
+        in_file = data.is_file(X)
+        dtype = None if in_file else data.FLOATS
+        result = validate_data(
+            self, X, y, accept_sparse="csr", dtype=dtype, ensure_all_finite=not in_file, reset=reset, **check_params
+        )
+        if in_file:
+            checked = result if isinstance(y, str) else result[0]
+            rows = data.converted_rows(checked)
+            for start in range(0, len(checked), rows):
+                part = data.converted(checked[start : start + rows])
+                assert_all_finite(part, estimator_name=type(self).__name__, input_name="X")
+        return result
+
+    def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
+        """X after its checks, and the network of the fitted attributes, which the user may have edited."""
+        if not self._is_valid(X):
+            check_is_fitted(self)
+            X = self._validate_data(X, reset=False)
+        network = network_of(
+            (X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
+            (*architecture.hidden_activations(self.activation, len(self.coefs_) - 1), self.out_activation_),
+            self.loss,
+            self._weights_dtype(),
+        )
+        self._check_weights(network, "layers that compose, on this X, have")
+        return X, network
+
+    def _is_valid(self, X: Any) -> bool:
+        """Whether there was a fit, and validate_data would return X itself without a warning.
+
+        validate_data considers every kind of container, which takes longer than the prediction of a few rows.
+        """
+        return (
+            type(X) is np.ndarray
+            and X.dtype in data.FLOATS
+            and X.ndim == 2
+            and 0 < X.size < LARGE
+            and X.shape[1] == getattr(self, "n_features_in_", None)
+            and not hasattr(self, "feature_names_in_")
+            and bool(np.isfinite(X).all())
+        )
+
+    def _check_weights(self, network: Network, needed_by: str) -> None:
+        """Check that coefs_ and intercepts_, which the user may have edited, have the shapes of this network."""
+        coefs, intercepts = list(pairwise(network.widths)), [(width,) for width in network.widths[1:]]
+        found = [np.shape(coef) for coef in self.coefs_], [np.shape(intercept) for intercept in self.intercepts_]
+        if found != (coefs, intercepts):
+            raise ValueError(
+                f"coefs_ and intercepts_ have shapes {found[0]} and {found[1]}, but {needed_by} {coefs} and "
+                f"{intercepts}."
+            )
+        if not network.fit_intercept and any(np.any(intercept) for intercept in self.intercepts_):
+            raise ValueError(
+                "fit_intercept=False, but intercepts_ of the previous fit are not zero. Set them to 0, or fit anew "
+                "with warm_start=False."
+            )
+
+    # ---------------------------------------------------------------- weights
+
+    def _weights_dtype(self) -> np.dtype:
+        """float32 if coefs_, as edited, are float32; otherwise float64."""
+        return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
+
+    def _theta(self, network: Network) -> Array:
+        """coefs_ and intercepts_ in the kernels' layout."""
+        return network.layout.pack(self.coefs_, self.intercepts_)
+
+    # ---------------------------------------------------------------- outputs
+
+    def _outputs(self, X: Any) -> Array:
+        """a^(L) of X: (n_samples, S_L)."""
+        return self._outputs_of(*self._validated_for_prediction(X))
+
+    def _decisions(self, X: Any, decide: Callable[[Array], NDArray]) -> NDArray:
+        """decide(a^(L)) of X. Many rows are decided in parts, so that a^(L) of all is never in memory at once."""
+        X, network = self._validated_for_prediction(X)
+        n, rows = X.shape[0], costs.output_rows(network)
+        if n <= rows:
+            return decide(self._outputs_of(X, network))
+        starts = range(0, n, rows)
+        return np.concatenate([decide(self._outputs_of(X[start : start + rows], network)) for start in starts])
+
+    def _outputs_of(self, X: Any, network: Network) -> Array:
+        """a^(L) of validated X."""
+        if X.shape[0] == 1 and not scipy.sparse.issparse(X):
+            with np.errstate(over="ignore"):  # refuse_overflow tells it
+                row = np.asarray(X[0]).astype(network.dtype)
+            output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
+        else:
+            examples = as_examples(X, network.dtype)
+            with team_for(self.n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
+                output = evaluation.predict(network, self._theta(network), examples, np.arange(examples.n), team)
+        refuse_overflow(X, output)
+        return output
+
+    def hidden_activations(self, X: ArrayLike) -> list[Array]:
+        """Activations a^(l) of the hidden layers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        activations : list of ndarray of shape (n_samples, S_l)
+            One array per hidden layer, from the first to the last.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`.
+        """
+        X, network = self._validated_for_prediction(X)
+        examples = as_examples(X, network.dtype)
+        with team_for(self.n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
+            layers = evaluation.hidden_layers(network, self._theta(network), examples, team)
+        for layer in layers:
+            refuse_overflow(X, layer)
+        return layers
+
+    # ---------------------------------------------------------------- storing and loading
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def refuse_overflow(X: Any, activations: Array) -> None:
+    """Raise ValueError if an activation is not finite: NaN would become some class, or reach the user unnoticed."""
+    if np.isfinite(activations).all():
+        return
+    values = X.data if scipy.sparse.issparse(X) else X
+    largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+    if activations.dtype == np.float32 and largest > float(np.finfo(np.float32).max):
+        raise ValueError("Input X contains a value too large for dtype('float32'), the dtype of this model.")
+    raise ValueError(
+        f"The network's outputs are not finite. Its coefs_ and intercepts_ are not finite, or too large for this X, "
+        f"whose largest value is {largest:g}. Scale X like the training data."
+    )
+
+
+def expected_outputs(estimator: Predictor, X: Any, y: Any) -> tuple[Any, NDArray]:
+    """X after its checks, and the outputs of shape (n_samples, S_L) that a fitted network shall give for y."""
+    X, y = estimator._validated(X, y, reset=False)
+    target = estimator._fitted_target()
+    target.check_held_out(y, "y")
+    codes, Y = target.encode(y, estimator.loss)
+    if codes is not None:
+        Y = codes[:, None] if estimator.n_outputs_ == 1 else np.eye(estimator.n_outputs_)[codes]
+    assert Y is not None
+    return X, Y

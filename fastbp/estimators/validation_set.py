@@ -1,0 +1,71 @@
+"""The validation set, which measures progress: the user passes one, or `split` sets some of the examples aside."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.examples import Examples
+
+Rows = NDArray[np.int64]
+
+
+class GivenValidation(NamedTuple):
+    """The validation set as the user passes it to `fit`, not checked yet; all None without one."""
+
+    X: Any = None
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the user passed one; raises ValueError if a part of it is missing."""
+        if (self.X is None) != (self.y is None):
+            given, missing = ("y_val", "X_val") if self.X is None else ("X_val", "y_val")
+            raise ValueError(f"{given} is provided, but {missing} was not provided.")
+        if self.X is None and self.sample_weight is not None:
+            raise ValueError("sample_weight_val is provided, but X_val and y_val were not provided.")
+        return self.X is not None
+
+
+class ValidationSet(NamedTuple):
+    """Rows of some examples, as the kernels read them."""
+
+    examples: Examples
+    rows: Rows
+
+
+def split(
+    examples: Examples, random_state: np.random.RandomState, validation_fraction: float, *, stratify: bool
+) -> tuple[Rows, ValidationSet]:
+    """(rows to train on, validation set), with the random draws of scikit-learn's MLP.
+
+    With `stratify`, both parts have the two classes in the same proportions.
+    """
+    from sklearn.model_selection import train_test_split  # imported here, because most fits do not need it
+
+    train, validation = train_test_split(
+        np.arange(examples.n),
+        random_state=random_state,
+        test_size=validation_fraction,
+        # scikit-learn's MLP stratifies by names too; its error about a class of a single example shows them
+        stratify=np.array(["False", "True"])[examples.codes] if stratify else None,
+    )
+    refuse_too_few(
+        len(validation),
+        f"Increase 'validation_fraction' or the size of your dataset. "
+        f"validation_fraction={validation_fraction!r} of {examples.n} examples leaves {len(validation)}.",
+    )
+    for part, name in ((train, "training"), (validation, "validation")):
+        if examples.weights.size and not examples.weights[part].any():
+            raise ValueError(
+                f"early_stopping=True: all sample_weight of the {name} examples are zero in this split. "
+                "Use another random_state or validation_fraction, or leave out examples of weight zero."
+            )
+    return train, ValidationSet(examples, validation)
+
+
+def refuse_too_few(n: int, advice: str) -> None:
+    """Raise ValueError, with the advice, if a validation set of n examples is too small."""
+    if n < 2:
+        raise ValueError(f"The validation set is too small. {advice}")
