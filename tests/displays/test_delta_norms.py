@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import BackpropClassifier, BackpropRegressor, displays
-from fastbp.displays import DeltaNormDisplay
+from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.displays import DeltaNormDisplay, delta_norms
 from support.pictures import X, Y, legend
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -26,7 +26,7 @@ def norms_by_hand(clf, X, targets):
 
 
 def test_norms_of_delta_are_those_of_the_recursion(iris, monkeypatch):
-    monkeypatch.setattr(displays, "ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(delta_norms, "ROWS_AT_ONCE", 64)
     display = DeltaNormDisplay.from_estimator(iris, X, Y)
     expected = norms_by_hand(iris, X, np.eye(3)[Y])
     assert_allclose(display.norms, expected, rtol=1e-9)

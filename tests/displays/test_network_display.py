@@ -7,8 +7,9 @@ from matplotlib.patches import Circle
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 
-from fastbp import BackpropClassifier, displays
+from fastbp import BackpropClassifier
 from fastbp.displays import NetworkDisplay
+from fastbp.displays.network import NEGATIVE, POSITIVE
 from support.pictures import X, Y, legend, texts
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -33,7 +34,7 @@ def test_every_weight_is_a_line_whose_colour_is_its_sign_and_whose_width_is_its_
         lines = drawn_weights(display, l)
         assert set(lines) == {(i, j) for i in range(coef.shape[0]) for j in range(coef.shape[1])}
         for at, (colour, width) in lines.items():
-            sign = displays.POSITIVE if coef[at] > 0 else displays.NEGATIVE
+            sign = POSITIVE if coef[at] > 0 else NEGATIVE
             assert colour[:3] == to_rgba(sign)[:3]
             assert width == pytest.approx(NetworkDisplay.WIDEST * abs(coef[at]) / abs(coef).max())
     assert legend(display.ax_) == ["positive weight", "negative weight"]
