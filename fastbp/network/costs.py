@@ -63,7 +63,7 @@ def prediction_work(network: Network, rows: int, entries: float | None = None) -
 
 def row_bytes(network: Network) -> int:
     """Memory of one row of all a^(l) and z^(l)."""
-    return 2 * sum(network.layout.padded) * network.dtype.itemsize
+    return 2 * network.layout.padded_units * network.dtype.itemsize
 
 
 def chunk_rows(network: Network) -> int:
@@ -91,5 +91,5 @@ def output_rows(network: Network) -> int:
 
 def n_groups(network: Network, rows: int) -> int:
     """Groups of a chunk's rows whose gradients are summed apart; the number depends on sizes alone."""
-    is_small = FEW * network.layout.size <= rows * sum(network.layout.padded)
+    is_small = FEW * network.layout.size <= rows * network.layout.padded_units
     return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1

@@ -48,6 +48,11 @@ class Layout:
         return tuple(round_up(width, VECTOR_BYTES // self.dtype.itemsize) for width in self.widths)
 
     @kept
+    def padded_units(self) -> int:
+        """Units of all layers, padding included."""
+        return sum(self.padded)
+
+    @kept
     def theta_offsets(self) -> tuple[int, ...]:
         """Where each Theta^(l) begins in theta, and its whole size."""
         sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]

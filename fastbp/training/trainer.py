@@ -15,7 +15,7 @@ from ..network.architecture import Network
 from ..network.memory import aligned_zeros, kept, round_up
 from ..parallel.team import Team
 from ..typing import Array
-from .workspace import Workspace, product_addresses
+from .workspace import Workspace, copied, product_addresses
 
 
 class Call(NamedTuple):
@@ -23,7 +23,7 @@ class Call(NamedTuple):
 
     start: int  # its examples are order[start:stop]
     stop: int
-    plan: NDArray  # one PLAN, with the tasks of the call
+    tables: tuple[NDArray, ...]  # as `kernels.records.Tables`; the plan has the tasks of the call
     work: float  # floating-point operations, roughly
 
 
@@ -41,9 +41,12 @@ class _Passes(Workspace):
         self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
         self.rates: Any = self._rates[0]  # the same memory
         self.t = self._progress["t"]
+        # A view of the two sums of an epoch: to read a field of a record takes longer than a small step.
+        sums_at = records.PROGRESS.fields["epoch_loss"][1]
+        self._epoch_sums = np.ndarray(2, np.float64, self._progress, sums_at)
         self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
         self._cost = np.zeros(self.chunk)
-        self.layers, self.plan = self.layers.copy(), self.plan.copy()
+        self.layers, self.plan = copied(self.layers), copied(self.plan)
         for l, name in enumerate(network.activations, 1):
             if name in ELEMENTWISE:
                 self.layers["slope"][l] = ELEMENTWISE[name].slope.address(network.dtype)
@@ -67,7 +70,10 @@ class _Passes(Workspace):
         if n_shares > 1:
             parts = [(i, i + n_parallel) for i in range(0, n_tasks, n_parallel)]
             shares = [(*part, 0, 0) for part in parts] + [(n_tasks, n_tasks, *part) for part in parts]
-        self._plans = [_with_tasks(self.plan, share) for share in shares]
+        self._tables = [
+            (self.layers, units, self._tasks, _with_tasks(self.plan, share), self._rates, self._progress)
+            for share in shares
+        ]
         self._row_work = row_work
         self._calls_of: dict[int, list[Call]] = {}
 
@@ -78,8 +84,8 @@ class _Passes(Workspace):
             while start < n:
                 stop = start + self._rows_per_step_call
                 stop = min(stop - stop % self.batch % self.chunk, n)  # where a chunk ends
-                work = (stop - start) * self._row_work / len(self._plans)
-                calls += [Call(start, stop, plan, work) for plan in self._plans]
+                work = (stop - start) * self._row_work / len(self._tables)
+                calls += [Call(start, stop, tables, work) for tables in self._tables]
                 start = stop
             self._calls_of[n] = calls
         return self._calls_of[n]
@@ -94,20 +100,19 @@ class _Passes(Workspace):
         Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. Control comes back from
         the kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to `after_call`.
         """
-        progress = self._progress[0]
-        progress.epoch_loss = progress.epoch_rows = 0
+        self._epoch_sums[:] = 0
         kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel
         buffers = (*self.activations, *self._scratch)
-        for start, stop, plan, work in self._calls(len(order)):
+        for start, stop, tables, work in self._calls(len(order)):
             examples, order_of_call = self.examples.read(order, start, stop)
-            tables = (self.layers, self.network.layout.units, self._tasks, plan, self._rates, self._progress)
             self.team.run(
                 kernel, self.crew, tables, self._parameters, buffers, examples, order_of_call, start, stop,
                 work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
-        return float(progress.epoch_loss / progress.epoch_rows) if progress.epoch_rows else math.nan
+        loss, rows = self._epoch_sums
+        return float(loss / rows) if rows else math.nan
 
 
 def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
@@ -120,7 +125,7 @@ def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
 
 def _with_tasks(plan: NDArray, tasks: tuple[int, int, int, int]) -> NDArray:
     """A copy of the plan for a call that does these tasks: [begin, end) of the examples and of the update phase."""
-    plan = plan.copy()
+    plan = copied(plan)
     plan["examples_begin"], plan["examples_end"], plan["update_begin"], plan["update_end"] = tasks
     return plan
 

@@ -29,6 +29,11 @@ def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) ->
     return full, kernels[rest].address(dtype) if rest else 0
 
 
+def copied(integers: NDArray) -> NDArray:
+    """A copy of records of integers. NumPy copies records field by field, which takes five times as long."""
+    return integers.view(np.int64).copy().view(integers.dtype)
+
+
 @functools.lru_cache(maxsize=64)
 def _tables(
     network: Network, chunk: int, block: int, n_entries: int, to_rows: Deferred | None
