@@ -138,8 +138,16 @@ PROGRESS = record(
 )
 
 
+class Examples(NamedTuple):
+    """The data."""
+
+    inputs: Inputs
+    targets: Targets
+    order: NDArray  # of the examples in this epoch
+
+
 class Job(NamedTuple):
-    """Everything that the phases of a step read and write."""
+    """Everything that the phases of a step read and write, except the data."""
 
     layers: NDArray
     units: NDArray
@@ -148,9 +156,6 @@ class Job(NamedTuple):
     parameters: Parameters
     activations: Activations
     scratch: Scratch
-    inputs: Inputs
-    targets: Targets
-    order: NDArray  # of the examples in this epoch
     rates: np.record
     progress: np.record
 

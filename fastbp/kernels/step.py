@@ -27,7 +27,7 @@ from .machine.barrier import assemble, join, meet, n_threads, share
 from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
 from .optimizers import step_size
-from .records import UNIT_BYTES, Activations, Job, Parameters, Scratch, Tables
+from .records import UNIT_BYTES, Activations, Examples, Job, Parameters, Scratch, Tables
 
 
 class Member(NamedTuple):
@@ -64,50 +64,49 @@ def _rows_of(i, n, chunk):
 
 
 @linked
-def _run_examples(job, start, first, stop):
+def _run_examples(job, examples, start, first, stop):
     """Costs and all delta^(l) of rows [first, stop) of the chunk that begins at order[start], block by block."""
-    layers, activations, plan = job.layers, job.activations, job.plan
+    layers, plan, activations, scratch = job.layers, job.plan, job.activations, job.scratch
+    theta, theta_t = job.parameters.theta, job.parameters.theta_t
     before = flush_subnormals()
     for i in range(first, stop, plan.block):
-        rows = Rows(job.order, start, i, min(plan.block, stop - i))
-        forward(layers, job.parameters.theta, job.parameters.theta_t, activations, job.inputs, rows, plan)
-        delta_of_outputs(layers[layers.size - 1], activations, job.scratch, job.targets, rows, plan)
+        rows = Rows(examples.order, start, i, min(plan.block, stop - i))
+        forward(layers, theta, theta_t, activations, examples.inputs, rows, plan)
+        delta_of_outputs(layers[layers.size - 1], activations, scratch, examples.targets, rows, plan)
         if plan.learns:
-            backward(layers, job.parameters.theta_t, activations, i, rows.n, plan)
+            backward(layers, theta_t, activations, i, rows.n, plan)
     restore_subnormals(before)
 
 
 @inlined
-def _prepare_sparse(member, job, chunk):
-    """Number the stored entries of a chunk of a sparse X, and sort them by column, group by group."""
-    plan = job.plan
+def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chunk):
+    """Number the stored entries of a chunk of a sparse X of `width` columns, and sort them group by group."""
     if member.rank == 0:
-        rows = Rows(job.order, chunk.start, runtime(0), chunk.rows)
-        call(plan.number_entries, (job.inputs, rows, job.activations.starts))
+        call(plan.number_entries, (examples.inputs, Rows(examples.order, chunk.start, runtime(0), chunk.rows), starts))
     meet(member.crew, member.n)
     if plan.learns:
         for group in range(*share(runtime(0), plan.n_groups, member.rank, member.n)):
             first, last = _rows_of(group, plan.n_groups, chunk)
-            rows = Rows(job.order, chunk.start, first, last - first)
-            into = sorted_of_group(job.scratch, group, job.layers[0].width)
-            call(plan.sort_entries, (job.inputs, rows, job.activations.starts, into))
-    if plan.n_groups < job.tasks.size - 1:
+            rows = Rows(examples.order, chunk.start, first, last - first)
+            call(plan.sort_entries, (examples.inputs, rows, starts, sorted_of_group(scratch, group, width)))
+    if plan.n_groups < n_tasks:
         meet(member.crew, member.n)  # otherwise each thread has sorted the entries that it needs
 
 
 @linked
-def examples_phase(member, job, chunk):
+def examples_phase(member, job, examples, chunk):
     """Each member runs its share of the chunk's examples; with a group per task it sums their gradient, too."""
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:
-            _begin_chunk(job.progress, job.targets.weights, job.order, chunk)
+            _begin_chunk(job.progress, examples.targets.weights, examples.order, chunk)
         if plan.number_entries:
-            _prepare_sparse(member, job, chunk)
+            width = job.layers[0].width
+            _prepare_sparse(member, plan, examples, job.activations.starts, job.scratch, width, n_tasks, chunk)
     begin, end = share(plan.examples_begin, plan.examples_end, member.rank, member.n)
     for i in range(begin, end):
         first, last = _rows_of(i, n_tasks, chunk)
-        _run_examples(job, chunk.start, first, last)
+        _run_examples(job, examples, chunk.start, first, last)
         if plan.n_groups == n_tasks > 1:
             add_gradient_of_group(
                 job, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
@@ -180,12 +179,12 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
     member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
     job = Job(
         tables.layers, tables.units, tables.tasks, tables.plan[0], parameters, Activations(*buffers[:3]),
-        Scratch(*buffers[3:]), Inputs(*examples[:5]), Targets(*examples[5:]), order, tables.rates[0],
-        tables.progress[0],
+        Scratch(*buffers[3:]), tables.rates[0], tables.progress[0],
     )  # fmt: skip
+    data = Examples(Inputs(*examples[:5]), Targets(*examples[5:]), order)
     while start < stop:
         chunk = _chunk_at(start, order, job.plan)
-        examples_phase(member, job, chunk)
+        examples_phase(member, job, data, chunk)
         group_phase(member, job, chunk)
         update_phase(member, job, chunk)
         start += chunk.rows
