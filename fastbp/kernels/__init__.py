@@ -1,4 +1,4 @@
-"""The compiled half of fastbp: the formulas, one file per concept. Nothing here validates, prints or warns.
+"""The compiled part of fastbp: the formulas, one file per concept. Nothing here validates, prints or warns.
 
-`compiling` has what makes them compile, and `machine` the registers, the threads and the flags of the CPU.
+The folder `compiling` compiles the formulas. The folder `machine` has the registers, threads and flags of the CPU.
 """

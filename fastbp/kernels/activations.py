@@ -1,6 +1,6 @@
-"""Activations and their derivatives, side by side: a = g(z), and g'(z) written over z.
+"""Activations and their derivatives, side by side: a = g(z), and g'(z), which overwrites z.
 
-To add one: a pair of functions and a line in HIDDEN. The recipe in fastbp/README.md has every step.
+To add an activation, write both functions and a line in HIDDEN. The recipe in fastbp/README.md has every step.
 """
 
 from typing import NamedTuple
@@ -101,7 +101,7 @@ def softplus_slope(a, z):  # logistic(z) = 1 - e^-a
 
 
 @elementwise
-def silu(z, a):  # within 4 ulp, or where e^z is subnormal, the smallest normal number
+def silu(z, a):  # error: 4 ulp, or the smallest normal number where e^z is subnormal
     for i in range(z.size):
         a[i] = z[i] * logistic(z[i])
 
@@ -120,19 +120,19 @@ def _gelu_argument(z):
 
 
 @elementwise
-def gelu(z, a):  # z logistic(2 u): 1 + tanh(u) cancels. Within 4 ulp, below 0 4 + 4 |u|, or as silu
+def gelu(z, a):  # z logistic(2 u), because 1 + tanh(u) cancels; error: 4 ulp, 4 + 4 |u| ulp if z < 0, or as in silu
     for i in range(z.size):
         a[i] = z[i] * logistic(constant(2, z[i]) * _gelu_argument(z[i]))
 
 
 @elementwise
-def gelu_slope(a, z):  # (1 + t) / 2 + z (1 - t^2) / 2 * d(argument of t)/dz
+def gelu_slope(a, z):  # (1 + t) / 2 + z (1 - t^2) / 2 * du/dz, t = tanh(u)
     for i in range(z.size):
         t = tanh(_gelu_argument(z[i]))
         slope = constant(GELU_SCALE, t) * fma(constant(3 * GELU_CUBE, t) * z[i], z[i], constant(1, t))
         half, zero = constant(0.5, t), constant(0, t)
         rest = (constant(1, t) - t) * (constant(1, t) + t)
-        rest = zero if rest == zero else half * z[i] * slope * rest  # z * slope may overflow there
+        rest = zero if rest == zero else half * z[i] * slope * rest  # where rest is 0, z * slope may overflow
         z[i] = fma(half, t, half) + rest
 
 
@@ -149,7 +149,7 @@ def exponential_slope(a, z):
 
 
 class Activation(NamedTuple):
-    """g and g', the latter from a = g(z) and over z."""
+    """g, and its slope g' from a = g(z) and z; the slope overwrites z."""
 
     g: Deferred
     slope: Deferred
@@ -166,17 +166,17 @@ HIDDEN = {
     "silu": Activation(silu, silu_slope),
     "gelu": Activation(gelu, gelu_slope),
 }
-# Outputs only: exp is the mean of a Poisson distribution. Softmax couples the units of a layer: losses.py has it.
+# exp is for outputs only: the mean of a Poisson distribution. Softmax is in losses.py, because it couples units.
 ELEMENTWISE = HIDDEN | {"exp": Activation(exponential, exponential_slope)}
 
 
 @inlined
 def activate(g, z, a):
-    """a = g(z); g: address, z and a: flat, of equal size. Overwrites a."""
+    """a = g(z); overwrites a. g: address. z, a: flat, of equal size."""
     call(g, (z, a))
 
 
 @inlined
 def differentiate(slope, a, z):
-    """z = g'(z), from a = g(z); slope: address, a and z: flat, of equal size. Overwrites z."""
+    """z = g'(z), from a = g(z); overwrites z. slope: address. a, z: flat, of equal size."""
     call(slope, (a, z))

@@ -1,4 +1,4 @@
-"""The delta recursion: delta^(l) = d(cost of one example) / d z^(l), from the output layer back to the first hidden."""
+"""The delta recursion: delta^(l) = dC/dz^(l), from the output to the first hidden layer; C: cost of one example."""
 
 from .activations import differentiate
 from .compiling.jit import inlined, runtime
@@ -13,9 +13,9 @@ from .records import a_of, z_of
 
 @inlined
 def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
-    """Cost of each of these rows of the chunk, and delta^(L) = dC/da^(L) * g'(z^(L)), written over z^(L).
+    """The cost of each of these rows of the chunk, and delta^(L) = dC/da^(L) * g'(z^(L)); overwrites z^(L).
 
-    layer: the output layer, which has one panel.
+    layer: the output layer; it has one panel.
     """
     n, padded, i = rows.n, layer.padded, rows.first * layer.padded
     a, z = part(activations.a, layer.a + i, n * padded), part(activations.z, layer.z + i, n * padded)
@@ -29,7 +29,7 @@ def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
 
 @inlined
 def _weigh(weights, order, start, rows, padded, delta, cost):
-    """Multiply each example's cost and delta^(L) by its weight; weight 0 removes even what is not finite."""
+    """Multiply each example's cost and delta^(L) by its weight; weight 0 gives 0 even if they are not finite."""
     for i in range(rows):
         w = weights[order[start + i]]
         delta_i = part(delta, i * padded, padded)
@@ -42,7 +42,7 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 def backward(layers, theta_t, activations, first, n, plan):
     """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)) for l = L - 1 ... 2, on n rows of the chunk from `first`.
 
-    Reads delta^(L), and overwrites z of the hidden layers. There is no delta^(1).
+    Reads delta^(L) and overwrites z^(l) of the hidden layers. There is no delta^(1).
     """
     for l in range(layers.size - 2, 0, -1):
         layer, following = layers[l], layers[l + 1]

@@ -1,12 +1,12 @@
 """exp, expm1, tanh, logistic, log1p and softplus as branch-free arithmetic, so that loops over them become vector code.
 
-Numba calls the C library once per element; these are a few multiply-adds. exp and its kin share one reduction,
-x = n ln 2 + r with |r| <= ln 2 / 2, and a Taylor polynomial of e^r whose first omitted term is below half an ulp. The
-bounds on the error, which the functions state in units in the last place (ulp) of the exact result, subnormal ones
-included, are tested over the whole range; inf, NaN and saturation come out as in the C library.
+Numba would call the C library once per element; these functions are a few multiply-adds. All exponentials share one
+reduction, x = n ln 2 + r with |r| <= ln 2 / 2, and one Taylor polynomial of e^r. The first omitted term is below half
+an ulp. Each function states a bound on its error in units in the last place (ulp) of the exact result, which may be
+subnormal. Tests check the bounds over the whole range. inf, NaN and saturation come out as in the C library.
 
-One text serves float32 and float64: `constant` gives a literal the type of a variable, so that nothing is promoted, and
-the few things that depend on the format are emitted per type.
+One source serves float32 and float64. `constant` gives a literal the type of a variable, so that nothing is promoted.
+Code that depends on the format is emitted for each type.
 """
 
 import dataclasses
@@ -23,20 +23,20 @@ from .machine.registers import emit_fma
 
 @dataclasses.dataclass(frozen=True)
 class _Format:
-    """What the emitted code needs to know of a floating-point format."""
+    """The properties of a floating-point format that the emitted code needs."""
 
-    kind: str  # of struct
+    kind: str  # character of the module `struct`
     bits: int
     mantissa: int
     bias: int
-    exp_range: tuple[float, float]  # e^x is 0 below and inf above
+    exp_range: tuple[float, float]  # e^x is 0 below the first number and inf above the second
     exp_series: tuple[float, ...]  # (e^r - 1 - r) / r^2, from the highest power
     log_series: tuple[float, ...]  # (log((1 + s) / (1 - s)) - 2 s) / s in powers of s^2: minimax, from FreeBSD's msun
-    ln2_high: float  # n * ln2_high is exact, for it ends in zeros
+    ln2_high: float  # n * ln2_high is exact, because its last bits are zeros
 
     @property
     def shifter(self):
-        """Adding it rounds to an integer, which then is in the low bits."""
+        """x + shifter has x, rounded to an integer, in its low bits."""
         return 1.5 * 2.0**self.mantissa
 
     def bits_of(self, x):
@@ -63,7 +63,7 @@ _FORMATS = {
         ), float.fromhex("0x1.62e42fee00000p-1"),
     ),
 }  # fmt: skip
-_LN2 = (0.6931471805599453, 2.3190468138462996e-17)  # as the sum of two float64
+_LN2 = (0.6931471805599453, 2.3190468138462996e-17)  # ln 2 as the sum of two float64
 
 
 def _plain_fma(x, y, z):
@@ -72,7 +72,7 @@ def _plain_fma(x, y, z):
 
 @intrinsic(_plain_fma)
 def fma(typingctx, x, y, z):
-    """x * y + z, rounded once where the CPU can."""
+    """x * y + z, rounded only once if the CPU can do that."""
     return x(x, x, x), lambda context, builder, sig, args: emit_fma(builder, *args)
 
 
@@ -88,7 +88,7 @@ def constant(typingctx, value, like):
 
 
 def _per_type(value_of_format):
-    """An intrinsic f(x): a number that depends on the type of x alone."""
+    """An intrinsic f(x): a number that depends only on the type of x."""
 
     @intrinsic(lambda x: _plain_constant(value_of_format(_FORMATS[typeof(x)]), x))
     def number(typingctx, x):
@@ -112,7 +112,7 @@ def _plain_horner(coefficients, x):
 
 
 def _polynomial(series_of_format):
-    """An intrinsic f(x): Horner's rule with the coefficients of the type of x."""
+    """An intrinsic f(x): Horner's rule with the coefficients for the type of x."""
 
     @intrinsic(lambda x: _plain_horner(series_of_format(_FORMATS[typeof(x)]), x))
     def horner(typingctx, x):
@@ -138,7 +138,7 @@ def _plain_power_of_two(n):
 
 @intrinsic(_plain_power_of_two)
 def _power_of_two(typingctx, n):
-    """2^n for an integral n within the normal range; anything else gives some number, not a trap."""
+    """2^n for an integral n, if 2^n is a normal number; any other n gives some number, without a trap."""
     f = _FORMATS[n]
 
     def codegen(context, builder, sig, args):
@@ -155,7 +155,7 @@ def _plain_parts(u):
 
 
 def _emit_exponent(f, builder, u):
-    """k with sqrt(1/2) <= u / 2^k < sqrt(2), as an integer, and u's bits."""
+    """(k, bits of u) as integers, with sqrt(1/2) <= u / 2^k < sqrt(2)."""
     bits = builder.bitcast(u, ir.IntType(f.bits))
     return builder.ashr(builder.sub(bits, f.int(f.bits_of(math.sqrt(0.5)))), f.int(f.mantissa)), bits
 
@@ -190,7 +190,7 @@ def _mantissa(typingctx, u):
 
 @inlined
 def _exp_parts(x):
-    """(2^a, 2^b, e^r - 1) with e^x = 2^a 2^b e^r; two factors, because 2^n alone leaves the range before e^x does."""
+    """(2^a, 2^b, e^r - 1) with e^x = 2^a 2^b e^r. One factor 2^n could be out of range although e^x is not."""
     x = _smallest(x) if x < _smallest(x) else x  # written so that NaN stays
     x = _largest(x) if x > _largest(x) else x
     n = fma(x, constant(1 / math.log(2), x), _shifter(x)) - _shifter(x)
@@ -208,29 +208,29 @@ def exp(x):
 
 @inlined
 def expm1(x):
-    """e^x - 1, within 2 ulp, near 0 too."""
+    """e^x - 1, within 2 ulp, also near 0."""
     a, b, p = _exp_parts(x)
     return fma(p, a, a - constant(1, x) / b) * b
 
 
 @inlined
 def tanh(x):
-    """tanh(x) = -t / (t + 2), t = e^{-2|x|} - 1, with the sign of x; within 3 ulp."""
+    """tanh(x) = sign(x) (-t) / (t + 2) with t = e^{-2|x|} - 1, within 3 ulp."""
     t = expm1(constant(-2, x) * abs(x))
     return math.copysign(-t / (t + constant(2, x)), x)
 
 
 @inlined
 def logistic(x):
-    """1 / (1 + e^{-x}), within 3 ulp; with e^{-|x|}, which does not overflow where the result is subnormal."""
+    """1 / (1 + e^{-x}), within 3 ulp. It takes e^{-|x|}, because e^{-x} overflows where the result is subnormal."""
     e = exp(-abs(x))
     return (e if x < constant(0, x) else constant(1, x)) / (constant(1, x) + e)
 
 
 @inlined
 def log1p(x):
-    """log(1 + x) for x >= -1/2, within 1 ulp, near 0 too."""
-    # 1 + x = 2^k (1 + f); what rounding 1 + x lost comes back through `lost`.
+    """log(1 + x) for x >= -1/2, within 1 ulp, also near 0."""
+    # u = 2^n (1 + f) is 1 + x, rounded. `lost` is the relative error of this rounding.
     one = constant(1, x)
     u = one + x
     lost = (x - (u - one) if x < one else one - (u - x)) / u

@@ -10,7 +10,7 @@ from .records import a_of, z_of
 
 @inlined
 def forward(layers, theta, theta_t, activations, inputs, rows, plan):
-    """Read the examples into a^(1), and form a and z of these rows of the chunk up to z^(L)."""
+    """Read these rows of the chunk into a^(1), and compute their z and a up to z^(L); overwrites these rows of both."""
     first, n, last = rows.first, rows.n, layers.size - 1
     for l in range(last):
         layer, following = layers[l], layers[l + 1]

@@ -1,6 +1,6 @@
-"""From the user's data to a block of examples: the place where X is read first.
+"""Copies the user's data into a block of examples. A step reads X here.
 
-With sparse.py it is the only place that knows how X and y are stored.
+Only this file and sparse.py know how X and y are stored.
 """
 
 from typing import NamedTuple
@@ -14,21 +14,21 @@ from .machine.simd import part
 from .machine.vectors import copy, prefetch_all
 from .panels import PANELS, panel_at
 
-# A row is prefetched while AHEAD_BYTES of other rows are copied; at least and at most AHEAD_ROWS rows ahead. Rows lie
-# anywhere, mostly outside of the caches.
+# A row is prefetched while AHEAD_BYTES of other rows are copied, but at least AHEAD_ROWS[0] and at most AHEAD_ROWS[1]
+# rows ahead. In training the order is random, so most rows are not in a cache.
 AHEAD_BYTES, AHEAD_ROWS = 1 << 13, (4, 16)
 
 
 class Inputs(NamedTuple):
     """X, as a flat vector of values.
 
-    X is a dense matrix in either order, or a CSR matrix; what does not apply is empty. One of X32 and X64 is empty, so
-    that the kernels, which take both, are compiled once.
+    X is a dense matrix in either order, or a CSR matrix. Fields that do not apply are empty. One of X32 and X64 is
+    empty: kernels take both, so that they are compiled only once.
     """
 
     X32: NDArray
     X64: NDArray
-    strides: NDArray  # of a dense X, in elements: from row to row, from column to column
+    strides: NDArray  # of a dense X, in elements: between rows, between columns; then the number of rows
     indices: NDArray  # of a CSR matrix, sorted in each row
     indptr: NDArray
 
@@ -36,7 +36,7 @@ class Inputs(NamedTuple):
 class Targets(NamedTuple):
     """y and the weights of the examples."""
 
-    codes: NDArray  # class of each example; empty if there are Y
+    codes: NDArray  # class of each example; empty if Y is not
     Y: NDArray  # (m, S_L); empty if there are codes
     weights: NDArray  # empty if every weight is 1
 
@@ -81,7 +81,7 @@ rows_of_X = deferred(INPUTS, ROWS_OF_CHUNK, PANELS)
 
 @rows_of_X
 def gather_32(inputs, rows, a):
-    """These examples of an X of float32 into a; padded columns are left as they are."""
+    """Copy these rows of an X of float32 into a; padded columns stay as they are."""
     _gather(inputs.X32, inputs.strides, rows, a)
 
 
@@ -93,9 +93,9 @@ def gather_64(inputs, rows, a):
 
 @inlined
 def gather_targets(codes, Y, order, start, rows, width, y):
-    """Targets of examples order[start : start + rows] into y, transposed: (width, rows), flat.
+    """y = targets of examples order[start : start + rows], transposed: (width, rows), flat; overwrites y.
 
-    A code k becomes the unit vector e_k, or the number k where there is one output.
+    A code k becomes the unit vector e_k, or the number k if there is one output.
     """
     zero, one = constant(0, y[0]), constant(1, y[0])
     if Y.size:
@@ -114,7 +114,7 @@ def gather_targets(codes, Y, order, start, rows, width, y):
 
 @inlined
 def total_weight(weights, order, start, stop):
-    """W of examples order[start:stop]: the sum of their weights, or their number where there are none."""
+    """W of examples order[start:stop]: the sum of their weights, or their number if there are no weights."""
     if weights.size == 0:
         return float(stop - start)
     total = 0.0

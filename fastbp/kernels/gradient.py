@@ -1,7 +1,7 @@
 """The gradient, a unit of parameters at a time: D = (sum_i [1, a]^T delta + alpha Theta) / W, and the update with it.
 
-While a unit's gradient is in cache, the optimiser updates the unit's parameters. The gradient of a network whose
-batches have one chunk never goes to memory at all.
+While a unit's gradient is in cache, the optimiser updates the unit's parameters. If a batch has one chunk and the chunk
+one group, the gradient never leaves the cache.
 """
 
 from .compiling.jit import call, entry, inlined, linked, runtime
@@ -19,18 +19,18 @@ from .sparse import Sorted
 
 @inlined
 def _transpose(layers, unit, theta, theta_t):
-    """Copy a unit into theta_t, which the delta recursion and narrow layers read."""
+    """Copy a unit into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
     l = unit.layer
     if l == 0 or unit.row == 0:
         return  # there is no delta^(1), and the bias has no delta
     layer, following = layers[l], layers[l + 1]
     lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)
-    n_rows, first = unit.n_rows, unit.row - 1  # of layer l: columns of theta_t
+    n_rows, first = unit.n_rows, unit.row - 1  # units of layer l are columns of theta_t
     for begin in range(0, n_rows, lanes):
         r, rows = begin, min(lanes, n_rows - begin)
         if rows < lanes <= n_rows and (first + n_rows - lanes) // panel == (first + n_rows - 1) // panel:
-            r, rows = n_rows - lanes, lanes  # some rows once more, so that the last ones fill a vector
+            r, rows = n_rows - lanes, lanes  # copy some rows again, so that the last rows fill a vector
         column_t = first + r
         left = column_t // panel * panel
         width = min(panel, layer.padded - left)
@@ -43,13 +43,13 @@ def _transpose(layers, unit, theta, theta_t):
         while k < columns:
             row_t = part(theta_t, i_t + k * width, rows)
             for q in range(rows):
-                row_t[q] = part(theta, i + k + q * step, 1)[0]  # a part needs no test for negative indices
+                row_t[q] = part(theta, i + k + q * step, 1)[0]  # an index would be tested for being negative
             k += 1
 
 
 @entry
 def transpose_all(layers, units, theta, theta_t):
-    """theta_t from theta, for these units; rows of zeros and padded columns of theta_t are left as they are."""
+    """theta_t from theta, for these units; row 0 and the padded columns of theta_t stay as they are."""
     for u in range(units.size):
         _transpose(layers, units[u], theta, theta_t)
 
@@ -58,7 +58,7 @@ def transpose_all(layers, units, theta, theta_t):
 def _finish_gradient(grad, theta, i, n, alpha, weight):
     """grad[:n] = (grad[:n] + alpha theta[i : i + n]) / W; returns the sum of theta[i : i + n]^2.
 
-    n: a multiple of a vector. Each lane of a vector adds up in theta's type, the lanes are added in float64.
+    n: a multiple of a vector. Each lane of a vector adds up squares in theta's dtype; the lanes are added in float64.
     """
     scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
     lanes, squares = VECTOR_BYTES // grad.itemsize, zeros(shape(1, 1), grad)
@@ -80,9 +80,9 @@ def sorted_of_group(scratch, group, width):
 
 @inlined
 def _gradient(job, unit, group, first, n, g, scratch_offset):
-    """g = sum of [1, a]^T delta of a unit over rows [first, first + n) of the chunk: those of a group, or all.
+    """g = sum of [1, a]^T delta for a unit, over rows [first, first + n) of the chunk; overwrites g.
 
-    scratch_offset: where the thread's room in `tiles` is free.
+    The rows are those of a group, or all rows of the chunk. scratch_offset: of the thread's free room in `tiles`.
     """
     layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
     activations, width = job.activations, unit.n_columns
@@ -112,7 +112,7 @@ def _gradient(job, unit, group, first, n, g, scratch_offset):
 def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first, n, batch_begins):
     """Add the gradient of a group's rows [first, first + n) to the group's copy of `grad`, for some units.
 
-    tile_offset: where the thread's room in `tiles` begins.
+    If `batch_begins`, the gradient overwrites the copy. tile_offset: of the thread's part of `tiles`.
     """
     tiles, grad = job.scratch.tiles, job.parameters.grad
     before = flush_subnormals()
@@ -128,9 +128,9 @@ def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first
 
 @linked
 def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight):
-    """The gradient of some units over the chunk's rows; after a batch's last chunk, penalty and update too.
+    """Sum the gradient of some units over the chunk's rows; after a batch's last chunk, add the penalty and update.
 
-    With several groups the sum over examples is in `grad` already, except for the sum over groups. step: from
+    If there are several groups, `grad` already has the sum over each group, so only these sums are added up. step: from
     `step_size`. weight: W of the batch.
     """
     plan, scratch = job.plan, job.scratch

@@ -1,12 +1,13 @@
 """The output layer: its activation, the cost of each example, and delta^(L), on one block of examples.
 
-The cost of one example is a sum over outputs. The caller takes J, the weighted mean over examples. The matched pairs of
-loss and activation have delta = a - y, which is formed directly, because dC/da * g'(z) is 0 * inf where the output
+C is the cost of one example over all outputs. The caller computes J, the weighted mean over examples. The matched pairs
+of loss and activation have delta = a - y. It is computed directly, because dC/da * g'(z) is 0 * inf where the output
 saturates.
-To add a loss of the residual r = a - y: a function like `squared_error`, and its name in RESIDUAL and in LOSSES of the
-estimators. The recipe in fastbp/README.md has every step.
 
-Inside, everything is transposed to (width, rows), flat, so that the many examples fill vectors, and not the few units.
+To add a loss of the residual r = a - y, write a function like `squared_error`, and add its name to RESIDUAL and to
+LOSSES of the estimator. The recipe in fastbp/README.md has every step.
+
+Inside, everything is transposed to (width, rows), flat, because examples are many and fill vectors; units are few.
 """
 
 import math
@@ -34,7 +35,7 @@ def _shifted(z, rows, width, largest):
     for k in range(1, width):
         z_k = part(z, k * rows, rows)
         for i in range(rows):
-            largest[i] = largest[i] if z_k[i] < largest[i] else z_k[i]  # NaN spreads
+            largest[i] = largest[i] if z_k[i] < largest[i] else z_k[i]  # may skip a NaN, which stays in z
     for k in range(width):
         z_k = part(z, k * rows, rows)
         for i in range(rows):
@@ -77,7 +78,7 @@ def elementwise_outputs(g, z, a, rows, width, padded):
 def outputs(kernel, g, z, a, rows, width, padded):
     """a^(L) = g(z^(L)) on a block, transposed: z (rows, padded) to a (width, rows). Overwrites a; z is scratch.
 
-    kernel: address of one of the functions above; g: of the activation, where that is elementwise.
+    kernel: address of one of the functions above. g: address of the activation, if it is elementwise.
     """
     call(kernel, (g, z, a, rows, width, padded))
 
@@ -86,7 +87,7 @@ def outputs(kernel, g, z, a, rows, width, padded):
 def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
     """C = log sum_j e^z_j - sum_k y_k z_k, for targets that sum to 1; z becomes a - y.
 
-    The largest logit's own term, e^0 = 1, is kept out of the sum: log1p of the rest is exact however small it is.
+    The largest logit's term, e^0 = 1, is not in the sum, because log1p of the rest is accurate even for a tiny rest.
     """
     zero, one = constant(0, z[0]), constant(1, z[0])
     maxima, others = part(scratch, 0, rows), part(scratch, rows, rows)
@@ -100,7 +101,7 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
         for i in range(rows):
             e = exp(z_k[i])
             others[i] += zero if z_k[i] == zero else e
-            maxima[i] += one if z_k[i] == zero else zero  # from -1: how many more than one are largest
+            maxima[i] += one if z_k[i] == zero else zero  # counts from -1: the largest logits beyond one
             z_k[i] = e
     for i in range(rows):
         others[i] += maxima[i]
@@ -117,7 +118,7 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
 def _logistic_cross_entropy(z, y, rows, width, terms, cost):
     """C = sum_k y_k softplus(-z_k) + (1 - y_k) softplus(z_k); z becomes a - y.
 
-    With e = e^-|z| both softplus share log1p(e), and no term cancels: at y = 1, z = 40 the cost is e^-40. terms:
+    Both softplus share log1p(e) with e = e^-|z|, and nothing cancels: at y = 1, z = 40 the cost is e^-40. terms:
     (rows,), scratch.
     """
     zero, one = constant(0, z[0]), constant(1, z[0])
@@ -140,7 +141,8 @@ def _logistic_cross_entropy(z, y, rows, width, terms, cost):
 def _poisson_deviance(z, y, rows, width, cost):
     """C = sum_k y_k log(y_k / a_k) - y_k + a_k with a = e^z, half the deviance; z becomes a - y.
 
-    As y (e^r - 1 - r) with r = z - log y it is not negative where the terms above cancel; elsewhere e^r may overflow.
+    With r = z - log y, a term is y (e^r - 1 - r). This form is used for r < 1, because it is never negative and the
+    form above cancels. For larger r, e^r may overflow.
     """
     for i in range(rows):
         cost[i] = 0.0
@@ -194,7 +196,7 @@ def poisson_deviance(z, a, y, rows, width, padded, cost, g, slope):
 
 @inlined
 def _residuals(z, a, y, rows, width, padded, g, slope):
-    """r = a^(L) - y into z and g'(z^(L)) into a, both transposed."""
+    """z = r = a^(L) - y and a = g'(z^(L)), both transposed; overwrites z and a."""
     size = rows * width
     _by_unit(z, rows, width, padded, a)
     activate(g, part(a, 0, size), part(z, 0, size))
@@ -205,13 +207,13 @@ def _residuals(z, a, y, rows, width, padded, g, slope):
 
 @inlined
 def _add_squares(r, rows, width, cost):
-    """cost[i] = sum_k r_k^2 of example i, squared in float64 (Numba's float() leaves float32 as it is)."""
+    """cost[i] = sum_k r_k^2 of example i; overwrites cost."""
     for i in range(rows):
         cost[i] = 0.0
     for k in range(width):
         r_k = part(r, k * rows, rows)
         for i in range(rows):
-            r_ik = constant(r_k[i], cost[i])
+            r_ik = constant(r_k[i], cost[i])  # float64; Numba's float() leaves float32 as it is
             cost[i] += r_ik * r_ik
 
 
@@ -242,7 +244,7 @@ def euclidean(z, a, y, rows, width, padded, cost, g, slope):
     """C = |r|, dC/da = r / |r|, 0 where r = 0."""
     _residuals(z, a, y, rows, width, padded, g, slope)
     zero, one = constant(0, z[0]), constant(1, z[0])
-    scale = part(y, 0, rows)  # the largest |r_k|: a square may underflow or overflow
+    scale = part(y, 0, rows)  # the largest |r_k|, because a square may underflow or overflow
     for i in range(rows):
         scale[i] = zero
     for k in range(width):
@@ -270,9 +272,9 @@ def euclidean(z, a, y, rows, width, padded, cost, g, slope):
 def output_delta(kernel, z, a, y, rows, width, padded, cost, g, slope):
     """cost[i] = C of example i; z becomes delta^(L), 0 in padded columns.
 
-    kernel: address of one of the functions above. z: (rows, padded), flat, of which `width` columns are units, on entry
-    z^(L); y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are scratch. g, slope: addresses
-    of the output's activation, where that is elementwise.
+    kernel: address of one of the functions above. z: (rows, padded), flat; on entry z^(L), with `width` columns of
+    units. y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are scratch. g, slope: addresses
+    of the output's activation and its slope, if it is elementwise.
     """
     call(kernel, (z, a, y, rows, width, padded, cost, g, slope))
 
@@ -289,7 +291,7 @@ LEGAL_OUTPUTS = {
 
 
 def cost_and_delta(loss: str, activation: str) -> Deferred:
-    """The function for a loss and the output's activation, one of LEGAL_OUTPUTS."""
+    """The function for a loss and the output's activation, a pair of LEGAL_OUTPUTS."""
     if loss in RESIDUAL:
         return RESIDUAL[loss]
     matched = {"softmax": softmax_cross_entropy, "logistic": logistic_cross_entropy, "exp": poisson_deviance}

@@ -1,7 +1,7 @@
 """The optimisers, as sweeps over flat vectors: theta, its gradient and the optimiser's memory, element by element.
 
 They follow scikit-learn's optimisers, so that models can be compared update by update. Adam adds epsilon to sqrt(v)
-before the bias correction, which is a part of the step size. Momentum is v = mu v - eta g.
+before the bias correction; the step size contains this correction. Momentum is v = mu v - eta g.
 """
 
 import math
@@ -14,10 +14,10 @@ from .machine.registers import VECTOR_BYTES
 from .machine.simd import check_multiple, load, splat, store, tile
 from .machine.vectors import over_root
 
-# What becomes of a batch's gradient. NONE leaves it in `grad`.
+# The codes of the optimisers. NONE leaves a batch's gradient in `grad`.
 NONE, SGD, NESTEROV, ADAM = range(4)
 
-# The hyperparameters.
+# RATES has the hyperparameters.
 RATES = record(
     {
         "alpha": np.float64,  # L2 strength, lambda of the formulas
@@ -32,9 +32,9 @@ RATES = record(
 
 @inlined
 def step_size(optimizer, rates, t):
-    """eta of step t, counted from 1: the rate itself for sgd, bias-corrected for Adam."""
+    """The step size of step t, counted from 1: eta for sgd, eta with the bias correction for Adam."""
     if optimizer == ADAM:
-        t = float(t)  # Numba would have to compile one more function for the power of an integer
+        t = float(t)  # Numba would compile one more function for the power of an integer
         return rates.eta * math.sqrt(1.0 - rates.beta_2**t) / (1.0 - rates.beta_1**t)
     return rates.eta
 
@@ -92,13 +92,13 @@ def update(sweep, rates, step, theta, i, n, grad, moment_1, moment_2):
     """One step of theta[i : i + n] from grad[:n]; n: a multiple of a vector. Overwrites theta and both moments there.
 
     sweep: address of one of the functions above. moment_1: velocity, or Adam's mean of g. moment_2: Adam's mean of g^2.
-    Both lie as theta. step: from `step_size`.
+    Both have theta's layout. step: from `step_size`.
     """
     call(sweep, (rates, step, theta, i, n, grad, moment_1, moment_2))
 
 
 @entry
 def step_all(optimizer, sweep, rates, t, theta, grad, moment_1, moment_2):
-    """Step t, from 1, of all of theta at once, with a gradient that was summed elsewhere; rates: one RATES."""
+    """Step t, counted from 1, of all of theta, with a gradient summed elsewhere; rates: an array of one RATES."""
     rates = rates[0]
     update(sweep, rates, step_size(optimizer, rates, t), theta, 0, theta.size, grad, moment_1, moment_2)

@@ -1,7 +1,7 @@
-"""A matrix in panels: how a layer's a^(l) or z^(l) lies in memory, for a chunk of rows.
+"""A matrix in panels: the layout of a layer's a^(l) or z^(l) for the rows of a chunk.
 
-A panel holds all rows of some neighbouring units, contiguously, and one panel follows the other; the last one may be
-narrower. Rows of a whole matrix would lie some power of two apart and share a few places of the caches.
+A panel holds all rows of some neighbouring units, contiguously. One panel follows the other; the last one may be
+narrower. The rows of a plain matrix would often lie a power of two apart and compete for a few places of the caches.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Panels(NamedTuple):
 
 
 class Strided(NamedTuple):
-    """Rows of some neighbouring units, each `step` elements after the one before, within a larger vector."""
+    """Rows of some neighbouring units, `step` elements apart, within a larger vector."""
 
     data: NDArray  # flat
     offset: int  # of the first element in `data`
@@ -37,14 +37,14 @@ STRIDED = named(Strided, VECTOR, INT, INT)
 
 @inlined
 def panel_at(x, row, left):
-    """(offset of a row, distance of rows) in the panel of x whose first unit is `left`."""
+    """(offset of a row, distance between rows) in the panel of x that begins with unit `left`."""
     width = min(x.panel, x.padded - left)
     return x.offset + left * x.chunk + row * width, width
 
 
 @inlined
 def place(x, row, column):
-    """(offset, distance of rows) of unit `column` of a row of x."""
+    """(offset, distance between rows) of unit `column` in a row of x."""
     left = column // x.panel * x.panel
     offset, width = panel_at(x, row, left)
     return offset + column - left, width

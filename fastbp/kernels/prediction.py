@@ -14,7 +14,7 @@ from .records import Activations
 
 @linked
 def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out):
-    """a^(L) of some rows of a chunk, block by block, into `out`; chunk: these rows."""
+    """out = a^(L) of some rows of a chunk, block by block; chunk: these rows."""
     layer = layers[layers.size - 1]
     width, padded = layer.width, layer.padded
     stop = chunk.first + chunk.n
@@ -31,7 +31,7 @@ def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, o
 
 @linked
 def _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
-    """What one member of a crew does of `predict_serial`: its share of each chunk."""
+    """One member's part of `predict_serial`: its share of each chunk."""
     layers, plan = tables[0], tables[1][0]
     activations, inputs = Activations(*activations), Inputs(*inputs)
     theta, theta_t = parameters
@@ -39,7 +39,8 @@ def _predict(rank, members, crew, tables, parameters, activations, inputs, order
     for begin in range(start, stop, plan.chunk):
         rows = min(plan.chunk, stop - begin)
         task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
-        meet(crew, members)  # a smaller chunk is divided otherwise: another member may still need its old rows
+        # A smaller chunk is divided differently, and another member may still use its rows of the chunk before.
+        meet(crew, members)
         if plan.number_entries:
             if rank == 0:
                 call(plan.number_entries, (inputs, Rows(order, begin, runtime(0), rows), activations.starts))
@@ -52,10 +53,10 @@ def _predict(rank, members, crew, tables, parameters, activations, inputs, order
 
 @entry
 def predict_serial(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
-    """out[i] = a^(L) of example order[i], for i in [start, stop).
+    """out[i] = a^(L) of example order[i], for i in [start, stop); overwrites these rows of out, (n, S_L).
 
     crew: scratch, see barrier.py. tables: layers and plan. parameters: theta and theta_t. activations, inputs: as
-    `Activations`, `Inputs`. n_tasks: parts of a chunk, for threads. out: (n, S_L).
+    `Activations`, `Inputs`. n_tasks: number of tasks of a chunk.
     """
     _predict(
         runtime(0), runtime(1), crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out
@@ -64,7 +65,7 @@ def predict_serial(crew, tables, parameters, activations, inputs, order, start, 
 
 @parallel_entry
 def predict_parallel(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
-    """`predict_serial`, its tasks in parallel."""
+    """`predict_serial` with its tasks in parallel."""
     most = min(n_threads(), n_tasks)
     assemble(crew)
     for _ in prange(most):

@@ -1,10 +1,10 @@
 """The two matrix products of backpropagation, as loops of register tiles.
 
-Theta^(l), of 1 + k rows and a padded number of columns, is stored as panels one tile wide: all rows of columns 0 to W,
-then all rows of columns W to 2W, and so on; the last panel may be narrower. Layers lie in panels too, see panels.py. So
-a tile reads its operands contiguously. Widths are multiples of a vector, so there is no scalar remainder; the last rows
-use narrower tiles. Every element is summed in the order of its index whatever the tile, so a row's bits depend on
-nothing but the row.
+Theta^(l) has 1 + k rows and a padded number of columns. It is stored as panels one tile wide: all rows of columns 0 to
+W, then all rows of columns W to 2W, and so on; the last panel may be narrower. Layers lie in panels too, see panels.py,
+so a tile reads its operands contiguously. Widths are multiples of a vector, so there is no scalar remainder; the last
+rows use tiles of fewer rows. Every tile adds up a sum in the order of its index, so a row's bits depend on that row
+alone.
 """
 
 from .compiling.jit import call, deferred, inlined
@@ -16,10 +16,10 @@ from .machine.vectors import first_columns, store_sums
 from .panels import PANELS, STRIDED, Strided, panel_at, place
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
-# Rows of Theta in a unit of parameters, see records.py: several tiles, which share what a unit costs beyond them.
+# Most units of parameters have UNIT_ROWS rows of Theta, see records.py. Their tiles share the fixed cost of the unit.
 UNIT_ROWS = 3 * ROWS
-# Steps of the loop from prefetching an operand to using it. Measured in float64 with 784 inputs: `affine` reaches 70 %
-# of the peak without, 79 % with; in float32 86 and 89 %.
+# An operand is prefetched AHEAD steps of the loop before its use. Measured with 784 inputs: `affine` reaches 70 % of
+# the peak without prefetching and 79 % with it in float64, 86 % and 89 % in float32.
 AHEAD = 8
 
 
@@ -30,7 +30,7 @@ def _round_up(n, multiple):
 
 @inlined
 def layer_panel(panel):
-    """Units in a full panel of a layer: whole units of parameters, and whole panels of theta, which have `panel`."""
+    """Units in a full panel of a layer: a multiple of UNIT_ROWS and of `panel`, the columns of a panel of theta."""
     return _round_up(UNIT_ROWS, panel)
 
 
@@ -39,12 +39,12 @@ def _affine_tile(shape, row, x, theta, it, z, iz, ldz, scale):
     width, lanes, left = columns(shape, theta), columns(tile(1, 1), theta), 0
     full = layer_panel(VECTORS * lanes)
     acc = load(shape, theta, it, 0)
-    if x.panel == full:  # a constant for the compiler from here on
+    if x.panel == full:  # here the compiler knows the width of x's panels
         while left + full <= x.width:
             i = x.offset + left * x.chunk + row * full
             for p in range(full):
                 it += width
-                prefetch(tile(1, 1), x.data, i + ROWS * full + p * lanes)  # of the next tile's rows
+                prefetch(tile(1, 1), x.data, i + ROWS * full + p * lanes)  # the next tile's rows
                 prefetch(shape, theta, it + AHEAD * width)
                 acc = rank1(acc, x.data, i + p, full, theta, it)
             left += full
@@ -61,7 +61,7 @@ def _affine_tile(shape, row, x, theta, it, z, iz, ldz, scale):
 @inlined
 def _affine_rows(full, half, single, first, rows, x, theta, it, z, scale):
     i = 0
-    # A full tile costs no more than two half ones, so it takes any remainder above HALF; buffers have rows to spare.
+    # A full tile costs no more than two half tiles, so it takes any remainder above HALF. Buffers have rows to spare.
     while rows - i > HALF:
         _affine_tile(full, first + i, x, theta, it, z.data, z.offset + i * z.step, z.step, scale)
         i += ROWS
@@ -72,13 +72,13 @@ def _affine_rows(full, half, single, first, rows, x, theta, it, z, scale):
         _affine_tile(single, first + i, x, theta, it, z.data, z.offset + i * z.step, z.step, scale)
 
 
-# first, rows, x, theta, it, z, scale: see `affine`; it and z: of one panel of theta
+# first, rows, x, theta, it, z, scale: see `affine`, but theta[it] and z belong to one panel of theta
 _affine_panel = deferred(INT, INT, PANELS, VECTOR, INT, STRIDED, BOOL)
 
 
 @_affine_panel
 def affine_1(first, rows, x, theta, it, z, scale):
-    # Not half a tile: it takes as long as a full one, because it waits for each of its sums.
+    # A half tile would take as long as a full one, because it waits for each of its sums.
     _affine_rows(tile(ROWS, 1), tile(ROWS, 1), tile(1, 1), first, rows, x, theta, it, z, scale)
 
 
@@ -97,10 +97,10 @@ AFFINE = {1: affine_1, 2: affine_2, 3: affine_3}  # by vectors of a panel
 
 @inlined
 def affine(layer, first, rows, x, theta, it, z, scale):
-    """z = theta[0] + x theta[1:], or that times z with `scale`, on rows [first, first + rows); overwrites them in z.
+    """z = theta[0] + x theta[1:], times the old z if `scale`, on rows [first, first + rows); overwrites these of z.
 
-    layer: record of the layer that z belongs to, for the addresses of the functions above. x, z: Panels. theta: panels
-    (1 + x.width, z.padded), from it. Rows up to the next multiple of a tile's may be read and written too.
+    layer: record of z's layer; it has the addresses of the functions above. x, z: Panels. theta: panels (1 + x.width,
+    z.padded), from theta[it]. The rows after these, up to a whole tile, may be read and written too.
     """
     lanes, width = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     check_multiple(z.padded, lanes)
@@ -120,7 +120,7 @@ def _dots_tile(shape, row, x, width, theta_t, k, bias, z, iz, ldz):
         i_t = left * (1 + width) + (1 + k) * n
         for p in range(0, n, lanes):
             x_p = load(shape, x.data, i + p, ldx)
-            if x.width - left - p < lanes:  # padding, which may be NaN where a unit before it is infinite
+            if x.width - left - p < lanes:  # padding may be NaN, if a layer before has inf
                 x_p = first_columns(x_p, x.width - left - p)
             acc = multiply_add(acc, x_p, load(shape, theta_t, i_t + p, 0))
     store_sums(acc, bias, z, iz + k, ldz)
@@ -128,10 +128,10 @@ def _dots_tile(shape, row, x, width, theta_t, k, bias, z, iz, ldz):
 
 @deferred(INT, INT, PANELS, VECTOR, INT, VECTOR, PANELS)
 def dots(first, rows, x, theta, it, theta_t, z):
-    """z = theta[0] + x theta[1:] for a narrow z and rows [first, first + rows); overwrites these of z.
+    """z = theta[0] + x theta[1:] for a narrow z, on rows [first, first + rows); overwrites these of z.
 
-    A tile of `affine` would compute a whole vector of columns; here the vector lies along the sum. x: a hidden layer.
-    theta: one panel, from it. theta_t: its transpose in panels, see gradient.py. z: one panel.
+    A tile of `affine` would compute a whole vector of columns. Here the vectors lie along the sum. x: Panels of a
+    hidden layer. theta: one panel, from theta[it]. theta_t: its transpose in panels, see gradient.py. z: one panel.
     """
     i = first
     while i < first + rows:
@@ -199,18 +199,18 @@ OUTER = {1: outer_1, 2: outer_2, 3: outer_3}  # by vectors of a panel
 def outer_sum(kernel, rows, m, a, delta, grad):
     """grad = sum over m examples of a outer delta, for some rows of Theta and one panel; overwrites grad.
 
-    kernel: address of the function above for the panel's width. a: Strided, `rows` neighbouring units of m examples, or
-    a_0 = 1 alone (rows 1, step 0). delta: Strided, (m, width). grad: (rows, width), contiguous.
+    kernel: address of the function above for the panel's width. a: Strided, (m, rows), neighbouring units; or a_0 = 1
+    for all examples (rows 1, step 0). delta: Strided, (m, width). grad: (rows, width), contiguous.
     """
     call(kernel, (rows, m, a, delta, grad))
 
 
 @inlined
 def narrow_outer_sum(layer, rows, m, a, delta, width, grad, n, scratch):
-    """`outer_sum` for a `width` of a few columns: its transpose, which fills whole vectors, transposed back.
+    """`outer_sum` for few columns (`width`): sums the transpose, which fills whole vectors, and transposes it back.
 
-    layer: record of the layer of a. grad: (rows, n), contiguous; its columns from `width` on become 0. scratch: room
-    for `width` panels.
+    layer: record of a's layer. grad: (rows, n), contiguous, overwritten; its columns from `width` on become 0. scratch:
+    (width, rows), rows rounded up to whole vectors.
     """
     panel = PANEL_BYTES // grad.itemsize
     step = min(panel, _round_up(rows, VECTOR_BYTES // grad.itemsize))

@@ -1,8 +1,8 @@
-"""What the kernels pass to each other: records of the network's sizes, and named tuples of arrays.
+"""The arguments that kernels pass to each other: records of the network's sizes, and named tuples of arrays.
 
-Records are the elements of structured arrays, so one compiled signature serves networks of every depth. At the border
-to Python a named tuple is a plain tuple, because Numba compiles `prange` better then; the first function inside makes
-the named tuple of it. All arrays of numbers are flat.
+Records are the elements of structured arrays, so one compiled signature serves networks of every depth. Python passes
+plain tuples, because Numba compiles `prange` better with them; the first function inside turns them into named tuples.
+All arrays of numbers are flat.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from .gather import Inputs, Targets
 from .panels import Panels
 from .products import PANEL_BYTES, UNIT_ROWS
 
-# Room for the gradient of a unit, which stays in the first-level cache.
+# UNIT_BYTES hold the gradient of a unit. They fit in the first-level cache.
 UNIT_BYTES = UNIT_ROWS * PANEL_BYTES
 
 
@@ -24,18 +24,18 @@ def _integers(*names):
     return record(dict.fromkeys(names, np.int64))
 
 
-# A layer l. Layer 0 is the input, a^(1) of the formulas.
+# LAYER describes a layer l. Layer 0 is the input, a^(1) of the formulas.
 LAYER = _integers(
     "width",  # units
-    "padded",  # units, padded to whole vectors
+    "padded",  # units, rounded up to whole vectors
     "panel",  # units of a full panel of a^(l) and z^(l)
-    # Where the layer's data begin in each vector; the parameters are those from l to l + 1.
+    # The offset of the layer's data in each array. The parameters are those between layers l and l + 1.
     "a",
     "z",
     "theta",
     "theta_t",
-    # Addresses of the activation g and of g'; of both products for a full panel of theta and for the last panel; and of
-    # `products.dots` if the layer is narrow, else 0.
+    # The addresses of g and g'; of both products, for a full panel of theta and for the last panel; and of
+    # `products.dots`, or 0 if the layer is not narrow.
     "g",
     "slope",
     "affine_full",
@@ -45,37 +45,37 @@ LAYER = _integers(
     "dots",
 )
 
-# A unit of parameters: some rows of one panel of Theta. Row 0, the bias, is a unit of its own: L2 spares it.
+# UNIT describes some rows of one panel of Theta. Row 0, the bias, is a unit of its own, because L2 spares it.
 UNIT = _integers(
     "layer",
     "row",
     "n_rows",
     "column",
     "n_columns",
-    "offset",  # in theta, where the unit is contiguous
+    "offset",  # of its first element in theta; a unit is contiguous
 )
 
-# The sizes of a call, and the addresses that it needs beside those of the layers.
+# PLAN has the sizes of a call, and the addresses that no LAYER has.
 PLAN = _integers(
-    # Rows of a batch, a chunk and a block; groups of a chunk's rows.
+    # Rows of a batch, of a chunk and of a block; number of groups of a chunk's rows.
     "batch",
     "chunk",
     "block",
     "n_groups",
-    "learns",  # whether delta and gradients are formed, or only costs
-    "optimizer",  # its code, see optimizers.py
-    # Addresses of the optimiser's sweep (0: gradients are left in `grad`), of a function of losses.py each.
+    "learns",  # whether deltas and gradients are computed; otherwise only costs are
+    "optimizer",  # a code of optimizers.py
+    # The address of the optimiser's sweep, or 0 to leave gradients in `grad`; addresses of two functions of losses.py.
     "sweep",
     "output_delta",
     "outputs",
-    # Addresses of `gather_32`, `gather_64` or `scatter_rows`; of a sparse X that is not made dense, instead, of all
-    # other functions of sparse.py.
+    # The address of `gather_32`, `gather_64` or `scatter_rows`. If a sparse X is not made dense, this address is 0, and
+    # the next four are those of the other functions of sparse.py.
     "gather",
     "number_entries",
     "sort_entries",
     "first_affine",
     "sparse_outer_sum",
-    # The tasks of a chunk that a call does: [begin, end) of the examples phase, and of the update phase.
+    # The tasks that a call does: [begin, end) of the examples phase, and [begin, end) of the update phase.
     "examples_begin",
     "examples_end",
     "update_begin",
@@ -95,43 +95,43 @@ class Tables(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """The parameters, and what an optimiser keeps beside them."""
+    """The parameters, their gradient and the optimiser's moments."""
 
     theta: NDArray  # Theta^(l) of all layers, in panels, see products.py
-    theta_t: NDArray  # Theta^(l)[1:] transposed, in panels, below a row of zeros where the bias was
-    grad: NDArray  # as theta, once for each group
-    moment_1: NDArray  # as theta: velocity, or Adam's mean of the gradient
-    moment_2: NDArray  # as theta: Adam's mean of the squared gradient
+    theta_t: NDArray  # Theta^(l)[1:] transposed, in panels; `affine` reads a bias in row 0, so this row is zeros
+    grad: NDArray  # like theta, one copy for each group
+    moment_1: NDArray  # like theta: velocity, or Adam's mean of the gradient
+    moment_2: NDArray  # like theta: Adam's mean of the squared gradient
 
 
 class Activations(NamedTuple):
-    """What the forward pass writes."""
+    """The arrays that the forward pass writes."""
 
-    a: NDArray  # a[0] = a_0 = 1; then each a^(l) in panels; of a sparse X the chunk's stored entries are a^(1)
-    z: NDArray  # each z^(l) in panels; it becomes g'(z^(l)) and then delta^(l)
-    starts: NDArray  # of a sparse X, see sparse.py
+    a: NDArray  # a[0] = a_0 = 1, then each a^(l) in panels; if X stays sparse, a^(1) is the chunk's stored entries
+    z: NDArray  # each z^(l) in panels, overwritten by g'(z^(l)) and then by delta^(l)
+    starts: NDArray  # for a sparse X, see sparse.py
 
 
 class Scratch(NamedTuple):
-    """What the rest of a step writes."""
+    """The arrays that the rest of a step writes."""
 
     y: NDArray  # targets of the chunk's rows
     cost: NDArray  # cost of each row of the chunk
-    tiles: NDArray  # room for one unit of gradient per thread
-    squares: NDArray  # sum of Theta^2 of each unit
-    heads: NDArray  # of a sparse X, for each group, see `sparse.Sorted`
+    tiles: NDArray  # room for the gradient of one unit, for each thread
+    squares: NDArray  # sum of Theta^2 over each unit
+    heads: NDArray  # for a sparse X and each group, see `sparse.Sorted`
     entries: NDArray
     entry_rows: NDArray
 
 
-# What is known of training so far.
+# PROGRESS is the state of training so far.
 PROGRESS = record(
     {
         "t": np.int64,  # steps taken
         # Of the unfinished batch: sum of w_i C_i, and W.
         "batch_cost": np.float64,
         "batch_weight": np.float64,
-        # Of the epoch: sum over batches of J times rows, and rows.
+        # Of the epoch: sum over batches of J times rows, and number of rows.
         "epoch_loss": np.float64,
         "epoch_rows": np.float64,
     }
@@ -168,5 +168,5 @@ def a_of(layer, activations, plan):
 
 @inlined
 def z_of(layer, activations, plan):
-    """z^(l) of a layer, or what became of it, as Panels."""
+    """z^(l) of a layer, or delta^(l) if it has overwritten z^(l), as Panels."""
     return Panels(activations.z, layer.z, layer.width, layer.padded, layer.panel, plan.chunk)

@@ -1,6 +1,6 @@
-"""The forward pass of one example, from scikit-learn's arrays, because packing them in panels would take longer.
+"""The forward pass of one example. It reads scikit-learn's arrays, because packing them in panels would take longer.
 
-It has the bits of `forward.forward`: every element is summed in the same order.
+The bits are those of `forward.forward`, because every sum has the same order.
 """
 
 from .activations import activate
@@ -11,7 +11,7 @@ from .machine.registers import VECTOR_BYTES
 from .machine.simd import check_multiple, load, multiply_add, splat, store, tile
 from .machine.vectors import store_sums
 
-# The products of STEPS inputs are added while their sums are in a register.
+# The products of STEPS inputs are added to a sum while it is in a register.
 STEPS = 4
 
 
@@ -20,7 +20,7 @@ def forward_row(x, coef, intercept, is_narrow, g, output, z, a):
     """a = g([1, x] Theta) of one layer; overwrites a and z.
 
     x: (n,). coef: (n, m), flat. intercept: (m,). z, a: whole vectors; their elements beyond m are scratch. is_narrow:
-    whether the sums are those of `products.dots`. g: address of the activation. output: address of a function of
+    whether sums have the order of `products.dots`. g: address of the activation. output: address of a function of
     losses.py for the last layer, else 0.
     """
     m, lanes = intercept.size, VECTOR_BYTES // z.itemsize

@@ -1,13 +1,13 @@
 """NumPy's shuffle and the generator behind it, MT19937 (Matsumoto and Nishimura, 1998), number for number.
 
-NumPy promises that `RandomState` draws the same numbers for ever, so a copy of it stays right.
+NumPy promises that `RandomState` draws the same numbers for ever, so this copy stays right.
 """
 
 import numpy as np
 
 from .compiling.jit import entry, inlined
 
-# The state has N words, and then the number of used words. The recurrence takes its other word M words ahead.
+# The state has N words, then the number of used words. The recurrence combines a word with the word M places ahead.
 N, M = 624, 397
 UPPER, LOWER, A = np.uint32(1 << 31), np.uint32((1 << 31) - 1), np.uint32(0x9908B0DF)
 
@@ -37,13 +37,14 @@ def _tempered(y):
 
 @entry
 def shuffle(x, start, stop, state):
-    """For i from start down to stop, exclusive, exchange x[i] and x[j], j a draw from 0 ... i: the first number of the
-    generator that is at most i in as many bits as i has.
+    """Exchange x[i] with x[j], for i from start down to stop + 1 and a draw j from 0 ... i; overwrites x and state.
 
-    x: at most 2^32 elements, all shuffled from x.size - 1 down to 0; state: (N + 1,), overwritten.
+    A draw takes as many bits of each number of the generator as i has, until the result is at most i.
+
+    x: at most 2^32 elements; a whole shuffle goes from x.size - 1 down to 0. state: (N + 1,).
     """
     i, used, mask = start, 0, 1
-    used += state[N]  # of the type of i, not of the words
+    used += state[N]  # has the type of i, not of the words
     while mask < i:
         mask = 2 * mask + 1
     while i > stop:
@@ -52,7 +53,7 @@ def shuffle(x, start, stop, state):
             used = 0
         j = _tempered(np.int64(state[used])) & mask
         used += 1
-        # No branch, which the processor could not foresee: a number above i exchanges x[i] with itself.
+        # No branch, because the processor could not predict it: a number above i exchanges x[i] with itself.
         is_draw = j <= i
         j = j if is_draw else i
         x[i], x[j] = x[j], x[i]

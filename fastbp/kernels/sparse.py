@@ -1,10 +1,10 @@
-"""The first layer of a sparse X: its entries, and both products without its zeros, to the bits of the dense ones.
+"""The first layer of a sparse X: both products skip the zeros of X and have the same bits as with a dense X.
 
-A product that skips zeros takes several times as long for each entry as a product of whole tiles. So where few entries
-are zeros, `scatter_rows` makes rows dense instead.
+A product that skips zeros takes several times as long for each entry as a product of whole tiles. So if a large share
+of X is stored, `scatter_rows` makes the rows dense instead.
 
-The stored entries of a chunk are numbered row by row; row i has those from starts[i] to starts[i + 1]. Their values are
-copied to where a^(1) of a dense X would be. For the gradient they are sorted by column.
+The stored entries of a chunk are numbered row by row; row i has the entries from starts[i] to starts[i + 1]. Their
+values are copied to the place that a^(1) of a dense X would have. For the gradient the entries are sorted by column.
 """
 
 from typing import NamedTuple
@@ -23,9 +23,9 @@ from .panels import PANELS, STRIDED, panel_at, place
 class Sorted(NamedTuple):
     """The entries of some rows of a chunk, sorted by column and then by row."""
 
-    heads: NDArray  # column k has the entries from heads[k] to heads[k + 1]
-    entries: NDArray  # their numbers
-    rows: NDArray  # their rows, from the first of these rows on
+    heads: NDArray  # column k has elements heads[k] to heads[k + 1] of the two arrays below
+    entries: NDArray  # number of each entry in the chunk
+    rows: NDArray  # row of each entry, counted from the first of these rows
 
 
 SORTED = named(Sorted, INTS, INTS, INTS)
@@ -33,7 +33,7 @@ SORTED = named(Sorted, INTS, INTS, INTS)
 
 @rows_of_X
 def scatter_rows(inputs, rows, a):
-    """`gather_32` for a sparse X of either type: its rows are made dense."""
+    """Copy these rows of a sparse X, float32 or float64, into a, made dense; padded columns stay as they are."""
     X32, X64, indices, indptr, order = inputs.X32, inputs.X64, inputs.indices, inputs.indptr, rows.order
     zero = constant(0, a.data[0])
     for r in range(rows.first, rows.first + rows.n):
@@ -49,7 +49,7 @@ def scatter_rows(inputs, rows, a):
 
 @deferred(INPUTS, ROWS_OF_CHUNK, INTS)
 def number_entries(inputs, rows, starts):
-    """starts[i], for the rows of a chunk and its end."""
+    """Compute starts[i] for each row i of a chunk, and for its end; overwrites starts."""
     indptr = inputs.indptr
     starts[0] = 0
     for i in range(rows.n):
@@ -59,7 +59,7 @@ def number_entries(inputs, rows, starts):
 
 @deferred(INPUTS, ROWS_OF_CHUNK, INTS, SORTED)
 def sort_entries(inputs, rows, starts, into):
-    """Sort the entries of these rows by column; overwrites what is theirs in `into`."""
+    """Sort the entries of these rows by column; overwrites `into.heads` and these rows' part of the other arrays."""
     indices, indptr, heads, first = inputs.indices, inputs.indptr, into.heads, rows.first
     heads[0] = starts[first]
     for k in range(1, heads.size):
@@ -70,14 +70,14 @@ def sort_entries(inputs, rows, starts, into):
             heads[indices[p] + 1] += 1
     for k in range(1, heads.size):
         heads[k] += heads[k - 1]
-    for i in range(first + rows.n - 1, first - 1, -1):  # backwards, so that heads end up at the begin of each column
+    for i in range(first + rows.n - 1, first - 1, -1):  # backwards, because each column is filled from its end
         row = rows.order[rows.start + i]
         for p in range(indptr[row], indptr[row + 1]):
             heads[indices[p] + 1] -= 1
             e = heads[indices[p] + 1]
             into.entries[e] = starts[i] + p - indptr[row]
             into.rows[e] = i - first
-    # Now heads[k + 1] is where column k begins.
+    # Now column k begins at heads[k + 1].
     for k in range(heads.size - 1):
         heads[k] = heads[k + 1]
     heads[heads.size - 1] = starts[first + rows.n]
@@ -95,8 +95,8 @@ def _affine_tile(shape, n, x, ix, indices, i, theta, it, width, z, iz):
 def first_affine(inputs, rows, starts, x, ix, theta, it, k, z):
     """z^(2) = [1, x] Theta^(1) for these rows of a chunk; overwrites these rows of z.
 
-    x: the values of the chunk's entries, from ix; those of these rows are copied there. theta: panels (1 + k,
-    z.padded), from it.
+    x: room for the values of the chunk's entries, from x[ix]; the values of these rows are copied there. theta: panels
+    (1 + k, z.padded), from theta[it].
     """
     X32, X64, indices = inputs.X32, inputs.X64, inputs.indices
     lanes = VECTOR_BYTES // theta.itemsize
@@ -126,9 +126,10 @@ def _outer_tile(shape, begin, end, found, x, ix, delta, grad, i_grad):
 
 @deferred(INT, INT, SORTED, VECTOR, INT, STRIDED, VECTOR, INT)
 def sparse_outer_sum(first, n, found, x, ix, delta, grad, width):
-    """grad = sum over examples of x outer delta, for columns [first, first + n) of x and one panel; overwrites grad.
+    """grad = sum over examples of x outer delta, for columns [first, first + n) of X and one panel; overwrites grad.
 
-    found: what `sort_entries` has sorted. x: values of the entries, from ix. grad: (n, width), contiguous.
+    found: from `sort_entries`. x: values of the entries, from x[ix]. delta: (rows, width). grad: (n, width),
+    contiguous.
     """
     lanes = VECTOR_BYTES // grad.itemsize
     check_multiple(width, lanes)

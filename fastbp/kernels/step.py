@@ -1,16 +1,16 @@
-"""A training step, in phases, by one thread or by a crew of threads that meet between the phases.
+"""A training step in phases. One thread runs them, or a crew of threads that meet after each phase.
 
-First the examples phase: every example's rows of all a^(l), then of all delta^(l). Then the update phase: every unit's
-gradient, summed over the examples, and the unit's update. Within a phase nothing depends on anything else, so either
-phase may be cut among threads anywhere, and the bits stay the same.
+The examples phase computes all a^(l) and then all delta^(l) of every row. The update phase sums each unit's gradient
+over the examples and updates the unit. Within a phase, rows or units do not depend on each other, so threads may divide
+a phase anywhere, and the bits stay the same.
 
-Examples go through in chunks of a size that depends on network and batch alone, so memory does not grow with their
-number. A batch of several chunks adds its gradients up in `grad` and is updated with its last chunk.
+The size of a chunk depends only on network and batch, so memory does not grow with the number of examples. If a batch
+has several chunks, their gradients are added up in `grad`, and the update comes with the last chunk.
 
-Two threads lose most by reading what the other one has written. So if a network is small, a chunk is cut into groups of
-rows, whose number does not depend on the threads. Each group's gradient is summed apart, if possible by the thread that
-ran the group's examples: then gradients change hands, and not activations. If not, the group phase sums them. The sum
-over groups is a part of the update phase.
+Threads lose most time when they read each other's results. So if a network is small, a chunk is divided into groups of
+rows, and the gradient of each group is summed separately. If each task is a group, the thread that ran the group's
+examples sums their gradient: then threads exchange gradients instead of activations. Otherwise the group phase sums the
+gradients. The update phase adds up the groups. The number of groups does not depend on the threads.
 """
 
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Member(NamedTuple):
     rank: int  # from 0
     n: int  # members of the crew
     crew: NDArray  # see barrier.py
-    tile_offset: int  # where the member's room in `tiles` begins
+    tile_offset: int  # of the member's part of `tiles`
 
 
 class Chunk(NamedTuple):
@@ -58,7 +58,7 @@ def _chunk_at(start, order, plan):
 
 @inlined
 def _rows_of(i, n, chunk):
-    """[begin, end) of part i of a chunk's rows, of n parts of whole tiles."""
+    """[begin, end) of part i of a chunk's rows, divided into n parts of whole tiles."""
     size = -(-chunk.rows // (ROWS * n)) * ROWS
     return min(i * size, chunk.rows), min((i + 1) * size, chunk.rows)
 
@@ -90,12 +90,12 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
             rows = Rows(examples.order, chunk.start, first, last - first)
             call(plan.sort_entries, (examples.inputs, rows, starts, sorted_of_group(scratch, group, width)))
     if plan.n_groups < n_tasks:
-        meet(member.crew, member.n)  # otherwise each thread has sorted the entries that it needs
+        meet(member.crew, member.n)  # with a group per task, each thread needs only entries that it sorted
 
 
 @linked
 def examples_phase(member, job, examples, chunk):
-    """Each member runs its share of the chunk's examples; with a group per task it sums their gradient, too."""
+    """Each member runs its share of the chunk's examples. If each task is a group, it sums their gradient too."""
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:
@@ -119,13 +119,13 @@ def examples_phase(member, job, examples, chunk):
 
 @linked
 def group_phase(member, job, chunk):
-    """Where there are fewer groups than tasks: the gradient of each group's rows."""
+    """If there are fewer groups than tasks, sum the gradient of each group's rows."""
     plan, n_tasks, tasks = job.plan, job.tasks.size - 1, job.tasks
     if not 1 < plan.n_groups < n_tasks:
         return
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     for i in range(begin, end):
-        # A task sums one group's rows, of the units of n_groups tasks; not all rows, of its own units.
+        # A task sums over one group's rows for the units of n_groups tasks, not over all rows for its own units.
         group, task = i % plan.n_groups, i // plan.n_groups * plan.n_groups
         first, last = _rows_of(group, plan.n_groups, chunk)
         add_gradient_of_group(
@@ -151,7 +151,7 @@ def update_phase(member, job, chunk):
 
 @inlined
 def _begin_chunk(progress, weights, order, chunk):
-    """Add a chunk's weights to its batch."""
+    """Add a chunk's weights to those of its batch."""
     if chunk.batch_begins:
         progress.batch_cost = 0.0
         progress.batch_weight = 0.0
@@ -160,7 +160,7 @@ def _begin_chunk(progress, weights, order, chunk):
 
 @inlined
 def _finish_batch(progress, squares, alpha, rows):
-    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows; a batch with W = 0 is skipped."""
+    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times rows, to the epoch; skip it if W = 0."""
     if progress.batch_weight > 0.0:
         penalty = 0.0
         if alpha != 0.0:
@@ -173,7 +173,7 @@ def _finish_batch(progress, squares, alpha, rows):
 
 @linked
 def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop):
-    """What one member of a crew does of `train_serial`: its share of each phase of each chunk."""
+    """One member's part of `train_serial`: its share of each phase of each chunk."""
     tables = Tables(*tables)
     parameters = Parameters(*parameters)
     member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
@@ -194,10 +194,10 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
 def train_serial(crew, tables, parameters, buffers, examples, order, start, stop):
     """Train on examples order[start:stop] in batches, by whole chunks.
 
-    Batches begin at multiples of the plan's batch in `order`. A plan without a sweep leaves theta alone, and leaves the
-    gradient in `grad`. A plan that does not learn only adds up costs; its tasks have no units. A chunk that is too much
-    for one call takes several calls of one chunk each. They do its tasks in turn: first those of the examples phase,
-    then those of the update phase.
+    Batches begin at multiples of the plan's batch in `order`. A plan without a sweep does not change theta, and leaves
+    the gradient in `grad`. A plan that does not learn only adds up costs; its tasks have no units. A chunk that is too
+    much work for one call takes several calls, with the same start and stop. They do its tasks in turn: first the tasks
+    of the examples phase, then those of the update phase.
 
     crew: scratch, see barrier.py. tables, parameters: as `Tables`, `Parameters`. buffers: as `Activations`, then
     `Scratch`. examples: as `Inputs`, then `Targets`.
@@ -207,7 +207,7 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
 
 @parallel_entry
 def train_parallel(crew, tables, parameters, buffers, examples, order, start, stop):
-    """`train_serial`, its tasks in parallel."""
+    """`train_serial` with its tasks in parallel."""
     most = min(n_threads(), tables[2].size - 1)
     assemble(crew)
     for _ in prange(most):

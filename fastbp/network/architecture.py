@@ -1,4 +1,4 @@
-"""What a network is: widths, activations, loss and precision."""
+"""The architecture of a network: widths, activations, loss and precision."""
 
 import dataclasses
 import functools
@@ -21,11 +21,11 @@ class Network:
     widths : tuple of int
         Units per layer, input and output included: S_1 ... S_L.
     activations : tuple of str
-        Activation of each layer but the input: g_2 ... g_L.
+        Activation of each layer after the input: g_2 ... g_L.
     loss : str
         Name of the loss.
     dtype : numpy.dtype
-        float32 or float64: of parameters and arithmetic.
+        float32 or float64, of parameters and arithmetic.
     fit_intercept : bool
         Whether row 0 of each Theta^(l) is learned; otherwise it stays 0.
     """
@@ -48,18 +48,18 @@ class Network:
 
     @kept
     def inner_weights(self) -> int:
-        """Weights of all layers but the first."""
+        """Number of weights after the first hidden layer."""
         return sum(n * m for n, m in pairwise(self.widths[1:]))
 
 
-# One object per architecture: its layout is made once, not by every prediction and every chunk of partial_fit.
+# One object per architecture, so that its layout is made once, not by every prediction and every partial_fit.
 network_of = functools.lru_cache(maxsize=64)(Network)
 
 
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
-    """Activation of each of n_hidden hidden layers, from one name for all or one per layer; raises ValueError."""
+    """The activation of each of n_hidden hidden layers, from one name for all or one per layer; raises ValueError."""
     one_for_all = isinstance(activation, str)
-    given = np.asarray(activation, dtype=object).ravel()  # of objects: may be ragged, or not of strings
+    given = np.asarray(activation, dtype=object).ravel()  # dtype object: the list may be ragged or hold other types
     if not all(isinstance(name, str) and name in HIDDEN for name in given):
         raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {activation!r}.")
     names = tuple(map(str, given))

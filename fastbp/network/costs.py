@@ -1,4 +1,4 @@
-"""What a step costs: the one model of work and memory from which all sizes and decisions about threads follow.
+"""The cost of a step: one model of work and memory. All sizes and decisions about threads follow from it.
 
 Work is counted in floating-point operations. `entries` is the number of stored entries of an average row of a sparse X,
 or None for a dense X.
@@ -8,30 +8,31 @@ from ..kernels.machine.registers import ROWS
 from .architecture import Network
 from .memory import round_up
 
-# A chunk's activations and deltas should stay in a core's second-level cache. But a chunk of fewer rows than MIN_CHUNK
-# spends its time on loading and storing gradients.
+# A chunk has MIN_CHUNK to MAX_CHUNK rows, about as many as have CHUNK_BYTES of activations and deltas, to stay in a
+# core's second-level cache. A chunk of fewer rows than MIN_CHUNK spends its time on loading and storing gradients.
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
-# A block may be larger than a chunk's share of the cache, because each block reads all parameters anew. Measured on two
-# threads against 1 << 20, with 784-(512,256)-10 in batches of 256 and with 64-(1024,1024)-10: float32 takes 0.98 times
-# as long, float64 0.96 and 0.92 times; smaller networks take as long as before.
+# BLOCK_BYTES is more than CHUNK_BYTES, because each block reads all parameters again. Measured on two threads against
+# 1 << 20, with 784-(512,256)-10 in batches of 256 and with 64-(1024,1024)-10: float32 takes 0.98 times as long, float64
+# 0.96 and 0.92 times; smaller networks take as long as before.
 BLOCK_BYTES = 4 << 20
-# Memory for outputs of which only a decision is kept: enough rows for all threads.
+# Outputs from which only decisions are kept have OUTPUT_BYTES of memory: enough rows for all threads.
 OUTPUT_BYTES = 1 << 23
 
-# Work of one call into a kernel: some hundredths of a second, so that Ctrl-C is answered promptly. A call does more
-# only if a single tile of rows does, or in training a single block per thread: above some ten million weights.
+# A call into a kernel does at most CALL_WORK: some hundredths of a second, so that Ctrl-C is answered promptly. A call
+# does more only if a single tile of rows is more, or in training a single block per thread: above some ten million
+# weights.
 CALL_WORK = 4e9
-# What a row, a chunk and a parameter cost beyond their multiply-adds, roughly.
+# ROW_WORK, CHUNK_WORK and UPDATE_WORK: rough work of a row, a chunk and a parameter beyond their multiply-adds.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
-# What reading an element of X costs if it is not in a cache. Only the bound of a call uses it, because it matters only
-# in networks of very few units.
+# READ_WORK is the work of reading an element of X that is not in a cache. Only the bound of a call uses it, because it
+# matters only in networks of very few units.
 READ_WORK = 50
 
-# From this share of stored entries on, a sparse X is faster when it is made dense (measured with 1,000 features).
+# A sparse X is faster when it is made dense if at least the share DENSE of it is stored (measured with 1,000 features).
 DENSE = 0.25
-# A network is small if FEW times its parameters is at most a chunk's activations. Then gradients are summed by N_GROUPS
-# groups of a chunk's rows, see kernels/gradient.py, if the chunk has at least GROUP_WORK. Measured on two threads:
-# 4-(500)-1 in batches of 1000 takes 0.7 times as long, digits 0.9 times.
+# A network is small if FEW times its parameters is at most a chunk's activations. Then a chunk of at least GROUP_WORK
+# has N_GROUPS groups of rows, see kernels/step.py. Measured on two threads: 4-(500)-1 in batches of 1000 takes 0.7
+# times as long, digits 0.9 times.
 FEW, GROUP_WORK, N_GROUPS = 3, 4e6, 2
 
 
@@ -42,7 +43,7 @@ def row_work(network: Network, entries: float | None = None) -> float:
 
 
 def forward_row_work(network: Network, entries: float | None = None) -> float:
-    """Work of one example in a prediction: a third of a step's, because delta and gradient are left out."""
+    """Work of one example in a prediction: a third of the work in a step, which has delta and gradient too."""
     return row_work(network, entries) / 3
 
 
@@ -74,7 +75,7 @@ def chunk_rows(network: Network) -> int:
 def even_chunk_rows(network: Network, batch: int) -> int:
     """Rows of a chunk, such that the chunks of a batch are about equal.
 
-    The number depends on sizes alone, because the order in which gradients are summed depends on it.
+    The number depends only on sizes, because it decides the order in which gradients are summed.
     """
     return round_up(-(-batch // max(1, round(batch / chunk_rows(network)))), ROWS)
 
@@ -85,11 +86,11 @@ def block_rows(network: Network, chunk: int) -> int:
 
 
 def output_rows(network: Network) -> int:
-    """Rows whose outputs are made at once where only decisions are kept."""
+    """Rows of outputs that are computed at once if only decisions are kept."""
     return max(1, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
 
 
 def n_groups(network: Network, rows: int) -> int:
-    """Groups of a chunk's rows whose gradients are summed apart; the number depends on sizes alone."""
+    """Groups of a chunk's rows; each sums its gradient separately. The number depends only on sizes."""
     is_small = FEW * network.layout.size <= rows * network.layout.padded_units
     return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1

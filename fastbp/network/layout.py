@@ -1,4 +1,4 @@
-"""Where each parameter lies in `theta`: panels, units, and the way to scikit-learn's arrays and back."""
+"""The place of each parameter in `theta`: panels, units, and conversion from and to scikit-learn's arrays."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from ..typing import Array
 from .memory import aligned_zeros, kept, round_up
 
 # A layer is narrow if NARROW times its width fits in one vector, and if the layer before it has at least NARROW_INPUTS
-# times its width. Then a sum within vectors is faster than a vector of sums, most of which would be padding.
+# times its width. Then a sum within vectors is faster than a vector of sums, because most sums would be padding.
 NARROW, NARROW_INPUTS = 4, 32
 
 
@@ -54,19 +54,19 @@ class Layout:
 
     @kept
     def theta_offsets(self) -> tuple[int, ...]:
-        """Where each Theta^(l) begins in theta, and its whole size."""
+        """The offset of each Theta^(l) in theta, then the size of theta."""
         sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
         return (0, *np.cumsum(sizes).tolist())
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
-        """Elements of the transposed Theta^(l) per layer; the first one is not needed, as there is no delta^(1)."""
+        """Elements of the transposed Theta^(l) of each layer; 0 for the input, because there is no delta^(1)."""
         inner = range(1, self.n_layers - 1)
         return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
 
     @property
     def n_parameters(self) -> int:
-        """Real parameters, those that `flatten` keeps."""
+        """Number of parameters without padding, as `flatten` keeps them."""
         return sum((n + self.fit_intercept) * m for n, m in pairwise(self.widths))
 
     @property
@@ -80,7 +80,7 @@ class Layout:
         return PANEL_BYTES // self.dtype.itemsize
 
     def is_narrow(self, l: int) -> bool:
-        """Whether layer l, from 0 for the input, has so few units that most of a vector of them would be padding.
+        """Whether layer l, from 0 for the input, is narrow: most of a vector of its units would be padding.
 
         The first hidden layer is never narrow, because its products must be the same for a dense and a sparse X.
         """
@@ -89,12 +89,12 @@ class Layout:
 
     @kept
     def narrow_units(self) -> NDArray[np.int64]:
-        """The rows of `units` that lead to narrow layers."""
+        """The units of parameters that lead to narrow layers."""
         return self.units[[self.is_narrow(l + 1) for l in self.units["layer"]]]
 
     @kept
     def units(self) -> NDArray:
-        """The units of parameters, records of `kernels.records.UNIT`, in the order in which they are updated."""
+        """The units of parameters, as records of `kernels.records.UNIT`, in the order of their updates."""
         return np.concatenate([self._units_of(l) for l in range(self.n_layers - 1)])
 
     def _units_of(self, l: int) -> NDArray:
@@ -103,7 +103,7 @@ class Layout:
         if self.fit_intercept:
             rows = np.concatenate([[0], rows])
         columns = np.arange(0, self.padded[l + 1], self.panel)
-        # The longer side of Theta is outside: its operand is read once, and the shorter side's comes from a cache.
+        # The outer loop is over the longer side of Theta: its operand is read once, and the other comes from a cache.
         indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
         column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing=indexing))
         units = np.zeros(row.size, UNIT)
@@ -114,7 +114,7 @@ class Layout:
         return units
 
     def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
-        """(units of layer l + 1, their columns of Theta^(l) without padding: (1 + S_l, units)) of each panel."""
+        """For each panel: (units of layer l + 1, their columns of Theta^(l) without padding, (1 + S_l, units))."""
         rows, start = 1 + self.widths[l], self.theta_offsets[l]
         for left in range(0, self.widths[l + 1], self.panel):
             stop = min(left + self.panel, self.padded[l + 1])
@@ -123,7 +123,7 @@ class Layout:
             start = end
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
-        """theta from scikit-learn's arrays: coefs[l] (S_l, S_{l+1}), intercepts[l] (S_{l+1},); else ValueError."""
+        """theta from coefs[l] (S_l, S_{l+1}) and intercepts[l] (S_{l+1},); other shapes raise ValueError."""
         theta = aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
             for units, panel in self._panels(theta, l):
@@ -131,7 +131,7 @@ class Layout:
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
-        """Each of coefs with its intercepts, contiguous and of the network's type; other shapes raise ValueError."""
+        """Each of coefs with its intercepts, contiguous and of the network's dtype; other shapes raise ValueError."""
         parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
         for l, (coef, intercept, (n, m)) in enumerate(parts):
             coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
@@ -142,13 +142,13 @@ class Layout:
             yield coef, intercept
 
     def _as_kernels_read(self, values: Any) -> Array:
-        """The values as an array of the type that the kernels are compiled for, without a copy if possible."""
+        """The values as a contiguous array of the network's dtype, without a copy if possible."""
         if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
             return values
         return np.array(values, self.dtype, order="C", subok=False)
 
     def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:
-        """Inverse of `pack`, as copies."""
+        """Inverse of `pack`; returns copies."""
         coefs, intercepts = [], []
         for l in range(self.n_layers - 1):
             coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
@@ -160,7 +160,7 @@ class Layout:
         return coefs, intercepts
 
     def flatten(self, theta: Array) -> Array:
-        """The real parameters alone, in scikit-learn's order: all coefs, then all intercepts."""
+        """The parameters without padding, in scikit-learn's order: all coefs, then all intercepts."""
         coefs, intercepts = self.unpack(theta)
         return np.concatenate([part.ravel() for part in coefs + (intercepts if self.fit_intercept else [])])
 

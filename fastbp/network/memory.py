@@ -16,7 +16,7 @@ def round_up(n: int, multiple: int) -> int:
 
 
 def aligned_zeros(size: int, dtype: np.dtype) -> Array:
-    """Zeros that begin at a cache line, so that no vector straddles two."""
+    """Zeros that begin at a cache line, so that no vector lies on two cache lines."""
     memory = np.zeros(size + CACHE_LINE // dtype.itemsize, dtype)
     start = -memory.ctypes.data % CACHE_LINE // dtype.itemsize
     return memory[start : start + size]

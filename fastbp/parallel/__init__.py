@@ -1,1 +1,1 @@
-"""Who may run in parallel (`team`), how many threads are faster now (`pace`), and what fork() and BLAS do to that."""
+"""Threads: which calls get them (`team`), how many are faster now (`pace`), and the effects of fork() and BLAS."""

@@ -22,9 +22,9 @@ if hasattr(os, "register_at_fork"):
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread, unless another user in this process already does.
+    """Hold BLAS to one thread, unless another caller in this process already holds it.
 
-    The number of threads is a setting of the process: overlapping users would each restore what the other has set.
+    The number of threads is a setting of the process. Overlapping callers would restore each other's settings.
     """
     held = _held
     if not held.acquire(blocking=False):

@@ -1,7 +1,7 @@
 """Processes made by fork(): no parallel code in the child, and no lock left locked there.
 
-A child made by fork() has none of its parent's threads. Under OpenMP it is killed when it enters a parallel region that
-those threads should have run, and a lock that one of them held stays locked for ever.
+A child made by fork() has none of its parent's threads. Under OpenMP the child is killed when it enters a parallel
+region that those threads should run. A lock that one of those threads held stays locked for ever.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ import numba
 from numba.core.compiler_lock import global_compiler_lock
 from numpy.random.mtrand import get_bit_generator
 
-PF_FORKNOEXEC = 0x40  # among Linux's flags of a process: it came from fork() and has not called exec() since
+PF_FORKNOEXEC = 0x40  # a flag of Linux: the process came from fork() and has not called exec() since
 
 
 def _may_have_lost_threads() -> bool:
     """Whether this process may have been forked, before this import, from one that had started Numba's threads.
 
-    Only Linux tells. Where nothing tells, or the flags are all zero (emulated kernels), the answer is yes.
+    Only Linux tells. On other systems with fork(), or if all flags are zero (emulated kernels), the answer is yes.
     """
     try:
         numba.threading_layer()
@@ -45,17 +45,18 @@ def lost_threads() -> bool:
 
 
 def _before_fork() -> None:
-    """Wait for the locks that a fit needs in the child, where a thread that holds one would never release it."""
+    """Take the locks that a fit in the child needs: a lock that another thread held would stay locked there."""
     for lock in (
         global_compiler_lock,
-        getattr(llvmlite.binding.ffi.lib, "_lock", contextlib.nullcontext()),  # dropping compiled code takes it alone
-        get_bit_generator().lock,  # random_state=None
+        # Dropping compiled code takes llvmlite's lock without the compiler's lock.
+        getattr(llvmlite.binding.ffi.lib, "_lock", contextlib.nullcontext()),
+        get_bit_generator().lock,  # the generator of random_state=None
     ):
         _held_by_fork.enter_context(lock)
 
 
 def _release_after_fork() -> None:
-    # The stack is emptied while all locks are held: another thread that forks fills it as soon as one lock is free.
+    # The stack is emptied while all locks are held, because another thread that forks may fill it once a lock is free.
     _held_by_fork.pop_all().close()
 
 

@@ -1,8 +1,8 @@
-"""How many threads run a kernel faster at the moment, from the times of its calls.
+"""The number of threads that runs a kernel faster now, from the times of its calls.
 
-On a machine that others use too, a thread that does not get its core keeps the others waiting after every phase of a
-step, some milliseconds each time: measured, a hundred times slower than serial. So the calls of a kernel are timed, and
-it goes on with one thread while that is faster. The number of threads never changes a bit of the result.
+On a busy machine, a thread that does not get its core makes the other threads wait some milliseconds after every phase
+of a step: a hundred times slower than one thread (measured). So the calls of a kernel are timed, and the kernel goes on
+with one thread while that is faster. The number of threads never changes a bit of the result.
 """
 
 import math
@@ -14,21 +14,21 @@ from typing import Any
 
 import numba
 
-# Between two trials of the other number of threads, a kernel keeps the better one. The pause is a multiple of the time
-# of the latest trial, because that time is the cost of a trial: SHORTEST_PAUSE after a trial that was won, and twice as
-# long after each trial that was lost, up to LONGEST_PAUSE. A pause counts the time of calls, not the time of day.
-# Otherwise each of many short fits would begin with a trial.
+# Between two trials of the other number of threads, a kernel keeps the better number. The pause is a multiple of the
+# latest trial's time, because that time is the cost of a trial. The multiple is SHORTEST_PAUSE after a trial that was
+# won. It doubles after each trial that was lost, up to LONGEST_PAUSE. A pause counts the time of calls, not the time of
+# day. Otherwise each of many short fits would begin with a trial.
 SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
-# A pause is not longer than this unless it is the shortest one: a trial beside a busy process may take long, and that
-# process may end.
+# A pause is at most LONGEST_PAUSE_SECONDS, or SHORTEST_PAUSE times the trial if that is longer. A trial beside a busy
+# process may take long, and that process may end.
 LONGEST_PAUSE_SECONDS = 10.0
-# The calls of a trial take at least this time together, and its second half counts: threads that were asleep need some
-# milliseconds until each has a core, and most trials begin where a fit begins.
+# The calls of a trial take at least TRIAL_SECONDS together. Only the second half counts, because threads that were
+# asleep need some milliseconds until each has a core, and most trials begin with a fit.
 TRIAL_SECONDS = 0.006
 
 
 class Pace:
-    """Which number of threads runs one kernel faster, from the times of its calls."""
+    """Chooses the number of threads that runs one kernel faster, from the times of its calls."""
 
     def __init__(self, n_threads: int):
         self._best, self._other = n_threads, 1
@@ -41,8 +41,8 @@ class Pace:
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
         first, now = self._last_call == -math.inf, time.perf_counter()
-        if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be another one by now
-            if self._trial:  # the trial ends here, because short fits now and then would go on trying for ever
+        if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be more or less busy by now
+            if self._trial:  # the trial ends here, because rare short fits would never end it
                 self._decide()
             self._seconds.clear()
         trial = bool(self._trial) or self._due()

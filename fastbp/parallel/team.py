@@ -1,4 +1,4 @@
-"""Who may run in parallel: the one place that decides it.
+"""The only place that decides whether a call may run in parallel.
 
 Numba's threads belong to the process. Under the workqueue layer two parallel regions at once abort the process, and a
 child made by fork() cannot use its parent's threads. So a call gets threads only if all of this holds; otherwise it
@@ -25,10 +25,10 @@ from joblib.parallel import get_active_backend
 from .fork import lost_threads
 from .pace import Pace
 
-# Floating-point operations of a parallel region below which entering it costs more than it saves: some microseconds.
+# A parallel region of fewer floating-point operations than MIN_WORK saves less than its entry costs: some microseconds.
 MIN_WORK = 1_000_000
 
-# Reentrant, because between two calls of a kernel the holder may run another one, as a callback that predicts does.
+# Reentrant, because between two calls of a kernel a callback may predict, in the thread that holds the lock.
 _held = threading.RLock()
 
 
@@ -43,7 +43,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def layer_is_safe() -> bool:
-    """Whether parallel regions may be entered from any thread: all of Numba's layers but workqueue."""
+    """Whether any thread may enter a parallel region: under every layer of Numba except workqueue."""
     numba.get_num_threads()  # makes Numba choose its layer
     return bool(numba.threading_layer() != "workqueue")
 
@@ -54,9 +54,9 @@ def in_joblib_worker() -> bool:
 
 
 def in_dask_task() -> bool:
-    """Whether the caller is a task of a Dask worker, which runs as many tasks at once as it has threads.
+    """Whether the caller is a task of a Dask worker. A worker runs as many tasks at once as it has threads.
 
-    The variables that Dask sets for its workers, such as OMP_NUM_THREADS=1, do not bound Numba's threads, and joblib's
+    The variables that Dask sets for its workers, such as OMP_NUM_THREADS=1, do not limit Numba's threads. Joblib's
     backend "dask" does not count as nested.
     """
     # A task of a worker has imported this module already. Other callers must not wait for the import.
@@ -71,7 +71,7 @@ def in_dask_task() -> bool:
 
 
 def upper_bound(n_jobs: int | None) -> int:
-    """Threads that `n_jobs` allows: None and -1 are all of Numba's, -2 all but one, and so on."""
+    """Threads that `n_jobs` allows: None and -1 mean all of Numba's threads, -2 all but one, and so on."""
     try:
         available = int(numba.get_num_threads())
     except ValueError:  # Numba found no threading layer
@@ -83,8 +83,8 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
-# The paces by kernel, threads and magnitude of the work of a parallel region: there are few. They need no lock, because
-# only the thread that holds Numba's threads runs a kernel in parallel.
+# The paces by kernel, threads and magnitude of a parallel region's work; there are few. They need no lock, because only
+# the thread that holds Numba's threads runs a kernel in parallel.
 _paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
 
 
@@ -104,7 +104,7 @@ class Team:
 
     @property
     def n_threads(self) -> int:
-        """Threads held now: 1 if a callback has forked and this is the child."""
+        """Threads held now; 1 in a child that a callback has forked."""
         return 1 if lost_threads() else self._n_threads
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:

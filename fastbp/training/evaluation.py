@@ -1,4 +1,4 @@
-"""Outputs of a network: predictions, hidden activations, and how good a theta is on given examples."""
+"""Outputs of a network: predictions, hidden activations, and the evaluation of a theta on given examples."""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,7 +32,7 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
 
 
 def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) -> Iterator[tuple[slice, Array]]:
-    """(part of order, a^(L) of its examples: (rows, S_L), overwritten by the next one) for all of order."""
+    """For each block of `order`: (its slice, a^(L) of its examples, (rows, S_L)). The next block overwrites a^(L)."""
     rows, network = costs.output_rows(space.network), space.network
     out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)
     for start in range(0, len(order), rows):
@@ -42,7 +42,7 @@ def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) 
 
 
 def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[Array], x: Array) -> Array:
-    """a^(L) of one example, from scikit-learn's arrays, to the bits of `predict`: (1, S_L)."""
+    """a^(L) of one example, (1, S_L), from scikit-learn's arrays. The bits are those of `predict`."""
     a = x
     for l, (coef, intercept) in enumerate(network.layout.as_kernels_read(coefs, intercepts), 1):
         name = network.activations[l - 1]
@@ -62,7 +62,7 @@ def predict(network: Network, theta: Array, examples: Examples, order: NDArray[n
 
 
 def evaluate(evaluator: Evaluator, theta: Array, rows: NDArray[np.int64], target: Target) -> tuple[NDArray, float]:
-    """(what `target.score` needs of the rows, their mean cost without the L2 term)."""
+    """(the argument of `target.score` for these rows, their mean cost without the L2 term)."""
     blocks = outputs_in_blocks(evaluator, theta, rows)
     judged = np.concatenate([target.judged(block, evaluator.examples, rows[part]) for part, block in blocks])
     return judged, evaluator.loss(theta, rows)

@@ -16,7 +16,7 @@ def gradient_descent(
 ) -> None:
     """Theta -= eta D until ||D|| <= gtol, the fourth published description; the norm is taken before the update.
 
-    `history.n_iter` counts updates. `history.loss_curve` has J wherever the gradient was taken.
+    `history.n_iter` counts updates. `history.loss_curve` has J at the theta of every gradient.
     """
     theta = trainer.theta
     try:
@@ -49,7 +49,7 @@ def gradient_descent(
 
 
 def _norm(vector: Array) -> float:
-    """Euclidean norm in float64, also where squares would overflow; without BLAS, for the reason in lbfgs.py."""
+    """Euclidean norm in float64, without overflow of squares, and without BLAS (lbfgs.py has the reason)."""
     largest = float(np.abs(vector).max())
     if largest == 0 or not math.isfinite(largest):
         return largest

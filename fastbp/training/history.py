@@ -1,4 +1,4 @@
-"""What a fit remembers: loss curve, best loss and score, when to stop, its messages and its warnings."""
+"""The record of a fit: loss curve, best loss and score, the count that stops it, messages and warnings."""
 
 import dataclasses
 import math
@@ -10,13 +10,13 @@ from ..typing import Array
 class History:
     """A fit's record, and the rules of scikit-learn's MLP for what counts as an improvement.
 
-    Warnings are collected here and emitted by `fit`, because only `fit` knows how far away the user's code is.
+    Warnings are collected here. `fit` emits them, because only `fit` knows the stack level of the user's code.
     """
 
     tol: float
     verbose: bool
     scored: bool  # whether progress is measured by the validation score; otherwise by the training loss
-    scale: int = 1  # the loss is this many times the unit of tol
+    scale: int = 1  # the loss has the unit of scale * tol
     n_iter: int = 0
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)
@@ -24,7 +24,7 @@ class History:
     validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
     best_loss: float = math.inf
     best_score: float = -math.inf
-    best_theta: Array | None = None  # theta with the best score, which is restored if progress is the score
+    best_theta: Array | None = None  # theta with the best score; restored if progress is measured by the score
     n_without_improvement: int = 0
     converged: bool = False
     diverged: bool = False  # the fit diverged, but there are best weights to go back to
@@ -36,9 +36,9 @@ class History:
         return self.loss_curve[-1] if self.loss_curve else math.nan
 
     def kept(self, theta: Array, *, one_epoch: bool) -> Array:
-        """The theta that a fit keeps which ends with this one: the best one if there is one.
+        """The theta that a fit keeps if it ends with this theta: the best one, if there is one.
 
-        With one_epoch, later calls go on from theta, so the best one is kept only when training is over.
+        With one_epoch, later calls go on from this theta, so the best one is kept only when training is over.
         """
         goes_on = one_epoch and not (self.converged or self.diverged)
         return theta if self.best_theta is None or goes_on else self.best_theta
@@ -74,7 +74,7 @@ class History:
             print(message)
 
     def warn(self, message: str, category: type[Warning] = UserWarning) -> None:
-        """Collect a warning, for `fit` to emit."""
+        """Collect a warning that `fit` emits."""
         self.warnings.append((message, category))
 
     def warn_interrupted(self) -> None:

@@ -20,8 +20,8 @@ def lbfgs(
     layout = trainer.network.layout
     start = layout.flatten(trainer.theta).astype(np.float64)
     last, loss, stopped = start, np.inf, False
-    raised: StopIteration | None = None  # by a watcher; SciPy would take it for its own signal to stop
-    n_parts = trainer.calls(trainer.batch)  # of one evaluation, which is what most iterations take
+    raised: StopIteration | None = None  # raised by a watcher; SciPy would take it for its own signal
+    n_parts = trainer.calls(trainer.batch)  # of one evaluation; most iterations take one
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         nonlocal loss
@@ -38,13 +38,13 @@ def lbfgs(
         except StopIteration as error:
             raised = error
         if stopped or raised:
-            raise StopIteration  # SciPy ends there
+            raise StopIteration  # this stops SciPy
         observer.epoch_begins(n_parts)
 
     try:
         observer.epoch_begins(n_parts)
         # SciPy makes few BLAS calls, on short vectors. They would wake a second pool of spinning threads, which fights
-        # Numba's pool: measured, 50 times slower.
+        # Numba's pool: 50 times slower (measured).
         with one_blas_thread():
             result = scipy.optimize.minimize(
                 objective,

@@ -1,4 +1,4 @@
-"""Who is told of a fit: the watchers of the thread, and what an observer may answer."""
+"""The observer of a fit, which the solver calls, and the watchers of a thread."""
 
 import contextlib
 import contextvars
@@ -21,7 +21,7 @@ def watch(callback: Callback) -> Iterator[None]:
     ----------
     callback : callable
         Called as callback(epoch, max_iter, loss) after each epoch ('sgd', 'adam'), iteration ('lbfgs') or update
-        ('gd'). An exception that it raises ends the fit; KeyboardInterrupt ends it as Ctrl-C does.
+        ('gd'). An exception that it raises ends the fit; KeyboardInterrupt ends it like Ctrl-C.
     """
     token = _watchers.set((*_watchers.get(), callback))
     try:
@@ -36,11 +36,11 @@ class Observer:
     def training_begins(self, rows: NDArray[np.int64] | None, fitted: Callable[[], dict[str, Any]]) -> None:
         """Epochs over these rows of X begin; None means all rows.
 
-        fitted() returns copies of the attributes that a fit would have if it ended now.
+        fitted() returns copies of the attributes that the estimator would have if the fit ended now.
         """
 
     def epoch_begins(self, n_parts: int) -> None:
-        """An epoch begins that takes about n_parts calls into a kernel."""
+        """An epoch of about n_parts calls into a kernel begins."""
 
     def part_ends(self) -> None:
         """One of these calls is done."""

@@ -34,9 +34,9 @@ class Schedule:
             rates.eta = self.learning_rate_init / (t + 1) ** self.power_t
 
     def after_plateau(self, rates: Any) -> tuple[bool, str]:
-        """(whether training goes on, what to say) when there was no improvement for too many epochs.
+        """(whether training goes on, a message), after too many epochs without improvement.
 
-        'adaptive' divides the rate by 5 and goes on, until the rate is too small. The other rules stop.
+        'adaptive' divides the rate by RATE_DIVISOR and goes on, until the rate is too small. The other rules stop.
         """
         if self.name != "adaptive":
             return False, "Stopping."

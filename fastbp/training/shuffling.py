@@ -1,4 +1,4 @@
-"""`RandomState.shuffle`, compiled, because NumPy's takes a tenth of an epoch of many examples."""
+"""`RandomState.shuffle`, compiled, because NumPy's takes a tenth of the time of an epoch of many examples."""
 
 import ctypes
 import functools
@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 
 from ..kernels import shuffle as kernels
 
-# The kernel is worth loading from FEWEST rows on. Up to MOST rows it draws as NumPy does, in 32 bits.
+# The kernel is worth loading for FEWEST rows or more. For at most MOST rows, NumPy draws in 32 bits, like the kernel.
 FEWEST, MOST = 1000, 1 << 32
-# Exchanges of one call into the kernel. They take some hundredths of a second, so that Ctrl-C is answered promptly.
+# A call into the kernel makes at most CALL_EXCHANGES, in some hundredths of a second, so that Ctrl-C is answered
+# promptly.
 CALL_EXCHANGES = 1 << 22
 
 
 def shuffle(order: NDArray[np.int64], random_state: np.random.RandomState) -> None:
-    """`random_state.shuffle(order)`, to the same order and the same state of the generator.
+    """Like `random_state.shuffle(order)`: gives the same order and the same state of the generator.
 
     Parameters
     ----------
     order : ndarray of int64
         Contiguous; overwritten.
     random_state : RandomState
-        Compiled code shuffles longer orders, with the usual generator MT19937.
+        Compiled code shuffles long orders if the generator is the usual one, MT19937.
     """
     generator: Any = getattr(random_state, "_bit_generator", None)
     compiled = type(random_state) is np.random.RandomState and type(generator) is np.random.MT19937
@@ -46,7 +47,7 @@ def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
 
 @functools.lru_cache
 def _state_is_known() -> bool:
-    """Whether a generator's memory is as `_state` assumes; NumPy does not promise that."""
+    """Whether a generator's memory has the layout that `_state` assumes; NumPy does not promise that."""
     # The kernel is compiled here, because a thread that holds a generator's lock must not wait for the compiler's lock,
     # see parallel/fork.py.
     kernels.shuffle(np.arange(2), 1, 0, np.zeros(kernels.N + 1, np.uint32))

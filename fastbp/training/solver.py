@@ -1,7 +1,7 @@
-"""What the solvers share: the trainer that they need, and the message for a fit that diverged.
+"""Shared by the solvers: the interface of their trainer, and the message for a fit that diverged.
 
-All solvers run the same kernels through a trainer, write what they did into a `History` and tell an `Observer`, which
-may ask them to stop. On KeyboardInterrupt they warn and keep what they have.
+All solvers run the same kernels through a trainer, write a record into a `History` and tell an `Observer`. The observer
+may ask them to stop. On KeyboardInterrupt they warn and keep the parameters so far.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from ..typing import Array
 
 
 class AnyTrainer(Protocol):
-    """What the solvers need of a trainer: `trainer.Trainer` documents it; the one of `fastbp.dask` asks a cluster."""
+    """The interface of a trainer. `trainer.Trainer` documents it; the trainer of `fastbp.dask` asks a cluster."""
 
     network: Network
     theta: Array

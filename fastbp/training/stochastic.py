@@ -18,21 +18,21 @@ from .solver import AnyTrainer, diverged
 
 @dataclasses.dataclass(frozen=True)
 class Epochs:
-    """How epochs go, by the rules of scikit-learn's MLP.
+    """The rules for epochs, as in scikit-learn's MLP.
 
     Parameters
     ----------
     max_iter : int
-        Most epochs.
+        Largest number of epochs.
     schedule : Schedule
-        Of the learning rate.
+        Schedule of the learning rate.
     n_iter_no_change : float
-        Epochs without improvement after which the schedule decides what happens.
+        Epochs without improvement. After more of them, the schedule decides whether training goes on.
     shuffled_by : RandomState or None
-        Shuffles the order of the examples before each epoch, and draws what scikit-learn's `shuffle` draws.
+        Shuffles the order of the examples before each epoch, with the draws of scikit-learn's `shuffle`.
     only_one : bool
-        partial_fit: a single epoch, and no warning that it did not converge. The best theta is restored only when the
-        score has not improved for too long.
+        For partial_fit: a single epoch, and no warning that it did not converge. The best theta is restored only if
+        the score has not improved for too long or the fit diverged.
     """
 
     max_iter: int
@@ -55,7 +55,7 @@ def stochastic(
 ) -> None:
     """Train on the examples of `order`, which is shuffled in place.
 
-    With `history.scored` the validation score decides when to stop, and the best theta is restored then.
+    If `history.scored`, the validation score decides when to stop, and the best theta is restored at the end.
     """
     if history.scored and history.best_theta is None:
         history.best_theta = trainer.theta.copy()
@@ -90,7 +90,7 @@ def _train_once(
     validate: Validate | None,
     epoch: int,
 ) -> float:
-    """An epoch, its record, and what follows from it for the rate and for the next epoch; returns the loss."""
+    """Run an epoch, record it, and let the schedule change the rate or end the training; returns the loss."""
     if epochs.shuffled_by is not None:
         shuffling.shuffle(order, epochs.shuffled_by)
     observer.epoch_begins(trainer.calls(len(order)))
@@ -125,8 +125,8 @@ def _train_once(
 
 
 def _go_back(trainer: AnyTrainer, history: History, problem: str) -> None:
-    """End a fit that diverged after it had found good weights, which are restored at its end."""
+    """End a fit that diverged after it had found good weights; `stochastic` restores them."""
     history.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning)
     history.diverged = True
-    for vector in (trainer.moment_1, trainer.moment_2, trainer.t):  # they led away from those weights
+    for vector in (trainer.moment_1, trainer.moment_2, trainer.t):  # they led away from the good weights
         vector[:] = 0

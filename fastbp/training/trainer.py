@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 
 class _Passes(Workspace):
-    """What an evaluator and a trainer share: epochs over batches of examples, cut into calls of bounded work."""
+    """The base of evaluator and trainer: epochs over batches of examples, divided into calls of bounded work."""
 
     _parameters: tuple[Array, ...]
     _scratch: tuple[NDArray, ...]
@@ -41,7 +41,7 @@ class _Passes(Workspace):
         self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
         self.rates: Any = self._rates[0]  # the same memory
         self.t = self._progress["t"]
-        # A view of the two sums of an epoch: to read a field of a record takes longer than a small step.
+        # A view of the two sums of an epoch, because reading a field of a record takes longer than a small step.
         sums_at = records.PROGRESS.fields["epoch_loss"][1]
         self._epoch_sums = np.ndarray(2, np.float64, self._progress, sums_at)
         self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
@@ -54,9 +54,9 @@ class _Passes(Workspace):
         self.plan["batch"], self.plan["output_delta"] = batch, loss.address(network.dtype)
 
     def _share_calls(self, n_tasks: int, row_work: float, *, learns: bool) -> None:
-        """Cut an epoch into calls of at most CALL_WORK: of some chunks, or of a share of the tasks of a large chunk.
+        """Divide an epoch into calls of at most CALL_WORK: some chunks each, or a share of the tasks of a large chunk.
 
-        n_tasks: of a chunk that is not cut. row_work: of an example that is in a cache.
+        n_tasks: tasks of a chunk that takes one call. row_work: work of an example that is in a cache.
         """
         rows, units = min(self.chunk, self.batch), self.network.layout.units
         updates = costs.CHUNK_WORK + costs.UPDATE_WORK * self.network.layout.size
@@ -97,8 +97,8 @@ class _Passes(Workspace):
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
         """Go through the examples of `order`, all different, batch by batch.
 
-        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. Control comes back from
-        the kernel every few hundredths of a second, so that Ctrl-C is answered, and goes to `after_call`.
+        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. A call into the kernel
+        takes a few hundredths of a second. After each call `after_call` is called, and Ctrl-C is answered.
         """
         self._epoch_sums[:] = 0
         kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel
@@ -116,7 +116,7 @@ class _Passes(Workspace):
 
 
 def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
-    """Where each task's units begin, and the end: tasks of about equal work."""
+    """The first unit of each task, and the end; the tasks have about equal work."""
     # A unit of few rows still pays for a tile's latency.
     work = np.cumsum(units["n_columns"] * (2 + units["n_rows"]))
     ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
@@ -153,7 +153,7 @@ class Evaluator(_Passes):
         self._share_calls(team.n_threads, costs.forward_row_work(network, examples.entries), learns=False)
 
     def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
-        """J at theta over the examples of `order`, without the L2 term, for an evaluator of one batch."""
+        """J at theta over the examples of `order`, without the L2 term. The evaluator must have one batch."""
         self.theta[:] = theta
         self._transpose_narrow(theta)
         return self.epoch(order)
@@ -166,7 +166,7 @@ class Trainer(_Passes):
     ----------
     network : Network
     theta : ndarray of shape (network.layout.size,)
-        Parameters; steps overwrite it.
+        Parameters; steps overwrite them.
     examples : Examples
     batch : int
         Rows of a step; the last one of an epoch may have fewer.
@@ -201,8 +201,8 @@ class Trainer(_Passes):
         self.grad = grads[:size]
         self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)
         self.moment_2 = aligned_zeros(size if optimizer == optimizers.ADAM else 0, dtype)
-        # Written before the kernels read them: a page that is read first is mapped twice, and the second time every
-        # thread is interrupted. Measured: a third of a fit of one epoch at 512 units.
+        # The moments are written before the kernels read them: a page that is read first is mapped twice, and the
+        # second mapping interrupts every thread. That took a third of a fit of one epoch at 512 units (measured).
         for vector in (self.moment_1, self.moment_2):
             vector.fill(0)
         self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)
@@ -218,7 +218,7 @@ class Trainer(_Passes):
         gradient.transpose_all(self.layers, network.layout.units, theta, self.theta_t)
 
     def _gradient_scratch(self, n_groups: int, n_tasks: int) -> records.Scratch:
-        """What the kernel writes to beside activations and parameters."""
+        """The arrays that the kernel writes besides activations and parameters."""
         network, n_entries = self.network, self.n_entries
         tiles = aligned_zeros(n_tasks * records.UNIT_BYTES // network.dtype.itemsize, network.dtype)
         n_heads = n_groups * (network.widths[0] + 1) if self.by_entries else 0
@@ -231,7 +231,7 @@ class Trainer(_Passes):
         return np.arange(self.examples.n)
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
-        """J at theta over all examples, for a trainer of one batch without optimiser; its gradient is in `grad`."""
+        """J at theta over all examples; fills `grad`. The trainer must have one batch and no optimiser."""
         self.theta[:] = theta
         gradient.transpose_all(self.layers, self.network.layout.units, self.theta, self.theta_t)
         return self.epoch(self._all, after_call)

@@ -1,4 +1,4 @@
-"""What a network's kernels read and write beside the data: tables of layers and sizes, activations, deltas."""
+"""The memory of a network's kernels besides the data: tables of layers and sizes, activations, deltas."""
 
 import functools
 
@@ -21,7 +21,7 @@ from ..typing import Array
 def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[int, int]:
     """Addresses of kernels for a full panel of layer l, and for its last panel; kernels: by vectors of a panel.
 
-    An address is 0 where the layer has no such panel.
+    An address is 0 if the layer has no such panel.
     """
     padded, panel, dtype = network.layout.padded[l], network.layout.panel, network.dtype
     full = kernels[VECTORS].address(dtype) if padded >= panel else 0
@@ -40,7 +40,7 @@ def _tables(
 ) -> tuple[NDArray, NDArray, int, int]:
     """(layers, plan, size of a, size of z), as far as fits and predictions share them, see `kernels.records`.
 
-    to_rows: the function that makes X rows of a^(1). If it is None, X stays sparse, and a^(1) is at most n_entries
+    to_rows: the kernel that copies rows of X into a^(1). If it is None, X stays sparse, and a^(1) is at most n_entries
     stored entries.
     """
     layout, dtype = network.layout, network.dtype
@@ -48,7 +48,7 @@ def _tables(
     layers = np.zeros(network.n_layers, records.LAYER)
     layers["width"], layers["padded"], layers["theta"] = network.widths, layout.padded, layout.theta_offsets
     layers["panel"] = round_up(products.UNIT_ROWS, layout.panel)
-    layers["panel"][-1] = layout.padded[-1]  # the output's units are coupled: they have one panel
+    layers["panel"][-1] = layout.padded[-1]  # one panel, because the output's units are coupled
     activation_sizes = [chunk * padded for padded in layout.padded]
     if not to_rows:
         activation_sizes[0] = round_up(n_entries, lanes)
@@ -75,7 +75,7 @@ def _tables(
 
 
 class Workspace:
-    """All that the forward pass of a network writes to.
+    """The memory that the forward pass of a network writes to.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Workspace:
     team : Team
         From `parallel.team.team_for`.
     chunk : int, optional
-        Rows of a chunk. What a row gives does not depend on it, so by default a chunk is never too much for one call.
+        Rows of a chunk. The results of a row do not depend on it, so by default a chunk never takes several calls.
     """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
@@ -114,7 +114,7 @@ class Workspace:
         row_work = costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
-        # Its address is not in _tables, so that a first fit need not wait for this kernel.
+        # This address is not in _tables, because a first fit must not wait for its kernel.
         self.plan["outputs"] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
@@ -131,11 +131,11 @@ class Workspace:
             gradient.transpose_all(self.layers, units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
-        """a^(l), l from 0 for the input, of the last chunk: (rows, S_l)."""
+        """The activations of layer l, from 0 for the input, of the last chunk: (rows, width)."""
         return self._layer(self.activations.a, self.layers["a"][l], l, rows)
 
     def delta(self, l: int, rows: int) -> Array:
-        """delta^(l), l from 1, of the last chunk: (rows, S_l)."""
+        """The deltas of layer l, from 1 for the first hidden layer, of the last chunk: (rows, width)."""
         return self._layer(self.activations.z, self.layers["z"][l], l, rows)
 
     def _layer(self, memory: Array, offset: int, l: int, rows: int) -> Array:

@@ -1,1 +1,1 @@
-"""What makes the kernels compile, keeps them on disk, and runs them as Python where nothing is compiled."""
+"""Compiles the kernels, keeps them on disk, and runs them as Python where nothing is compiled."""

@@ -2,13 +2,13 @@
 
 Numba's own cache does not suffice:
 
-- It notices that a cached function's file changed, but not that a function changed which it *calls*.
+- It notices a change of a cached function's file, but not a change of a function that it *calls*.
 - Two processes that compile at once can leave its index pointing at the wrong machine code.
 - It runs any code that it finds, whoever put it there.
 - It looks into one folder only, and this folder must be writable.
 
-So this cache has a folder for each version of all that the code depends on. A folder has one file for each kernel,
-signature and CPU. The cache reads from every safe folder, and writes to the first one that it can.
+So this cache has a folder for each version of everything that the code depends on. A folder has one file for each
+kernel, signature and CPU. The cache reads from every safe folder, and writes to the first one that it can.
 """
 
 import contextlib
@@ -32,13 +32,13 @@ from numba.core.serialize import dumps
 
 HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
 PYCACHE = HERE / "__pycache__"
-# The most recently used folders are kept, some megabytes each: editing kernels must not fill the disk.
+# The KEPT_FOLDERS most recently used folders stay, some megabytes each: editing kernels must not fill the disk.
 KEPT_FOLDERS = 8
-# These settings of Numba's change the machine code, and the name of the CPU does not contain them.
+# The SETTINGS of Numba change the machine code, and the name of the CPU does not contain them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 
-# Called before a kernel is compiled, in the thread that needs it. Numba calls it under its lock: never twice at once.
+# on_compile is called before a kernel is compiled, in the thread that needs it. Numba holds its lock: one at a time.
 on_compile: Callable[[], None] | None = None
 
 
@@ -66,7 +66,7 @@ def _bases() -> Iterator[pathlib.Path]:
 
 
 def folders() -> Iterator[pathlib.Path]:
-    """Where the kernels of this version may lie, in the order of looking.
+    """The folders that may have the kernels of this version, in the order of the search.
 
     The paths have no symbolic links, so that the folder that is checked is the folder that is used. A frozen
     application has no folders, because its sources cannot be seen.
@@ -95,7 +95,7 @@ def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
 def refusal(folder: pathlib.Path) -> str:
     """Why this folder must not be used; empty if it may be used.
 
-    Another user may be able to write to the folder or to exchange it, or this process cannot read it.
+    Another user could write to the folder or replace it, or this process cannot read it.
     """
     for part in (folder, *folder.parents):
         if part == PYCACHE:
@@ -149,7 +149,7 @@ def _remove_old(base: pathlib.Path) -> None:
 
 
 def conditions(codegen, variant: str) -> str:
-    """The end of a key: the CPU, Numba's settings and the variant, on which the code depends beside its sources."""
+    """The end of a key: the CPU, Numba's settings and the variant. The code depends on them and on its sources."""
     settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
     return " ".join([*codegen.magic_tuple(), *settings, variant])
 
@@ -160,7 +160,7 @@ class KernelCache(NullCache):
     Parameters
     ----------
     name : str
-        Of the kernel.
+        Name of the kernel.
     variant : str
         Names our own settings that change the machine code.
     """
@@ -178,11 +178,11 @@ class KernelCache(NullCache):
 
     def load_overload(self, sig, target_context):
         """The code for a signature, from the first folder that has it, or None."""
-        # Numba would first refresh the target's context, for a tenth of a second. Machine code does not need it, and
-        # Numba refreshes it when it compiles a kernel later.
+        # Numba would first refresh the target's context, in a tenth of a second. Machine code does not need that, and
+        # Numba does it when it compiles a kernel later.
         key = self._key(sig, target_context.codegen())
         for path in self._paths(key):
-            with contextlib.suppress(Exception):  # any fault of a file is a reason to compile, and nothing more
+            with contextlib.suppress(Exception):  # after any fault of a file, Numba compiles
                 found, code = read(path)
                 if found != key:
                     continue

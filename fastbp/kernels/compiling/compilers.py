@@ -1,7 +1,7 @@
-"""Numba's compiler, made faster for kernels by what Numba keeps private.
+"""Numba's compiler, made faster for kernels with Numba's private names.
 
-The private names are checked once, when this is imported. If this Numba lacks one of them, kernels are compiled by
-`njit` alone: slower, to the same bits.
+The names are checked once, when this module is imported. If this Numba lacks one of them, `njit` alone compiles the
+kernels: slower, to the same bits.
 """
 
 import functools
@@ -9,7 +9,7 @@ import gc
 import importlib
 import operator
 
-# What is used of each module of Numba's: a name, or a name and its attributes.
+# PRIVATE lists the names that are used of each module of Numba, some with an attribute.
 PRIVATE = {
     "numba._dynfunc": ("make_function",),
     "numba.core.codegen": (
@@ -35,12 +35,12 @@ def _has(module, name):
     return True
 
 
-# Passes of Numba's that find nothing in a kernel without `prange`: no closures, no expressions of whole arrays.
+# IDLE_PASSES of Numba find nothing in a kernel without `prange`: no closures, no expressions of whole arrays.
 IDLE_PASSES = ("InlineClosureLikes", "InlineInlinables", "InlineOverloads", "NopythonRewrites")
 
 
 def flags(*, linked):
-    """Options of `njit` that choose the compiler; linked: for code that only ever becomes a part of entries."""
+    """Options of `njit` that choose the compiler; linked: whether the code only becomes a part of entries."""
     if MISSING:
         return {}
     compiler, linking_compiler = _compilers()
@@ -55,7 +55,7 @@ def _compilers():
     from numba.core.compiler_machinery import PassManager
 
     class LinkedLibrary(JITCodeLibrary):
-        """Code that is only ever linked into an entry: LLVM optimises and assembles it there, and not here as well."""
+        """Code that is only linked into entries: LLVM optimises and assembles it there, and not here too."""
 
         def _optimize_final_module(self):
             pass
@@ -66,7 +66,7 @@ def _compilers():
     class KernelCompiler(Compiler):
         """Numba's compiler, without its idle passes and garbage collection.
 
-        The compiler leaves much to the garbage collector that is not garbage yet: a seventh of its time.
+        The garbage collector would take a seventh of the compiler's time, and most of its objects are still in use.
         """
 
         def define_pipelines(self):

@@ -1,9 +1,9 @@
 """The kernels as plain Python, with NUMBA_DISABLE_JIT=1: for coverage and debuggers, on small data.
 
-They are some hundred times as slow as machine code. The NumPy twin of each intrinsic stands beside it; here are the
-entries and the calls by address. Every index is checked: an index outside of its array raises IndexError, and so does a
-negative index, which NumPy would count from the end. A product is rounded before it is added, as on a CPU without FMA,
-and subnormal numbers are not flushed. So the numbers are those of machine code except for rounding.
+They are some hundred times as slow as machine code. This file has the entries and the calls by address; the NumPy twin
+of each intrinsic stands beside the intrinsic. Every index is checked: an index outside of its array raises IndexError.
+So does a negative index, which NumPy would count from the end. A product is rounded before it is added, as on a CPU
+without FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
 """
 
 import functools
@@ -42,7 +42,7 @@ def _bounded(value):
 
 
 def entry(function):
-    """A function that Python calls: it works on bounded views of its arrays, and inf and NaN cause no warning."""
+    """A function that Python calls. It works on bounded views of its arrays, and inf and NaN cause no warning."""
 
     @functools.wraps(function)
     def run(*args):
@@ -52,8 +52,8 @@ def entry(function):
     return run
 
 
-# Deferred kernels by their addresses, which are just numbers. Each has the dtypes of its arrays, as characters, and ""
-# where a parameter is not an array: NumPy takes None for float64.
+# The deferred kernels by address; an address is just a number here. Beside each kernel are the dtypes of its arrays, as
+# characters. A parameter that is not an array has "", because NumPy takes None for float64.
 _kernels: dict[int, tuple] = {}
 
 
@@ -64,7 +64,7 @@ def address(function, kinds):
 
 
 def _declared(kinds):
-    """The dtype of each array among the kinds, as a character, in the nesting of the kinds."""
+    """The dtype of each array among the kinds, as a character, nested like the kinds."""
     return tuple(
         _declared(kind.types)
         if isinstance(kind, types.BaseTuple)
@@ -76,7 +76,7 @@ def _declared(kinds):
 
 
 def _found(arguments):
-    """The same of arguments."""
+    """The dtype of each array among the arguments, in the same form."""
     return tuple(
         _found(argument)
         if isinstance(argument, tuple)
@@ -92,7 +92,7 @@ def call(address, arguments):
         raise ValueError("call of a kernel that was not asked for")
     function, dtypes = _kernels[address]
     found = _found(arguments)
-    if found != dtypes:  # which machine code would read as what it was compiled for
+    if found != dtypes:  # machine code would misread the arrays
         raise TypeError(f"{function.__name__} takes arrays of {dtypes}, got {found}")
     function(*arguments)
 

@@ -6,9 +6,9 @@ There are four sorts of kernels:
 - A `linked` kernel becomes a part of each entry that calls it.
 - An `inlined` kernel becomes a part of each function that calls it.
 - A `deferred` kernel is compiled on its own, when a network first needs it, and is called by its address. A network
-  needs few of all activations, losses, optimisers and widths of tiles, and its first fit waits for those alone.
+  needs only a few activations, losses, optimisers and widths of tiles, and its first fit waits only for those.
 
-Entries and deferred kernels are kept on disk. With NUMBA_DISABLE_JIT=1 nothing is compiled, and all of them run as
+Entries and deferred kernels are kept on disk. With NUMBA_DISABLE_JIT=1 nothing is compiled, and all kernels run as
 Python, see interpreted.py.
 """
 
@@ -25,7 +25,8 @@ from . import compilers, interpreted
 from .cache import KernelCache
 from .kinds import types_of
 
-# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. Read once: compiled code cannot change its mind.
+# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. It is read once, because compiled code stays as
+# it is.
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 VARIANT = f"checked={CHECKED}"
 
@@ -39,15 +40,15 @@ def _kept(function, **options):
     if interpreted.ENABLED:
         return interpreted.entry(function)
     dispatcher = njit(**FLAGS, **options)(function)
-    # The cache's digest covers the sources of `fastbp.kernels` alone.
+    # The cache's digest covers only the sources of `fastbp.kernels`.
     if dispatcher.__module__.startswith(f"{KERNELS}."):
         dispatcher._cache = KernelCache(dispatcher.__name__, VARIANT)
         KEPT.append(dispatcher)
     return dispatcher
 
 
-# No fastmath: `reassoc` and `contract` let two callers of one function round differently, and the promise is the same
-# bits everywhere; `nnan` makes the checks for NaN vanish. The NumPy error model keeps division branch-free.
+# No fastmath, because the bits must be the same everywhere: with `reassoc` and `contract`, two callers of one function
+# may round differently. `nnan` would remove the checks for NaN. The NumPy error model keeps division branch-free.
 _COMMON = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
 FLAGS = _COMMON | compilers.flags(linked=False)
 LINKED = _COMMON | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | compilers.flags(linked=True)
@@ -61,7 +62,8 @@ def linked(function):
 def inlined(function):
     """Compile a building block that LLVM pastes into its callers, so that loops over it become vector code.
 
-    Numba's own inlining would infer the types once more for every call. Measured: half of the time to compile.
+    Numba's own inlining would infer the types again for every call. This way takes half of the time to compile
+    (measured).
     """
     return njit(forceinline=True, **LINKED)(function)
 
@@ -81,7 +83,7 @@ def parallel_entry(function):
 
 
 def intrinsic(twin, *, prefer_literal=False):
-    """Numba's decorator for LLVM code; twin: the Python function that runs instead where nothing is compiled."""
+    """Numba's decorator for LLVM code; twin: the Python function that runs where nothing is compiled."""
     if interpreted.ENABLED:
         return lambda function: twin
     return numba.extending.intrinsic(prefer_literal=prefer_literal)
@@ -107,7 +109,7 @@ class Deferred:
     function : callable
         Returns nothing.
     kinds : tuple
-        Kinds of its parameters: Numba types, VECTOR, or what `named` returns.
+        Kinds of its parameters: Numba types, VECTOR, or results of `named`.
     """
 
     def __init__(self, function, kinds):
@@ -134,7 +136,7 @@ class Deferred:
 
 
 def deferred(*kinds):
-    """Compile a building block on its own, when a caller asks for its address; kinds: those of its parameters."""
+    """Compile a building block on its own, when a caller asks for its address; kinds: as in `Deferred`."""
     return lambda function: Deferred(function, kinds)
 
 
@@ -160,6 +162,6 @@ def call(typingctx, address, arguments):
 
 @intrinsic(interpreted.runtime)
 def runtime(typingctx, value):
-    """`value` as an ordinary variable, because Numba compiles a callee once more for every literal argument."""
+    """`value` as an ordinary variable, because Numba compiles a callee again for every literal argument."""
     kind = types.unliteral(value)
     return kind(kind), lambda context, builder, sig, args: args[0]

@@ -1,6 +1,6 @@
-"""What a deferred kernel may be given: the types of its parameters, which it declares.
+"""Kinds: the types that a deferred kernel declares for its parameters.
 
-A kind is a type of Numba's, or a function that makes one of the type of a flat array of the network's dtype.
+A kind is a Numba type, or a function that returns one. Its argument is the type of a flat array of the network's dtype.
 """
 
 import numba

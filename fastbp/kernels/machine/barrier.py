@@ -21,10 +21,10 @@ from numba.core import cgutils
 from ..compiling.jit import inlined, intrinsic, linked
 
 # Fields of `crew`, an array of 64-bit integers. Each field has a cache line of its own.
-#   COME     how many threads have come
-#   MEMBERS  how many threads take part; 0 until the work is divided
-#   WAITING  how many members wait at the barrier
-#   PASSED   how often the members have passed the barrier
+#   COME     number of threads that have come
+#   MEMBERS  number of threads that take part; 0 until the work is divided
+#   WAITING  number of members that wait at the barrier
+#   PASSED   number of times that the members have passed the barrier
 #   CORE     the core of the first thread
 COME, MEMBERS, WAITING, PASSED, CORE, CREW_FIELDS = range(0, 96, 16)
 SHARED_OUT = 1 << 32  # COME has this value when no thread may join any more
@@ -40,7 +40,7 @@ NAPS = 20
 
 _LINUX = sys.platform == "linux"
 _PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # both take the least time to sleep as a number 1
+_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with the argument 1, both sleep for their shortest time
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -49,7 +49,7 @@ def _emit_pointer(context, builder, array, index, kind):
     )
 
 
-# Where nothing is compiled, a region has two tasks, which run one after the other.
+# Where nothing is compiled, this lock makes the next two operations atomic.
 _at_once = threading.Lock()
 
 
@@ -107,7 +107,7 @@ def _plain_pause(looks):
 
 @intrinsic(_plain_pause)
 def _pause(typingctx, looks):
-    """Pass the time between two looks: rest the core a little or, after LOOKS looks, let another thread run."""
+    """Wait between two looks: rest the core a little and, after LOOKS looks, let another thread run."""
 
     def codegen(context, builder, sig, args):
         void = ir.VoidType()
@@ -148,7 +148,7 @@ def _plain_leave(core):
 def _leave(typingctx, core):
     """Move this thread to another core that it may run on, if there is one.
 
-    Afterwards the thread may run on the same cores as before; cores that the process gets later are not among them.
+    Afterwards the thread may run on the same cores as before, but not on cores that the process gets later.
     """
 
     def codegen(context, builder, sig, args):
@@ -175,15 +175,15 @@ def _leave(typingctx, core):
 
 
 def _plain_n_threads():
-    return 2
+    return 2  # where nothing is compiled, two tasks run one after the other
 
 
 @intrinsic(_plain_n_threads)
 def n_threads(typingctx):
-    """How many threads the next parallel region of this thread has."""
+    """The number of threads of this thread's next parallel region."""
 
     def codegen(context, builder, sig, args):
-        # Compiled code of numba.get_num_threads contains an address that is valid in this process alone.
+        # Compiled code of numba.get_num_threads would contain an address that is valid only in this process.
         function = ir.FunctionType(context.get_value_type(types.intp), [])
         return builder.call(cgutils.get_or_insert_function(builder.module, function, "get_num_threads"), [])
 
@@ -199,7 +199,7 @@ def assemble(crew):
 
 @linked
 def join(crew, most):
-    """(rank, members): the number of this thread, from 0 on, and how many threads take part, `most` at most.
+    """(rank, members): this thread's number, from 0, and the number of threads that take part, at most `most`.
 
     The rank of a thread that comes too late is at least `members`.
     """
@@ -211,7 +211,7 @@ def join(crew, most):
             looks += 1
         _exchange(crew, MEMBERS, min(_exchange(crew, COME, SHARED_OUT), most))
     elif rank < most:
-        # Two threads on one core would take turns at each barrier, until the system parts them after milliseconds.
+        # Two threads on one core would take turns at each barrier, until the system separates them after milliseconds.
         # Without this move, the first two calls after every second pause took 5 ms each instead of 0.4 (measured).
         core = _core()
         if core > 0 and core == _read(crew, CORE):
@@ -224,7 +224,7 @@ def join(crew, most):
 
 @linked
 def meet(crew, members):
-    """Wait for all members. Everything that a member wrote before is visible to all members after."""
+    """Wait for all members. Afterwards every member sees everything that a member wrote before."""
     if members == 1:
         return
     passed, looks = _read(crew, PASSED), 0

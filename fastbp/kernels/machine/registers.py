@@ -1,4 +1,4 @@
-"""The register tile, as a type of Numba's and as LLVM code; simd.py has what can be done with it.
+"""The register tile, as a Numba type and as LLVM code; simd.py has its operations.
 
 The size of a tile follows from the features of the CPU that Numba compiles for.
 """
@@ -15,14 +15,15 @@ from numba.extending import register_model
 
 from ..compiling.jit import CHECKED, emit_check
 
-VECTORS = 3  # of a full tile; products.py spells out tiles of 3, 2 and 1
+VECTORS = 3  # of a row of a full tile; products.py has functions for 3, 2 and 1
 
 
 def choose_tile(features: str, triple: str) -> tuple[int, int]:
     """(bytes of a vector, rows of a full tile) for a CPU, from the features that Numba compiles for.
 
-    rows * VECTORS accumulators, VECTORS operands and one broadcast must fit the registers: 32 on AVX-512 and NEON, 16
-    on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512; on AVX2 4x3 does and 8x3 spills, at a third of the speed.
+    rows * VECTORS accumulators, VECTORS operands and one broadcast must fit in the registers: 32 on AVX-512 and NEON,
+    16 on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512. On AVX2 4x3 reaches the peak; 8x3 spills registers and
+    has a third of the speed.
     """
     if "+avx512f" in features:
         return 64, 8
@@ -37,7 +38,7 @@ HALF = ROWS // 2
 
 
 class Shape(types.Type):
-    """Compile-time size of a tile; its value is empty."""
+    """The size of a tile, known when compiling; a value of this type is empty."""
 
     def __init__(self, rows, vectors):
         self.rows, self.vectors = rows, vectors
@@ -67,7 +68,7 @@ class _TileModel(PrimitiveModel):
 
 
 def emit_fma(builder, x, y, z):
-    """LLVM code of x * y + z, fused where the CPU can; x, y, z: numbers or vectors."""
+    """LLVM code of x * y + z, fused if the CPU can do that; x, y, z: numbers or vectors."""
     # fmuladd, not fma: on a CPU without FMA, llvm.fma is a library call, 16 times slower (measured).
     number = getattr(x.type, "element", x.type)
     bits = 32 if isinstance(number, ir.FloatType) else 64
@@ -98,9 +99,9 @@ class Emitter:
         self.slots = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
 
     def address(self, what, array_type, array, index, step, rows, columns):
-        """Byte pointer to element `index` of a flat array, where `rows` rows begin that are `step` elements apart.
+        """Byte pointer to element `index` of a flat array, the begin of `rows` rows that are `step` elements apart.
 
-        what: what wants to read or write all their `columns`.
+        what: the operation, for the message of the bounds check. It accesses `columns` elements of each row.
         """
         if CHECKED:
             checked = self.context.make_array(array_type)(self.context, self.builder, array)
@@ -140,7 +141,7 @@ class Emitter:
         return emit_fma(self.builder, x, y, acc)
 
     def map(self, function, *tiles):
-        """The tile of function(vector, ...) of the tiles' vectors."""
+        """A tile; each vector is function(vector, ...) of the tiles' vectors in the same slot."""
         return self.build([function(*(self.at(tile, slot) for tile in tiles)) for slot in range(len(self.slots))])
 
     def build(self, values):
@@ -155,7 +156,7 @@ class Emitter:
 
 
 def emit_sum(builder, vector):
-    """LLVM code of the sum of a vector's elements, always by the same tree of additions."""
+    """LLVM code of the sum of a vector's elements, always with the same tree of additions."""
     lanes = vector.type.count
     while lanes > 1:
         lanes //= 2

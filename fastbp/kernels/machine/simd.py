@@ -8,12 +8,12 @@ keeps the accumulators in registers for the whole loop::
         acc = rank1(acc, a, ia + p, lda, b, ib + p * ldb)      # acc[r, :] += a[ia + p + r * lda] * b[ib + p * ldb :]
     store(acc, c, ic, ldc)
 
-Tiles also add, subtract and multiply element by element, for loops over flat vectors that have no remainder.
+Tiles also add, subtract and multiply element by element. Loops over flat vectors use that; they have no remainder.
 
-All arrays are flat; `i...` are offsets into them and `ld...`, `step` the distance between two rows, all in elements.
-Callers own the bounds. Above each intrinsic stands its NumPy twin, which runs where nothing is compiled; there a tile
-is an array (rows, columns). With FASTBP_DEBUG=1 every tile, part and multiple is checked, and the first wrong one stops
-the process. Otherwise there is no code for these checks.
+All arrays are flat. Names `i...` are offsets into them; `ld...` and `step` are distances between two rows, all in
+elements. Callers must keep within bounds. The NumPy twin above each intrinsic runs where nothing is compiled; its
+tiles are arrays (rows, columns). With FASTBP_DEBUG=1 every tile, part and multiple is checked, and the first wrong one
+stops the process. Otherwise there is no code for these checks.
 """
 
 import operator
@@ -29,11 +29,11 @@ from numba.np.arrayobj import populate_array
 from ..compiling.jit import CHECKED, emit_check, intrinsic
 from .registers import VECTOR_BYTES, Emitter, Shape, Tile, emit_bounds_check
 
-# ---------------------------------------------------------------- what the twins share
+# ---------------------------------------------------------------- shared by the twins
 
 
 class PlainShape(NamedTuple):
-    """A shape where nothing is compiled."""
+    """The size of a tile, for the twins."""
 
     rows: int
     vectors: int
@@ -47,7 +47,7 @@ def inside(what, array, i, extent):
 
 
 def rows_at(what, array, i, step, shape):
-    """View of rows that begin at array[i], `step` elements apart."""
+    """View of rows of an array, `step` elements apart; the first one begins at array[i]."""
     rows, width = shape
     inside(what, array, i, (rows - 1) * step + width)
     size = array.itemsize
@@ -61,7 +61,7 @@ def _plain_part(x, start, size):
 
 @intrinsic(_plain_part)
 def part(typingctx, x, start, size):
-    """x[start : start + size] of a flat array, borrowed: a pointer and a length, nothing counted."""
+    """x[start : start + size] of a flat array, as a pointer and a length, without counting references."""
     result = types.Array(x.dtype, 1, "C")
 
     def codegen(context, builder, sig, args):
@@ -83,7 +83,7 @@ def _plain_check_multiple(n, divisor):
 
 @intrinsic(_plain_check_multiple)
 def check_multiple(typingctx, n, divisor):
-    """What the caller asks of a size: n is a multiple of `divisor`."""
+    """Check that n is a multiple of `divisor`, with FASTBP_DEBUG=1."""
 
     def codegen(context, builder, sig, args):
         if CHECKED:
@@ -96,7 +96,7 @@ def check_multiple(typingctx, n, divisor):
 
 @intrinsic(lambda rows, vectors: PlainShape(rows, vectors, VECTOR_BYTES), prefer_literal=True)
 def tile(typingctx, rows, vectors):
-    """The shape rows x (vectors * lanes); both must be literals."""
+    """The shape rows x (vectors * lanes); `rows` and `vectors` must be literals."""
     shape = Shape(rows.literal_value, vectors.literal_value)
     return shape(rows, vectors), lambda context, builder, sig, args: context.get_dummy_value()
 
@@ -122,7 +122,7 @@ def _plain_splat(shape, like, value):
 
 @intrinsic(_plain_splat)
 def splat(typingctx, shape, like, value):
-    """The tile with the dtype of array `like` whose elements all are `value`."""
+    """A tile with the dtype of array `like`; all its elements are `value`."""
     result = Tile(like.dtype, shape.rows, shape.vectors)
 
     def codegen(context, builder, sig, args):
@@ -192,7 +192,7 @@ def _plain_rank1(acc, a, i, step, b, j):
 
 @intrinsic(_plain_rank1)
 def rank1(typingctx, acc, a, i, step, b, j):
-    """acc[r, :] + a[i + r * step] * b[j :], fused: the outer product of a column of a and a row of b."""
+    """acc[r, :] + a[i + r * step] * b[j :], fused: adds the outer product of a column of a and a row of b."""
 
     def codegen(context, builder, sig, args):
         value, a_array, i_index, distance, b_array, j_index = args
@@ -215,7 +215,7 @@ def _plain_prefetch(shape, a, i):
 
 @intrinsic(_plain_prefetch)
 def prefetch(typingctx, shape, a, i):
-    """Have the cache fetch what a row of a tile of that shape would load from a[i :], which may lie outside of a."""
+    """Prefetch a row of a tile of that shape from a[i :] into the cache; the row may lie outside of a."""
     like = Tile(a.dtype, shape.rows, shape.vectors)
 
     def codegen(context, builder, sig, args):
@@ -249,7 +249,7 @@ def multiply_add(typingctx, acc, x, y):
 
 
 def _define_operator(symbol, instruction):
-    """Give two tiles an arithmetic operator, element by element."""
+    """Define an arithmetic operator on two tiles, element by element."""
 
     @type_callable(symbol)
     def typed(context):

@@ -1,8 +1,9 @@
 """Subnormal numbers, below 1.2e-38 in float32, count as 0 while a network trains.
 
 Weights of units that never fire decay to such numbers, and probabilities of impossible classes are such numbers. An
-Intel core needs some 150 cycles for an operation on one of them. Without this, they took half of the time (measured:
-iris, and 100000 x 8, in float32). A prediction keeps subnormal numbers, so that its results have the full range.
+Intel core needs some 150 cycles for an operation on one of them. Without flushing, these operations took half of the
+time (measured: iris, and 100000 x 8, in float32). A prediction keeps subnormal numbers, so that its results have the
+full range.
 """
 
 import platform
@@ -13,7 +14,7 @@ from numba.core import cgutils
 
 from ..compiling.jit import intrinsic
 
-# The bits of the control register MXCSR of x86 that flush results to zero and read operands as zero.
+# With the bits FLUSH in its control register MXCSR, an x86 CPU counts subnormal results and operands as 0.
 FLUSH = 0x8040 if platform.machine().lower() in ("x86_64", "amd64") else 0
 
 
@@ -29,7 +30,7 @@ def _plain_flush_subnormals():
 
 @intrinsic(_plain_flush_subnormals)
 def flush_subnormals(typingctx):
-    """Begin to flush in this thread; returns what `restore_subnormals` needs. Only x86-64 flushes."""
+    """Begin to flush in this thread; returns the argument of `restore_subnormals`. Only x86-64 flushes."""
 
     def codegen(context, builder, sig, args):
         if not FLUSH:
@@ -50,7 +51,7 @@ def _plain_restore_subnormals(before):
 
 @intrinsic(_plain_restore_subnormals)
 def restore_subnormals(typingctx, before):
-    """Stop flushing, in the thread that called `flush_subnormals`; before: what that call returned."""
+    """Stop flushing in this thread; before: from `flush_subnormals` in the same thread."""
 
     def codegen(context, builder, sig, args):
         if FLUSH:

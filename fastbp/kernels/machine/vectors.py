@@ -1,6 +1,6 @@
-"""Tiles one vector wide, and loops over flat vectors that are made of them.
+"""Tiles one vector wide, and loops over flat vectors with such tiles.
 
-As in simd.py the NumPy twin of each intrinsic stands above it.
+As in simd.py, the NumPy twin of each intrinsic stands above it.
 """
 
 import functools
@@ -35,7 +35,7 @@ def transposed(typingctx, x):
         emit, lanes = Emitter(context, builder, x), x.lanes
         rows = [emit.at(args[0], r) for r in range(lanes)]
         picks, step = ir.VectorType(ir.IntType(32), lanes), 1
-        while step < lanes:  # exchange the blocks off the diagonal, of 1, 2, 4 ... rows and columns
+        while step < lanes:  # exchange the off-diagonal blocks: of 1, 2, 4 ... rows and columns
             upper = [k + lanes - step if k & step else k for k in range(lanes)]
             upper, lower = (ir.Constant(picks, k) for k in (upper, [k + step for k in upper]))
             for r in range(lanes):
@@ -54,7 +54,7 @@ def _plain_first_columns(x, n):
 
 @intrinsic(_plain_first_columns)
 def first_columns(typingctx, x, n):
-    """A tile one vector wide with zeros from column n on."""
+    """x, a tile one vector wide, with zeros from column n on."""
 
     def codegen(context, builder, sig, args):
         emit, i32 = Emitter(context, builder, x), ir.IntType(32)
@@ -69,7 +69,7 @@ def first_columns(typingctx, x, n):
 
 
 def _sums(x):
-    """Sum of each row, always by the same tree of additions: (rows, 1)."""
+    """Sum of each row, always with the same tree of additions: (rows, 1)."""
     while x.shape[1] > 1:
         low, high = np.hsplit(x, 2)
         x = low + high
@@ -118,10 +118,10 @@ def store_sums(typingctx, acc, first, c, i, step):
 def _emit_over_root(emit, x, v, epsilon):
     """LLVM code of x / (sqrt(v) + epsilon) for vectors of 64 bytes, where no v is subnormal and no quotient infinite.
 
-    It has the bits of a division by a square root, unless a remainder is too small for a normal number.
-    AVX-512 estimates 1 / sqrt(v) and 1 / d to 14 bits; each step of Newton's doubles them, and the remainder of the
-    last one corrects the root and the quotient. The CPU's own root and division have vectors wait for each other:
-    without them a step of 100000 x 8 (128, 32) in float64 takes 10 % less, of 1000 x 16 (32, 16) 17 % (measured).
+    The bits are those of a square root and a division, unless a remainder is too small for a normal number. AVX-512
+    estimates 1 / sqrt(v) and 1 / d, d = sqrt(v) + epsilon, to 14 bits. Each Newton step doubles them, and the last
+    remainder corrects the root and the quotient. The CPU's own root and division make vectors wait for each other.
+    Without them a step of 100000 x 8 (128, 32) in float64 takes 10 % less, of 1000 x 16 (32, 16) 17 % less (measured).
     """
     builder, fma, bits = emit.builder, emit.multiply_add, emit.size * 8
     n = emit.vector.count
@@ -136,7 +136,7 @@ def _emit_over_root(emit, x, v, epsilon):
         return ir.Constant(emit.vector, [number] * n)
 
     steps = range(1 if bits == 32 else 2)
-    # sqrt(0) is 0 times anything finite, and no estimate for a normal v is larger
+    # The estimate for v = 0 is infinite. `largest` replaces it, so that sqrt(0) is 0; no other estimate is larger.
     largest = constant(2.0**64 if bits == 32 else 2.0**512)
     y = estimate("rsqrt", v)
     y = builder.select(builder.fcmp_ordered(">", y, largest), largest, y)
@@ -175,15 +175,15 @@ def over_root(typingctx, x, v, epsilon):
 
 @inlined
 def prefetch_all(x, i, n):
-    """Have the cache fetch x[i : i + n]."""
+    """Prefetch x[i : i + n] into the cache."""
     for k in range(i, i + n, VECTOR_BYTES // x.itemsize):
         prefetch(tile(1, 1), x, k)
-    prefetch(tile(1, 1), x, i + n - 1)  # which may be a line more, for nobody aligns x
+    prefetch(tile(1, 1), x, i + n - 1)  # may be on one more line, because x is not aligned
 
 
 @inlined
 def copy(x, i, a, j, n):
-    """a[j : j + n] = x[i : i + n], of one type; the last vector overlaps the one before, so nothing else is touched."""
+    """a[j : j + n] = x[i : i + n], of one dtype; the last vector overlaps its neighbour, so nothing else is written."""
     lanes = VECTOR_BYTES // a.itemsize
     if n < lanes:
         x_i, a_j = part(x, i, n), part(a, j, n)
