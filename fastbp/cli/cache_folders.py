@@ -49,6 +49,6 @@ def _state(folder: pathlib.Path) -> str:
 
 
 def _writable(folder: pathlib.Path) -> bool:
-    """Whether files can be made in the folder, or the folder itself if it does not exist yet."""
+    """Whether this process can make files in the folder, or make the folder if it does not exist yet."""
     nearest = next(part for part in (folder, *folder.parents) if part.exists())
     return os.access(nearest, os.W_OK | os.X_OK)

@@ -24,7 +24,7 @@ from .live_line import LiveLine
 from .progress import Compiling, Progress, interrupts_raised
 
 ROUNDS = 3
-LONGEST = 15.0  # after so many seconds no further round begins
+LONGEST = 15.0  # seconds after which no further round begins
 # Short fits decide whether MLPClassifier gets one BLAS thread or all. On a busy machine, all threads can take 40 times
 # as long as one: a BLAS thread waits in a loop, and may keep the thread that it waits for off its core. A short fit has
 # at most TRIAL_EPOCHS. After TRIAL_LONGEST seconds no further round of short fits begins.
@@ -155,7 +155,7 @@ def ratio(ours: Result, theirs: Result) -> str:
 
 
 def start_up_sentence(seconds: float, *, compiled: bool) -> str:
-    """A sentence about the start-up, which is the time that `cold_start` measures."""
+    """A sentence about the seconds that `cold_start` measures."""
     if not compiled:
         return f"The kernels were on disk. Loading them took {seconds:.2f} s, not counted above."
     again = "The next run loads the kernels from disk." if cache_folders.all_kept() else NOT_KEPT

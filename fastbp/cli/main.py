@@ -27,6 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130  # 128 + SIGINT, as shells report it
-    except BrokenPipeError:  # the reader has left, as in `python -m fastbp | head`
+    except BrokenPipeError:  # the reader has closed the pipe: `python -m fastbp | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the flush at exit raises again
         return 141  # 128 + SIGPIPE

@@ -89,7 +89,7 @@ def _add_train(commands: Any) -> None:
     )
     train.add_argument("data", metavar="DATA", help="a CSV or TSV file whose first line has the names, or Parquet")
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
-    train.add_argument("--output", metavar="MODEL", help="write the model to this file, which predict reads")
+    train.add_argument("--output", metavar="MODEL", help="write the model to this file, to predict with it")
     train.add_argument("--plot", metavar="FILE", help="draw the loss curves to this file, such as loss.png")
     train.add_argument(
         "--task",

@@ -66,7 +66,7 @@ ABOUT = """
 
 def _docstring(parent: type, first: str) -> str:
     """The parent's docstring with another beginning."""
-    # cleandoc, because Python before 3.13 keeps the indentation; or "", because python -OO keeps no docstring
+    # Python before 3.13 keeps the indentation, so cleandoc removes it. python -OO keeps no docstring, hence `or ""`.
     _, parameters, rest = inspect.cleandoc(parent.__doc__ or "").partition("\nParameters\n")
     rest, _, _ = rest.partition("\nSee Also\n")
     about = inspect.cleandoc(ABOUT.format(name=parent.__name__))

@@ -40,7 +40,7 @@ class Cluster:
         except ValueError as error:
             raise RuntimeError(
                 "A fit on Dask collections needs workers, but there is no dask.distributed.Client. Create one before: "
-                "client = dask.distributed.Client(), on this machine, or Client(address) of a scheduler."
+                "client = dask.distributed.Client() on this machine, or Client(address) with a scheduler's address."
             ) from error
         if self.client.asynchronous:
             raise RuntimeError("A fit on Dask collections needs a Client that is not asynchronous.")
@@ -76,14 +76,14 @@ class Cluster:
         for future in futures:
             if future.status == "error":
                 # Raise a copy, because the client keeps the original. A raised exception refers to the frames that it
-                # passes, and the frames refer to the futures. The client would then keep the futures for ever.
+                # passes, and the frames refer to the futures. So the client would keep the futures for ever.
                 raise copy.copy(future.exception()).with_traceback(future.traceback())
         return list(self.client.gather(futures))
 
     def compute(self, ask: Callable[[], list[Future]], recover: Callable[[], None]) -> list[Any]:
         """Results of the futures that `ask` returns.
 
-        If Dask loses some of them, `recover` restores what the tasks need and `ask` is called again. Raises
+        If Dask loses some of them, `recover` restores the data of the tasks, and `ask` is called again. Raises
         RuntimeError after ATTEMPTS calls.
         """
         for attempt in range(ATTEMPTS):

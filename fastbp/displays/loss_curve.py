@@ -24,9 +24,9 @@ class LossCurveDisplay(Display):
     validation_loss : array-like of shape (n_iterations,), default=None
         `validation_loss_curve_`.
     best_epoch : int, default=None
-        The epoch after which early stopping kept the weights; epochs count from 1.
+        The epoch of the weights that early stopping kept; epochs count from 1.
     unit : str, default='epoch'
-        Label of the x axis: the loss is taken after each unit.
+        Label of the x axis. There is one loss for each unit.
     name : str, default=None
         Name of the estimator in the legend.
 

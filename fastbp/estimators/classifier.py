@@ -109,8 +109,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Largest number of evaluations of J by 'lbfgs'.
     loss : str, default='log_loss'
         Cost of one example, summed over outputs: 'log_loss' (softmax or logistic cross-entropy, as in MLPClassifier),
-        'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of the
-        error), 'mean_squared_error' (its squared norm), 'euclidean' (its norm).
+        'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of a - y),
+        'mean_squared_error' (the squared norm), 'euclidean' (the norm).
     out_activation : str, default='auto'
         Activation of the output layer. 'auto' is softmax for 'log_loss' with more than two classes, otherwise logistic.
         The squared and Euclidean losses take any hidden activation.
@@ -122,8 +122,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
         Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. A fit or prediction also takes
-        one thread if its work is small, if another one has the threads, or in a process made by fork(). The result
+        in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
+        work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
         always has the same bits.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class. It multiplies the weights of the examples of the class, also in a validation set.
@@ -315,7 +315,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """Make the same model from scikit-learn's estimator, fitted or not.
 
         The copy has the same bits in its parameters, weights, optimiser state and other fitted attributes. Predictions
-        agree up to rounding, and partial_fit goes on as scikit-learn's would.
+        agree up to rounding, and partial_fit goes on like scikit-learn's.
 
         Parameters
         ----------

@@ -108,7 +108,7 @@ def _loss_unit(estimator: Any) -> int:
 
 
 def _copy_attributes(source: dict[str, Any], target: Any, *, times: int = 1, over: int = 1) -> None:
-    """Copy the SHARED attributes. Copy the LOSSES in the unit of the target: times `times`, divided by `over`."""
+    """Copy the SHARED attributes and the LOSSES. Multiply the LOSSES by `times` and divide them by `over`."""
     for name in SHARED:
         if name in source:
             setattr(target, name, copy.deepcopy(source[name]))

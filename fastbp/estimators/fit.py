@@ -38,7 +38,7 @@ class Fit:
     random_state : RandomState
         Shuffles `order`.
     incremental : bool
-        Whether this is a partial_fit, which trains for one epoch.
+        Whether this is a partial_fit. It trains for one epoch.
     """
 
     network: Network

@@ -82,7 +82,7 @@ class Predictor(Parameters):
         return result
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
-        """X after its checks, and the network of the fitted attributes, which the user may have edited."""
+        """X after its checks, and the network of the fitted attributes. The user may have edited the attributes."""
         if not self._is_valid(X):
             check_is_fitted(self)
             X = self._validate_data(X, reset=False)
@@ -92,7 +92,7 @@ class Predictor(Parameters):
             self.loss,
             self._weights_dtype(),
         )
-        self._check_weights(network, "layers that compose, on this X, have")
+        self._check_weights(network, "for this X the layers must have")
         return X, network
 
     def _is_valid(self, X: Any) -> bool:
@@ -111,7 +111,7 @@ class Predictor(Parameters):
         )
 
     def _check_weights(self, network: Network, needed_by: str) -> None:
-        """Check that coefs_ and intercepts_, which the user may have edited, have the shapes of this network."""
+        """Check that coefs_ and intercepts_ have the shapes of this network. The user may have edited them."""
         coefs, intercepts = list(pairwise(network.widths)), [(width,) for width in network.widths[1:]]
         found = [np.shape(coef) for coef in self.coefs_], [np.shape(intercept) for intercept in self.intercepts_]
         if found != (coefs, intercepts):
@@ -128,7 +128,7 @@ class Predictor(Parameters):
     # ---------------------------------------------------------------- weights
 
     def _weights_dtype(self) -> np.dtype:
-        """float32 if coefs_[0], which the user may have edited, is float32; otherwise float64."""
+        """float32 if coefs_[0] is float32, otherwise float64. The user may have edited coefs_."""
         return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
 
     def _theta(self, network: Network) -> Array:

@@ -104,8 +104,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
         Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. A fit or prediction also takes
-        one thread if its work is small, if another one has the threads, or in a process made by fork(). The result
+        in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
+        work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
         always has the same bits.
 
     Attributes
@@ -290,7 +290,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         """Make the same model from scikit-learn's estimator, fitted or not.
 
         The copy has the same bits in its parameters, weights, optimiser state and other fitted attributes. Predictions
-        agree up to rounding, and partial_fit goes on as scikit-learn's would.
+        agree up to rounding, and partial_fit goes on like scikit-learn's.
 
         Parameters
         ----------
