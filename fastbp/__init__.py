@@ -29,7 +29,7 @@ from .estimators.classifier import BackpropClassifier
 from .estimators.regressor import BackpropRegressor
 from .version import __version__
 
-# pickle and skops store the path of a type. This one stays the same when a module moves.
+# pickle and skops store the path of a type. The path `fastbp` stays valid when the module of a type moves.
 BackpropClassifier.__module__ = BackpropRegressor.__module__ = __name__
 
 __all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]

@@ -17,7 +17,7 @@ def require(*modules: str, extra: str, by: str) -> None:
     extra : str
         The extra of pyproject.toml that installs them.
     by : str
-        Name of the function that needs them, for the error message.
+        The function or option that needs the modules, for the error message.
     """
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:

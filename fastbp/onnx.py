@@ -1,6 +1,6 @@
-"""Export to ONNX: converters with which skl2onnx takes the estimators, alone and in pipelines. The extra `onnx`.
+"""Export to ONNX: converters of the estimators for skl2onnx, alone and in pipelines. Needs the extra `onnx`.
 
-onnxruntime has some operators in float32 only. The converters compose these of operators that it also has in float64.
+onnxruntime has some operators in float32 only. The converters build these from operators that it also has in float64.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ def register_onnx_converters() -> None:
     A classifier has the outputs and options of scikit-learn's classifiers: `label`, and `probabilities` as a list of
     dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
     are the outputs a^(L) of the network. A regressor has one output `variable` of shape (n_samples, n_outputs).
-    Arithmetic is float64 for float64 input, otherwise float32. In float64 onnxruntime has neither dicts (ZipMap) nor
-    scikit-learn's SimpleImputer.
+    Arithmetic is float64 for float64 input, otherwise float32. In float64, onnxruntime supports neither dicts (ZipMap)
+    nor scikit-learn's SimpleImputer.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class _Graph:
         return output
 
     def constant(self, values: Any, dtype: int | None = None) -> str:
-        """Add a constant and return its name; its dtype is that of the arithmetic unless another one is given."""
+        """Add a constant and return its name. By default its dtype is that of the arithmetic."""
         name, values = self._scope.get_unique_variable_name("constant"), np.asarray(values)
         self._container.add_initializer(name, dtype or self._dtype, values.shape, values.ravel().tolist())
         return name
@@ -102,7 +102,7 @@ def _softplus(graph: _Graph, z: str) -> str:  # max(z, 0) + log(1 + e^-|z|)
 
 
 def _silu(graph: _Graph, z: str) -> str:  # z / (1 + e^-z)
-    # not z * logistic(z): onnxruntime 1.20 fuses that into an operator that it has in float32 only
+    # Not z * logistic(z), because onnxruntime 1.20 fuses that into an operator that it has in float32 only.
     return graph.node("Div", z, _plus(graph, graph.node("Exp", graph.node("Neg", z)), 1))
 
 
@@ -192,7 +192,7 @@ def _normalised(graph: _Graph, a: str, n: int) -> str:
 
 
 def _labels(scope: Any, net: Any) -> NDArray:
-    """The classes as int64 or as strings; scikit-learn's check of targets refuses anything else."""
+    """The classes: numbers become int64, and strings stay. The export does not support dates, although a fit does."""
     from skl2onnx.common.utils_classifier import get_label_classes
 
     classes = np.asarray(get_label_classes(scope, net))

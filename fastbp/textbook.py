@@ -1,9 +1,10 @@
 """The mathematics as plain functions on lists of arrays. They run the same kernels as the estimators.
 
-They are made to learn, to teach and to verify. A network has `coefs`, the weights between layers: coefs[l] has the
-shape (S_l, S_{l+1}). It has `intercepts`, the biases: intercepts[l] has the shape (S_{l+1},). None stands for a network
-without biases. `activation` is the name of the activation of the hidden layers, or a list with one name per hidden
-layer. `out_activation` is the name of the activation of the output layer. X has the shape (m, S_1), Y (m, S_L).
+The functions are for learning, teaching and verifying. A network has `coefs`, the weights between layers: coefs[l] has
+the shape (S_l, S_{l+1}). It has `intercepts`, the biases: intercepts[l] has the shape (S_{l+1},). `intercepts=None`
+means a network without biases. `activation` is the name of the activation of the hidden layers, or a list with one name
+per hidden layer. `out_activation` is the name of the activation of the output layer. X has the shape (m, S_1), Y has
+the shape (m, S_L).
 
 Arithmetic is float32 if X is float32, otherwise float64. fastbp/README.md has the formulas and their sources.
 """
@@ -129,7 +130,7 @@ def loss_and_gradient(
     """The objective J and its gradient D. J is the weighted mean cost plus the L2 term.
 
     J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W with W = sum_i w_i;
-    D^(l) = (sum_i w_i [1, a^(l)]^T delta^(l+1) + alpha Theta^(l)) / W. The L2 terms of both leave the biases out.
+    D^(l) = (sum_i w_i [1, a^(l)]^T delta^(l+1) + alpha Theta^(l)) / W. Neither L2 term includes the biases.
 
     Parameters
     ----------
@@ -174,8 +175,8 @@ def check_gradient(
     """Largest relative difference between the gradient and central differences of J, in float64.
 
     It is below 1e-6 if the gradient is right. A mistake makes it much larger, and so does a kink of relu. The
-    difference of each parameter is relative to its derivative, or to a thousandth of the largest derivative if that is
-    larger.
+    difference of each parameter is divided by the parameter's derivative, or by a thousandth of the largest derivative
+    if that is larger.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ def check_gradient(
     -------
     difference : float
         max_k |D_k - N_k| / max(|D_k|, |N_k|, max|D| / 1000) with the central difference
-        N_k = (8 (J_1 - J_{-1}) - (J_2 - J_{-2})) / 12h, J_i = J(theta + i h e_k), whose error is of order h^4.
+        N_k = (8 (J_1 - J_{-1}) - (J_2 - J_{-2})) / 12h, J_i = J(theta + i h e_k). The error of N_k is of order h^4.
 
     Raises
     ------
@@ -283,16 +284,16 @@ def _targets(Y: ArrayLike, m: int, network: Network) -> NDArray:
     if network.activations[-1] == "softmax" and not np.allclose(Y.sum(axis=1), 1, atol=1e-5):
         sums = Y.sum(axis=1)
         raise ValueError(
-            "Y must have rows that sum to 1, as probabilities do, for out_activation='softmax'; "
+            "Y must have rows that sum to 1, because out_activation='softmax' gives probabilities; "
             f"got sums from {sums.min():g} to {sums.max():g}."
         )
     if network.loss == "poisson" and (Y < 0).any():
-        raise ValueError(f"Y must not be negative for loss='poisson', got a least value of {Y.min():g}.")
+        raise ValueError(f"Y must not be negative for loss='poisson', but its least value is {Y.min():g}.")
     return Y
 
 
 def _weights(sample_weight: ArrayLike, m: int) -> NDArray[np.float64]:
-    """The weights of m examples; raises ValueError."""
+    """The weights of m examples; raises ValueError if they are not valid."""
     weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weights.shape != (m,) or (weights < 0).any() or not weights.any():
         raise ValueError(
@@ -303,7 +304,7 @@ def _weights(sample_weight: ArrayLike, m: int) -> NDArray[np.float64]:
 
 
 def _theta(network: Network, coefs: Sequence[Any], intercepts: Sequence[Any] | None) -> Array:
-    """The weights and biases in the kernels' layout; biases of 0 for None."""
+    """The weights and biases in the kernels' layout. If intercepts is None, the biases are 0."""
     if intercepts is None:
         intercepts = [np.zeros(width) for width in network.widths[1:]]
     return network.layout.pack([np.asarray(coef) for coef in coefs], [np.asarray(b) for b in intercepts])

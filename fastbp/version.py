@@ -10,7 +10,7 @@ STAMP = "_fastbp_version"
 
 
 class NewerVersionWarning(UserWarning):
-    """A stored model comes from a newer fastbp, in which its attributes may mean something else."""
+    """A stored model comes from a newer fastbp. Its attributes may have another meaning there."""
 
 
 def stamped(state: dict[str, Any]) -> dict[str, Any]:
@@ -19,13 +19,13 @@ def stamped(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def unstamped(state: dict[str, Any], name: str) -> dict[str, Any]:
-    """The state of a stored model without its version; warns if the version is newer than this one."""
+    """The state of a stored model without its version; warns if the version is newer than this package."""
     state = dict(state)
     stored = state.pop(STAMP, __version__)
     if parse_version(stored) > parse_version(__version__):
         warnings.warn(
-            f"{name} was stored by fastbp {stored} and is loaded by fastbp {__version__}, which is older: it may fail, "
-            f"or predict something else. Install fastbp {stored} or newer.",
+            f"{name} was stored by fastbp {stored} and is loaded by fastbp {__version__}, which is older. The model "
+            f"may fail, or predict something else. Install fastbp {stored} or newer.",
             NewerVersionWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""The cache of compiled kernels on disk: what lies in its folders, and whether it serves the next process."""
+"""The cache of compiled kernels on disk: its folders, their contents, and whether the next process finds kernels."""
 
 import os
 import pathlib
@@ -25,7 +25,7 @@ def megabytes(files: set[pathlib.Path]) -> str:
 
 
 def states() -> str:
-    """The folders in the order in which kernels are looked for, with some lines about each."""
+    """The folders in the order in which a process searches them, with some lines about each."""
     return "\n".join(_state(folder) for folder in cache.folders())
 
 
@@ -49,6 +49,6 @@ def _state(folder: pathlib.Path) -> str:
 
 
 def _writable(folder: pathlib.Path) -> bool:
-    """Whether files can be made in the folder, or the folder itself if it does not exist yet."""
+    """Whether this process can make files in the folder, or make the folder if it does not exist yet."""
     nearest = next(part for part in (folder, *folder.parents) if part.exists())
     return os.access(nearest, os.W_OK | os.X_OK)

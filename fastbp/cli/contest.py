@@ -1,4 +1,4 @@
-"""Estimators that are timed in turns: each round has a fit of each, so that all meet the same load of the machine."""
+"""Time estimators in turns: every round fits each estimator once, so that all meet the same load of the machine."""
 
 import statistics
 import time
@@ -32,7 +32,7 @@ class Entrant(NamedTuple):
     name : str
         Name of the estimator.
     make : callable
-        make(max_iter=epochs) gives an estimator that trains for so many epochs.
+        make(max_iter=epochs) gives an estimator that trains for this number of epochs.
     blas_threads : int, optional
         Number of threads that BLAS may use; by default BLAS decides.
     """
@@ -116,9 +116,9 @@ def in_turns(
 
 
 def cold_start(entrant: Entrant, data: Data) -> float:
-    """Seconds by which the first fit and predict of this process exceed the second, one epoch each.
+    """How many seconds longer the first fit and predict of this process take than the next ones.
 
-    The epoch is one of the real job, because a smaller job would run serially, on other kernels.
+    A fit has one epoch, on the data of the real job, because a smaller job would run serially, on other kernels.
     """
 
     def once() -> float:

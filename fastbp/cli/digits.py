@@ -24,9 +24,10 @@ from .live_line import LiveLine
 from .progress import Compiling, Progress, interrupts_raised
 
 ROUNDS = 3
-LONGEST = 15.0  # seconds; after them no further round begins
-# Short fits decide whether MLPClassifier gets one BLAS thread or all. On a busy machine all of them can take 40 times
-# as long as one: a BLAS thread that waits for another one does so in a loop, and may keep it off its core.
+LONGEST = 15.0  # seconds after which no further round begins
+# Short fits decide whether MLPClassifier gets one BLAS thread or all. On a busy machine, all threads can take 40 times
+# as long as one: a BLAS thread waits in a loop, and may keep the thread that it waits for off its core. A short fit has
+# at most TRIAL_EPOCHS. After TRIAL_LONGEST seconds no further round of short fits begins.
 TRIAL_EPOCHS = 20
 TRIAL_LONGEST = 2.0
 NOT_KEPT = "No folder takes compiled code, so the next run compiles again (python -m fastbp info says why)."
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     n_train = len(data.y_train)
     if options.batch_size > n_train:
         raise argparse.ArgumentTypeError(
-            f"argument --batch-size: {options.batch_size} is more than the {n_train} images there are to train on"
+            f"argument --batch-size: {options.batch_size} is more than the {n_train} images to train on"
         )
     print(heading(options, data))
     print(f"machine: {machine.described(load)}\n")
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def digits(dtype: str, seed: int) -> Data:
-    """The 1797 digits that come with scikit-learn, a fifth of them to test on, standardised by the others."""
+    """scikit-learn's 1797 digits: a fifth to test on, the others to train on. The others decide the standardisation."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
     scaler = StandardScaler().fit(X_train)
@@ -93,7 +94,7 @@ def entrants(options: argparse.Namespace) -> tuple[Entrant, Entrant]:
 
 
 def with_better_threads(theirs: Entrant, data: Data, epochs: int, line: LiveLine) -> Entrant:
-    """scikit-learn's entrant with one BLAS thread or with all: the faster of them in some short fits."""
+    """scikit-learn's entrant with one BLAS thread or with all of them, whichever is faster in short fits."""
     most = blas_threads()
     if not most:
         line.done("MLPClassifier gets the threads that BLAS takes: threadpoolctl does not know this BLAS.")
@@ -128,7 +129,7 @@ def shown_on(line: LiveLine, kind: str) -> Callable[[int, Entrant], AbstractCont
 
 
 def over_rounds(result: Result) -> str:
-    """The number of rounds that the medians are taken over, in words."""
+    """The number of rounds behind the medians, in words."""
     return f"medians of {len(result.seconds)} rounds" if len(result.seconds) > 1 else "in one round"
 
 
@@ -154,7 +155,7 @@ def ratio(ours: Result, theirs: Result) -> str:
 
 
 def start_up_sentence(seconds: float, *, compiled: bool) -> str:
-    """A sentence about the start-up, which is the time that `cold_start` measures."""
+    """A sentence about the seconds that `cold_start` measures."""
     if not compiled:
         return f"The kernels were on disk. Loading them took {seconds:.2f} s, not counted above."
     again = "The next run loads the kernels from disk." if cache_folders.all_kept() else NOT_KEPT

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-SHOWN = 8  # names in a message
+SHOWN = 8  # most names in one message
 
 
 class UserError(Exception):
-    """The user has to correct something. The message says what, in one line."""
+    """The user has to correct something. The message names it in one line."""
 
 
 def reason(error: Exception) -> str:

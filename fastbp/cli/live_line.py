@@ -5,11 +5,11 @@ import sys
 
 
 class LiveLine:
-    """One line that is rewritten in place on a terminal. Another stream gets only the texts that stay."""
+    """One line that is rewritten on a terminal. Another stream gets only the texts that stay."""
 
     def __init__(self) -> None:
         self.live = sys.stdout.isatty()
-        # One column stays free: some terminals wrap as soon as the last one is written.
+        # One column stays free, because some terminals wrap as soon as the last column is written.
         self._width = shutil.get_terminal_size().columns - 1
 
     def show(self, text: str) -> None:

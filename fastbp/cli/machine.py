@@ -10,7 +10,7 @@ from numba.core.registry import cpu_target
 
 # These features decide the tile and the instructions of a kernel.
 NOTABLE_FEATURES = ("sse2", "avx", "fma", "avx2", "avx512f", "neon", "sve")
-# A machine is busy if its load is at least this share of its cores. A fit then has to wait for some of them.
+# A machine is busy if its load is at least BUSY times its number of cores. A fit then has to wait for some cores.
 BUSY = 0.5
 
 
@@ -30,7 +30,7 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """The number of cores of the machine, whoever may use them."""
+    """The number of cores of the machine. This process may not be allowed to use all of them."""
     return os.cpu_count() or 1
 
 

@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        # Only now, because the jobs import much that `--help` does not need.
+        # The job is imported only now, because it imports many modules that `--help` does not need.
         job = importlib.import_module(f".{options.job}", __package__)
         return int(job.run(options) or 0)
     except argparse.ArgumentTypeError as error:
@@ -27,6 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130  # 128 + SIGINT, as shells report it
-    except BrokenPipeError:  # the reader has left, as in `python -m fastbp | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit raises again
+    except BrokenPipeError:  # the reader has closed the pipe: `python -m fastbp | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the flush at exit raises again
         return 141  # 128 + SIGPIPE

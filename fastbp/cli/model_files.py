@@ -1,6 +1,6 @@
 """Models in files. They need skops, from the extra `cli`.
 
-skops keeps what pickle keeps, but loading a file of unknown origin cannot run code.
+skops stores the same objects as pickle, but loading a file of unknown origin cannot run code.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from .output_files import write_whole
 from .tables import Columns
 
 FORMAT = "fastbp model 1"
-# skops itself trusts NumPy's arrays and scikit-learn's estimators. A model also holds objects of these types.
+# skops itself trusts NumPy's arrays and scikit-learn's estimators. A model also holds objects of the types in TRUSTED.
 TRUSTED = {
     "fastbp.BackpropClassifier",
     "fastbp.BackpropRegressor",
@@ -33,7 +33,7 @@ class Model:
     columns : Columns
         The columns that the pipeline reads.
     target : str
-        The column that it predicts.
+        The column that the pipeline predicts.
     """
 
     pipeline: Any
@@ -66,5 +66,5 @@ class Model:
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
             return cls(content["pipeline"], Columns(**content["columns"]), content["target"])
-        except Exception as error:  # skops raises many kinds on a file that it has not written
+        except Exception as error:  # skops raises many kinds of errors for other files
             raise UserError(f"{path} is not a model of python -m fastbp train: {reason(error)}") from error

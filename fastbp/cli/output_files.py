@@ -25,7 +25,7 @@ def check_output(path: str, *others: str | None) -> None:
 
 
 def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file by a function of a stream. An existing file stays until the new one is whole. Raises UserError."""
+    """Write a file; `write` fills a stream. An existing file stays until the new one is whole. Raises UserError."""
     target = pathlib.Path(os.path.realpath(path))  # a link stays a link
     part = None
     try:
@@ -54,7 +54,7 @@ def _permissions(target: pathlib.Path) -> int:
 
 
 def _sync_directory(folder: pathlib.Path) -> None:
-    """Keep the new name through a power failure, on systems that can open directories."""
+    """Make the new name survive a power failure, on systems that can open directories."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

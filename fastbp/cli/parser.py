@@ -1,4 +1,4 @@
-"""The arguments of ``python -m fastbp``. A job is named in `options.job`; its module is imported when it runs."""
+"""The arguments of ``python -m fastbp``. `options.job` names the job; `main` imports its module."""
 
 import argparse
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from ..version import __version__
 
 TASKS = ("classification", "regression")
-# `--task auto` takes a target of whole numbers for a quantity if it has more different values than this.
+# `--task auto` is regression for a target of more than MOST_INTEGER_CLASSES different whole numbers.
 MOST_INTEGER_CLASSES = 20
 DEFAULT = " (default: %(default)s)"
 # Several jobs have these options.
@@ -54,8 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m fastbp",
         description="Train fastbp's BackpropClassifier and scikit-learn's MLPClassifier on the handwritten digits that "
         "come with scikit-learn, and print test accuracy and training time side by side. Both get the same settings "
-        "and the same seed. They train in turns. MLPClassifier gets one BLAS thread or all of them: the faster of the "
-        "two here. The first run on a machine compiles the kernels, which is timed separately.",
+        "and the same seed. They train in turns. MLPClassifier gets one BLAS thread or all of them, whichever is "
+        "faster here. The first run on a machine compiles the kernels. The time for this is printed separately.",
     )
     parser.add_argument("--version", action="version", version=f"fastbp {__version__}")
     parser.add_argument(
@@ -83,24 +83,25 @@ def _add_train(commands: Any) -> None:
         "train",
         help="train on a CSV or Parquet file",
         description="Train a network to predict one column of a table from the others. Print its score on rows held "
-        "out, beside the score of a guess that ignores the other columns. Numbers are standardised, and a missing "
-        "number becomes the median of its column. Any other value is a category, and so is a missing one.",
+        "out, beside the score of a guess that ignores the other columns. Columns of numbers are standardised, and a "
+        "missing number becomes the median of its column. In any other column each value is a category, and so is a "
+        "missing value.",
     )
-    train.add_argument("data", metavar="DATA", help="a CSV file whose first line has the names, .tsv, or .parquet")
+    train.add_argument("data", metavar="DATA", help="a CSV or TSV file whose first line has the names, or Parquet")
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
-    train.add_argument("--output", metavar="MODEL", help="write the model to this file, which predict reads")
+    train.add_argument("--output", metavar="MODEL", help="write the model to this file, to predict with it")
     train.add_argument("--plot", metavar="FILE", help="draw the loss curves to this file, such as loss.png")
     train.add_argument(
         "--task",
         choices=["auto", *TASKS],
         default="auto",
-        help="auto: classification if the target is text or has at most "
+        help="auto: classification if the target has other values than numbers, or at most "
         f"{MOST_INTEGER_CLASSES} different whole numbers{DEFAULT}",
     )
     train.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
     train.add_argument("--epochs", type=positive, default=200, help=f"largest number of passes over the rows{DEFAULT}")
     train.add_argument(
-        "--held-out", type=fraction, default=0.2, help=f"share of the rows that the score is taken on{DEFAULT}"
+        "--held-out", type=fraction, default=0.2, help=f"share of the rows to hold out for the score{DEFAULT}"
     )
     train.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
     train.set_defaults(job="train")
@@ -123,8 +124,8 @@ def _add_warmup(commands: Any) -> None:
     warmup = commands.add_parser(
         "warmup",
         help="compile all kernels now",
-        description="Compile all kernels and keep them on disk, so that no fit has to compile. A container image "
-        "can be built with this. The exit code is 1 if the kernels cannot be kept.",
+        description="Compile all kernels and keep them on disk, so that no fit has to compile. Run this when you build "
+        "a container image. The exit code is 1 if the kernels cannot be kept.",
     )
     warmup.add_argument(
         "--dtype", choices=["float32", "float64", "both"], default="both", help=f"precision of the kernels{DEFAULT}"

@@ -23,7 +23,7 @@ def draw(pipeline: Any, path: str) -> None:
     """Draw the loss curves of the network in a pipeline to a file; raises UserError."""
     from matplotlib.figure import Figure
 
-    figure = Figure(layout="constrained")  # without a window, whatever the backend
+    figure = Figure(layout="constrained")  # no backend opens a window for it
     LossCurveDisplay.from_estimator(pipeline, ax=figure.subplots(), log_scale=True)
     kind = pathlib.Path(path).suffix.lower().removeprefix(".")
 

@@ -13,9 +13,10 @@ from ..estimators.classifier import BackpropClassifier
 from ..estimators.regressor import BackpropRegressor
 from .tables import Columns
 
-# Categories of fewer rows share one column of the network's input. So do all beyond the most frequent ones.
+# Categories of fewer than FEWEST_OF_CATEGORY rows share one input of the network. Other rare categories share it too if
+# the column would otherwise give more than MOST_CATEGORIES inputs.
 FEWEST_OF_CATEGORY, MOST_CATEGORIES = 5, 100
-# On a smaller validation set, chance would decide when training stops.
+# On a validation set of fewer than FEWEST_TO_STOP_BY rows, chance would decide when training stops.
 FEWEST_TO_STOP_BY = 100
 MISSING = "(missing)"
 
@@ -35,7 +36,7 @@ def preprocessor(columns: Columns) -> ColumnTransformer:
 
 
 def network(y: NDArray, *, hidden: tuple[int, ...], epochs: int, seed: int) -> Any:
-    """A network that learns y. It stops early if a tenth of the rows makes a large enough validation set."""
+    """A network that learns y. It has early stopping if a tenth of the rows is large enough as a validation set."""
     n_validation, classifies = len(y) // 10, y.dtype.kind != "f"
     counts = np.unique(y, return_counts=True)[1] if classifies else np.array([len(y)])
     parameters: dict[str, Any] = {

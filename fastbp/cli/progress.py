@@ -1,4 +1,4 @@
-"""A fit that a job starts: how far it has come, whether it compiles, and how Ctrl-C ends it."""
+"""A fit that a job starts: its progress, the kernels that it compiles, and Ctrl-C."""
 
 import contextlib
 import time
@@ -13,11 +13,11 @@ from .live_line import LiveLine
 
 
 class Progress:
-    """A callback for `training.observer.watch` that shows the epochs of a fit and takes no time that matters."""
+    """A callback for `training.observer.watch` that shows the epochs of a fit and takes next to no time."""
 
     REDRAW_SECONDS = 0.1  # Eyes read no faster. Drawing then costs well under 1 % of the time.
-    LOG_SECONDS = 2.0  # In a log lines stay. A fit writes no line there in its first seconds,
-    LOG_LINES = 5  # and at most so many lines in all.
+    LOG_SECONDS = 2.0  # A log keeps its lines. So a fit waits at least LOG_SECONDS before each line there.
+    LOG_LINES = 5  # A fit writes at most LOG_LINES lines to a log.
     BAR_WIDTH = 10
 
     def __init__(self, name: str, line: LiveLine) -> None:
@@ -42,7 +42,7 @@ class Compiling:
     Parameters
     ----------
     line : LiveLine or None
-        The line that shows how many there were so far.
+        The line that shows the number of kernels so far.
     """
 
     def __init__(self, line: LiveLine | None = None) -> None:
@@ -72,7 +72,7 @@ class Compiling:
 def interrupts_raised() -> Iterator[None]:
     """Let Ctrl-C during a fit raise KeyboardInterrupt. Estimators only warn, and keep the epochs done so far.
 
-    A fit that stops at its number of epochs does not warn here: the jobs say so in their own words.
+    A fit that reaches its number of epochs does not warn here, because the jobs say so in their own words.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -19,8 +19,8 @@ PARQUET = (".parquet", ".pq")
 def read(path: str) -> "DataFrame":
     """The table in a CSV or Parquet file; raises UserError.
 
-    All columns of a CSV file are text, with NaN where a value is missing. Only `numbers` decides whether they are
-    numbers.
+    All columns of a CSV file are read as text, with NaN where a value is missing. `numbers` decides later whether a
+    column holds numbers.
     """
     import pandas as pd
 
@@ -34,7 +34,7 @@ def read(path: str) -> "DataFrame":
             options: dict[str, Any] = {"sep": "\t" if ".tsv" in path.lower() else ",", "dtype": str}
             header = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options).iloc[0]
             frame = pd.read_csv(path, **options)
-    except Exception as error:  # the parsers raise many kinds on a file of another format than its name says
+    except Exception as error:  # the parsers raise errors of many kinds if the format does not match the file's name
         raise UserError(f"cannot read {path}: {reason(error)}") from error
     if suffix not in PARQUET:
         if not isinstance(frame.index, pd.RangeIndex):

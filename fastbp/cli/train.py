@@ -92,7 +92,7 @@ def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
             stratify = y
     parts = train_test_split(X, y, test_size=n_test, random_state=seed, stratify=stratify)
     if stratify is None and y.dtype.kind != "f" and len(np.unique(parts[2])) < 2:
-        raise UserError(f"the rows to train on have one class, {str(parts[2][0])!r}: the others are too few")
+        raise UserError(f"the rows to train on have one class, {str(parts[2][0])!r}: the other classes are too small")
     return list(parts)
 
 
@@ -122,7 +122,7 @@ def _guess(X: "DataFrame", y: NDArray) -> tuple[str, Any]:
 
 def _print_scores(pipeline: Pipeline, X: "DataFrame", y: NDArray, guess: tuple[str, Any]) -> None:
     name, baseline = guess
-    with Compiling():  # The kernels of a prediction take a second; that is not worth a line.
+    with Compiling():  # The kernels of a prediction compile in a second. That is not worth a line.
         scores = {"network": pipeline.score(X, y), name: baseline.score(X, y)}
     width = max(map(len, scores))
     print(f"\n{'R^2' if y.dtype.kind == 'f' else 'accuracy'} on the rows held out")

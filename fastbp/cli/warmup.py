@@ -23,7 +23,7 @@ from .progress import Compiling
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compile all kernels for the dtypes, and say how long each part took; 1 if they cannot be kept."""
+    """Compile all kernels for the dtypes, and print the time of each part. Returns 1 if the kernels cannot be kept."""
     dtypes = ["float32", "float64"] if options.dtype == "both" else [options.dtype]
     parts = [(dtype, *part) for dtype in dtypes for part in _parts(np.dtype(dtype))]
     start = time.perf_counter()
@@ -57,7 +57,7 @@ def _parts(dtype: np.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 class _Pair(Team):
-    """Two tasks on one thread or more. The parallel kernels then run on a machine of one core, too."""
+    """A team of two tasks on any number of threads, so that parallel kernels also run on a machine of one core."""
 
     def __init__(self) -> None:
         super().__init__(2)
@@ -75,7 +75,7 @@ def _compile_deferred(dtype: np.dtype) -> None:
 def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
     """Train a network of one weight for a step, or predict with it.
 
-    Entries see arrays of the same types whatever the data and the network, so this compiles all entries.
+    The types of an entry's arrays do not depend on the data or the network, so this compiles all entries.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
     weights = [np.zeros((1, 1))], [np.zeros(1)]

@@ -1,7 +1,7 @@
-"""BackpropClassifier and BackpropRegressor for Dask arrays and dataframes larger than a machine. The extra `dask`.
+"""BackpropClassifier and BackpropRegressor for Dask collections too large for one machine. Needs the extra `dask`.
 
-These estimators override what differs for a Dask X and inherit the rest. `cluster` places X on the workers, `trainer`
-makes the steps of a fit in this process, and `worker` has the tasks that run on the workers.
+These estimators override the methods that differ for a Dask X, and inherit the rest. `cluster` places X on the workers,
+`trainer` makes the steps of a fit in this process, and `worker` has the tasks that run on the workers.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
@@ -45,14 +45,14 @@ ABOUT = """
     It has all parameters and methods of `fastbp.{name}`.
 
     `fit` and `partial_fit` also take Dask collections as X, y, sample_weight and validation set: arrays, whose blocks
-    may be sparse (CSR), or dataframes of numbers. Rows belong together by position; X and y may have different
-    partitions. An X in memory is fitted on this machine.
+    may be sparse (CSR), or dataframes of numbers. Row i of y belongs to row i of X, even if X and y have different
+    partitions. A fit on an X in memory runs on this machine.
 
     A Dask X stays in its partitions on the workers of the current client of `dask.distributed`. Each worker computes
-    loss and gradient of its partitions in compiled loops. The partitions alone decide in which order the results are
-    added up. So the same partitions give the same bits; other partitions and a single machine give the same model up to
+    loss and gradient of its partitions in compiled loops. Only the partitions decide in which order the results are
+    added up. So the same partitions give the same bits. Other partitions and a single machine give the same model up to
     rounding. A round of communication takes some hundredths of a second. 'lbfgs' and 'gd' need one round for each
-    evaluation of J, 'sgd' and 'adam' one for each minibatch, so let `batch_size` be thousands.
+    evaluation of J. 'sgd' and 'adam' need one for each minibatch, so let `batch_size` be thousands.
 
     The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
     scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed
@@ -66,7 +66,7 @@ ABOUT = """
 
 def _docstring(parent: type, first: str) -> str:
     """The parent's docstring with another beginning."""
-    # cleandoc, because Python before 3.13 keeps the indentation; or "", because python -OO keeps no docstring
+    # Python before 3.13 keeps the indentation, so cleandoc removes it. python -OO keeps no docstring, hence `or ""`.
     _, parameters, rest = inspect.cleandoc(parent.__doc__ or "").partition("\nParameters\n")
     rest, _, _ = rest.partition("\nSee Also\n")
     about = inspect.cleandoc(ABOUT.format(name=parent.__name__))
@@ -201,8 +201,8 @@ class _OnDask(Perceptron):
         NotFittedError
             There was no fit.
         ValueError
-            X is not valid, or coefs_ or activation were edited into something that is not a network. The values of a
-            Dask X are checked when the prediction is computed.
+            X is not valid, or edited coefs_, intercepts_ or activation do not make a network. The values of a Dask X
+            are checked when the prediction is computed.
         """
         return self._predicted(X, "predict")
 
@@ -217,7 +217,8 @@ class _OnDask(Perceptron):
         Returns
         -------
         activations : list of ndarray or Dask array of shape (n_samples, S_l)
-            One array per hidden layer, from the first to the last. Lazy for a Dask X, with a forward pass for each.
+            One array per hidden layer, from the first to the last. For a Dask X each array is lazy and takes a forward
+            pass of its own.
 
         Raises
         ------
@@ -244,8 +245,8 @@ class _OnDask(Perceptron):
         Returns
         -------
         score : float
-            Accuracy: the share of right predictions. R^2: 1 for perfect predictions, 0 if they are no better than the
-            mean of y.
+            Accuracy: the share of right predictions. R^2: 1 for perfect predictions, 0 if every prediction is the mean
+            of y.
 
         Raises
         ------
@@ -274,7 +275,7 @@ class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
         Returns
         -------
         p : ndarray or Dask array of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`; of a Dask X lazy.
+            Probabilities, in the order of `classes_`. Lazy for a Dask X.
 
         Raises
         ------
@@ -297,7 +298,7 @@ class BackpropClassifier(_OnDask, classifier.BackpropClassifier):
         Returns
         -------
         log_p : ndarray or Dask array of shape (n_samples, n_classes)
-            Log-probabilities, in the order of `classes_`; -inf where a probability is 0.
+            Logarithms of the probabilities, in the order of `classes_`; -inf for a probability of 0.
 
         Raises
         ------

@@ -1,6 +1,6 @@
 """The workers of a Dask cluster, and the partitions of X that they hold.
 
-Whatever a worker holds is the result of a task. The scheduler knows the task, so another worker can compute it again.
+A worker holds only results of tasks. The scheduler knows the tasks, so another worker can compute a result again.
 """
 
 import copy
@@ -17,11 +17,11 @@ from ..data.examples import Examples, as_examples
 from .worker import checked, joined, size_and_dtype, these
 
 PIECE_BYTES = 4 << 20  # largest array in one task; Dask warns of tasks above 10 MB
-# A fit checks every LOOK_SECONDS whether there are workers. It gives up after WORKERLESS_SECONDS without any, because a
-# worker that died may come back.
+# A fit checks every LOOK_SECONDS whether there are workers. It gives up only after WORKERLESS_SECONDS without a worker,
+# because a worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
-# Dask moves the tasks of a dead worker to others, until it finds that a task kills its workers. A fit submits lost
-# tasks again, and has so many attempts in all.
+# Dask moves the tasks of a dead worker to other workers, until it finds that a task kills its workers. Then a fit
+# submits its tasks again. It makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
 
 
@@ -40,7 +40,7 @@ class Cluster:
         except ValueError as error:
             raise RuntimeError(
                 "A fit on Dask collections needs workers, but there is no dask.distributed.Client. Create one before: "
-                "client = dask.distributed.Client(), on this machine, or Client(address) of a scheduler."
+                "client = dask.distributed.Client() on this machine, or Client(address) with a scheduler's address."
             ) from error
         if self.client.asynchronous:
             raise RuntimeError("A fit on Dask collections needs a Client that is not asynchronous.")
@@ -50,7 +50,7 @@ class Cluster:
         return self.client.submit(function, *args, pure=False)
 
     def send(self, values: NDArray) -> Future:
-        """An array as a task, so that no worker can lose it; several tasks if the array is large."""
+        """Send an array as the result of a task, so that no worker can lose it. A large array takes several tasks."""
         n = math.ceil(values.nbytes / PIECE_BYTES)
         if n <= 1:
             return self.submit(these, values)
@@ -61,7 +61,7 @@ class Cluster:
         return values if values.nbytes <= PIECE_BYTES else self.send(values)
 
     def results(self, futures: list[Future]) -> list[Any]:
-        """The results of the futures, once all are done; raises RuntimeError if there are no workers for a while."""
+        """Wait for the results of the futures; raises RuntimeError after WORKERLESS_SECONDS without a worker."""
         looks = WORKERLESS_SECONDS / LOOK_SECONDS
         while True:
             try:
@@ -75,15 +75,15 @@ class Cluster:
                     ) from None
         for future in futures:
             if future.status == "error":
-                # A copy, because the client keeps the original. A raised exception refers to the frames that it passes,
-                # and these refer to the futures, which would never be released.
+                # Raise a copy, because the client keeps the original. A raised exception refers to the frames that it
+                # passes, and the frames refer to the futures. So the client would keep the futures for ever.
                 raise copy.copy(future.exception()).with_traceback(future.traceback())
         return list(self.client.gather(futures))
 
     def compute(self, ask: Callable[[], list[Future]], recover: Callable[[], None]) -> list[Any]:
         """Results of the futures that `ask` returns.
 
-        If Dask loses some of them, `recover` restores what the tasks need and `ask` is called again. Raises
+        If Dask loses some of them, `recover` restores the data of the tasks, and `ask` is called again. Raises
         RuntimeError after ATTEMPTS calls.
         """
         for attempt in range(ATTEMPTS):
@@ -94,8 +94,8 @@ class Cluster:
             except (KilledWorker, CancelledError) as error:
                 lost = f"{type(error).__name__}: {error}"
         raise RuntimeError(
-            f"The cluster lost what this fit computes, {ATTEMPTS} times. Maybe a partition is too large for a worker: "
-            f"use smaller ones. The last time it was {lost}"
+            f"The cluster lost tasks of this fit {ATTEMPTS} times. Maybe a partition is too large for a worker: "
+            f"use smaller ones. The last error was {lost}"
         )
 
 
@@ -150,7 +150,7 @@ class Partitions:
 
 
 class DistributedExamples(Examples):
-    """Examples whose X is on the workers. A worker also has y and the weights of its rows; this process has all."""
+    """Examples whose X is on the workers. A worker has y and weights of its rows, and this process has those of all."""
 
     partitions: Partitions
     targets: list[list[Future | None]]
@@ -176,7 +176,7 @@ class DistributedExamples(Examples):
         ]
 
     def recover(self) -> None:
-        """Let the workers compute all that they hold again, if any of it is lost."""
+        """If a worker has lost something, let the workers compute everything again that they hold."""
         held = [*self.partitions.futures, *(part for parts in self.targets for part in parts if part)]
         if any(future.status not in ("finished", "pending") for future in held):
             self.partitions.load()

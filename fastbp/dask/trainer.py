@@ -17,8 +17,7 @@ from ..typing import Array
 from .cluster import DistributedExamples
 from .worker import architecture_of, judge, partial_sums, total
 
-# A task adds up so many partial sums. They are added in the order of the partitions, so the same partitions give the
-# same bits.
+# A task adds up at most ARITY partial sums, in the order of the partitions. So the same partitions give the same bits.
 ARITY = 8
 
 
@@ -92,7 +91,7 @@ class DistributedTrainer:
         return math.nan if J is None else J
 
     def _objective(self, rows: NDArray[np.int64] | None) -> float | None:
-        """J over these rows, or all for None; its gradient is then in `grad`. None if all weights are 0."""
+        """J over these rows; None means all rows. Puts the gradient into `grad`. Returns None if all weights are 0."""
         theta, alpha = self.network.layout.flatten(self.theta), float(self.rates.alpha)
         (sums,) = self._examples.partitions.cluster.compute(
             lambda: self._ask_for_sums(theta, rows), self._examples.recover
@@ -107,7 +106,7 @@ class DistributedTrainer:
             return float((sums.cost + 0.5 * alpha * np.sum(weights**2)) / sums.weight)
 
     def _ask_for_sums(self, theta: Array, rows: NDArray[np.int64] | None) -> list[Future]:
-        """Submit the tasks that sum over these rows, or all for None; the one future returned is the total."""
+        """Submit the tasks that sum over these rows; None means all rows. Returns one future: the total."""
         examples = self._examples
         X, cluster = examples.partitions.futures, examples.partitions.cluster
         parts: list[tuple[int, Any]] = [(p, None) for p in range(len(X))]
@@ -126,7 +125,7 @@ class DistributedTrainer:
 def validator(
     network: Network, examples: DistributedExamples, rows: NDArray[np.int64], target: Target, n_jobs: int | None
 ) -> Callable[[Array], tuple[float, float]]:
-    """See `Perceptron._validator`, for a validation set on the workers."""
+    """`Perceptron._validator` for a validation set on the workers."""
     cluster, parts = examples.partitions.cluster, examples.by_partition(rows)
     places = np.concatenate([places for _, _, places in parts])
     sent: list[Future] = []

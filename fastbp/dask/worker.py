@@ -1,7 +1,7 @@
 """The tasks that run on the workers of a Dask cluster: sums of costs and gradients over a partition of X.
 
-A gradient is a sum over examples, so the sums of the partitions add up to the gradient of one machine. Only the real
-parameters travel: their padded layout depends on the CPU.
+A gradient is a sum over examples, so the sums of the partitions add up to the gradient of one machine. Parameters
+travel without padding, because the padded layout depends on the CPU.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -28,11 +28,11 @@ class Sums(NamedTuple):
 
     cost: float  # of w_i C_i
     weight: float  # of w_i
-    grad: NDArray[np.float64]  # of w_i times the gradient of C_i by the real parameters; empty if only cost is needed
+    grad: NDArray[np.float64]  # of w_i times the gradient of C_i, without padding; empty if only the cost is needed
 
 
 def architecture_of(network: Network) -> tuple[Any, ...]:
-    """The arguments with which `network_of` makes the same network on a worker, whose CPU may need another layout."""
+    """The arguments with which `network_of` makes this network on a worker. Its layout may differ with the CPU."""
     return network.widths, network.activations, network.loss, network.dtype, network.fit_intercept
 
 
@@ -67,15 +67,15 @@ def joined(pieces: list[NDArray]) -> NDArray:
 
 
 def these(values: Result) -> Result:
-    """The values: a task of this function holds them."""
+    """The values. A task that calls this function holds them."""
     return values
 
 
 def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: NDArray[np.int64] | None) -> Examples:
-    """These rows of a partition, or all for None, as the kernels read them."""
+    """These rows of a partition, as the kernels read them; None means all rows."""
     n = next(len(part) for part in targets if part is not None)
     if X.shape[0] != n:
-        raise ValueError(f"A partition of X has {X.shape[0]} rows, where it had {n} before: X must not be drawn anew.")
+        raise ValueError(f"A partition of X has {X.shape[0]} rows, where it had {n} before: X must not be random.")
     if rows is not None:
         X, targets = X[rows], [None if part is None else part[rows] for part in targets]
     codes, Y, weights = targets
@@ -83,7 +83,7 @@ def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: ND
 
 
 def scaled_weights(examples: Examples) -> tuple[Examples, float, int]:
-    """(examples with weights of up to 1, the sum of these weights, e): the real weights are 2^e times as large.
+    """(examples with weights of at most 1, the sum of these weights, e). The user's weights are 2^e times as large.
 
     The kernels divide by the sum of the weights, and the sum of a partition may be too small for that.
     """
@@ -102,7 +102,7 @@ def partial_sums(
     rows: NDArray[np.int64] | None,
     n_jobs: int | None,
 ) -> Sums:
-    """Sums over these rows of a partition, or all for None; theta has the real parameters."""
+    """Sums over these rows of a partition; None means all rows. theta has no padding."""
     network = network_of(*architecture)
     examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
     if weight == 0:
@@ -110,7 +110,7 @@ def partial_sums(
     with team_for(n_jobs, costs.step_work(network, examples.n, examples.entries)) as team:
         trainer = Trainer(network, network.layout.unflatten(theta), examples, batch=examples.n, team=team)
         cost = trainer.epoch(np.arange(examples.n)) * weight
-    with np.errstate(over="ignore", invalid="ignore"):  # in a fit that diverges; the solver raises the error
+    with np.errstate(over="ignore", invalid="ignore"):  # if the fit diverges, the solver raises the error
         grad = network.layout.flatten(trainer.grad).astype(np.float64) * weight
         return Sums(float(np.ldexp(cost, exponent)), float(np.ldexp(weight, exponent)), np.ldexp(grad, exponent))
 

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # the dtypes that the kernels read
-CONVERTED_BYTES = 1 << 22  # an X of another dtype is converted in parts, so many bytes at a time
+CONVERTED_BYTES = 1 << 22  # a file of another dtype is converted in parts, at most CONVERTED_BYTES at a time
 
 
 class Examples(NamedTuple):
@@ -29,12 +29,12 @@ class Examples(NamedTuple):
     weights: NDArray[np.float64]
 
     def read(self, order: NDArray[np.int64], start: int, stop: int) -> tuple[tuple[NDArray, ...], NDArray[np.int64]]:
-        """(fields, order) for a kernel that shall read the rows order[start:stop]. A file needs another order."""
+        """(fields, order) with which a kernel reads rows order[start:stop]. `ForeignExamples` returns another order."""
         return tuple(self), order
 
     @property
     def most_rows(self) -> float:
-        """Most rows that a kernel may read in one call."""
+        """The largest number of rows that a kernel may read in one call."""
         return math.inf
 
     @property
@@ -59,11 +59,11 @@ class Examples(NamedTuple):
 
     @property
     def entries(self) -> float | None:
-        """Stored entries of an average example, None for a dense X: an argument of `network.costs`."""
+        """Stored entries of an average example; None for a dense X. `network.costs` takes this as an argument."""
         return self.entries_per_row if self.sparse else None
 
     def most_entries(self, rows: int) -> int:
-        """Most stored entries that so many different examples of a sparse X have; 0 for a dense X."""
+        """The largest number of stored entries that `rows` examples of a sparse X can have; 0 for a dense X."""
         if not self.sparse:
             return 0
         lengths = np.diff(self.indptr)
@@ -73,7 +73,7 @@ class Examples(NamedTuple):
 
 
 class ForeignExamples(Examples):
-    """Examples whose X is a file that the kernels cannot read. The rows of each call are converted before it."""
+    """Examples whose X is a file that the kernels cannot read. The rows of a call are converted before the call."""
 
     X: NDArray
     _order: NDArray[np.int64]
@@ -127,7 +127,7 @@ def is_file(X: Any) -> bool:
 
 
 def dtype_of(X: Any) -> np.dtype:
-    """The dtype of X if it is float32 or float64; otherwise float64, to which X is converted."""
+    """The dtype of X if it is float32 or float64. Any other X is converted to float64."""
     return X.dtype if X.dtype in FLOATS else FLOATS[0]
 
 
@@ -144,11 +144,11 @@ def converted_rows(X: NDArray) -> int:
 def _flat(X: NDArray) -> tuple[NDArray, int, int] | None:
     """(vector over the memory of X, strides of rows and columns in elements), or None if the kernels cannot read X.
 
-    Every other row, or some neighbouring columns, of a matrix are not contiguous, but the kernels can read them.
+    The kernels can also read some views that are not contiguous: every other row of a matrix, or neighbouring columns.
     """
     if not (X.dtype in FLOATS and X.flags.aligned):
         return None
-    # Not X.strides: NumPy's strides are arbitrary for a dimension of a single element.
+    # These do not use X.strides, because NumPy's strides are arbitrary for a dimension of a single element.
     if X.flags.c_contiguous:
         return X.reshape(-1), X.shape[1], 1
     if X.flags.f_contiguous:
@@ -175,7 +175,7 @@ def as_examples(
     X : ndarray or CSR of shape (m, S_1)
         float32 or float64, or a file of any real numbers. A dense X is copied if neither its rows nor its columns are
         contiguous, unless it is a file. A CSR matrix is copied if it has unsorted or repeated entries, because the sum
-        over a row must not depend on their order.
+        over a row must not depend on the order of its entries.
     dtype : numpy.dtype
         The dtype of the arithmetic and of Y.
     codes : ndarray of int of shape (m,), optional
@@ -193,7 +193,7 @@ def as_examples(
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
-            if not np.isfinite(X.data).all():  # every single entry was finite
+            if not np.isfinite(X.data).all():  # each entry alone was finite
                 raise ValueError("Input X contains infinity or a value too large: the sum of its repeated entries.")
         values = X.data
         indices = _read_only(X.indices.astype(np.int32, copy=False))

@@ -18,7 +18,7 @@ Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # (class codes, None)
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """The target of a classifier: one class, or for a multilabel target a set of classes, per example.
+    """The target of a classifier: each example has one class, or in a multilabel target a set of classes.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ class Labels:
     n_outputs : int
         Outputs S_L: one per class. As in scikit-learn, log_loss has a single output for two classes.
     class_weights : tuple of ndarray or None
-        One array with the weights of the classes. A multilabel target has one per output, with the weights of 0 and 1.
+        One array with the weights of the classes. A multilabel target has one array per output, with the weights of 0
+        and 1.
     """
 
     kind: str
@@ -41,7 +42,7 @@ class Labels:
     def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
         """The target for y.
 
-        Its classes are those of y. If there are known classes, y must have the same ones, or with `subset` no others.
+        Its classes are those of y. If there are known classes, y must have the same; with `subset`, y may lack some.
         """
         classes = _classes_of(y, known, subset=subset)
         kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
@@ -65,13 +66,13 @@ class Labels:
         if self.kind == MULTILABEL:
             return None, y
         if len(self.classes) == 1 and loss != "log_loss":
-            return None, np.ones((len(y), 1))  # the kernels take code 0 of a single output as the target 0
+            return None, np.ones((len(y), 1))  # kernels would turn code 0 of a single output into target 0
         return np.searchsorted(self.classes, y), None
 
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
         """The weight of the label of each example; None means that every weight is 1.
 
-        For a multilabel target it is the product over the labels of the example.
+        For a multilabel target it is the product of the weights of the example's labels, 0 or 1, over the outputs.
         """
         if self.class_weights is None:
             return None
@@ -81,7 +82,7 @@ class Labels:
         return self.class_weights[0][np.searchsorted(self.classes, y)]
 
     def predict(self, output: Array) -> NDArray:
-        """The class with the largest output, or every label with an output of at least 1/2."""
+        """The class with the largest output, or for a multilabel target every label of output at least 1/2."""
         if self.kind == MULTILABEL:
             return (output >= 0.5).astype(np.int64)
         return self.classes[self._winners(output)]
@@ -133,11 +134,11 @@ class Values:
     def encode(self, y: NDArray, loss: str) -> Encoded:
         """Targets of the network; raises ValueError for numbers for which the loss is not defined."""
         if loss == "poisson" and (y < 0).any():
-            raise ValueError(f"loss='poisson' needs y >= 0, got a least y of {y.min()!r}.")
+            raise ValueError(f"loss='poisson' needs y >= 0, but the least y is {y.min()!r}.")
         return None, y.reshape(len(y), -1)
 
     def weights(self, y: NDArray) -> None:
-        """None: numbers have no classes, so classes have no weights."""
+        """None, because numbers have no classes."""
 
     def predict(self, output: Array) -> NDArray:
         """The outputs; a vector if there is one output."""

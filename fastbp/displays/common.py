@@ -1,4 +1,4 @@
-"""What the displays share: their axes, and the network within an estimator."""
+"""The parts that the displays share: their axes, and the network within an estimator."""
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
@@ -45,7 +45,7 @@ def use_whole_ticks(ax: Axes) -> None:
 def network_in(estimator: Any) -> Any:
     """The fitted network in an estimator.
 
-    Raises TypeError if the estimator contains no network of this package, NotFittedError if the network has no fit.
+    Raises TypeError if the estimator contains no network of this package, NotFittedError if the network is not fitted.
     """
     network = estimator
     while not isinstance(network, Perceptron):
@@ -73,7 +73,7 @@ def as_the_network_sees(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _inner(estimator: Any) -> Any:
-    """The estimator that gets the data from this one, None if this one is of no kind that we know.
+    """The estimator to which this one passes the data; None if this one is neither a pipeline nor another wrapper.
 
     Raises NotFittedError.
     """

@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 1024  # examples whose deltas are in memory at once
 
 
 class DeltaNormDisplay(Display):
-    """Norm of delta per layer: it shows whether the gradient vanishes or explodes on its way back.
+    """Norm of delta per layer. It shows whether the gradient vanishes or explodes on its way back.
 
     delta^(l) is the derivative of one example's cost by z^(l). The gradient of the weights into layer l is the outer
     product of delta^(l) and the activations of the layer before. If the norm falls by orders of magnitude from the
@@ -114,7 +114,7 @@ class DeltaNormDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on, which may have the norms of other estimators. None makes a figure.
+            Axes to draw on. They may have the norms of other estimators. None makes a figure.
         **kwargs
             Options of `matplotlib.axes.Axes.plot` for the line.
 

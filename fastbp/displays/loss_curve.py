@@ -24,9 +24,9 @@ class LossCurveDisplay(Display):
     validation_loss : array-like of shape (n_iterations,), default=None
         `validation_loss_curve_`.
     best_epoch : int, default=None
-        Epoch whose weights early stopping kept; epochs count from 1.
+        The epoch of the weights that early stopping kept; epochs count from 1.
     unit : str, default='epoch'
-        Label of the x axis: the loss is taken after each unit.
+        Label of the x axis. There is one loss for each unit.
     name : str, default=None
         Name of the estimator in the legend.
 
@@ -45,8 +45,8 @@ class LossCurveDisplay(Display):
 
     Notes
     -----
-    The training loss includes the L2 term, the validation loss does not. For 'sgd' and 'adam' the training loss is the
-    mean over an epoch in which the weights moved; the validation loss is taken after the epoch. So the validation loss
+    The training loss includes the L2 term, the validation loss does not. For 'sgd' and 'adam' the training loss is a
+    mean over the epoch, while the weights change. The validation loss is taken after the epoch. So the validation loss
     may be the lower one at first.
 
     Examples
@@ -128,7 +128,7 @@ class LossCurveDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on, which may have the curves of other estimators. None makes a figure.
+            Axes to draw on. They may have the curves of other estimators. None makes a figure.
         log_scale : bool, default=False
             Whether the losses have a logarithmic scale.
         **kwargs

@@ -16,7 +16,7 @@ from .common import Display, network_in
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-POSITIVE, NEGATIVE, PALE = "#2166ac", "#b2182b", "0.6"  # the colour-blind too can tell them apart
+POSITIVE, NEGATIVE, PALE = "#2166ac", "#b2182b", "0.6"  # colour-blind people can tell these apart
 
 
 class NetworkDisplay(Display):
@@ -44,7 +44,7 @@ class NetworkDisplay(Display):
         The weights between layers. With `image_shape` the weights of the first hidden layer are missing, because the
         images show them.
     images_ : list of matplotlib AxesImage
-        With `image_shape`, the weights of each unit of the first hidden layer that is drawn.
+        With `image_shape`, an image for each unit drawn in the first hidden layer: the weights into the unit.
     ax_ : matplotlib Axes
         The axes with the network.
     figure_ : matplotlib Figure
@@ -142,7 +142,7 @@ class NetworkDisplay(Display):
             Rows and columns of an image, if the features are its pixels, row by row. Each unit of the first hidden
             layer is then drawn as an image of its weights.
         max_units : int, default=16
-            Most units of a layer to draw, at least 2.
+            Largest number of units of a layer to draw, at least 2.
 
         Returns
         -------
@@ -295,7 +295,7 @@ def _ends(width: int, most: int) -> list[int]:
 
 
 def _heights(n: int, width: int) -> list[float]:
-    """Heights of the n units to draw of a layer, from the top, 1 apart and centred.
+    """Heights of the n drawn units of a layer, from the top, 1 apart and centred.
 
     If the layer has more units, there is a gap in the middle.
     """

@@ -1,7 +1,7 @@
-"""A fit from start to end, the same for classes and for numbers. Begin to read at `Perceptron._fit`.
+"""A fit from start to end, the same for classes and for numbers. Start reading at `Perceptron._fit`.
 
-`parameters` has the parameters, `validation_set` the split, `fit` what a fit under way consists of, `predicting` the
-predictions. `data.targets` has the differences between classes and numbers.
+`parameters` has the parameters, `validation_set` the split, `fit` the parts of a fit under way, and `predicting` the
+predictions. The differences between classes and numbers are in `data.targets`.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
@@ -39,7 +39,7 @@ from .parameters import STOCHASTIC
 from .predicting import Predictor
 from .validation_set import GivenValidation, ValidationSet, refuse_too_few, split
 
-# From `_fit` to the user's code, for warnings: _fit, fit, scikit-learn's wrapper of fit, the user.
+# USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
 
 
@@ -71,10 +71,11 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             y,
             sample_weight,
             method="partial_fit" if incremental else "fit",
-            # 'gd' takes the gradient once more after the last update, and SciPy does not say which iteration is last
+            # One more than max_iter: 'gd' takes the gradient once more after the last update. 'lbfgs' begins one more
+            # iteration, because SciPy does not say which one is the last.
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
-        before = self.__dict__.copy()  # has the callbacks: scikit-learn tears them down after a failure too
+        before = self.__dict__.copy()  # with the callbacks, because scikit-learn tears them down after a failure too
         try:
             with notice.of_fit(self.verbose):
                 fit = self._prepared(X, y, sample_weight, given, classes, observer, incremental)
@@ -100,7 +101,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         observer: Observer,
         incremental: bool,
     ) -> Fit:
-        """Check parameters and data, then make all that the training needs."""
+        """Check parameters and data, then make everything that the training needs."""
         hidden = self._hidden_layers()
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
         X, y = self._validated(X, y, reset=not continues)
@@ -210,7 +211,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _given_validation(
         self, given: GivenValidation, target: Target, dtype: np.dtype, incremental: bool
     ) -> ValidationSet | None:
-        """The user's own validation set after its checks, None without one."""
+        """The user's own validation set after its checks; None if the user passed none."""
         if not given.is_there:
             if incremental and self.early_stopping:
                 raise ValueError(
@@ -227,7 +228,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             target.check_held_out(y)
             refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
             examples = self._examples(X, y, given.sample_weight, target, dtype)
-        except ValueError as error:  # its message speaks of X, y or sample_weight
+        except ValueError as error:  # the message names X, y or sample_weight and means the validation set
             raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
         return ValidationSet(examples, np.arange(examples.n))
 
@@ -245,15 +246,15 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         return network.layout.pack(*glorot(network, (*hidden, last), random_state))
 
     def _history(self, network: Network, target: Target, *, continues: bool) -> History:
-        """The record of this fit, which begins with that of the previous one if the fit continues it."""
+        """The record of this fit. If the fit continues another one, the record begins with the other's record."""
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
-        # scikit-learn averages squared errors over the outputs, and J adds them up. The same tol then stops both in
-        # the same epoch.
+        # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
+        # both in the same epoch.
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
         history = History(float(self.tol), bool(self.verbose), scored, scale)
         if continues:
             history.t = self.t_
-            if scored == (self.best_loss_ is None):  # both fits measure progress alike
+            if scored == (self.best_loss_ is None):  # both fits measure progress by the same quantity
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
             history.validation_scores = list(self.validation_scores_ or [])
@@ -272,14 +273,14 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _trainer(
         self, network: Network, theta: Array, examples: Examples, batch: int, optimizer: int
     ) -> Iterator[AnyTrainer]:
-        """The trainer that the solvers use, with its threads; it overwrites theta."""
+        """The trainer that the solvers use, with its threads. The trainer overwrites theta."""
         with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
             yield Trainer(
                 network, theta, examples, batch=batch, team=team, optimizer=optimizer, alpha=float(self.alpha)
             )
 
     def _set_optimizer(self, trainer: AnyTrainer, incremental: bool) -> None:
-        """Set the optimiser's hyperparameters; partial_fit also restores the state that the previous one left."""
+        """Set the optimiser's hyperparameters; partial_fit also restores the state that the previous call left."""
         set_rates(
             trainer,
             learning_rate_init=float(self.learning_rate_init),

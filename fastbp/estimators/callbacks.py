@@ -1,8 +1,8 @@
-"""scikit-learn's callbacks, new in its version 1.9: a fit calls them at its beginning, at its end and for each epoch.
+"""scikit-learn's callbacks, new in scikit-learn 1.9. A fit calls them when it begins, when it ends and for each epoch.
 
-To scikit-learn a fit is a task. Its subtasks are the epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd'),
-all called "epoch" here. The subtasks of a long epoch are its calls into a kernel, called "part". Callbacks get X and y
-as the user passed them to `fit`.
+To scikit-learn a fit is a task. Its subtasks are epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd'). Each
+of them is called "epoch" here. The subtasks of a long epoch are its calls into a kernel. Each of these is called
+"part". Callbacks get X and y as the user passed them to `fit`.
 """
 
 import functools
@@ -24,13 +24,13 @@ except ImportError:
         """An empty class, because this scikit-learn has no callbacks."""
 
 
-# An epoch of at least LONG_EPOCH calls into a kernel, which take about a second, has parts. A shorter epoch moves the
-# progress bar of the fit soon enough; a bar for its parts would only be one more line on the screen.
+# An epoch has parts if it takes at least LONG_EPOCH calls into a kernel, about a second. A shorter epoch moves the
+# progress bar of the fit soon enough, and a bar for its parts would only add a line to the screen.
 LONG_EPOCH = 20
 
 
 def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str, max_subtasks: int) -> Observer:
-    """The observer of a fit. If the estimator has callbacks, this sets them up and begins the task of the fit.
+    """The observer of a fit. If the estimator has callbacks, this function sets them up and begins the task of the fit.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str,
     method : str
         Name of the task: 'fit' or 'partial_fit'.
     max_subtasks : int
-        Most epochs of the fit.
+        Largest number of epochs of the fit.
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return Observer()
@@ -48,7 +48,7 @@ def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str,
 
 
 class TrainingData:
-    """The examples for the callbacks. Some rows of them are copied only if a callback asks for them, and only once."""
+    """The examples for the callbacks: all rows or some. Some rows are copied once, when a callback asks for them."""
 
     def __init__(self, X: Any, y: Any, sample_weight: Any, rows: NDArray[np.int64] | None = None):
         self._given, self._rows = (X, y, sample_weight), rows
@@ -69,7 +69,7 @@ class TrainingData:
         return X, y, None if weight is None else {"sample_weight": weight}
 
     def arguments(self) -> dict[str, Callable[[], Any]]:
-        """Arguments of scikit-learn's hooks: functions, which a hook calls if a callback asks for their value."""
+        """Arguments of scikit-learn's hooks, as functions. A hook calls a function if a callback asks for its value."""
         return {
             "X": lambda: self._values[0],
             "y": lambda: self._values[1],

@@ -12,7 +12,8 @@ from ..data.targets import MULTILABEL, Labels
 def class_weights(class_weight: Any, target: Labels, y: NDArray, *, incremental: bool) -> tuple[NDArray, ...] | None:
     """Weights of the classes from the training labels y; None means that every weight is 1.
 
-    One array for all classes. A multilabel target has one per output, with the weights of 0 and 1.
+    The tuple has one array with the weights of all classes. For a multilabel target it has one array per output, with
+    the weights of 0 and 1.
     """
     if class_weight is None:
         return None
@@ -50,7 +51,7 @@ def _check_form(class_weight: Any, target: Labels) -> None:
 
 
 def _weights_of(class_weight: Any, classes: NDArray, y: NDArray) -> NDArray[np.float64]:
-    """The weight of each class. 'balanced' counts the labels in y, and gives a class that y lacks the weight 1."""
+    """The weight of each class. 'balanced' counts the labels in y. A class without a label in y gets the weight 1."""
     present = np.unique(y) if class_weight == "balanced" else classes
     weights = np.ones(len(classes))
     try:

@@ -20,7 +20,7 @@ from .class_weights import class_weights
 from .parameters import Decorator, fits, if_stochastic
 from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # a fit does not need it; `convert` imports it
+if TYPE_CHECKING:  # `convert` imports it when it is needed
     from sklearn.neural_network import MLPClassifier
 
 PROBABILITIES = ("softmax", "logistic")  # output activations whose outputs are probabilities
@@ -52,7 +52,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
     A drop-in replacement for `sklearn.neural_network.MLPClassifier`: it has the same parameters in the same order and
     gives the same model from the same `random_state`. It has more activations, losses and solvers. J below is the
-    objective; the README has the formulas, the symbols and their sources.
+    objective; fastbp/README.md has the formulas, the symbols and their sources.
 
     Parameters
     ----------
@@ -65,18 +65,19 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
     alpha : float, default=0.0001
-        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases; m counts the examples of the step.
+        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases. m is the sum of the sample weights
+        of a step.
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of the learning rate of 'sgd'. After each epoch 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. 'adaptive' divides the rate by 5 where the others stop.
+        learning_rate_init / (t_ + 1) ** power_t. When the others would stop, 'adaptive' divides the rate by 5.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
         Exponent of 'invscaling'.
     max_iter : int, default=200
-        Most epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
+        Largest number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
     shuffle : bool, default=True
         Whether 'sgd' and 'adam' draw a new order of the examples before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -92,8 +93,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
-        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when their accuracy no
-        longer improves, and to keep the best weights.
+        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when the accuracy on them
+        no longer improves, and to keep the best weights.
     validation_fraction : float, default=0.1
         Share of the examples that `early_stopping` sets aside.
     beta_1 : float, default=0.9
@@ -105,14 +106,14 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     n_iter_no_change : int or inf, default=10
         'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
     max_fun : int, default=15000
-        Most evaluations of J by 'lbfgs'.
+        Largest number of evaluations of J by 'lbfgs'.
     loss : str, default='log_loss'
         Cost of one example, summed over outputs: 'log_loss' (softmax or logistic cross-entropy, as in MLPClassifier),
-        'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of the
-        error), 'mean_squared_error' (its squared norm), 'euclidean' (its norm).
+        'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of a - y),
+        'mean_squared_error' (the squared norm), 'euclidean' (the norm).
     out_activation : str, default='auto'
-        Activation of the output layer. 'auto' is logistic; for 'log_loss' with more than two classes it is softmax. The
-        squared and Euclidean losses take any hidden activation.
+        Activation of the output layer. 'auto' is softmax for 'log_loss' with more than two classes, otherwise logistic.
+        The squared and Euclidean losses take any hidden activation.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
@@ -120,14 +121,14 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
-        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all of them if the work is
-        worth it, but a single one in a joblib worker or a Dask task, because other workers use the other cores. A fit
-        or prediction is serial if another one has the threads, or in a process made by fork(). The result always has
-        the same bits.
+        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
+        in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
+        work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
+        always has the same bits.
     class_weight : dict, list of dict, 'balanced' or None, default=None
-        Factor of each class: it multiplies the weights of the examples, also in a validation set. 'balanced' is
-        n_samples / (n_classes * count of the class), counted in y. A multilabel target takes a list of one dict per
-        output.
+        Factor of each class. It multiplies the weights of the examples of the class, also in a validation set.
+        'balanced' is n_samples / (n_classes * count of the class), counted in y. A multilabel target takes a list of
+        one dict per output.
 
     Attributes
     ----------
@@ -142,7 +143,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     loss_curve_ : list of float
         J of each iteration. For 'gd', J at each evaluation of the gradient.
     best_loss_ : float or None
-        The least loss of `loss_curve_`; None with early stopping.
+        The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
         Validation accuracy after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
@@ -172,8 +173,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
     Notes
     -----
-    scikit-learn clips probabilities in the loss, and this class does not. So if outputs are saturated, the loss that is
-    reported here is larger. The gradients are the same.
+    scikit-learn clips probabilities in the loss, and this class does not. So the loss here is larger if outputs are
+    saturated. The gradients are the same.
 
     Examples
     --------
@@ -276,8 +277,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     ) -> Self:
         """Train for one epoch on X and y, from the present weights and the present state of the optimiser.
 
-        Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` starts the
-        schedule of the rate again.
+        Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` is the rate
+        of the next call.
 
         `early_stopping` with a validation set keeps the best weights aside. When the accuracy has not improved for more
         than `n_iter_no_change` calls, the call restores them and sets `converged_`.
@@ -314,12 +315,12 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """Make the same model from scikit-learn's estimator, fitted or not.
 
         The copy has the same bits in its parameters, weights, optimiser state and other fitted attributes. Predictions
-        agree up to rounding, and partial_fit goes on as scikit-learn's would.
+        agree up to rounding, and partial_fit goes on like scikit-learn's.
 
         Parameters
         ----------
         mlp : MLPClassifier
-            The estimator to convert. The own parameters and methods of a subclass are lost.
+            The estimator to convert. If it is of a subclass, the parameters and methods of the subclass are lost.
 
         Returns
         -------
@@ -350,13 +351,13 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Returns
         -------
         mlp : MLPClassifier
-            A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `n_jobs`, callbacks and
-            metadata requests are lost.
+            A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `gtol`, `n_jobs`,
+            callbacks and metadata requests are lost.
 
         Raises
         ------
         ValueError
-            scikit-learn cannot express the model: it lacks the activation, the loss or the output activation, or the
+            scikit-learn cannot express the model. It lacks the activation, the loss or the output activation, or the
             model has several different activations, solver 'gd', no biases, or class weights.
         """
         from . import convert
@@ -383,7 +384,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Predict the class with the largest output, or for a multilabel target every label of at least 1/2.
+        """Predict the class with the largest output, or for a multilabel target every label of output at least 1/2.
 
         Parameters
         ----------
@@ -409,7 +410,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """Predict probabilities of the classes.
 
         If each class has an output, the outputs are divided by their sum; the result is uniform if the sum is 0. The
-        outputs for a multilabel target are not divided. This method needs outputs that are probabilities.
+        outputs for a multilabel target are not divided. The output activation has to be softmax or logistic, because
+        other outputs are not probabilities.
 
         Parameters
         ----------

@@ -16,12 +16,13 @@ from ..typing import Array
 from .base import Perceptron
 from .parameters import STOCHASTIC
 
-# scikit-learn's hidden activations; for each of its losses, the values of out_activation that give its output layer.
+# ACTIVATIONS are scikit-learn's hidden activations. The other two name, for each of scikit-learn's losses, the values
+# of out_activation that give scikit-learn's output layer.
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 CLASSIFIER_OUTPUTS = {"log_loss": ("auto", "logistic", "softmax")}
 REGRESSOR_OUTPUTS = {"squared_error": ("auto", "identity"), "poisson": ("auto", "exp")}
 
-# Fitted attributes with the same name and meaning here and there. The values of LOSSES may have another unit.
+# The fitted attributes in SHARED have the same name and meaning in scikit-learn. Those in LOSSES may have another unit.
 SHARED = (
     "classes_",
     "coefs_",
@@ -40,7 +41,7 @@ LOSSES = ("loss_", "loss_curve_", "best_loss_")
 
 
 def _theirs(ours: type[Perceptron]) -> type[Any]:
-    """scikit-learn's class that matches one of ours."""
+    """scikit-learn's counterpart of one of our classes."""
     return MLPClassifier if issubclass(ours, ClassifierMixin) else MLPRegressor
 
 
@@ -72,7 +73,7 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
 
 
 def to_sklearn(estimator: Any) -> Any:
-    """scikit-learn's estimator that equals this one; raises ValueError if there is none."""
+    """scikit-learn's estimator that equals this one; raises ValueError if scikit-learn cannot express it."""
     theirs = _theirs(type(estimator))
     activation = _expressible_activation(estimator, theirs)
     _check_parameters(estimator, theirs)
@@ -102,12 +103,12 @@ def to_sklearn(estimator: Any) -> Any:
 
 
 def _loss_unit(estimator: Any) -> int:
-    """Our loss divided by scikit-learn's, which averages squared errors over the outputs."""
+    """Our loss divided by scikit-learn's. scikit-learn averages squared errors over the outputs, and we add them up."""
     return int(estimator.n_outputs_) if estimator.loss == "squared_error" else 1
 
 
 def _copy_attributes(source: dict[str, Any], target: Any, *, times: int = 1, over: int = 1) -> None:
-    """Copy the SHARED attributes, and the LOSSES times `times` over `over`, the unit of the target."""
+    """Copy the SHARED attributes and the LOSSES. Multiply the LOSSES by `times` and divide them by `over`."""
     for name in SHARED:
         if name in source:
             setattr(target, name, copy.deepcopy(source[name]))
@@ -129,7 +130,7 @@ def _flat(parts: list[Array]) -> Array:
 
 
 def _parts(vector: Array | None, like: list[Array]) -> list[Array]:
-    """Inverse of `_flat`: copies in the shapes of `like`. Empty without a vector or if its size does not match."""
+    """Inverse of `_flat`: copies in the shapes of `like`. Empty if the vector is None or its size does not match."""
     if vector is None or len(vector) != sum(part.size for part in like):
         return []
     cuts = np.cumsum([part.size for part in like])[:-1]
@@ -137,7 +138,7 @@ def _parts(vector: Array | None, like: list[Array]) -> list[Array]:
 
 
 def _state_of(optimizer: Any) -> OptimizerState | None:
-    """The state with which partial_fit goes on, from scikit-learn's optimiser."""
+    """The state of scikit-learn's optimiser, so that our partial_fit can go on from it."""
     if isinstance(optimizer, AdamOptimizer):
         first, second = _flat(optimizer.ms), _flat(optimizer.vs)
         return OptimizerState(
@@ -150,7 +151,7 @@ def _state_of(optimizer: Any) -> OptimizerState | None:
 
 
 def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -> None:
-    """Give `mlp` an optimiser of this state, unless our own partial_fit would not use the state either."""
+    """Give `mlp` an optimiser with this state, if our own partial_fit would use the state too."""
     if state is None or state.solver != mlp.solver:
         return
     state = state.unpadded()
@@ -168,12 +169,12 @@ def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -
     mlp._optimizer = optimizer
 
 
-# ---------------------------------------------------------------- what scikit-learn cannot express
+# ---------------------------------------------------------------- checks: can scikit-learn express the model?
 
 
 def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
     """The name of the activation of all hidden layers; raises ValueError if scikit-learn cannot express it."""
-    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # any one, if no layer is hidden
+    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # any name, if no layer is hidden
     if len(names) > 1 or not names <= set(ACTIVATIONS):
         raise ValueError(
             f"activation={estimator.activation!r} is not in {theirs.__name__}, which has one of "
@@ -202,7 +203,7 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
 
 
 def _check_outputs(estimator: Any, theirs: type[Any]) -> None:
-    """Check that scikit-learn has the fitted output layer: parameters may have changed since. Raises ValueError."""
+    """Check that scikit-learn has the fitted output layer; raises ValueError. set_params may have followed the fit."""
     kind = estimator._target_kind
     if kind == Values.kind:
         expected = REGRESSOR_OUTPUTS[estimator.loss][-1]

@@ -38,7 +38,7 @@ class Fit:
     random_state : RandomState
         Shuffles `order`.
     incremental : bool
-        Whether this is a partial_fit, which trains for one epoch.
+        Whether this is a partial_fit. It trains for one epoch.
     """
 
     network: Network
@@ -58,9 +58,9 @@ class Fit:
         return self.order if len(self.order) < self.examples.n else None
 
     def attributes(self, state: OptimizerState | None) -> dict[str, Any]:
-        """The fitted attributes if the fit ended now; all are copies.
+        """Copies of the attributes that the fit would leave if it ended now.
 
-        `state` is what a later partial_fit goes on with, None if the solver is not stochastic.
+        `state` is the optimiser's state for a later partial_fit; None if the solver is not stochastic.
         """
         network, history, validated = self.network, self.history, self.validation is not None
         coefs, intercepts = network.layout.unpack(history.kept(self.theta, one_epoch=self.incremental))
@@ -80,7 +80,7 @@ class Fit:
             "best_validation_score_": history.best_score if validated else None,
             "converged_": history.converged,
             "_target_kind": self.target.kind,
-            # only the stochastic solvers have a patience
+            # only the stochastic solvers stop by this count
             "_n_without_improvement": 0 if state is None else history.n_without_improvement,
             "_best_theta": None if history.best_theta is None else network.layout.flatten(history.best_theta),
             "_optimizer_state": state,

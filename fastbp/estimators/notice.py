@@ -1,7 +1,8 @@
-"""A line on the standard error before kernels are compiled: a first fit would be a long silence without it.
+"""A line on the standard error before kernels are compiled. Without the line, a first fit would be silent for long.
 
-A process at a terminal prints the line. Where the standard error is no terminal, as in a notebook or a log, a fit
-prints it if `verbose` is set. Worker processes leave it to their verbose fits, for they would all print the same line.
+A process at a terminal prints the line. If the standard error is not a terminal, as in a notebook or a log, only a
+verbose fit prints it. In a worker process too, only a verbose fit prints it, because otherwise all workers would print
+the same line.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ TEXT = (
     "fastbp: compiling kernels for this machine, usually for 5 to 30 s; the result is kept on disk "
     "(python -m fastbp warmup compiles them beforehand)"
 )
-# A fit compiles several kernels, and the prediction after it compiles some more. One line serves them all.
+# A fit compiles several kernels, and the prediction after it compiles more. One line in SECONDS_BETWEEN is enough.
 SECONDS_BETWEEN = 60.0
 
 _verbose: ContextVar[bool] = ContextVar("fastbp_verbose", default=False)

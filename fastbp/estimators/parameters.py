@@ -26,20 +26,20 @@ from ..training.stochastic import Epochs
 
 STOCHASTIC = ("sgd", "adam")  # the solvers that step after every minibatch
 MOST_PARAMETERS = sys.maxsize // 8  # a larger network in float64 has more bytes than there are addresses
-AUTO_BATCH = 200  # batch_size='auto', as in scikit-learn
+AUTO_BATCH = 200  # the largest batch with batch_size='auto', as in scikit-learn
 
 Hidden = tuple[tuple[int, ...], tuple[str, ...]]  # widths and activations of the hidden layers
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
-    """A decorator that keeps the type of a method. scikit-learn's are not annotated, so they would make it Any."""
+    """A decorator that keeps the type of a method. scikit-learn's decorators have no annotations and would lose it."""
 
     def __call__(self, method: Method, /) -> Method: ...
 
 
 class Range(Interval):
-    """An interval of numbers that fit a float. Other values are outside; scikit-learn's own interval fails on some."""
+    """An interval of numbers that fit a float. Other values are outside, but scikit-learn's Interval raises on some."""
 
     def is_satisfied_by(self, val: Any) -> bool:
         if isinstance(val, np.timedelta64):  # NumPy registers it as an integer
@@ -51,7 +51,7 @@ class Range(Interval):
 
 
 class Parameters(BaseEstimator):
-    """An estimator that has its parameters, and nothing else yet."""
+    """An estimator that has only its parameters so far."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Range(Integral, 1, None, closed="left")],
@@ -188,7 +188,7 @@ class Parameters(BaseEstimator):
         return optimizers.NONE
 
     def _epochs(self, random_state: np.random.RandomState, *, only_one: bool) -> Epochs:
-        """How the epochs of 'sgd' and 'adam' go. Only 'sgd' has a schedule."""
+        """The rules for the epochs of 'sgd' and 'adam'. Only 'sgd' has a schedule."""
         name = self.learning_rate if self.solver == "sgd" else "constant"
         return Epochs(
             max_iter=int(self.max_iter),

@@ -1,4 +1,4 @@
-"""Predictions of a fitted network: check X and the weights, run the network forward, refuse what is not finite."""
+"""Predictions of a fitted network: check X and the weights, run the network forward, refuse infinite or NaN outputs."""
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
@@ -23,7 +23,7 @@ from ..typing import Array
 from ..version import stamped, unstamped
 from .parameters import Parameters
 
-# scikit-learn checks an X of more elements as fast as `_is_valid`, and without an array of booleans of its size.
+# From LARGE elements of X on, scikit-learn's check is as fast as `_is_valid`, and it makes no array of booleans.
 LARGE = 1 << 20
 
 
@@ -82,7 +82,7 @@ class Predictor(Parameters):
         return result
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
-        """X after its checks, and the network of the fitted attributes, which the user may have edited."""
+        """X after its checks, and the network of the fitted attributes. The user may have edited the attributes."""
         if not self._is_valid(X):
             check_is_fitted(self)
             X = self._validate_data(X, reset=False)
@@ -92,13 +92,13 @@ class Predictor(Parameters):
             self.loss,
             self._weights_dtype(),
         )
-        self._check_weights(network, "layers that compose, on this X, have")
+        self._check_weights(network, "for this X the layers must have")
         return X, network
 
     def _is_valid(self, X: Any) -> bool:
         """Whether there was a fit, and validate_data would return X itself without a warning.
 
-        validate_data considers every kind of container, which takes longer than the prediction of a few rows.
+        validate_data considers every kind of container. That takes longer than the prediction of a few rows.
         """
         return (
             type(X) is np.ndarray
@@ -111,7 +111,7 @@ class Predictor(Parameters):
         )
 
     def _check_weights(self, network: Network, needed_by: str) -> None:
-        """Check that coefs_ and intercepts_, which the user may have edited, have the shapes of this network."""
+        """Check that coefs_ and intercepts_ have the shapes of this network. The user may have edited them."""
         coefs, intercepts = list(pairwise(network.widths)), [(width,) for width in network.widths[1:]]
         found = [np.shape(coef) for coef in self.coefs_], [np.shape(intercept) for intercept in self.intercepts_]
         if found != (coefs, intercepts):
@@ -128,7 +128,7 @@ class Predictor(Parameters):
     # ---------------------------------------------------------------- weights
 
     def _weights_dtype(self) -> np.dtype:
-        """float32 if coefs_, as edited, are float32; otherwise float64."""
+        """float32 if coefs_[0] is float32, otherwise float64. The user may have edited coefs_."""
         return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
 
     def _theta(self, network: Network) -> Array:
@@ -142,7 +142,7 @@ class Predictor(Parameters):
         return self._outputs_of(*self._validated_for_prediction(X))
 
     def _decisions(self, X: Any, decide: Callable[[Array], NDArray]) -> NDArray:
-        """decide(a^(L)) of X. Many rows are decided in parts, so that a^(L) of all is never in memory at once."""
+        """decide(a^(L)) of X. Many rows are decided in parts, so that memory never holds a^(L) of all rows."""
         X, network = self._validated_for_prediction(X)
         n, rows = X.shape[0], costs.output_rows(network)
         if n <= rows:
@@ -153,7 +153,7 @@ class Predictor(Parameters):
     def _outputs_of(self, X: Any, network: Network) -> Array:
         """a^(L) of validated X."""
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            with np.errstate(over="ignore"):  # refuse_overflow tells it
+            with np.errstate(over="ignore"):  # refuse_overflow reports it
                 row = np.asarray(X[0]).astype(network.dtype)
             output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
         else:
@@ -218,7 +218,7 @@ def refuse_overflow(X: Any, activations: Array) -> None:
 
 
 def expected_outputs(estimator: Predictor, X: Any, y: Any) -> tuple[Any, NDArray]:
-    """X after its checks, and the outputs of shape (n_samples, S_L) that a fitted network shall give for y."""
+    """X after its checks, and the outputs of shape (n_samples, S_L) that a fitted network should give for y."""
     X, y = estimator._validated(X, y, reset=False)
     target = estimator._fitted_target()
     target.check_held_out(y, "y")

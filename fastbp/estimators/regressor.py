@@ -17,7 +17,7 @@ from .base import Perceptron
 from .parameters import fits, if_stochastic
 from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # a fit does not need it; `convert` imports it
+if TYPE_CHECKING:  # `convert` imports it when it is needed
     from sklearn.neural_network import MLPRegressor
 
 LOSSES = ("squared_error", "poisson", "mean_squared_error", "euclidean")
@@ -33,7 +33,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
     A drop-in replacement for `sklearn.neural_network.MLPRegressor`: it has the same parameters in the same order and
     gives the same model from the same `random_state`. It has more activations, losses and solvers. J below is the
-    objective; the README has the formulas, the symbols and their sources.
+    objective; fastbp/README.md has the formulas, the symbols and their sources.
 
     Parameters
     ----------
@@ -50,18 +50,19 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
     alpha : float, default=0.0001
-        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases; m counts the examples of the step.
+        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases. m is the sum of the sample weights
+        of a step.
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of the learning rate of 'sgd'. After each epoch 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. 'adaptive' divides the rate by 5 where the others stop.
+        learning_rate_init / (t_ + 1) ** power_t. When the others would stop, 'adaptive' divides the rate by 5.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
         Exponent of 'invscaling'.
     max_iter : int, default=200
-        Most epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
+        Largest number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
     shuffle : bool, default=True
         Whether 'sgd' and 'adam' draw a new order of the examples before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -78,8 +79,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
-        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when their R^2 no longer
-        improves, and to keep the best weights.
+        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when the R^2 on them no
+        longer improves, and to keep the best weights.
     validation_fraction : float, default=0.1
         Share of the examples that `early_stopping` sets aside.
     beta_1 : float, default=0.9
@@ -91,7 +92,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     n_iter_no_change : int or inf, default=10
         'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
     max_fun : int, default=15000
-        Most evaluations of J by 'lbfgs'.
+        Largest number of evaluations of J by 'lbfgs'.
     out_activation : str, default='auto'
         Activation of the output layer. 'auto' is exp for 'poisson', otherwise identity. The squared and Euclidean
         losses take any hidden activation.
@@ -102,10 +103,10 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
-        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all of them if the work is
-        worth it, but a single one in a joblib worker or a Dask task, because other workers use the other cores. A fit
-        or prediction is serial if another one has the threads, or in a process made by fork(). The result always has
-        the same bits.
+        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
+        in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
+        work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
+        always has the same bits.
 
     Attributes
     ----------
@@ -118,7 +119,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     loss_curve_ : list of float
         J of each iteration. For 'gd', J at each evaluation of the gradient.
     best_loss_ : float or None
-        The least loss of `loss_curve_`; None with early stopping.
+        The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
         Validation R^2 after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
@@ -150,9 +151,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     Notes
     -----
     For several outputs scikit-learn reports the mean of 'squared_error' over the outputs, but follows the gradient of
-    their sum. J is the sum, so `loss_` is larger by the number of outputs. `tol` is multiplied by this number, so that
-    weights and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn minimises the
-    mean and follows the gradient of the sum.
+    their sum. J is the sum, so `loss_` is larger by a factor, the number of outputs. `tol` is multiplied by the same
+    factor, so weights and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn
+    minimises the mean and follows the gradient of the sum.
 
     Examples
     --------
@@ -254,8 +255,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     ) -> Self:
         """Train for one epoch on X and y, from the present weights and the present state of the optimiser.
 
-        Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` starts the
-        schedule of the rate again.
+        Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` is the rate
+        of the next call.
 
         `early_stopping` with a validation set keeps the best weights aside. When the R^2 has not improved for more than
         `n_iter_no_change` calls, the call restores them and sets `converged_`.
@@ -289,12 +290,12 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         """Make the same model from scikit-learn's estimator, fitted or not.
 
         The copy has the same bits in its parameters, weights, optimiser state and other fitted attributes. Predictions
-        agree up to rounding, and partial_fit goes on as scikit-learn's would.
+        agree up to rounding, and partial_fit goes on like scikit-learn's.
 
         Parameters
         ----------
         mlp : MLPRegressor
-            The estimator to convert. The own parameters and methods of a subclass are lost.
+            The estimator to convert. If it is of a subclass, the parameters and methods of the subclass are lost.
 
         Returns
         -------
@@ -302,8 +303,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             A copy that shares nothing with `mlp`. scikit-learn does not record everything. So
             `validation_loss_curve_` is NaN for each epoch of early stopping, `loss_curve_` of 'lbfgs' has only the last
             loss, and `converged_` follows from the epochs without improvement or, for 'lbfgs', from `max_iter`.
-            For several outputs the losses 'squared_error' are multiplied by the number of outputs, with the L2 term;
-            see the Notes of the class.
+            With 'squared_error' and several outputs, the losses and their L2 term are multiplied by the number of
+            outputs; see the Notes of the class.
 
         Raises
         ------
@@ -327,15 +328,15 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Returns
         -------
         mlp : MLPRegressor
-            A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `n_jobs`, callbacks and
-            metadata requests are lost.
-            For several outputs the losses 'squared_error' are divided by the number of outputs, with the L2 term; see
-            the Notes of the class.
+            A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `gtol`, `n_jobs`,
+            callbacks and metadata requests are lost.
+            With 'squared_error' and several outputs, the losses and their L2 term are divided by the number of outputs;
+            see the Notes of the class.
 
         Raises
         ------
         ValueError
-            scikit-learn cannot express the model: it lacks the activation, the loss or the output activation, or the
+            scikit-learn cannot express the model. It lacks the activation, the loss or the output activation, or the
             model has several different activations, solver 'gd', or no biases.
         """
         from . import convert

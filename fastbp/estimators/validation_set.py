@@ -1,4 +1,4 @@
-"""The validation set, which measures progress: the user passes one, or `split` sets some of the examples aside."""
+"""The validation set measures progress. The user passes one, or `split` sets some of the examples aside."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ Rows = NDArray[np.int64]
 
 
 class GivenValidation(NamedTuple):
-    """The validation set as the user passes it to `fit`, not checked yet; all None without one."""
+    """The validation set as the user passes it to `fit`, not checked yet. All is None if the user passes none."""
 
     X: Any = None
     y: Any = None
@@ -48,7 +48,7 @@ def split(
         np.arange(examples.n),
         random_state=random_state,
         test_size=validation_fraction,
-        # scikit-learn's MLP stratifies by names too; its error about a class of a single example shows them
+        # scikit-learn's MLP stratifies by these strings too. Its error about a class of one example prints them.
         stratify=np.array(["False", "True"])[examples.codes] if stratify else None,
     )
     refuse_too_few(
