@@ -15,7 +15,7 @@ import fastbp
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--quick", action="store_true", help="few rows and one round: checks the results, times mean little"
+        "--quick", action="store_true", help="few rows and one round: the results are checked, the times mean little"
     )
 
 
@@ -30,7 +30,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """What the report says of the machine and the versions."""
+    """Add the machine and the versions that the report prints."""
     del machine_info["node"]
     machine_info |= {
         "host_cpu": llvmlite.binding.get_host_cpu_name(),

@@ -1,22 +1,23 @@
-"""How long a step on Dask takes, predicted and measured here with one worker and two, and on paper with more of them.
+"""The time of a step on Dask: measured and predicted with one worker and with two, predicted for larger clusters.
 
 python benchmarks/growth.py [--latency MS] [--bandwidth GB/S] [--task MS] [--quick]
 
-The model is in step_cost.py. First come its constants, measured on LocalClusters of one worker process and of two:
+step_cost.py has the model. First the script prints the constants of the model, measured on LocalClusters of one worker
+process and of two:
 
-    a round     milliseconds of a step on one partition, of a network of 20 parameters, so of nothing but Dask
-    a task more milliseconds by which it grows with each task, as more partitions bring them
-    a hop       milliseconds between a task and one that waits for it on another worker
-    GB/s        10^9 bytes a second, through the loopback device, with all that Dask does to them
-    GFLOP/s     10^9 useful floating-point operations of gradients a second, of each worker, on one thread
-    a call      milliseconds of a worker's task beside its rows
-    an addition milliseconds of adding one worker's sum to another's
+    a round     milliseconds of a step on one partition with 20 parameters: all this time is Dask's
+    a task more milliseconds that each further task adds to a step; more partitions make more tasks
+    a hop       milliseconds between a task and a task on another worker that waits for it
+    GB/s        10^9 bytes per second through the loopback device, Dask's handling included
+    GFLOP/s     10^9 useful floating-point operations per second of a worker's gradients, on one thread
+    a call      milliseconds of a worker's task in addition to its rows
+    an addition milliseconds to add one worker's sum to another's
     an update   milliseconds of the client's part of a step
 
-Then, for each network, solver, number of rows of a step and number of workers, the milliseconds of a step that the
-model predicts, those of real fits, and the first over the second: above 1 the model is too slow. At last what it
-predicts of clusters, in milliseconds, and the megabytes that a step moves. All are medians of several rounds, for a
-machine may be busy with something else for a while.
+Then it prints a line for each network, solver, number of rows of a step and number of workers. The line has the
+predicted milliseconds of a step, the measured ones of real fits, and their ratio. A ratio above 1 means that the model
+is too slow. Last it prints the predicted milliseconds on clusters, and the megabytes that a step moves. All numbers are
+medians of several rounds, because the machine may be busy with something else for a while.
 """
 
 from __future__ import annotations
@@ -46,18 +47,19 @@ from fastbp.network.architecture import Network
 from fastbp.training.observer import watch
 
 N_CLASSES, ROWS = 10, 16_384
-# Rows of a step: adam's are minibatches, gd's all rows. Here, and on a cluster.
+# SIZES: rows of a step that is measured here. CLUSTER_SIZES: rows of a step that is predicted for a cluster. A step of
+# adam has a minibatch, a step of gd has all rows.
 SIZES = {"adam": (256, 4096), "gd": (ROWS,)}
 CLUSTER_SIZES = {"adam": (256, 4096, 65_536), "gd": (100_000, 10_000_000, 1_000_000_000)}
 CLUSTER_WORKERS = (1, 8, 64, 1000)
 DTYPE = np.dtype(np.float32)
-# What the constants are measured with.
+# Sizes of the measurements that give the constants.
 HOPS, PARTITIONS, LINK_BYTES, CLIENT_BYTES, FEW_ROWS, MANY_ROWS = 16, (2, 8, 32), 1 << 25, 1 << 23, 128, 8192
-FASTEST = 100e9  # bytes per second, of memory
+FASTEST = 100e9  # bytes per second; no link is faster than memory
 
 
 class Layers(NamedTuple):
-    """Of a network that is measured."""
+    """The sizes of a network that is measured."""
 
     features: int
     hidden: tuple[int, ...]
@@ -73,7 +75,7 @@ class Layers(NamedTuple):
 
     @property
     def operations(self) -> int:
-        """Useful ones of a row, two per multiply-add: forward, gradient, and the delta recursion."""
+        """Useful operations per row: two per multiply-add of the forward pass, the gradient and the delta recursion."""
         products = [m * n for m, n in itertools.pairwise(self.network.widths)]
         return 2 * (2 * sum(products) + sum(products[1:]))
 
@@ -83,13 +85,13 @@ NETWORKS = (Layers(64, (32,)), Layers(784, (100,)), Layers(784, (512, 256)))
 
 @contextlib.contextmanager
 def workers(n: int) -> Iterator[Client]:
-    """A client of so many, processes of a thread each."""
+    """A client of n workers. Each worker is a process with one thread."""
     with LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         yield client
 
 
 def median_seconds(function: Callable[[], Any], repeats: int) -> float:
-    """Of a call; the first is not counted."""
+    """The median time of a call. The first call does not count."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -102,25 +104,25 @@ def median_seconds(function: Callable[[], Any], repeats: int) -> float:
 
 
 class Job(NamedTuple):
-    """Whose steps are predicted and measured."""
+    """A network and its solver. Their steps are predicted and measured."""
 
     layers: Layers
     solver: str
 
 
 class Fit(NamedTuple):
-    """Of which a step is measured."""
+    """A job, the number of rows of a step, and the number of workers."""
 
     job: Job
     size: int
     workers: int
 
 
-NOTHING = Job(Layers(1, ()), "gd")  # 20 parameters, which take no time
+NOTHING = Job(Layers(1, ()), "gd")  # its 20 parameters take no time
 
 
 def step_seconds(job: Job, rows: int, size: int, partitions: int, epochs: int) -> float:
-    """Of a step on `size` of the rows, of a fit of so many partitions, in its median epoch but the first."""
+    """Seconds of a step of `size` rows, in a fit on so many partitions: the median over all epochs except the first."""
     chunks = math.ceil(rows / partitions)
     X = dask.array.random.default_rng(0).standard_normal((rows, job.layers.features), dtype=DTYPE, chunks=(chunks, -1))
     y = dask.array.arange(rows, chunks=chunks) % N_CLASSES
@@ -148,12 +150,12 @@ def these(*values: Any) -> Any:
 
 
 def rate(n_bytes: int, seconds: float) -> float:
-    """Bytes per second; at most FASTEST, for a disturbed difference of times may be nothing."""
+    """Bytes per second, at most FASTEST, because a disturbed measurement may show no time at all."""
     return n_bytes / max(seconds, n_bytes / FASTEST)
 
 
 def measured_cluster(client: Client, repeats: int) -> Cluster:
-    """What Dask takes here, on two workers."""
+    """Dask's times and rates on this machine, with two workers."""
     first, second = client.scheduler_info()["workers"]
 
     def submit(worker: str, function: Callable[..., Any], *args: Any) -> Future:
@@ -169,7 +171,7 @@ def measured_cluster(client: Client, repeats: int) -> Cluster:
         submit(worker, len, submit(first, np.ones, n_bytes, np.uint8)).result()
 
     def link_seconds(n_bytes: int) -> float:
-        """Beyond those of making them, and of a task on the same worker."""
+        """Seconds that the bytes take to the other worker: the time of a task there, minus its time here."""
         there, here = (median_seconds(partial(hand_over, worker, n_bytes), repeats) for worker in (second, first))
         return there - here
 
@@ -187,7 +189,7 @@ def measured_cluster(client: Client, repeats: int) -> Cluster:
 
 
 def gradient_seconds(job: Job, repeats: int) -> tuple[float, float]:
-    """(of a row, of a call beside its rows) of a worker's task."""
+    """(seconds per row, seconds of a call in addition to its rows) of a worker's task."""
     network, rng = job.layers.network, np.random.default_rng(0)
     theta = rng.normal(0, 0.1, network.layout.n_parameters).astype(DTYPE)
     X = rng.standard_normal((2 * MANY_ROWS, job.layers.features), dtype=DTYPE)
@@ -195,7 +197,7 @@ def gradient_seconds(job: Job, repeats: int) -> tuple[float, float]:
 
     def call(rows: int) -> Callable[[], Any]:
         some = partial(worker.partial_sums, theta=theta, architecture=worker.architecture_of(network), n_jobs=None)
-        if job.solver == "adam":  # they are picked from a partition
+        if job.solver == "adam":  # adam picks its rows from a partition
             return partial(some, X, [codes, None, None], rows=rng.permutation(len(X))[:rows])
         return partial(some, X[:rows], [codes[:rows], None, None], rows=None)
 
@@ -205,12 +207,12 @@ def gradient_seconds(job: Job, repeats: int) -> tuple[float, float]:
 
 
 def measured_work(client: Client, job: Job, repeats: int) -> Work:
-    """What a network takes while all workers train it."""
+    """The times of a network, measured while all workers train it."""
     network, adam = job.layers.network, job.solver == "adam"
     sums = worker.Sums(1.0, 1.0, np.ones(network.layout.n_parameters))
     addition = median_seconds(lambda: worker.total([sums] * ARITY), repeats) / (ARITY - 1)
 
-    # The client's own part of a step: everything but waiting for a sum.
+    # The client's own part of a step is everything except the wait for a sum.
     answers = SimpleNamespace(compute=lambda ask, recover: [sums])
     examples: Any = SimpleNamespace(partitions=SimpleNamespace(cluster=answers), recover=None)
     theta, optimizer = np.zeros(network.layout.size, DTYPE), optimizers.ADAM if adam else optimizers.NONE
@@ -218,7 +220,7 @@ def measured_work(client: Client, job: Job, repeats: int) -> Work:
     make = partial(trainer.epoch, np.arange(1)) if adam else partial(trainer.loss_and_gradient, theta)
     update = median_seconds(make, repeats)
 
-    for repeats_there in (1, repeats):  # the first compiles, or loads what was compiled
+    for repeats_there in (1, repeats):  # the first call compiles, or loads compiled code
         each = client.scheduler_info()["workers"]
         there = [client.submit(gradient_seconds, job, repeats_there, workers=[one], pure=False) for one in each]
         found = client.gather(there)
@@ -226,18 +228,18 @@ def measured_work(client: Client, job: Job, repeats: int) -> Work:
     return Work(network.layout.n_parameters, DTYPE.itemsize, float(row), float(call), addition, update)
 
 
-# ---------------------------------------------------------------- what is printed
+# ---------------------------------------------------------------- printing
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """In Markdown; all columns but the first are numbers."""
+    """Print a table in Markdown. All columns except the first are aligned to the right."""
     print(f"\n| {' | '.join(header)} |\n| --- |{' ---: |' * (len(header) - 1)}")
     for row in rows:
         print(f"| {' | '.join(row)} |", flush=True)
 
 
 def digits(number: float) -> str:
-    """Three of them."""
+    """A number in three significant digits, or as a whole number from 100 on."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
@@ -266,7 +268,7 @@ def print_check(cluster: Cluster, works: dict[int, dict[Job, Work]], measured: d
 
 
 def print_clusters(cluster: Cluster, works: dict[Job, Work]) -> None:
-    """A step on clusters of which each worker has a core of its own, and the bytes that it moves."""
+    """Print the steps on clusters where each worker has a core of its own, and the bytes that a step moves."""
     by_workers = [f"{n:,} workers" if n > 1 else "1 worker" for n in CLUSTER_WORKERS]
     table, bytes_moved = [], {}
     for job, work in works.items():
@@ -284,14 +286,14 @@ def print_clusters(cluster: Cluster, works: dict[Job, Work]) -> None:
     print_table(["network", *by_workers], [[name, *row] for name, row in bytes_moved.items()])
 
 
-# ---------------------------------------------------------------- all of it
+# ---------------------------------------------------------------- the script
 
 
 Tuple = TypeVar("Tuple", Cluster, Work)
 
 
 def medians(found: Sequence[Tuple]) -> Tuple:
-    """Of each field."""
+    """The median of each field."""
     return type(found[0])._make(np.median(found, axis=0).tolist())
 
 
@@ -302,22 +304,22 @@ def main() -> None:
         type=float,
         default=0.0,
         metavar="MS",
-        help="of a message there and back on your network, beyond that between processes here",
+        help="round trip of a message on your network, in addition to one between processes here",
     )
     parser.add_argument(
         "--bandwidth",
         type=float,
         default=math.inf,
         metavar="GB/S",
-        help="of your network, if it is less than that between processes here",
+        help="rate of your network, if it is lower than the rate between processes here",
     )
     parser.add_argument(
         "--task",
         type=float,
         metavar="MS",
-        help="of the scheduler for each task, in place of that measured here, where all share the cores",
+        help="the scheduler's time per task (default: measured here, where all processes share the cores)",
     )
-    parser.add_argument("--quick", action="store_true", help="small and few: for seeing that it runs, not for quoting")
+    parser.add_argument("--quick", action="store_true", help="few small cases; do not quote the times")
     options = parser.parse_args()
     networks, rounds, repeats, epochs = (NETWORKS[:1], 1, 2, 3) if options.quick else (NETWORKS, 3, 8, 4)
     jobs = [Job(layers, solver) for layers in networks for solver in SIZES]
@@ -328,7 +330,7 @@ def main() -> None:
         Fit(job, size, n): [] for job in jobs for size in SIZES[job.solver] for n in works
     }
     with workers(1) as one, workers(2) as two:
-        # One after the other, again and again, for the machine may be slower for a while.
+        # The measurements take turns, because the machine may be slower for a while.
         for _ in range(rounds):
             with two.as_current():
                 clusters.append(measured_cluster(two, repeats))
@@ -336,11 +338,11 @@ def main() -> None:
                 with client.as_current():
                     works[n][job].append(measured_work(client, job, repeats))
                     for size in SIZES[job.solver]:
-                        n_epochs = epochs if size < ROWS else 3 * epochs  # of a single step
+                        n_epochs = epochs if size < ROWS else 3 * epochs  # an epoch is then a single step
                         measured[Fit(job, size, n)].append(step_seconds(job, ROWS, size, n, n_epochs))
     cluster = medians(clusters)
     work = {n: {job: medians(found) for job, found in of_jobs.items()} for n, of_jobs in works.items()}
-    print("Constants, of two workers, the scheduler and the client on this machine:")
+    print("Constants, with two workers, the scheduler and the client on this machine:")
     print_constants(cluster, work)
     print("\nA step here:")
     print_check(cluster, work, {fit: statistics.median(found) for fit, found in measured.items()})

@@ -1,4 +1,4 @@
-"""Train on a file that is larger than the memory that this process may use, as a whole and in chunks (Linux).
+"""Train on a file larger than the memory that this process may use: with fit, then in chunks (Linux).
 
 python benchmarks/larger_than_memory.py [--file MB] [--memory MB] [--folder FOLDER]
 """
@@ -26,7 +26,10 @@ CLASSES = np.arange(N_CLASSES)
 
 
 def write(path: pathlib.Path, megabytes: int) -> NDArray[np.int64]:
-    """A file of whole numbers, chunk by chunk, in which the class is the largest of some features; returns y."""
+    """Write a file of whole numbers, chunk by chunk, and return y.
+
+    The class of a row is the index of the largest among its first features.
+    """
     n, rng = megabytes * 1_000_000 // (2 * N_FEATURES), np.random.default_rng(0)
     X = np.lib.format.open_memmap(path, "w+", np.int16, (n, N_FEATURES))
     y = np.empty(n, np.int64)
@@ -38,13 +41,13 @@ def write(path: pathlib.Path, megabytes: int) -> NDArray[np.int64]:
 
 
 def chunks(X: NDArray[np.int16], y: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """The examples some thousand at a time, as a database or a stream would give them."""
+    """Yield CHUNK examples at a time, like a database or a stream."""
     for start in range(0, len(X), CHUNK):
         yield X[start : start + CHUNK].astype(np.float32), y[start : start + CHUNK]
 
 
 def limit(megabytes: int) -> None:
-    """Let this process take no more private memory than that in addition to what it has; files it maps do not count."""
+    """Limit the private memory of this process to so much more than it has now. Mapped files do not count."""
     status = pathlib.Path("/proc/self/status").read_text()
     found = re.search(r"^VmData:\s+(\d+) kB", status, re.M)
     assert found is not None
@@ -56,10 +59,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--file", type=int, default=400, metavar="MB", help="size of the file (default: %(default)s)")
     parser.add_argument("--memory", type=int, default=100, metavar="MB", help="private memory (default: %(default)s)")
-    parser.add_argument("--folder", help="where to write the file for a while (default: the system's)")
+    parser.add_argument("--folder", help="folder of the temporary file (default: the system's)")
     options = parser.parse_args()
 
-    warnings.simplefilter("ignore", ConvergenceWarning)  # some epochs are enough to show it
+    warnings.simplefilter("ignore", ConvergenceWarning)  # a few epochs are enough here
     settings: dict[str, Any] = {
         "hidden_layer_sizes": (32,),
         "dtype": "float32",
@@ -73,7 +76,7 @@ def main() -> None:
         y = write(path, options.file)
         X = np.load(path, mmap_mode="r")
         print(f"{path}: {len(X)} rows of {N_FEATURES} numbers, {path.stat().st_size / 1e6:.0f} MB")
-        whole.fit(X[:CHUNK], y[:CHUNK]).predict(X[:CHUNK])  # compiles, or loads what was compiled
+        whole.fit(X[:CHUNK], y[:CHUNK]).predict(X[:CHUNK])  # compiles, or loads compiled code
         in_chunks.partial_fit(X[:CHUNK].astype(np.float32), y[:CHUNK], classes=CLASSES)
         limit(options.memory)
         print(f"private memory from now on: {options.memory} MB")

@@ -1,4 +1,4 @@
-"""fastbp and its peers, doing the same work: same initial weights, order of examples, Adam, L2 term and loss."""
+"""fastbp and its peers. All have the same initial weights, order of examples, Adam, L2 term and loss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PEERS = tuple(peer for peer, module in MODULES.items() if importlib.util.find_sp
 MISSING = tuple(peer for peer in MODULES if peer not in PEERS)
 
 Estimator: TypeAlias = BackpropClassifier | MLPClassifier
-Train: TypeAlias = Callable[[int], Parameters]  # for a number of epochs, from the beginning
+Train: TypeAlias = Callable[[int], Parameters]  # trains anew for a number of epochs
 Predict: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 
 
@@ -46,11 +46,11 @@ class Contender(NamedTuple):
 
     @property
     def peer(self) -> Any:
-        """The module that trains with PyTorch or JAX; imported late, for they need not be installed."""
+        """The module that trains with PyTorch or JAX. It is imported late, because these need not be installed."""
         return importlib.import_module({TORCH: "peer_torch", JAX: "peer_jax"}[self.package])
 
     def limit_threads(self) -> None:
-        """Let NumPy's BLAS and PyTorch have so many threads; fastbp is given `n_jobs`, JAX always has all."""
+        """Limit the threads of NumPy's BLAS and of PyTorch. fastbp gets `n_jobs`, and JAX always has all threads."""
         threads = self.n_jobs or int(numba.get_num_threads())
         threadpool_limits(threads, user_api="blas")
         if self.package == TORCH:
@@ -67,13 +67,13 @@ OURS = Contender(FASTBP, "all").name
 
 
 def limit_threads(name: str) -> None:
-    """Let a contender have its threads, where there is something to set."""
+    """Set the threads of a contender. Other functions have no threads to set."""
     if name in CONTENDERS:
         CONTENDERS[name].limit_threads()
 
 
 def estimator(contender: Contender, workload: Workload, epochs: int) -> Estimator:
-    """fastbp's or scikit-learn's, which trains for exactly so many epochs; it takes its dtype from the data."""
+    """The estimator of fastbp or scikit-learn. It trains for exactly so many epochs, in the dtype of the data."""
     settings: dict[str, Any] = {
         "hidden_layer_sizes": workload.hidden,
         "batch_size": workload.batch,
@@ -95,9 +95,9 @@ def fit(model: Estimator, X: Any, y: NDArray[Any]) -> Parameters:
 
 
 def trainer(contender: Contender, workload: Workload, dtype: str) -> Train:
-    """A function that trains, with data that are ready as the library wants them.
+    """A function that trains on data in the form that the library wants.
 
-    PyTorch and JAX have no minibatches of CSR data: they get them dense.
+    PyTorch and JAX have no minibatches of CSR data, so they get dense data.
     """
     X, y = data(workload, dtype)[0]
     if contender.package in (FASTBP, SKLEARN):
@@ -107,7 +107,7 @@ def trainer(contender: Contender, workload: Workload, dtype: str) -> Train:
 
 
 def predictor(contender: Contender, model: BackpropClassifier) -> Predict:
-    """A function that gives the probabilities of more than two classes, from and to arrays of NumPy."""
+    """A function from X to the probabilities of more than two classes. Both are NumPy arrays."""
     if contender.package == FASTBP:
         predict: Predict = model.set_params(n_jobs=contender.n_jobs).predict_proba
     elif contender.package == SKLEARN:
@@ -118,7 +118,7 @@ def predictor(contender: Contender, model: BackpropClassifier) -> Predict:
 
 
 def warmed_up(workload: Workload, dtype: str) -> dict[str, Callable[[], Parameters]]:
-    """What each contender has to do for a fit; data, compiled code and threads are there."""
+    """For each contender, a function that runs one fit. Data, compiled code and threads are ready."""
     fits: dict[str, Callable[[], Parameters]] = {}
     for name, contender in CONTENDERS.items():
         train = trainer(contender, workload, dtype)

@@ -1,4 +1,4 @@
-"""Print the peak memory of a fit and then of a prediction, in MiB, over a warmed-up process with its data.
+"""Print how far a fit and then a prediction raise the memory of a warmed-up process at their peak, in MiB.
 
 python benchmarks/memory.py LIBRARY ROWS
 """
@@ -19,19 +19,19 @@ from workloads import Data, Workload, data
 
 WORKLOAD = Workload(500_000, 50, (256, 128), 10, 1024, epochs=1)
 WARM_UP_ROWS = 20_000  # enough for all threads to work
-LIBRARIES = (FASTBP, SKLEARN, TORCH)  # not JAX, which would compile anew for other sizes
+LIBRARIES = (FASTBP, SKLEARN, TORCH)  # without JAX, because it compiles anew for every size
 
 
 def memory(field: str) -> float:
-    """What Linux says of this process in MiB: its VmRSS is what it has now, its VmHWM the most it had."""
+    """A field of this process's status, in MiB: VmRSS is the memory now, VmHWM the most so far."""
     found = re.search(rf"^{field}:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text(), re.M)
     assert found is not None
     return int(found[1]) / 1024
 
 
 def peak(function: Callable[[], Any]) -> tuple[float, Any]:
-    """(how far a call raises the memory at its peak, what it returns)."""
-    ctypes.CDLL(None).malloc_trim(0)  # what has been freed must not serve the call unseen
+    """(how far a call raises the memory at its peak, the result of the call)."""
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise the call could use freed memory unseen
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # lowers VmHWM to VmRSS
     before = memory("VmRSS")
     result = function()
@@ -39,7 +39,7 @@ def peak(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def fit_and_predict(contender: Contender, workload: Workload, examples: Data) -> dict[str, float]:
-    """The peak of each."""
+    """The peak of the fit and the peak of the prediction."""
     X, y = examples
     if contender.package == TORCH:
         train = contender.peer.trainer(workload, X, y)

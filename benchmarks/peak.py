@@ -1,4 +1,4 @@
-"""The machine's ceiling: fused multiply-adds on registers alone, which no training step can exceed."""
+"""The peak of the machine: fused multiply-adds on registers alone. No training step can be faster."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from fastbp.kernels.machine.registers import ROWS, VECTOR_BYTES, VECTORS
 from fastbp.kernels.machine.simd import load, multiply_add, splat, store, tile
 
-STEPS = 1_000_000  # some milliseconds
+STEPS = 1_000_000  # a call takes some milliseconds
 
 
 @njit(nogil=True)
 def _spin(registers: NDArray[Any], first: int, steps: int) -> None:
-    """Add a constant `steps` times to each of the accumulators that a register tile has."""
-    # Loaded, so that LLVM cannot know them equal; enough of them to hide the latency of the operation.
+    """Add a constant to every accumulator of a register tile, `steps` times."""
+    # The accumulators are loaded, so LLVM cannot know that they are equal. There are enough of them to hide the latency
+    # of the operation.
     acc = load(tile(ROWS, VECTORS), registers, first, registers.size // ROWS)
     x = splat(tile(ROWS, VECTORS), registers, registers[0])
     for _ in range(steps):
@@ -34,7 +35,7 @@ def _spin_all(registers: NDArray[Any], tile_width: int, threads: int, steps: int
 
 
 def fma_peak(dtype: str, threads: int | None) -> tuple[Callable[[], None], int]:
-    """A function that does nothing but fused multiply-adds on `threads` cores, None for all; how many operations."""
+    """(a function of fused multiply-adds alone, the number of its operations), on so many threads. None means all."""
     threads = threads or int(numba.get_num_threads())
     tile_width = VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
     registers = np.full(ROWS * threads * tile_width, 1e-3, dtype)

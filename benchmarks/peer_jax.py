@@ -1,4 +1,7 @@
-"""Training in JAX: an epoch is one compiled call, a scan over the batches and one more step if the last is smaller."""
+"""Training in JAX.
+
+An epoch is one compiled call: a scan over the batches, and one more step if the last batch is smaller.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from numpy.typing import NDArray
 from streams import initial, orders
 from workloads import ALPHA, BETA_1, BETA_2, EPSILON, LEARNING_RATE, Parameters, Workload
 
-jax.config.update("jax_enable_x64", True)  # allows float64; float32 arrays stay what they are
+jax.config.update("jax_enable_x64", True)  # allows float64; float32 arrays stay float32
 
-# Per layer the pair (weights, biases), and Adam's first and second moments of them.
+# Layers: the pair (weights, biases) of each layer. State: the layers, and Adam's first and second moments of them.
 Layers: TypeAlias = list[tuple[Any, Any]]
 State: TypeAlias = tuple[Layers, Layers, Layers]
 
@@ -49,7 +52,7 @@ def _step(X: Any, y: Any, state: State, batch: Any, rate: Any) -> tuple[State, A
 
 @functools.partial(jax.jit, static_argnames="size", donate_argnames="state")
 def _epoch(state: State, X: Any, y: Any, order: Any, rates: Any, size: int) -> tuple[State, Any]:
-    """(state after an epoch, its mean loss); rates: Adam's of each step."""
+    """(state after an epoch, mean loss of the epoch). rates: Adam's rate in each step."""
     whole = len(X) // size
     batches = order[: whole * size].reshape(whole, size)
     state, losses = lax.scan(lambda state, step: _step(X, y, state, *step), state, (batches, rates[:whole]))

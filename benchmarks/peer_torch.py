@@ -1,4 +1,4 @@
-"""Training in PyTorch, eager: a loop by hand over slices of a permutation, with fused Adam, and no DataLoader."""
+"""Training in PyTorch, eager: a loop over slices of a permutation, with fused Adam and without a DataLoader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def limit_threads(threads: int) -> None:
 
 
 def _tensors(parameters: Parameters) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """(weights, biases), with weights as PyTorch has them: transposed."""
+    """(weights, biases). The weights are transposed, because PyTorch has them so."""
     return [torch.from_numpy(coef.T.copy()) for coef in parameters.coefs], [
         torch.from_numpy(intercept.copy()) for intercept in parameters.intercepts
     ]
@@ -42,15 +42,15 @@ def trainer(workload: Workload, X: NDArray[Any], y: NDArray[Any]) -> Any:
         weights, biases = _tensors(initial(workload, X.dtype, rng))
         for parameter in (*weights, *biases):
             parameter.requires_grad_()
-        # The L2 term as weight decay, which costs nothing.
+        # The L2 term is weight decay, because that costs nothing.
         groups: list[dict[str, Any]] = [{"params": weights}, {"params": biases}]
         adam = torch.optim.Adam(groups, LEARNING_RATE, (BETA_1, BETA_2), fused=True)
         curve, step = [], 0
         for order in orders(len(X), epochs, rng):
             total = torch.zeros((), dtype=features.dtype)
             for batch in torch.from_numpy(order).split(workload.batch):
-                # scikit-learn divides the L2 term by the size of the batch, and adds epsilon before the correction of
-                # bias, not after it.
+                # scikit-learn divides the L2 term by the size of the batch. It adds epsilon before the bias correction,
+                # not after it.
                 step += 1
                 adam.param_groups[0]["weight_decay"] = ALPHA / len(batch)
                 for group in adam.param_groups:

@@ -1,4 +1,4 @@
-"""The picture of the three displays, on the handwritten digits: python benchmarks/pictures.py FILE."""
+"""Draw the three displays on the handwritten digits: python benchmarks/pictures.py FILE."""
 
 import sys
 import warnings
@@ -14,7 +14,7 @@ from fastbp.displays import DeltaNormDisplay, LossCurveDisplay, NetworkDisplay
 
 
 def main(path: str) -> None:
-    """Draw the loss curves of two networks, one of them itself, and the deltas of deep networks."""
+    """Draw the loss curves of two networks, the norms of delta of three deep networks, and another network."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     images, y = load_digits(return_X_y=True)
     X = scale(images)
@@ -33,7 +33,7 @@ def main(path: str) -> None:
     axes["delta"].set_title("DeltaNormDisplay, networks of 10 layers")
     axes["network"].set_title("NetworkDisplay, units as images of their weights", y=1.16)
     figure.savefig(path, dpi=80)
-    Image.open(path).quantize(128).save(path, optimize=True)  # a fraction of the size, and no difference to be seen
+    Image.open(path).quantize(128).save(path, optimize=True)  # a fraction of the size, without a visible difference
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Programs in fresh processes, with caches as they are or with none."""
+"""Programs in fresh processes, with the caches of this machine or with empty ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import fastbp
 
 
 def empty_caches(folder: pathlib.Path) -> dict[str, str]:
-    """An environment in which nothing has been compiled: a copy of the package, and folders for all that keeps code."""
+    """An environment without compiled code: a copy of the package, and an empty folder for every cache."""
     package = pathlib.Path(fastbp.__file__).parent
     shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {"PYTHONPATH": str(folder)}
@@ -23,7 +23,7 @@ def empty_caches(folder: pathlib.Path) -> dict[str, str]:
 
 
 def run_python(*arguments: str, environment: dict[str, str] | None = None) -> str:
-    """What a fresh interpreter prints."""
+    """The output of a fresh interpreter."""
     command = [sys.executable, "-W", "ignore", *arguments]
     process = subprocess.run(command, env=os.environ | (environment or {}), capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr[-3000:]

@@ -1,4 +1,4 @@
-"""Timing several functions alternately, so that whatever slows the machine for a while slows all of them."""
+"""Time several functions in turns, so that a slow spell of the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 T = TypeVar("T")
 
-# OpenBLAS's threads keep spinning for some 100 ms after their last product, on cores that the next fit needs: without a
-# pause, alternating fits of two libraries measure how they disturb each other (digits: fastbp 2.5 times as slow). After
-# the one library that uses it with all threads, it runs with one, which needs no other core.
+# A pause of SETTLE_SECONDS comes before each run. OpenBLAS's threads keep spinning for some 100 ms after their last
+# product, on cores that the next fit needs. Without a pause, alternating fits of two libraries disturb each other
+# (digits: fastbp 2.5 times as slow). Half of the 100 ms is enough, because a fit of scikit-learn with all threads is
+# followed by one with a single thread, and that needs no other core.
 SETTLE_SECONDS = 0.05
 
 
@@ -23,14 +24,14 @@ def race(
     rounds: int,
     prepare: Callable[[str], None] = lambda name: None,
 ) -> dict[str, list[T]]:
-    """Time each runner once a round: A B C A B C ...; all of them have been warmed up.
+    """Time each runner once per round: A B C A B C ... The caller has warmed them up.
 
-    pytest-benchmark knows one function per test: it times the first runner, and the others run in its set-up. The times
-    of all of them, in seconds, go into its JSON as ``extra_info["seconds"]``.
+    pytest-benchmark times one function per test. This is the first runner, and the others run in its set-up. The times
+    of all runners, in seconds, go into its JSON as ``extra_info["seconds"]``.
 
     prepare: is called with a runner's name before it runs, outside the timing.
 
-    Returns what each runner returned, round by round.
+    Returns the results of each runner, round by round.
     """
     first, *others = runners
     seconds: dict[str, list[float]] = {name: [] for name in runners}

@@ -1,11 +1,12 @@
-"""Tables and picture from the JSON of a run of the benchmarks.
+"""Make tables and a picture from the JSON of a benchmark run.
 
 python benchmarks/report.py speed.json                                   prints the tables
-python benchmarks/report.py speed.json --readme benchmarks/README.md     puts them between its markers, too
+python benchmarks/report.py speed.json --readme benchmarks/README.md     also puts them between the file's markers
 python benchmarks/report.py speed.json --picture benchmarks/speed.png
 
-A ratio is a peer's time divided by fastbp's, or its memory by fastbp's: above 1 fastbp is better. All are of medians.
-Of scikit-learn and PyTorch the faster is taken of one thread and all; fastbp and JAX have all.
+A ratio is a peer's time divided by fastbp's, or a peer's memory divided by fastbp's. Above 1, fastbp is better. All
+times are medians. scikit-learn and PyTorch count with the better of one thread and all threads. fastbp and JAX use all
+threads.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ MARKERS = "<!-- speed: begin -->\n", "<!-- speed: end -->\n"
 
 
 class Race:
-    """One test of the run: who took how long."""
+    """One test of the run: the time of each contender."""
 
     def __init__(self, benchmark: dict[str, Any]):
         self.group: str = benchmark["group"]
@@ -45,7 +46,7 @@ class Race:
         self.seconds = {name: median(times) for name, times in self.info.get("seconds", {}).items()}
 
     def best(self, library: str) -> float:
-        """Seconds of a library, with the better number of threads if it is a peer; infinite if it did not run."""
+        """Seconds of a library, infinite if it did not run. A peer counts with its better number of threads."""
         if library == FASTBP:
             return self.seconds.get("fastbp/all", self.seconds.get(FASTBP, float("inf")))
         return min((t for name, t in self.seconds.items() if name.split("/")[0] == library), default=float("inf"))
@@ -59,16 +60,16 @@ class Race:
 
     @property
     def worst_ratio(self) -> float:
-        """Over the best peer."""
+        """The ratio to the best peer."""
         return min(map(self.ratio, self.peers))
 
     @property
     def scaling(self) -> float:
-        """How many times as fast all threads are as one."""
+        """How many times as fast all threads are as one thread."""
         return self.seconds["fastbp/1"] / self.seconds["fastbp/all"]
 
     def rate(self, library: str) -> float:
-        """Useful floating-point operations in a second."""
+        """Useful floating-point operations per second."""
         return float(self.info["operations"] / self.best(library))
 
     @property
@@ -80,13 +81,13 @@ class Report:
     def __init__(self, document: dict[str, Any]):
         self._machine = document["machine_info"]
         races = [Race(benchmark) for benchmark in document["benchmarks"]]
-        self._races = [race for race in races if race.seconds or "MiB" in race.info]  # not those interrupted
+        self._races = [race for race in races if race.seconds or "MiB" in race.info]  # without interrupted ones
 
     def races(self, group: str, **info: Any) -> list[Race]:
         return [r for r in self._races if r.group == group and all(r.info.get(key) == info[key] for key in info)]
 
     def peak(self, dtype: str) -> float:
-        """Of all workloads, for a single one's may have been measured while something else ran."""
+        """The median over all workloads, because a single measurement may have been disturbed."""
         return median(race.peak_rate for race in self.races("workloads", dtype=dtype))
 
     def machine(self) -> Iterator[str]:
@@ -102,7 +103,7 @@ class Report:
             yield f"The peak of fused multiply-adds, measured beside the workloads, in GFLOP/s: {', '.join(peaks)}."
 
     def training(self) -> Iterator[str]:
-        """A line for each workload and dtype, and the means."""
+        """A line for each workload and dtype."""
         races = self.races("workloads") + self.races("real data")
         if not races:
             return
@@ -132,11 +133,11 @@ class Report:
             worst = min(races, key=lambda race: race.worst_ratio)
             yield (
                 f"Geometric mean of the {len(races)} workloads in {dtype}: {', '.join(means)}. "
-                f"The least over the best peer: {worst.worst_ratio:.2f}, {worst.info['workload']}."
+                f"The smallest ratio to the best peer: {worst.worst_ratio:.2f}, {worst.info['workload']}."
             )
 
     def losses(self) -> Iterator[str]:
-        """Where a peer is faster."""
+        """The points of the sweep where a peer is faster."""
         races = self.races("sweep")
         if not races:
             return
@@ -150,7 +151,7 @@ class Report:
             yield f"- {where}: {race.worst_ratio:.2f} times as fast as {winner}"
 
     def other(self) -> Iterator[str]:
-        """All that is no training of a given number of epochs."""
+        """Everything except trainings of a given number of epochs."""
         lines = list(self._other())
         if lines:
             yield from heading(["what"], [*PEERS, FASTBP, "ratio to the best"])
@@ -167,7 +168,7 @@ class Report:
             yield comparison(f"GridSearchCV, {race.info['candidates']} candidates, {race.info['backend']}, s", race, 1)
         for group, what in (
             ("cold start", "import to the end of a first fit (iris), no cache, s"),
-            ("cached start", "the same, with what was compiled before, s"),
+            ("cached start", "the same, with cached code, s"),
             ("import", "import alone, s"),
         ):
             for race in self.races(group):
@@ -192,7 +193,7 @@ class Report:
                 yield ""
 
     def draw(self, path: pathlib.Path) -> None:
-        """Ratios over each factor of the sweep, and the rate of arithmetic over the width, beside the peak."""
+        """Draw ratios over each factor of the sweep, and rates of arithmetic, beside the peak, over the width."""
         figure, axes = plt.subplots(2, 3, figsize=(12, 7.2), layout="constrained")
         *panels, last = axes.flat
         for axis, factor in zip(panels, FACTORS, strict=True):
@@ -237,7 +238,7 @@ class Report:
 
 
 def set_log_axes(axis: Axes, label: str, *, log_x: bool = True) -> None:
-    """Plain numbers on logarithmic axes."""
+    """Make the axes logarithmic, with plain numbers."""
     axis.set_yscale("log")
     if log_x:
         axis.set_xscale("log")
@@ -249,7 +250,7 @@ def set_log_axes(axis: Axes, label: str, *, log_x: bool = True) -> None:
 
 
 def figures(value: float) -> str:
-    """Three significant ones."""
+    """A number in three significant digits, or as a whole number from 100 on. Nothing if it is infinite."""
     if value == float("inf"):
         return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"

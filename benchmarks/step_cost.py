@@ -1,17 +1,17 @@
 """A model of the time that a step on a Dask cluster takes.
 
-A step is one round. The client sends the parameters, which a worker receives and passes on to the others; each worker
-sums costs and gradients of its rows; workers add up sums, at most ARITY at a time; the client receives the last one and
-updates the parameters. With W workers, a partition each:
+A step is one round. The client sends the parameters to a worker, and this worker passes them on to the others. Each
+worker sums costs and gradients of its rows. Workers add up these sums, at most ARITY at a time. The client receives the
+last sum and updates the parameters. With W workers and one partition on each:
 
     scheduling   round + task (tasks - 2)                         the scheduler handles one task after the other
-    parameters   down / client + (W - 1) down / link              the others all fetch them from the first worker
+    parameters   down / client + (W - 1) down / link              all others fetch from the first worker
     gradient     call + row ceil(rows / W)
     sums         sum over levels (hop + (parts - 1) (up / link + addition)) + up / client
     update       update
 
-where down and up are the bytes of the parameters and of a sum, and a level adds up to ARITY parts, of which one is on
-the worker that does it. Times are in seconds, rates in bytes per second.
+Here down is the size of the parameters in bytes, and up is the size of a sum. A task of a level adds up at most ARITY
+parts. One of these parts is already on the worker of the task. Times are in seconds, rates in bytes per second.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-ARITY = 8  # of fastbp.dask.trainer
+ARITY = 8  # as in fastbp.dask.trainer
 SUM_BYTES = 8  # sums are float64
-MOST_WORKERS = 10_000  # that `fastest` considers
+MOST_WORKERS = 10_000  # `fastest` considers no more
 
 
 class Cluster(NamedTuple):
-    """What Dask takes, whatever is computed."""
+    """Dask's times and rates. They do not depend on the network."""
 
-    round: float  # of the least one: parameters, a task that reads them, its result
-    task: float  # for each task more
-    hop: float  # between a task and one on another worker that waits for it
+    round: float  # seconds of the smallest round: parameters, a task that reads them, its result
+    task: float  # seconds per further task
+    hop: float  # seconds between a task and a task on another worker that waits for it
     link: float  # bytes per second between two workers
-    client: float  # bytes per second between client and worker, which the scheduler passes on
+    client: float  # bytes per second between client and worker, through the scheduler
 
     def on_network(self, latency: float, bandwidth: float) -> Cluster:
-        """As if messages took longer there and back, and bytes moved no faster than that.
+        """The same cluster with `latency` more seconds per round trip, and at most `bandwidth`.
 
-        A round goes from the client to a worker twice, with the tasks and for the result; a hop to the scheduler and to
-        the other worker.
+        A round has two round trips from the client to a worker, one with the tasks and one for the result. A hop also
+        has two, one to the scheduler and one to the other worker.
         """
         link, client = min(self.link, bandwidth), min(self.client, bandwidth)
         return Cluster(self.round + 2 * latency, self.task, self.hop + 2 * latency, link, client)
 
 
 class Work(NamedTuple):
-    """What a network takes, wherever it is trained."""
+    """The times and sizes of a network. They do not depend on the cluster."""
 
     parameters: int
     itemsize: int  # bytes of a parameter
-    row: float  # seconds of a row of a gradient
-    call: float  # of a task that sums a gradient, beside its rows
-    addition: float  # of adding one sum to another
-    update: float  # of what the client does with the last one
+    row: float  # seconds per row of a gradient
+    call: float  # seconds of a task that sums a gradient, in addition to its rows
+    addition: float  # seconds to add one sum to another
+    update: float  # seconds of the client's own part of a step
 
 
 class Seconds(NamedTuple):
-    """What a step takes, one after the other."""
+    """The times of the parts of a step. The parts follow each other."""
 
     scheduling: float
     parameters: float
@@ -65,7 +65,7 @@ class Seconds(NamedTuple):
 
 
 def tree(workers: int) -> list[tuple[int, int]]:
-    """(tasks, most parts that one of them adds up) of each level on which sums are added up."""
+    """(number of tasks, most parts that a task adds up) of each level of additions."""
     found = []
     while workers > 1:
         parts, workers = min(workers, ARITY), -(-workers // ARITY)
@@ -74,12 +74,12 @@ def tree(workers: int) -> list[tuple[int, int]]:
 
 
 def tasks(workers: int) -> int:
-    """Of a round: one has the parameters, one per worker reads them, and the tree."""
+    """Tasks of a round: one with the parameters, one per worker that reads them, and those of the tree."""
     return 1 + workers + sum(n for n, _ in tree(workers))
 
 
 def seconds(work: Work, cluster: Cluster, rows: int, workers: int) -> Seconds:
-    """Of a step on that many rows."""
+    """The times of a step of so many rows."""
     down, up = work.parameters * work.itemsize, work.parameters * SUM_BYTES
     added = [cluster.hop + (parts - 1) * (up / cluster.link + work.addition) for _, parts in tree(workers)]
     return Seconds(
@@ -92,11 +92,11 @@ def seconds(work: Work, cluster: Cluster, rows: int, workers: int) -> Seconds:
 
 
 def moved(work: Work, workers: int) -> int:
-    """Bytes that a step moves: parameters to all workers, sums back to one, and both ways through the scheduler."""
+    """Bytes that a step moves: parameters to all workers, sums back to one, and both through the scheduler."""
     return work.parameters * (work.itemsize + SUM_BYTES) * (workers + 1)
 
 
 def fastest(work: Work, cluster: Cluster, rows: int) -> int:
-    """The number of workers, to a percent and up to MOST_WORKERS, with which a step is fastest."""
+    """The number of workers with which a step is fastest, to one percent and at most MOST_WORKERS."""
     grid = {round(1.01**i) for i in range(math.ceil(math.log(MOST_WORKERS, 1.01)) + 1)}
     return min(sorted(grid), key=lambda workers: sum(seconds(work, cluster, rows, workers)))

@@ -1,4 +1,4 @@
-"""scikit-learn's random numbers, for the peers that have others: with the same ones, all train the same network."""
+"""scikit-learn's random numbers for peers with other generators, so that all train the same network."""
 
 from __future__ import annotations
 

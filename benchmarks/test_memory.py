@@ -22,6 +22,6 @@ def test_memory(benchmark: BenchmarkFixture, library: str, quick: bool) -> None:
     if library in MISSING:
         pytest.skip(f"{library} is not installed")
     rows = QUICK_ROWS if quick else WORKLOAD.rows
-    run_python(str(MEMORY), library, str(QUICK_ROWS))  # compiles, which takes memory too
+    run_python(str(MEMORY), library, str(QUICK_ROWS))  # compiles first, because compiling takes memory too
     printed = benchmark.pedantic(run_python, args=(str(MEMORY), library, str(rows)))
     benchmark.extra_info |= {"library": library, "rows": rows, "MiB": json.loads(printed)}

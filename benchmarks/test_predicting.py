@@ -1,4 +1,4 @@
-"""Time of predict_proba, for one row as in a service, and for 200,000."""
+"""Time of predict_proba for one row, as in a service, and for 200,000 rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from racing import race
 from workloads import DTYPES, Workload, data
 
 NETWORK = Workload(2000, 54, (256, 128), 7, 200, epochs=1)
-CALLS = {1: 500, 200_000: 1}  # in one timing
+CALLS = {1: 500, 200_000: 1}  # {rows: calls in one timing}
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
 
 

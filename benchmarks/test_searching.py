@@ -26,7 +26,7 @@ GRID = {
     "learning_rate_init": [1e-3, 1e-2],
 }
 CONTENDERS = (Contender(FASTBP, "all"), Contender(SKLEARN, "all"), Contender(SKLEARN, "1"))
-ONE_EXAMPLE = 1 / 400  # of a validation fold's score
+ONE_EXAMPLE = 1 / 400  # share of one example in the score of a validation fold
 
 
 def search(library: str, backend: str, epochs: int) -> NDArray[Any]:
@@ -42,11 +42,11 @@ def search(library: str, backend: str, epochs: int) -> NDArray[Any]:
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_grid_search(benchmark: BenchmarkFixture, backend: str, quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     benchmark.group = "GridSearchCV"
-    monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # for the workers, which do not see our filters
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # the workers do not see our filters
     runners = {}
     for contender in CONTENDERS:
         limit_threads(contender.name)
-        search(contender.package, backend, 1)  # starts the workers, which import, and load or compile
+        search(contender.package, backend, 1)  # the workers start, import, and load or compile code
         runners[contender.name] = functools.partial(search, contender.package, backend, 2 if quick else 20)
     results = race(benchmark, runners, rounds=1 if quick else 3, prepare=limit_threads)
     for name in runners:

@@ -11,7 +11,7 @@ from processes import empty_caches, run_python
 from pytest_benchmark.fixture import BenchmarkFixture
 from racing import race
 
-# The clock runs from before the first import: without the start of the interpreter and its end.
+# The clock starts before the first import. It excludes the start and the end of the interpreter.
 TIMED = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
 IMPORTS = {library: f"import {MODULES[library]}" for library in PEERS} | {
     FASTBP: "from fastbp import BackpropClassifier as MLP",
@@ -36,7 +36,7 @@ def test_cold_start(benchmark: BenchmarkFixture, tmp_path: pathlib.Path, quick: 
 
 @pytest.mark.parametrize(("group", "programs"), [("cached start", FITS), ("import", IMPORTS)])
 def test_start(benchmark: BenchmarkFixture, group: str, programs: dict[str, str], quick: bool) -> None:
-    """The same, and imports alone, where both have been done before."""
+    """From import to the end of a first fit, or the import alone, with filled caches."""
     benchmark.group = group
     runners = {name: functools.partial(seconds, program) for name, program in programs.items()}
     for run in runners.values():

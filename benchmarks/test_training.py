@@ -1,6 +1,6 @@
-"""Time of whole fits: of eight workloads, in a sweep of one factor at a time, and on real data to equal scores.
+"""Time of whole fits: eight workloads, a sweep of one factor at a time, and real data trained to equal scores.
 
-All contenders train the same networks, which is asserted.
+The tests assert that all contenders train the same networks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from racing import race
 from workloads import DIGITS, DTYPES, SCORES, SWEEP, WORKLOADS, Point, Workload, data, quality
 
-# How far a peer's final loss may be from ours: rounding differs, and training amplifies it. Measured: 3e-3 and 1e-14.
+# LOSS_RTOL: the largest relative distance of a peer's final loss from ours. Rounding differs, and training amplifies
+# it. Measured: 3e-3 and 1e-14.
 LOSS_RTOL = {"float32": 1e-2, "float64": 1e-10}
 
 
@@ -26,9 +27,9 @@ def train_all(
     rounds: int,
     others: dict[str, Callable[[], Any]] | None = None,
 ) -> None:
-    """Let all contenders train the workload alternately; check that they agree, and note losses and scores.
+    """Let all contenders train the workload in turns. Check that they agree, and record losses and scores.
 
-    others: what else to time in the same rounds.
+    others: further functions to time in the same rounds.
     """
     results = race(benchmark, warmed_up(workload, dtype) | (others or {}), rounds=rounds, prepare=limit_threads)
     held = data(workload, dtype)[1]
@@ -72,7 +73,7 @@ def test_sweep(benchmark: BenchmarkFixture, point: Point, dtype: str, quick: boo
     train_all(benchmark, point.workload.quick() if quick else point.workload, dtype, 1 if quick else 3)
 
 
-# The flights take long: in float32 only.
+# The flights take long, so they run in float32 only.
 REAL = [(workload, dtype) for workload in SCORES for dtype in DTYPES if workload == DIGITS or dtype == "float32"]
 
 

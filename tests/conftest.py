@@ -8,14 +8,14 @@ from fastbp.parallel import team
 
 @pytest.fixture
 def safe_layer():
-    """The threading layer that Numba chooses here, if we may use it."""
+    """Skip the test unless Numba's threading layer on this machine is safe."""
     if not team.layer_is_safe():
         pytest.skip("the workqueue layer is never used in parallel")
 
 
 @pytest.fixture(scope="module")
 def dask_client():
-    """A client of two Dask workers, processes of a thread each, whose Numba could run four threads."""
+    """A client of two Dask workers. Each is a process with one thread for tasks, and its Numba may run four threads."""
     distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=":0", env={"NUMBA_NUM_THREADS": "4"}
@@ -26,6 +26,6 @@ def dask_client():
 
 @pytest.fixture
 def by_groups(monkeypatch):
-    """Gradients are summed by groups of examples, whatever the sizes."""
+    """Sum gradients by groups of examples, whatever the sizes."""
     monkeypatch.setattr(costs, "FEW", 0)
     monkeypatch.setattr(costs, "GROUP_WORK", 0)

@@ -1,4 +1,4 @@
-"""Models in ONNX: onnxruntime predicts what the estimators do."""
+"""onnxruntime predicts the same as the estimators."""
 
 import sys
 
@@ -17,7 +17,7 @@ from fastbp.estimators.classifier import LOSSES as CLASSIFIER_LOSSES
 from fastbp.estimators.regressor import LOSSES as REGRESSOR_LOSSES
 from fastbp.kernels.losses import LEGAL_OUTPUTS, OUTPUTS
 
-# For some Pythons their wheels come later than NumPy's.
+# For a new Python, wheels of these packages come later than NumPy's.
 skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
@@ -36,7 +36,7 @@ def registered():
 
 
 def run(estimator, X, **options):
-    """What onnxruntime makes of X, by the name of the output."""
+    """The outputs of onnxruntime for X, by name."""
     model = skl2onnx.to_onnx(estimator, X[:1], options={id(estimator): options} if options else None)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
@@ -95,14 +95,14 @@ def test_every_loss_of_the_regressor_with_every_output(loss, dtype):
             assert_allclose(predicted, reg.predict(inputs).reshape(predicted.shape), rtol=0, atol=TOLERANCE[dtype])
 
 
-def test_outputs_that_are_no_probabilities_are_given_as_they_are():
+def test_outputs_that_are_not_probabilities_stay_as_they_are():
     clf = BackpropClassifier((5,), loss="squared_error", out_activation="tanh", **OPTIONS).fit(X, Y)
     assert not hasattr(clf, "predict_proba")
     assert_same_classes(clf, X, "float64", clf._outputs)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_outputs_that_sum_to_nothing_are_uniform(dtype):
+def test_outputs_that_sum_to_zero_become_uniform(dtype):
     clf = BackpropClassifier((), loss="binary_cross_entropy", dtype=dtype, **OPTIONS).fit(X, Y)
     clf.intercepts_[-1][:] = -1e4
     far = X.astype(dtype)
@@ -134,7 +134,7 @@ def test_labels_of_every_type_and_probabilities_by_label(y):
     assert_array_equal(clf.classes_[codes], clf.predict(inputs))
 
 
-def test_integers_are_computed_with_in_float32():
+def test_integers_are_predicted_in_float32():
     counts = (10 * X).astype(np.int64)
     clf = BackpropClassifier((5,), "tanh", **OPTIONS).fit(counts, Y)
     assert_allclose(run(clf, counts, zipmap=False)["probabilities"], clf.predict_proba(counts), atol=1e-5)

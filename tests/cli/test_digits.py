@@ -1,4 +1,4 @@
-"""The main job of python -m fastbp: two estimators that are timed in turns."""
+"""The main job of python -m fastbp: it times two estimators in turns."""
 
 import re
 
@@ -88,7 +88,7 @@ def test_no_round_begins_after_the_longest_time(monkeypatch, capsys):
 
 @pytest.mark.parametrize("interrupted", ["BackpropClassifier", "MLPClassifier"])
 def test_ctrl_c_in_a_fit_ends_the_comparison(interrupted, monkeypatch, capsys):
-    """Both estimators turn it into a warning."""
+    """Both estimators turn Ctrl-C into a warning."""
     fit = contest.Entrant.fit
 
     def interruptible(entrant, data, epochs):

@@ -1,4 +1,4 @@
-"""What a job of python -m fastbp shows while it works: the line, the progress of a fit, the machine."""
+"""The output of a job of python -m fastbp while it works: the line, the progress of a fit, the machine."""
 
 import io
 import os

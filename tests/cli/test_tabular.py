@@ -52,7 +52,7 @@ def people():
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The working directory: people.csv and the same as Parquet."""
+    """The working directory, with people.csv and the same table as Parquet."""
     monkeypatch.chdir(tmp_path)
     people().to_csv("people.csv", index=False)
     people().to_parquet("people.parquet")
@@ -61,7 +61,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Folder with a classifier and a regressor, trained on the table."""
+    """A folder with a classifier and a regressor, trained on the table."""
     folder = tmp_path_factory.mktemp("models")
     people().to_csv(folder / "people.csv", index=False)
     for target in ("bought", "income"):
@@ -238,7 +238,7 @@ def test_a_column_is_numeric_if_all_its_values_are_numbers(column, kind):
     assert_array_equal(taken.isna(), column.isna())
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- refusals
 
 
 BAD_DATA = {
@@ -362,7 +362,7 @@ def test_a_missing_package_is_named_with_its_extra(module, arguments, extra, cap
     assert line.endswith(f'{module}, which can be installed with: pip install "fastbp[{extra}]"')
 
 
-# ---------------------------------------------------------------- files are whole
+# ---------------------------------------------------------------- whole files
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Fits on Dask collections are those of one machine, whatever the partitions; predictions are lazy and the same."""
+"""Fits on Dask collections are those of one machine, whatever the partitions. Predictions are lazy and the same."""
 
 import asyncio
 import gc
@@ -34,7 +34,7 @@ from fastbp.training.trainer import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# Rows of each partition; the examples are 60.
+# {number of partitions: rows of each partition}. There are 60 examples.
 PARTITIONS = {1: (60,), 2: (10, 50), 3: (7, 13, 40), 7: (1, 2, 3, 4, 10, 20, 20)}
 over_partitions = pytest.mark.parametrize("rows", PARTITIONS.values(), ids=map(str, PARTITIONS))
 SOLVERS = {
@@ -48,7 +48,7 @@ OPTIONS = {"hidden_layer_sizes": (8,), "alpha": 0.1, "batch_size": 25, "max_iter
 
 @pytest.fixture(scope="module", autouse=True)
 def client():
-    """Of two worker processes."""
+    """A client of two worker processes."""
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
@@ -63,13 +63,13 @@ def X():
 
 @pytest.fixture(scope="module")
 def y(X):
-    """Three classes, of which the last one is rare."""
+    """Three classes. The last one is rare."""
     return np.digitize(X @ np.arange(1, 6), [-3, 7])
 
 
 @pytest.fixture(scope="module")
 def weights():
-    """With some zeros."""
+    """Weights of the examples. Some are zero."""
     return np.random.default_rng(1).integers(0, 4, size=60) * 0.5
 
 
@@ -135,7 +135,7 @@ def test_the_same_partitions_give_the_same_bits(solver, X, y):
     assert fit() == fit()
 
 
-def test_gradients_of_more_partitions_than_a_task_adds_up_are_added_up_by_several(X, y):
+def test_gradients_of_more_partitions_than_a_task_adds_up_are_added_up_by_several_tasks(X, y):
     options = OPTIONS | {"solver": "gd", "max_iter": 2}
     expected = fastbp.BackpropClassifier(**options).fit(X, y)
     assert ARITY < 20
@@ -234,7 +234,7 @@ def test_y_may_be_any_dask_collection(form, X, y):
     assert found.score(blocks, there) == expected.score(X, here)
 
 
-def test_what_is_in_memory_is_fitted_without_workers(X, y, monkeypatch):
+def test_data_in_memory_are_fitted_without_workers(X, y, monkeypatch):
     monkeypatch.setattr(cluster, "get_client", None)
     options = OPTIONS | {"solver": "adam"}
     expected = fastbp.BackpropClassifier(**options).fit(X, y)
@@ -283,10 +283,10 @@ def noting(method, calls):
     return call
 
 
-# ---------------------------------------------------------------- who is told, and what is left
+# ---------------------------------------------------------------- watchers, lost partitions and leftovers
 
 
-def test_those_who_watch_are_told_of_each_epoch_and_may_interrupt(X, y):
+def test_watchers_are_told_of_each_epoch_and_may_interrupt(X, y):
     epochs = []
 
     def interrupt(epoch, max_iter, loss):
@@ -316,7 +316,7 @@ def test_lost_partitions_are_computed_again(client, X, y):
     assert_same_model(net, expected)
 
 
-def test_what_changes_when_it_is_computed_again_is_refused(client, X, y, tmp_path):
+def test_a_partition_that_changes_when_it_is_computed_again_is_refused(client, X, y, tmp_path):
     flag = tmp_path / "flag"
 
     def load(i):
@@ -359,7 +359,7 @@ def test_progress_is_shown_where_nobody_knows_the_number_of_rows(X, y, capsys):
 
 
 def tasks_left(client):
-    """What the scheduler still knows of, once it has had time to forget."""
+    """The tasks that the scheduler still knows, after some time to forget them."""
     for _ in range(50):
         left = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
         if not left:
@@ -465,14 +465,14 @@ def test_hidden_activations_are_lazy(fitted, X):
     assert_array_equal(hidden.compute(), fitted.hidden_activations(X)[0])
 
 
-def test_a_prediction_is_that_of_the_fit_before_it_was_asked_for(X, y):
+def test_a_lazy_prediction_is_that_of_the_fit_before_its_call(X, y):
     net = fastbp.dask.BackpropClassifier(**OPTIONS).fit(partitioned(X), y)
     before, lazy = net.predict_proba(X), net.predict_proba(partitioned(X))
     net.set_params(random_state=1).fit(partitioned(X), y)
     assert_array_equal(lazy.compute(), before)
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- refusals
 
 
 def test_names_of_columns_are_kept_and_checked(X, y):
@@ -488,7 +488,7 @@ def test_names_of_columns_are_kept_and_checked(X, y):
         net.partial_fit(frame[list("edcba")], y)
 
 
-def test_what_scikit_learn_refuses_is_refused_in_its_words(X, y):
+def test_data_that_scikit_learn_refuses_are_refused_in_its_words(X, y):
     def refused(X, y, match, **options):
         with pytest.raises(ValueError, match=match):
             fastbp.dask.BackpropClassifier(**OPTIONS).fit(X, y, **options)
@@ -517,7 +517,7 @@ def test_a_refused_fit_leaves_the_estimator_as_it_was(fitted, X, y):
     assert fitted.n_features_in_ == 5
 
 
-def test_what_is_no_collection_of_rows_is_refused(fitted, X, y):
+def test_an_X_that_is_not_a_collection_of_rows_is_refused(fitted, X, y):
     with pytest.raises(TypeError, match=r"X must be a Dask array or dataframe, or be in memory, got .*Delayed"):
         fastbp.dask.BackpropClassifier().fit(dask.delayed(X), y)
     unknown = da.from_delayed(dask.delayed(X), shape=(60, np.nan), dtype=float)

@@ -1,4 +1,4 @@
-"""In Dask's workers: whose threads a fit uses, and what becomes of a search whose candidates fail."""
+"""In Dask's workers: the threads of a fit, and searches with candidates that fail."""
 
 import threading
 
@@ -67,7 +67,7 @@ def test_tasks_at_once_in_one_process_have_a_thread_each_and_its_client_has_them
 
 
 def search(**parameters):
-    """Over two candidates, of which the second cannot be fitted."""
+    """A search over two candidates. The second one cannot be fitted."""
     grid = {"hidden_layer_sizes": [(4,), (0,)]}
     return GridSearchCV(BackpropClassifier(max_iter=2, random_state=0), grid, cv=2, **parameters)
 

@@ -1,4 +1,4 @@
-"""The model of a step on Dask, benchmarks/step_cost.py: it counts what fastbp.dask does, and adds it up."""
+"""benchmarks/step_cost.py, the model of a step on Dask, counts the tasks of fastbp.dask and adds up their times."""
 
 import importlib.util
 import itertools
@@ -36,7 +36,7 @@ def work(step_cost):
 
 
 class Recorded:
-    """In place of `fastbp.dask.cluster.Cluster`: what a round submits, and an answer to it."""
+    """A stand-in for `fastbp.dask.cluster.Cluster`. It records the tasks of a round, and answers them."""
 
     def __init__(self, n_parameters):
         self.tasks, self.parts, self.answer = [], [], np.zeros(n_parameters)

@@ -1,4 +1,4 @@
-"""X may be a file larger than the memory: nothing of its size is made, whatever its dtype and layout."""
+"""X may be a file larger than the memory. No array of its size is made, whatever its dtype and layout."""
 
 import tracemalloc
 import warnings
@@ -26,13 +26,13 @@ def _ignored():
 
 
 def mapped(X: np.ndarray, folder, name="X") -> np.ndarray:
-    """X as a file, of its dtype and order."""
+    """X as a file, with the same dtype and order."""
     np.save(folder / f"{name}.npy", X)
     return np.load(folder / f"{name}.npy", mmap_mode="r")
 
 
 def numbers(n=150, n_features=6, seed=0) -> np.ndarray:
-    """Small whole numbers, which any dtype holds."""
+    """Small whole numbers. Every dtype of numbers holds them."""
     return np.random.default_rng(seed).integers(0, 5, (n, n_features)).astype(float)
 
 
@@ -81,11 +81,11 @@ FITS = {
 
 
 class TestFile:
-    """A model of a file is that of the same numbers in memory, to the bit."""
+    """A file gives the same model as the same numbers in memory, to the bit."""
 
     @pytest.fixture(autouse=True)
     def _many_blocks(self, monkeypatch):
-        monkeypatch.setattr(data, "CONVERTED_BYTES", 40 * 6 * 8)  # of 40 rows
+        monkeypatch.setattr(data, "CONVERTED_BYTES", 40 * 6 * 8)  # the size of 40 rows
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("fit", FITS)
@@ -176,7 +176,7 @@ class TestExamples:
         for i, k in [(0, 0), (n - 1, 0), (0, 5), (n - 1, 5), (71, 3)]:
             assert values[i * rows + k * columns] == X[i, k]
 
-    def test_an_array_that_is_computed_from_a_file_is_none(self, tmp_path):
+    def test_an_array_that_is_computed_from_a_file_is_not_a_file(self, tmp_path):
         file = mapped(numbers(), tmp_path)
         assert data.is_file(file)
         assert data.is_file(np.asarray(file)[3:, ::2].T)
@@ -197,8 +197,8 @@ class TestExamples:
 
 
 def peak(function) -> int:
-    """Most bytes that are allocated meanwhile, NumPy's included."""
-    function()  # what is made once and kept does not count
+    """The most bytes that are allocated during a call, NumPy's included."""
+    function()  # memory that is allocated once and kept does not count
     tracemalloc.start()
     try:
         function()
@@ -208,7 +208,7 @@ def peak(function) -> int:
 
 
 class TestSize:
-    """What a fit and a prediction allocate is of the size of a block and of y."""
+    """A fit and a prediction allocate memory of the size of a block and of y."""
 
     WIDE = 500
 
@@ -220,12 +220,12 @@ class TestSize:
         n_small, n_large = 2_000, 8_000
         for n in (n_small, n_large):
             path = tmp_path / f"X{n}.npy"
-            np.lib.format.open_memmap(path, "w+", dtype, (n, self.WIDE))  # zeros, which take no place on disk
+            np.lib.format.open_memmap(path, "w+", dtype, (n, self.WIDE))  # zeros take no space on disk
             X = np.load(path, mmap_mode="r")
             y = np.arange(n) % 2
             model = small(estimator, **FITS.get(fit, {"solver": "lbfgs"}), max_iter=1, batch_size=500)
             peaks.append(peak(lambda model=model, X=X, y=y: model.fit(X, y).predict(X)))
-        # y, its codes, orders, splits, outputs; a row of int16 is 1,000 bytes, of float32 2,000
+        # y, its codes, orders, splits and outputs take less. A row of X takes 1,000 bytes in int16, 2,000 in float32.
         assert (peaks[1] - peaks[0]) / (n_large - n_small) < 400
 
     @pytest.mark.parametrize("early_stopping", [False, True])
@@ -236,7 +236,7 @@ class TestSize:
         model = small(BackpropClassifier, **params)
         one_hot = n * n_classes * 4
         assert peak(lambda: model.fit(X, y).predict(X)) < one_hot / 4
-        assert peak(lambda: MLPClassifier((5,), max_iter=1).fit(X[:2000], y[:2000])) > one_hot / 20  # one byte each
+        assert peak(lambda: MLPClassifier((5,), max_iter=1).fit(X[:2000], y[:2000])) > one_hot / 20  # two bytes each
 
     @pytest.mark.parametrize("n_outputs", [1, 3])
     def test_scores_of_blocks_are_those_of_the_whole(self, n_outputs, monkeypatch):

@@ -1,4 +1,4 @@
-"""Dataframes in: X, y, weights and validation sets, and the names of their columns."""
+"""Dataframes as X, y, weights and validation sets, and the names of their columns."""
 
 from typing import Any
 

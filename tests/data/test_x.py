@@ -1,6 +1,6 @@
 """X in everything that scikit-learn's MLP accepts: containers, layouts, dtypes.
 
-What scikit-learn refuses must be refused in the same words, so most tests compare outcomes: a model, or an error.
+Data that scikit-learn refuses must be refused in the same words. So most tests compare outcomes: a model, or an error.
 """
 
 import pickle
@@ -50,7 +50,7 @@ class TestX:
 
     @staticmethod
     def layouts(X: np.ndarray, folder) -> dict[str, Any]:
-        """The same numbers elsewhere and otherwise in memory."""
+        """The same numbers in other places and layouts of memory."""
         read_only = X.copy()
         read_only.flags.writeable = False
         np.save(folder / "X.npy", X)
@@ -142,7 +142,7 @@ class TestX:
 
     @pytest.mark.parametrize("dtype", ["i1", "u1", ">i2", "i4", "i8", "f2", ">f8", "g", "O"])
     @both
-    def test_numbers_of_any_dtype_are_their_float64(self, estimator, dtype):
+    def test_numbers_of_any_dtype_are_read_as_float64(self, estimator, dtype):
         X, y = problem(estimator, whole=True)
         X = X - X.min()
         plain = small(estimator).fit(X, y)
@@ -152,7 +152,7 @@ class TestX:
         assert_array_equal(output(plain, X.astype(dtype)), output(plain, X))
 
     @both
-    def test_truth_values_are_their_float64(self, estimator):
+    def test_truth_values_are_read_as_float64(self, estimator):
         X, y = problem(estimator)
         assert_same_bits(small(estimator).fit(X > 0, y), small(estimator).fit((X > 0).astype(float), y))
 
@@ -174,7 +174,7 @@ class TestX:
         ],
     )
     @both
-    def test_what_is_not_valid_is_refused_as_by_scikit_learn(self, estimator, break_):
+    def test_an_invalid_X_is_refused_as_by_scikit_learn(self, estimator, break_):
         X, y = problem(estimator)
         broken = break_(X)
         assert assert_as_scikit_learn(estimator, broken, y)

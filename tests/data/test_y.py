@@ -1,6 +1,6 @@
 """y and weights in everything that scikit-learn's MLP accepts: labels, indicators, numbers.
 
-What scikit-learn refuses must be refused in the same words, so most tests compare outcomes: a model, or an error.
+Data that scikit-learn refuses must be refused in the same words. So most tests compare outcomes: a model, or an error.
 """
 
 import warnings
@@ -47,7 +47,7 @@ class TestY:
     @pytest.mark.parametrize(
         "labels", [np.array([0.5, 1.25, 2.0]), np.array([1, "a", 2.0], object), np.array([1, 2, None], object)]
     )
-    def test_what_are_no_labels_is_refused(self, labels):
+    def test_values_that_are_not_labels_are_refused(self, labels):
         X, y = problem(BackpropClassifier)
         with pytest.raises(ValueError, match="Unknown label type"):
             small(BackpropClassifier).fit(X, labels[y])
@@ -94,7 +94,7 @@ class TestY:
 
     @pytest.mark.parametrize("break_", [lambda y: y[:-1], lambda y: y[:0], lambda y: None, lambda y: y * np.nan])
     @both
-    def test_what_is_not_valid_is_refused_as_by_scikit_learn(self, estimator, break_):
+    def test_an_invalid_y_is_refused_as_by_scikit_learn(self, estimator, break_):
         X, y = problem(estimator)
         assert assert_as_scikit_learn(estimator, X, break_(y))
 

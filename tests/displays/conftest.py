@@ -1,4 +1,4 @@
-"""Fixtures of the pictures: two networks, and no screen."""
+"""Fixtures for the pictures: two networks, and a backend without a screen."""
 
 import matplotlib as mpl
 import pytest

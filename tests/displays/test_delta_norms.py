@@ -1,4 +1,4 @@
-"""Norms of delta: those of the recursion, layer by layer."""
+"""The norms of delta are those of the recursion, layer by layer."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def norms_by_hand(clf, X, targets):
-    """For tanh units and an output whose delta is a - y."""
+    """The norms for tanh units, if the delta of the output is a - y."""
     layers = clf.hidden_activations(X)
     output = clf.predict_proba(X) if hasattr(clf, "classes_") else clf.predict(X).reshape(len(X), -1)
     delta = output[:, -targets.shape[1] :] - targets

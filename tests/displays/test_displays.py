@@ -1,4 +1,4 @@
-"""What all pictures share: the network is found where it is, and what cannot be drawn is refused."""
+"""All displays find the network inside other estimators, and refuse an estimator that they cannot draw."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Loss curves: what is drawn is what was fitted."""
+"""The drawn loss curves are those of the fit."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The picture of a network: every weight a line, every unit a circle or an image."""
+"""The picture of a network: every weight is a line, every unit is a circle or an image."""
 
 import numpy as np
 import pytest

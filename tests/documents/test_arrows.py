@@ -1,4 +1,4 @@
-"""Imports only go down, from floor to floor; and no test imports another one."""
+"""Imports only go down, from floor to floor. No test imports another one."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ import pytest
 from support.arrows import FLOORS, arrows_of, complaints, read_sources
 from support.documents import PACKAGE, TESTS, TEXT
 
-# A package in small that keeps the rules: a file of every floor, and imports of every form.
+# SOUND: a small package that keeps the rules, with a file of every floor and imports of every form.
 SOUND = {
     "__init__.py": "from .estimators.base import Base\nfrom .version import __version__",
     "__main__.py": "from .cli.main import main",
@@ -39,7 +39,7 @@ SOUND = {
     "extras.py": "",
     "version.py": "",
 }
-# (file, line that is added to it, what has to be said about that)
+# UNSOUND: (file, line that is added to it, end of the complaint).
 UNSOUND = [
     ("cli/tables.py", "from ..__main__ import x", "cli/tables.py:2 imports __main__.x: not downwards"),
     ("training/trainer.py", "from ..estimators.base import Base", "imports estimators.base.Base: not downwards"),

@@ -1,4 +1,7 @@
-"""The table of what differs from scikit-learn's MLP: each row, on both sides."""
+"""Each row of the table of differences from scikit-learn's MLP holds on both sides.
+
+In the names of tests, "there" means scikit-learn.
+"""
 
 import re
 import warnings
@@ -14,7 +17,7 @@ from fastbp import BackpropClassifier, BackpropRegressor
 from support.documents import TESTS, TEXT
 
 X, Y = load_iris(return_X_y=True)
-# Rows whose tests are elsewhere, beside what they are about.
+# ELSEWHERE: rows with their tests in other files.
 ELSEWHERE = {
     "`lbfgs`": "test_lbfgs_has_the_same_objective_and_gradient_along_the_path",
     "a fit that diverges": "test_divergence_says_what_to_change",
@@ -79,7 +82,7 @@ def test_the_squared_error_is_summed_and_averaged_there(outputs):
 
 
 @row("`lbfgs`, several outputs, `squared_error`")
-def test_lbfgs_gets_lower_than_along_a_gradient_that_is_not_the_objective_s(outputs):
+def test_lbfgs_gets_lower_than_with_the_wrong_gradient_there(outputs):
     features, targets = outputs
     ours, theirs = fits(BackpropRegressor, MLPRegressor, features, targets, solver="lbfgs", alpha=10, max_iter=500)
 

@@ -1,4 +1,4 @@
-"""What help() shows: every public name has a docstring of numpydoc's form, which says what is there."""
+"""The text of help(): every public name has a docstring in numpydoc's form, and it agrees with the code."""
 
 import builtins
 import doctest
@@ -20,14 +20,14 @@ from sklearn.exceptions import ConvergenceWarning
 import fastbp
 
 MODULES = ["fastbp", "fastbp.textbook", "fastbp.dask", "fastbp.displays", "fastbp.onnx"]
-# numpydoc's checks that are not our habits: GL01, GL02, where quotes stand; SS05, a summary that begins with a verb;
-# ES01, SA01, EX01, sections that not everything needs; PR04, a type, which "As in `fit`" goes without; RT02, RT04,
-# names of what is returned, which may be symbols; RT03, its description, which "self" goes without.
+# OTHER_HABITS: numpydoc's checks that are not our habits. GL01, GL02: the place of quotes. SS05: a summary begins with
+# a verb. ES01, SA01, EX01: sections that not everything needs. PR04: "As in `fit`" has no type. RT02, RT04: returned
+# values have names, and a name may be a symbol. RT03: "self" has no description.
 OTHER_HABITS = {"GL01", "GL02", "SS05", "ES01", "SA01", "EX01", "PR04", "RT02", "RT03", "RT04"}
 
 
 def public_objects():
-    """(dotted name, object) of what __all__ names, and of the methods of these classes that are defined here."""
+    """(dotted name, object) of the names in __all__, and of the methods that fastbp defines in these classes."""
     for module in MODULES:
         for name in importlib.import_module(module).__all__:
             thing = getattr(importlib.import_module(module), name)
@@ -108,5 +108,5 @@ def test_help_shows_the_public_names_and_no_internals(name):
     assert shown.split("NAME\n", 1)[1].splitlines()[0] == f"    {name} - {module.__doc__.splitlines()[0]}"
     for public in module.__all__:
         assert public in shown
-    assert "_SupportsArray" not in shown  # what ArrayLike stands for
+    assert "_SupportsArray" not in shown  # help() must not spell out ArrayLike
     assert "TYPE_CHECKING" not in shown

@@ -1,4 +1,4 @@
-"""The package is as its documents list it: every file is in their tables once, and every file that they name exists."""
+"""Every file of the package is once in the tables of the documents, and every file that they name exists."""
 
 import re
 
@@ -21,7 +21,7 @@ def test_the_tables_name_every_file_once_and_no_other():
 
 
 def test_files_that_documents_speak_of_exist():
-    """Of fastbp: a path in a document is relative to the package, to its folder or to the repository."""
+    """Of fastbp, a document names paths relative to the package, to the document's folder or to the repository."""
     paths = r"`((?!\.venv)(?:[\w.]+/)+[\w.]*)`"
     named = [(name, path) for name in DOCUMENTS for path in re.findall(paths, DOCUMENTS[name])]
     assert [

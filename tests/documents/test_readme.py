@@ -1,4 +1,4 @@
-"""What the documents show runs as it stands, and what they say of files, links and numbers is so."""
+"""Snippets and commands in the documents run as they stand. Statements about files, links and numbers are true."""
 
 import os
 import re
@@ -36,8 +36,8 @@ def test_every_block_of_commands_is_run_somewhere():
     assert sorted(shown) == sorted(continuous_integration + by_tests)
 
 
-def test_every_command_between_the_lines_is_run_somewhere():
-    """And a new one is to be added here, with where that is."""
+def test_every_command_in_prose_is_run_somewhere():
+    """A new command must be added here, with the place that runs it."""
     elsewhere = {
         'pip install ".[cli,plot]"': "isolated/test_distribution.py",
         'pip install ".[dask]"': "isolated/test_distribution.py",

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: the tasks they are told of, with what, and what becomes of a fit that they stop or fail."""
+"""scikit-learn's callbacks: the tasks they are told of, the data they get, and fits that they stop or let fail."""
 
 import importlib.util
 import pickle
@@ -44,7 +44,7 @@ def test_without_callbacks_in_scikit_learn_estimators_have_none(monkeypatch):
     assert type(observer) is Observer
 
 
-def test_estimators_take_callbacks_where_scikit_learn_has_them():
+def test_estimators_take_callbacks_if_scikit_learn_has_them():
     assert [hasattr(kind, "set_callbacks") for kind in ESTIMATORS] == [HAS_CALLBACKS] * 2
 
 
@@ -53,11 +53,11 @@ def test_estimators_take_callbacks_where_scikit_learn_has_them():
 class TestTasks:
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("solver", SOLVERS)
-    def test_every_epoch_is_one(self, solver, kind):
+    def test_every_epoch_is_a_task(self, solver, kind):
         recorder = Recorder()
         estimator = small(kind, solver=solver).set_callbacks(recorder).fit(*iris(kind))
         assert estimator.n_iter_ == 5
-        # SciPy does not say in advance that an iteration is its last, and 'gd' looks at the gradient once more
+        # SciPy does not announce its last iteration, and 'gd' computes one gradient more
         n = 6 if solver in ("lbfgs", "gd") else 5
         assert recorder.calls == expected_calls(*[epoch_calls(i) for i in range(n)])
 
@@ -85,7 +85,7 @@ class TestTasks:
         n = callbacks.LONG_EPOCH
         recorder = Recorder()
         small(batch_size=len(y) // n + 1, max_iter=2).set_callbacks(recorder).fit(X, y)
-        assert recorder.calls == expected_calls(epoch_calls(0), epoch_calls(1))  # one part less than a long epoch
+        assert recorder.calls == expected_calls(epoch_calls(0), epoch_calls(1))  # one part less than LONG_EPOCH
 
         recorder.calls.clear()
         small(batch_size=7, max_iter=2).set_callbacks(recorder).fit(X, y)
@@ -158,7 +158,7 @@ class TestFittedEstimator:
         collector = Collector()
         small(kind, **params).set_callbacks(collector).fit(X, y)
         begun, ended = collector.of_epochs("begin", "fitted"), collector.of_epochs("end", "fitted")
-        for i in range(5):  # after the fit: what was handed out has not changed since
+        for i in range(5):  # after the fit: the estimators handed out have not changed since
             whole = small(kind, **{**params, "max_iter": i + 1}).fit(X, y)
             assert_same_model(ended[i], whole)
             assert_array_equal(ended[i].predict(X), whole.predict(X))
@@ -213,7 +213,7 @@ class TestFittedEstimator:
         assert not np.array_equal(first.coefs_[0], clf.coefs_[0])
 
     @pytest.mark.parametrize("solver", SOLVERS)
-    def test_is_made_only_where_a_callback_asks_for_it(self, solver, monkeypatch):
+    def test_is_made_only_if_a_callback_asks_for_it(self, solver, monkeypatch):
         X, y = iris(BackpropClassifier)
         made = []
         unpack = Layout.unpack
@@ -229,7 +229,7 @@ class TestFittedEstimator:
         assert one == two
 
     def test_of_many_threads_predicts(self):
-        # In the middle of a fit, whose threads are this thread's.
+        # A callback predicts in the middle of a fit, in the thread of the fit.
         rng = np.random.default_rng(0)
         X = rng.normal(size=(1000, 40))
         y = (X[:, 0] > 0).astype(int)
@@ -285,7 +285,7 @@ class TestData:
         clf.fit(X, y, 2.0)
         assert_array_equal(collector.of_epochs("end", "metadata")[-1]["sample_weight"], np.full(135, 2.0))
 
-    def test_is_copied_only_where_a_callback_asks_for_it_and_once(self, monkeypatch):
+    def test_is_copied_only_if_a_callback_asks_for_it_and_once(self, monkeypatch):
         X, y = iris(BackpropClassifier)
         taken = []
         take = callbacks._safe_indexing
@@ -334,7 +334,7 @@ class TestStop:
 @not_converged
 @needs_callbacks
 class TestFailure:
-    """Callbacks are torn down whatever happens, and the estimator is as before."""
+    """Callbacks are torn down in any case, and the estimator stays as it was."""
 
     @staticmethod
     def assert_cleaned_up(clf, recorder, before):
@@ -379,7 +379,7 @@ class TestFailure:
             reg.fit(X, y)
         self.assert_cleaned_up(reg, recorder, before)
         assert {name for _, name, _ in recorder.hooks("end")} <= {"epoch"}
-        assert len(recorder.hooks("begin")) == len(recorder.hooks("end")) + 2  # the fit and the epoch that failed
+        assert len(recorder.hooks("begin")) == len(recorder.hooks("end")) + 2  # also the fit and the epoch that failed
 
     @pytest.mark.parametrize("hook", ["setup", "begin", "end", "teardown"])
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -390,14 +390,14 @@ class TestFailure:
         before = dict(vars(clf))
         with pytest.raises(LookupError, match="no"):
             clf.fit(X, y)
-        if hook == "teardown":  # the fit was over
+        if hook == "teardown":  # the fit had ended
             assert clf.coefs_ is not before["coefs_"]
             assert vars(clf).keys() == before.keys()
         else:
             self.assert_cleaned_up(clf, recorder, before)
 
     @pytest.mark.parametrize("solver", SOLVERS)
-    def test_is_not_an_interrupt_which_keeps_what_was_learned(self, solver):
+    def test_is_not_an_interrupt_and_an_interrupt_keeps_the_model(self, solver):
         class Interrupting(Recorder):
             def on_fit_task_end(self, estimator, context):
                 super().on_fit_task_end(estimator, context)
@@ -414,7 +414,7 @@ class TestFailure:
         assert not hasattr(clf, "_callback_fit_ctx")
         assert_same_model(clf, small(solver=solver, max_iter=3).fit(X, y))
 
-    def test_is_not_an_interrupt_which_ends_the_epoch_under_way(self):
+    def test_is_not_an_interrupt_and_an_interrupt_ends_the_epoch_under_way(self):
         recorder = Recorder()
 
         def interrupt(epoch, max_iter, loss):

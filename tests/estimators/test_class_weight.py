@@ -1,4 +1,4 @@
-"""class_weight: what it stands for, and what it refuses."""
+"""class_weight: its meaning, and the values that it refuses."""
 
 import numpy as np
 import pytest

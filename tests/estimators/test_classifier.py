@@ -1,4 +1,4 @@
-"""What BackpropClassifier promises beyond parity: scikit-learn's checks, outputs and probabilities, state."""
+"""Promises of BackpropClassifier beyond parity: scikit-learn's checks, outputs and probabilities, state."""
 
 import pickle
 from unittest import SkipTest
@@ -22,11 +22,12 @@ from support import reference
 from support.classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, outputs, small, targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-# Checks of scikit-learn that have nothing to check here. Any other skipped check fails: a skip is not a pass.
+# NOT_APPLICABLE: scikit-learn's checks that have nothing to check here. Any other skipped check fails, because a skip
+# is not a pass.
 NOT_APPLICABLE = {
     "check_array_api_input": "scikit-learn leaves it out unless SCIPY_ARRAY_API is set",
     "check_classifiers_multilabel_output_format_decision_function": "there is no decision_function",
-    "check_classifiers_multilabel_output_format_predict_proba": "there is none with an output that is no probability",
+    "check_classifiers_multilabel_output_format_predict_proba": "no predict_proba if outputs are not probabilities",
     "check_classifier_data_not_an_array": "needs pandas",
     "check_sample_weights_pandas_series": "needs pandas",
 }
@@ -40,7 +41,7 @@ NOT_APPLICABLE = {
         BackpropClassifier(solver="gd", learning_rate_init=0.3),
         BackpropClassifier(solver="sgd", learning_rate_init=0.1, max_iter=30, n_jobs=2),
         BackpropClassifier(activation="gelu", loss="squared_error", out_activation="identity", max_iter=100),
-        # softplus: without biases a network of odd functions could not prefer a class everywhere
+        # softplus, because without biases a network of odd functions cannot prefer a class everywhere
         BackpropClassifier(
             (20,), ["softplus"], solver="gd", loss="euclidean", fit_intercept=False, learning_rate_init=2
         ),
@@ -133,7 +134,7 @@ class TestOutputs:
 
     @pytest.mark.parametrize("out_activation", [name for name in ACTIVATIONS if name != "logistic"])
     @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
-    def test_no_probabilities_from_an_output_that_is_none(self, kind, out_activation):
+    def test_an_output_that_is_not_a_probability_gives_no_probabilities(self, kind, out_activation):
         X, y = targets(kind)
         clf = small(loss="squared_error", out_activation=out_activation)
         for fitted in (clf, clone(clf).fit(X, y)):
@@ -152,7 +153,7 @@ class TestOutputs:
             expected = (a >= 0.5).astype(int) if kind == "multilabel" else clf.classes_[a.argmax(axis=1)]
             assert_array_equal(clf.predict(X), expected)
 
-    def test_probabilities_are_available_before_fit_where_they_will_be(self):
+    def test_predict_proba_exists_before_fit_if_it_exists_after(self):
         assert hasattr(small(), "predict_proba")
         assert hasattr(small(loss="euclidean"), "predict_log_proba")
 
@@ -193,7 +194,7 @@ class TestState:
         assert_array_equal(copy.predict_proba(X), clf.predict_proba(X))
         assert copy.get_params() == clf.get_params()
 
-    @pytest.mark.parametrize("changes", [{}, {"activation": "tanh"}])  # which makes another network, of the same shape
+    @pytest.mark.parametrize("changes", [{}, {"activation": "tanh"}])  # tanh makes another network with the same shape
     @pytest.mark.parametrize("solver", ["sgd", "adam"])
     def test_pickle_keeps_the_state_of_the_optimiser(self, solver, changes):
         X, y = iris()
@@ -265,7 +266,7 @@ class TestState:
 
 
 class TestHiddenActivations:
-    """hidden_activations against the forward pass of the reference."""
+    """hidden_activations equals the forward pass of the reference."""
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])

@@ -1,4 +1,4 @@
-"""What BackpropClassifier refuses, in which words, and that a refusal leaves the model as it was."""
+"""The values that BackpropClassifier refuses, and its words. A refusal leaves the model as it was."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 class TestErrors:
-    """Each names the parameter, the value given and what would be right."""
+    """Each error names the parameter, the value given and what would be right."""
 
     @pytest.mark.parametrize(
         ("name", "value", "right"),
@@ -80,7 +80,7 @@ class TestErrors:
         X, y = iris()
         with pytest.raises(ValueError, match="activation") as error:
             small(hidden_layer_sizes=(5, 4), activation=activation).fit(X, y)
-        # both numbers, so that the reader sees which of the two to change
+        # both numbers, so that the reader sees which of them to change
         assert str(len(activation)) in str(error.value)
         assert "2" in str(error.value)
 
@@ -231,7 +231,7 @@ def small_problem(n_features=4, seed=0):
 
 
 class TestNothingIsLost:
-    """A fit that fails leaves the estimator as it was; edited models are checked before a kernel reads them."""
+    """A fit that fails leaves the estimator as it was. Edited models are checked before a kernel reads them."""
 
     @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
     @pytest.mark.parametrize("rows", [3, 5])
@@ -334,7 +334,7 @@ class TestNothingIsLost:
 
     @staticmethod
     def after_initial_weights(clf, X, y):
-        """The random state that is left when a fit has drawn its weights: 4-100-1, biases too."""
+        """The random state after a fit has drawn its weights and biases, 4-100-1."""
         state = np.random.RandomState(clf.random_state)
         state.uniform(size=4 * 100 + 100 + 100 + 1)
         return state
@@ -352,7 +352,7 @@ class TestNothingIsLost:
         assert clf.loss_curve_[-1] < clf.loss_curve_[0]
 
 
-def test_errors_about_the_validation_set_say_so():
+def test_errors_about_the_validation_set_name_it():
     X, y = iris()
     for given, what in (
         ({"sample_weight_val": -np.ones(len(y))}, "Negative values in data passed to `sample_weight`"),

@@ -44,7 +44,7 @@ def sparse_problem() -> tuple[np.ndarray, np.ndarray]:
 
 
 def target(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """A small problem with targets of a kind."""
+    """A small problem with targets of this kind."""
     if kind == "multilabel":
         X, y = make_multilabel_classification(n_samples=150, n_features=10, n_classes=4, random_state=0)
         return StandardScaler().fit_transform(X), y
@@ -186,7 +186,8 @@ def test_option_follows(solver, option):
 )
 def test_solver_constants_follow(option):
     X, y = load("wine")
-    # tanh has no kinks: with beta_1 = beta_2 = 0 a step of adam is the gradient's sign, wherever rounding leaves it
+    # With beta_1 = beta_2 = 0, a step of adam is the sign of the gradient, even where rounding decides that sign. tanh
+    # is safer than relu, because it has no kinks.
     ours, theirs = fit_both(X, y, activation="tanh", hidden_layer_sizes=(10,), **{**EPOCHS, **option})
     assert_follows(ours, theirs, X)
 
@@ -291,7 +292,7 @@ def test_warm_start_follows(solver, shared_stream):
 def test_partial_fit_follows(solver):
     X, y = load("digits")
     X, y = X[:300], y[:300]
-    # the first call sees three classes only; weights on every other call; chunks of unequal size
+    # the first call sees three classes only, every other call has weights, chunks have different sizes
     chunks = [np.flatnonzero(y < 3), np.arange(0, 120), np.arange(100, 300), np.arange(300)]
     weight = np.random.default_rng(0).uniform(0.0, 2.0, len(y))
     ours, theirs = (
@@ -467,7 +468,7 @@ def test_float32_input_gives_float32_weights_that_follow_loosely(solver):
 @pytest.mark.parametrize("activation", ["tanh", "logistic"])
 @pytest.mark.parametrize("kind", ["multiclass", "binary", "multilabel"])
 def test_lbfgs_reaches_the_same_minimum(kind, activation):
-    # The paths part at the last digit (and L-BFGS amplifies it), the minimum of a well-regularised objective does not.
+    # L-BFGS amplifies rounding, so the paths part. The minimum of a well-regularised objective stays the same.
     X, y = load("iris")
     if kind == "binary":
         y = (y == 1).astype(int)
@@ -508,7 +509,7 @@ def test_lbfgs_has_the_same_objective_and_gradient_along_the_path(kind, activati
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_lbfgs_first_steps_follow(weighted):
-    # a few steps from the same start agree closely: objective, gradient and their weights are scikit-learn's
+    # a few steps from the same start agree closely, because objective, gradient and their weights are scikit-learn's
     X, y = load("wine")
     weight = np.random.default_rng(0).uniform(0.0, 3.0, len(y)) if weighted else None
     params = {

@@ -1,4 +1,4 @@
-"""How BackpropClassifier trains: every solver, loss and activation, interrupts, and what goes on in the next fit."""
+"""How BackpropClassifier trains: every solver, loss and activation, interrupts, and the state kept for the next fit."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastbp.training.observer import watch
 from support.classifiers import ACTIVATIONS, LOSSES, SOLVERS, iris, small, targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-# The README's five published descriptions; learning rates and layer sizes are this problem's
+# TEXTBOOK: the documents' five published descriptions, with learning rates and layer sizes for this problem
 TEXTBOOK: dict[str, dict[str, Any]] = {
     "closed form": {"activation": "logistic", "loss": "binary_cross_entropy", "alpha": 0, "learning_rate_init": 0.01},
     "accumulator": {
@@ -149,17 +149,17 @@ class TestTraining:
         clf = small(fit_intercept=False, solver=solver, loss="squared_error", out_activation="tanh").fit(X, y)
         assert [intercept.shape for intercept in clf.intercepts_] == [(5,), (3,)]
         assert not any(intercept.any() for intercept in clf.intercepts_)
-        # without biases relu and tanh map the origin to itself: no class wins there, and argmax takes the first
+        # without biases relu and tanh map the origin to itself, so no class wins there, and argmax takes the first
         assert_array_equal(clf.predict(np.zeros((1, 4))), clf.classes_[:1])
 
     @pytest.mark.parametrize("n_jobs", [None, 1, 2, 1000, -1, -2, -1000])
-    def test_n_jobs_is_an_upper_bound(self, n_jobs):
+    def test_n_jobs_does_not_change_the_model(self, n_jobs):
         X, y = iris()
         assert_array_equal(small(n_jobs=n_jobs).fit(X, y).coefs_[0], small().fit(X, y).coefs_[0])
 
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
     def test_a_batch_whose_weights_are_all_zero_is_skipped(self, solver):
-        # Nothing moves in such a batch, momentum and adam's clock included: it is as if its rows were not there.
+        # Nothing changes in such a batch, not even momentum or adam's clock, as if its rows were not there.
         X, y = iris()
         X, y = X[::5], y[::5]
         weight = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
@@ -198,7 +198,7 @@ class TestTraining:
             clf = small(**params, gtol=0.0, max_iter=3).fit(X, y)
         assert clf.n_iter_ == 3
 
-    def test_gd_ignores_what_belongs_to_the_stochastic_solvers(self):
+    def test_gd_ignores_the_parameters_of_the_stochastic_solvers(self):
         X, y = iris()
         plain = small(solver="gd", learning_rate_init=0.1).fit(X, y)
         other = small(
@@ -230,7 +230,7 @@ class TestTraining:
 
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
     def test_warm_start_with_early_stopping_keeps_weights_that_nothing_improves_on(self, solver):
-        # scikit-learn's MLP returns the last weights here: its best ones are the arrays that the second fit trains
+        # scikit-learn's MLP returns the last weights here, because the second fit trains the arrays of its best ones
         X, y = targets("binary")
         clf = small(solver=solver, early_stopping=True, warm_start=True, max_iter=60, learning_rate_init=0.1).fit(X, y)
         assert clf.best_validation_score_ == 1.0
@@ -272,7 +272,7 @@ class TestInterrupt:
         params = {"solver": solver, "learning_rate_init": 0.01}
         with watch(self.interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             clf = small(**params, max_iter=50).fit(X, y)
-        # three epochs were done, as in a fit of three
+        # three epochs, as in a fit of three
         whole = small(**params, max_iter=3).fit(X, y)
         assert clf.n_iter_ == 3
         for a, b in zip(clf.coefs_ + clf.intercepts_, whole.coefs_ + whole.intercepts_, strict=True):
@@ -310,7 +310,7 @@ class TestInterrupt:
 
 
 class TestContinuing:
-    """What one fit or partial_fit hands on to the next."""
+    """The state that one fit or partial_fit leaves to the next."""
 
     def test_a_best_score_without_its_weights_is_forgotten(self):
         X, y = iris()
@@ -335,7 +335,7 @@ class TestContinuing:
         X, y = iris()
         clf = small(solver=first, learning_rate_init=1e-5, warm_start=True, max_iter=30, alpha=1.0).fit(X, y)
         clf.set_params(solver="sgd", max_iter=5, learning_rate_init=1e-3, tol=1.0).fit(X, y)
-        assert clf.n_iter_ == 5  # without any improvement by tol; 10 are allowed
+        assert clf.n_iter_ == 5  # no epoch improves by tol; n_iter_no_change allows 10 of these
 
     @pytest.mark.parametrize("solver", ["sgd", "adam"])
     def test_partial_fit_goes_on_from_the_best_weights_after_a_divergence(self, solver):

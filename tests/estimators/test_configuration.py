@@ -1,4 +1,4 @@
-"""Parameters and settings: those set after a fit, those refused by name, scikit-learn's own."""
+"""Parameters and settings: set after a fit, refused by name, or scikit-learn's own."""
 
 from fractions import Fraction
 
@@ -28,7 +28,7 @@ class TestConfiguration:
     @pytest.mark.parametrize("value", [Fraction(1, 2), np.timedelta64(3, "s"), 10**400, -(10**400), 1j], ids="abcde")
     @pytest.mark.parametrize("name", ["alpha", "max_iter", "n_jobs"])
     @both
-    def test_a_number_that_is_no_float_is_refused_by_name(self, estimator, name, value):
+    def test_a_number_that_is_not_a_float_is_refused_by_name(self, estimator, name, value):
         X, y = problem(estimator)
         with pytest.raises(ValueError, match=f"The '{name}' parameter of {estimator.__name__} must be ") as error:
             small(estimator, **{name: value}).fit(X, y)
@@ -47,7 +47,7 @@ class TestConfiguration:
     )
     @pytest.mark.parametrize("solver", SOLVERS)
     @both
-    def test_a_number_of_numpys_is_that_of_python(self, estimator, solver, name, value):
+    def test_a_number_of_numpy_counts_as_that_of_python(self, estimator, solver, name, value):
         X, y = (np.concatenate([part] * 8) for part in problem(estimator))
         params = {"solver": solver, "learning_rate": "invscaling", "learning_rate_init": 1e-3, "n_iter_no_change": 200}
         model, plain = (small(estimator, **{**params, name: number}).fit(X, y) for number in (value, value.item()))
@@ -64,7 +64,7 @@ class TestConfiguration:
 
     @pytest.mark.parametrize("names", [[3], ["tanh", None], [["tanh"], ["relu", "tanh"]], ["Relu"], np.array([True])])
     @both
-    def test_activations_that_are_none_are_refused_as_they_were_given(self, estimator, names):
+    def test_unknown_activations_are_refused_and_shown_as_given(self, estimator, names):
         X, y = problem(estimator)
         with pytest.raises(ValueError, match=r"activation must be among .* or a list of them, got ") as error:
             small(estimator, activation=names).fit(X, y)
@@ -83,7 +83,7 @@ class TestConfiguration:
         self, estimator, dtype, epsilon
     ):
         X, y = problem(estimator)
-        X = np.column_stack([X, np.zeros(len(X))])  # the last column's weights have none
+        X = np.column_stack([X, np.zeros(len(X))])  # the weights of the last column have no gradient
         params = {"solver": "adam", "dtype": dtype, "alpha": 0.0, "learning_rate_init": 1e-3}
         model = small(estimator, **params, epsilon=epsilon).fit(X, y)
         assert_array_equal(model.coefs_[0][-1], small(estimator, **params, epsilon=1e-8).fit(X, y).coefs_[0][-1])
@@ -131,4 +131,4 @@ class TestConfiguration:
         X, y = problem(estimator)
         pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), small(estimator)).fit(X, y)
         assert_array_equal(pipeline[-1].feature_names_in_, [f"x{i}" for i in range(X.shape[1])])
-        pipeline.predict(X)  # without a warning: the names are the same
+        pipeline.predict(X)  # without a warning, because the names are the same

@@ -1,4 +1,4 @@
-"""from_sklearn and to_sklearn: the same model on the other side, fitted or not, which goes on as it would have here."""
+"""from_sklearn and to_sklearn give the same model, fitted or not. It trains on as the original would."""
 
 import copy
 import functools
@@ -36,7 +36,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
 }
 STOCHASTIC = ["adam", "sgd", "sgd invscaling", "sgd adaptive"]
 
-# Another value than the default for every parameter of scikit-learn's
+# CHANGED: another value than the default for every parameter of scikit-learn's
 CHANGED: dict[str, Any] = {
     "hidden_layer_sizes": [4, 3],
     "activation": "tanh",
@@ -86,7 +86,7 @@ PROBLEMS = ["binary", "multiclass", "multilabel", "squared_error", "several outp
 
 
 def small(theirs: type, **params) -> Any:
-    # A generator of its own, in the state that the fit left it in: partial_fit goes on drawing from it.
+    # Each fit has a generator of its own. partial_fit goes on drawing from it.
     state = np.random.RandomState(0)
     defaults = {"hidden_layer_sizes": (6, 5), "activation": "tanh", "batch_size": 16, "max_iter": 12}
     return theirs(**{**defaults, "random_state": state, **params})
@@ -117,12 +117,12 @@ def from_sklearn(mlp) -> Any:
 
 
 def learned(estimator) -> dict[str, Any]:
-    """Public fitted attributes."""
+    """The public fitted attributes."""
     return {name: value for name, value in vars(estimator).items() if name.endswith("_") and not name.startswith("_")}
 
 
 def assert_same(actual: Any, desired: Any, where: str, rtol: float = 0.0) -> None:
-    """Equal in type, shape and dtype all the way down, and in value to the bit or to rtol."""
+    """Type, shape and dtype are equal all the way down. Values are equal to the bit, or to rtol."""
     if isinstance(desired, list | tuple | dict):
         assert type(actual) is type(desired), where
         assert len(actual) == len(desired), where
@@ -155,7 +155,7 @@ def assert_predicts_as(actual, desired, X) -> None:
 
 
 def assert_goes_on_as(actual, desired, X, y, go_on, calls: int = 4) -> None:
-    """Training both further gives the same, to 1e-8, in weights, losses and when it stops."""
+    """Both train further and give the same weights, losses and stop, to 1e-8."""
     for _ in range(calls):
         go_on(actual, X, y)
         go_on(desired, X, y)
@@ -163,7 +163,7 @@ def assert_goes_on_as(actual, desired, X, y, go_on, calls: int = 4) -> None:
         for a, b in zip(getattr(actual, name), getattr(desired, name), strict=True):
             assert_allclose(a, b, rtol=1e-8, atol=1e-10, err_msg=name)
     curves = [np.array(estimator.loss_curve_) / estimator.loss_curve_[-1] for estimator in (actual, desired)]
-    assert_allclose(*curves, rtol=1e-8)  # in whatever unit
+    assert_allclose(*curves, rtol=1e-8)  # the losses may have different units
     assert actual.t_ == desired.t_
     assert actual.n_iter_ == desired.n_iter_
 
@@ -209,7 +209,7 @@ class TestParameters:
         assert_predicts_as(clf.to_sklearn(), clf, X)
         assert_predicts_as(BackpropClassifier.from_sklearn(clf.to_sklearn()), clf, X)
 
-    def test_what_is_about_speed_is_left_behind(self):
+    def test_n_jobs_dtype_and_gtol_are_left_out(self):
         clf = BackpropClassifier(n_jobs=2, dtype="float32", gtol=0.5)
         assert clf.to_sklearn().get_params() == MLPClassifier().get_params()
 
@@ -221,14 +221,14 @@ class TestFromSklearn:
         mlp, X, _ = fitted_mlp(kind, solver)
         ours = from_sklearn(mlp)
         expected = learned(mlp)
-        if kind == "several outputs":  # scikit-learn averages over the three
+        if kind == "several outputs":  # scikit-learn averages over the three outputs
             for name in {"loss_", "loss_curve_", "best_loss_"} & expected.keys():
                 value = expected.pop(name)
                 assert_allclose(np.array(getattr(ours, name), float), 3 * np.array(value, float), rtol=1e-15)
         for name, value in expected.items():
             assert_same(getattr(ours, name), value, name)
         assert_predicts_as(ours, mlp, X)
-        # to the bit of what training here gives, down to the private attributes
+        # training here gives the same attributes, private ones too
         own, _, _ = fitted_ours(kind, solver)
         assert vars(ours).keys() == vars(own).keys()
 
@@ -243,7 +243,7 @@ class TestFromSklearn:
             ours.validation_loss_curve_ = own.validation_loss_curve_  # scikit-learn has none
         if own.solver == "sgd":
             assert ours._optimizer_state.t == 0
-            ours._optimizer_state.t = own._optimizer_state.t  # it does not count steps either, and sgd needs none
+            ours._optimizer_state.t = own._optimizer_state.t  # scikit-learn has no count, and sgd needs none
         for name, value in vars(own).items():
             assert_same(getattr(ours, name), value, name, rtol=1e-8)
 
@@ -253,7 +253,7 @@ class TestFromSklearn:
         mlp, X, y = fitted_mlp(kind, solver)
         assert_goes_on_as(from_sklearn(mlp), mlp, X, y, partial_fit)
 
-    # Not of early stopping, after which scikit-learn goes on training the very arrays that it keeps as the best.
+    # Not with early stopping, because then scikit-learn trains the very arrays that it keeps as the best.
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
     @pytest.mark.parametrize("kind", PROBLEMS)
     def test_warm_start_goes_on_as_there(self, kind, solver):
@@ -351,7 +351,7 @@ class TestToSklearn:
         mlp = ours.to_sklearn()
         assert type(mlp) is problem(kind)[0]
         expected = learned(ours)
-        for name in ("validation_loss_curve_", "converged_"):  # no such attributes there
+        for name in ("validation_loss_curve_", "converged_"):  # scikit-learn has no such attributes
             del expected[name]
         if kind == "several outputs":
             for name in ("loss_", "loss_curve_", "best_loss_"):
@@ -368,9 +368,9 @@ class TestToSklearn:
         own, _, _ = fitted_mlp(kind, solver)
         mlp = ours.to_sklearn()
         assert vars(mlp).keys() == vars(own).keys()
-        if not own.early_stopping:  # these are the initial weights then, which nobody needs
+        if not own.early_stopping:  # without early stopping these are the initial weights, and nobody needs them
             own._best_coefs, own._best_intercepts = mlp._best_coefs, mlp._best_intercepts
-        if own.solver == "adam":  # computed anew in every step
+        if own.solver == "adam":  # scikit-learn computes the rate anew in every step
             own._optimizer.learning_rate = mlp._optimizer.learning_rate
         for name, value in vars(own).items():
             assert_same(getattr(mlp, name), value, name, rtol=1e-8)
@@ -379,7 +379,7 @@ class TestToSklearn:
     def test_of_lbfgs_has_the_attributes_of_lbfgs_there(self, kind):
         ours, _, _ = fitted_ours(kind, "lbfgs")
         own, _, _ = fitted_mlp(kind, "lbfgs")
-        scratch = {"_coef_indptr", "_intercept_indptr"}  # which a fit makes anew
+        scratch = {"_coef_indptr", "_intercept_indptr"}  # every fit makes these anew
         assert vars(ours.to_sklearn()).keys() >= vars(own).keys() - scratch
 
     @pytest.mark.parametrize("solver", STOCHASTIC)
@@ -392,9 +392,9 @@ class TestToSklearn:
     @pytest.mark.parametrize("kind", PROBLEMS)
     def test_warm_start_goes_on_as_here(self, kind, solver):
         ours, X, y = fitted_ours(kind, solver)
-        if solver == "lbfgs":  # whose own iterates are too sensitive to rounding
+        if solver == "lbfgs":  # the iterates of lbfgs are too sensitive to rounding
             ours.set_params(**SOLVERS["adam"])
-        # Early stopping, once: then scikit-learn goes on training the very arrays that it keeps as the best.
+        # Early stopping, once: in a second fit, scikit-learn trains the very arrays that it keeps as the best.
         calls = 1 if solver == "early stopping" else 4
         assert_goes_on_as(ours.to_sklearn(), ours, X, y, warm_start, calls)
 
@@ -470,7 +470,7 @@ class TestToSklearn:
             mlp.predict(frame.rename(columns={"a": "z"}))
 
     @pytest.mark.parametrize("kind", PROBLEMS)
-    def test_tools_that_read_a_scikit_learn_mlp_work_through_it(self, kind):
+    def test_tools_for_scikit_learns_mlp_take_it(self, kind):
         ours, X, y = fitted_ours(kind, "adam")
         mlp = ours.to_sklearn()
         assert mlp.score(X, y) == pytest.approx(ours.score(X, y), rel=1e-10)

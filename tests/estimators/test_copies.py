@@ -1,4 +1,4 @@
-"""Copies of models: stored and loaded, cloned."""
+"""Copies of models: stored and loaded, or cloned."""
 
 import pickle
 from typing import Any
@@ -69,7 +69,7 @@ class TestCopies:
                 assert loaded.converged_ == model.converged_
 
     @both
-    def test_of_an_unfitted_one_are_unfitted(self, estimator, tmp_path):
+    def test_of_an_unfitted_model_are_unfitted(self, estimator, tmp_path):
         for copy in (by_pickle, by_joblib):
             with pytest.raises(NotFittedError):
                 copy(small(estimator), tmp_path).predict([[0.0]])

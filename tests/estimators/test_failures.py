@@ -1,4 +1,4 @@
-"""A fit that is interrupted gives a model; one that fails leaves the estimator as it was, to the bit."""
+"""An interrupted fit gives a model. A fit that fails leaves the estimator as it was, to the bit."""
 
 import contextlib
 import copy
@@ -74,7 +74,7 @@ class Failure(Exception):
 
 @contextlib.contextmanager
 def raising_at_call(monkeypatch, owner: Any, name: str, number: int, error: BaseException) -> Iterator[None]:
-    """The function raises in that one of its calls, from 0."""
+    """The function raises in its call of this number, from 0."""
     function, calls = getattr(owner, name), []
 
     def wrapped(*args, **kwargs):
@@ -98,7 +98,7 @@ def raising_callback(error: BaseException) -> Iterator[None]:
         yield
 
 
-# What fails, and how: (error, context in which to call, change of the arguments).
+# {name: (error, context in which to call, change of the arguments)}
 Arguments = dict[str, Any]
 FAILURES: dict[str, tuple[type[BaseException], Callable[[Any], Any], Callable[[Arguments], Arguments]]] = {}
 
@@ -164,13 +164,13 @@ MOMENTS = [first_fit, refit, warm_refit, first_partial_fit, later_partial_fit, p
 
 
 def cases() -> Iterator[Any]:
-    """(solver, failure, moment), all that there are."""
+    """All (solver, failure, moment) that exist."""
     for solver, failure, moment in itertools.product(SOLVERS, FAILURES, MOMENTS):
         incremental = "partial_fit" in moment.__name__
         if (incremental and solver not in ("adam", "sgd")) or (solver in ("gd", "lbfgs") and "validation" in failure):
-            continue  # refused
+            continue  # partial_fit refuses the solver, or the solver refuses a validation set
         goes_back = moment is partial_fit_with_a_validation_set or (solver, moment) == ("early stopping", warm_refit)
-        if failure != "divergence" or not goes_back:  # to the best weights
+        if failure != "divergence" or not goes_back:  # after a divergence these go back to the best weights
             yield pytest.param(solver, failure, moment, id=f"{solver}, {failure}, {moment.__name__}")
 
 
@@ -183,7 +183,7 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was(estimator, solver, failure,
     incremental = method == "partial_fit"
     before, kept = dict(vars(model)), copy.deepcopy(vars(model))
 
-    # Other data than before, of another width where a fit may have one
+    # Other data than before, of another width if the fit may have another one
     X_new, y_new = problem(estimator, seed=1, n_features=6 if moment is warm_refit or incremental else 4)
     given: Arguments = {"X": X_new, "y": y_new}
     if incremental and estimator is BackpropClassifier:
@@ -212,7 +212,7 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was(estimator, solver, failure,
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "gd", "lbfgs"])
 @both
-def test_a_warning_that_is_made_an_error_leaves_the_estimator_as_it_was(estimator, solver):
+def test_a_warning_that_is_turned_into_an_error_leaves_the_estimator_as_it_was(estimator, solver):
     X, y = problem(estimator)
     model = small(estimator, **SOLVERS[solver], tol=0.0, gtol=0.0).fit(X, y)
     before = dict(vars(model))
@@ -228,7 +228,7 @@ def test_a_warning_that_is_made_an_error_leaves_the_estimator_as_it_was(estimato
 
 
 class Interrupting:
-    """Kernels in whose call of that number, from 1, the process is sent SIGINT, as by Ctrl-C."""
+    """Kernels that send the process SIGINT, as Ctrl-C does, in their call of this number, from 1."""
 
     def __init__(self, monkeypatch, number: int, *names: str):
         self.calls, self._number = 0, number
@@ -247,7 +247,7 @@ class Interrupting:
 
 @pytest.fixture
 def many_calls(monkeypatch):
-    """Kernels take a call for every 8 rows, or of a full batch for every 16."""
+    """Kernels take a call for every 8 rows, or for every 16 rows of a full batch."""
     for name, value in {"CALL_WORK": 1, "MIN_CHUNK": 16, "MAX_CHUNK": 16}.items():
         monkeypatch.setattr(costs, name, value)
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -268,7 +268,7 @@ class TestInterrupt:
             with interrupted:
                 model.fit(X, y)
         assert kernels.calls == number
-        assert model.n_iter_ == len(model.loss_curve_) <= number // 8  # an epoch has 8 calls, or more
+        assert model.n_iter_ == len(model.loss_curve_) <= number // 8  # an epoch has at least 8 calls
         assert np.isfinite(output(model, X)).all()
         model.set_params(max_iter=60).fit(X, y)
         assert model.loss_ < small(estimator, **SOLVERS[solver], max_iter=1).fit(X, y).loss_
@@ -297,7 +297,7 @@ class TestInterrupt:
             with interrupted:
                 model.partial_fit(X, y, **classes)
         assert kernels.calls == 5
-        assert model._optimizer_state.t == 5  # steps, as many as were taken
+        assert model._optimizer_state.t == 5  # as many steps as were taken
         for _ in range(50):
             model.partial_fit(X, y)
         assert model.loss_ < model.loss_curve_[0]
@@ -324,7 +324,7 @@ class TestInterrupt:
         start = small(BackpropClassifier, **params, learning_rate_init=1e-300).fit(X, y).coefs_
         after = small(BackpropClassifier, **params).fit(X, y).coefs_
         with monkeypatch.context() as patch:
-            Interrupting(patch, 12, "train_serial")  # the fourth of the second phase
+            Interrupting(patch, 12, "train_serial")  # the fourth call of the second phase
             with interrupted:
                 model = small(BackpropClassifier, **params).fit(X, y)
         moved = [found == new for found, new in zip(model.coefs_, after, strict=True)]

@@ -62,7 +62,7 @@ class TestMetadataRouting:
         assert search.best_estimator_.validation_scores_ == refitted.validation_scores_
 
     @pytest.mark.parametrize("name", ["sample_weight", "X_val", "y_val", "sample_weight_val"])
-    def test_refuses_what_was_not_requested(self, kind, name):
+    def test_refuses_metadata_that_were_not_requested(self, kind, name):
         X, y, metadata = self.problem(kind)
         pipeline = Pipeline([("mlp", small(kind))])
         with pytest.raises(UnsetMetadataPassedError, match=name):
@@ -80,7 +80,7 @@ class TestMetadataRouting:
 @not_converged
 @pytest.mark.parametrize("kind", ESTIMATORS)
 class TestHtml:
-    def test_shows_what_was_set_and_links_nowhere(self, kind):
+    def test_shows_the_parameters_that_were_set_and_links_nowhere(self, kind):
         estimator = small(kind, alpha=0.125)
         for html in (estimator._repr_html_(), estimator.fit(*iris(kind))._repr_html_()):
             assert kind.__name__ in html
@@ -88,7 +88,7 @@ class TestHtml:
             assert 'href="http' not in html
 
     def test_explains_every_parameter_and_fitted_attribute(self, kind):
-        """Once there is a page to link to: tooltips come from the docstring, one entry each."""
+        """Tooltips appear if there is a page to link to. They come from the docstring, one for each entry."""
         pytest.importorskip("sklearn.utils._repr_html.fitted_attributes", reason="scikit-learn 1.9")
         estimator = small(kind, early_stopping=True).fit(*iris(kind))
         estimator._doc_link_module = "fastbp"

@@ -1,5 +1,7 @@
-"""scikit-learn's tools around our estimators: what they give serially is what two threads, two processes and two Dask
-workers give, bit for bit, and what they give around scikit-learn's own MLP, to rounding.
+"""scikit-learn's tools around our estimators.
+
+Two threads, two processes and two Dask workers give the bits of a serial run. Around scikit-learn's own MLP the tools
+give the same numbers, to rounding.
 """
 
 import functools
@@ -122,7 +124,7 @@ def learning(class_: type) -> Numbers:
     X, y = problem(model)
     curves: Numbers = {}
     for increments in (False, True):
-        # incremental learning is partial_fit, of an estimator rather than a pipeline
+        # incremental learning is partial_fit, and a pipeline has none
         estimator = small(class_) if increments else model
         sizes, train, test = learning_curve(
             estimator, X, y, train_sizes=[0.5, 1.0], cv=2, shuffle=True, random_state=0,
@@ -161,7 +163,7 @@ def bagged(class_: type) -> Numbers:
     members = [
         output(member, X[:, columns]) for member, columns in zip(bag.estimators_, bag.estimators_features_, strict=True)
     ]
-    # Only to rounding: scikit-learn adds up the members of each job first.
+    # Only to rounding, because scikit-learn adds up the members of each job first.
     assert_allclose(together, np.mean(members, axis=0), rtol=1e-12)
     return {"columns": bag.estimators_features_, "members": members}
 
@@ -242,11 +244,11 @@ def _no_processes_are_left() -> Iterator[None]:
 def two_jobs(backend: str, **settings: int) -> Any:
     if hasattr(joblib, "parallel_config"):
         return joblib.parallel_config(backend, n_jobs=2, **settings)
-    return joblib.parallel_backend(backend, n_jobs=2)  # before joblib 1.3, without the settings
+    return joblib.parallel_backend(backend, n_jobs=2)  # joblib before 1.3 has no settings
 
 
 @uses
-# Arrays of more than 1000 bytes come to processes as read-only memory maps, as large ones would.
+# Processes get arrays of more than 1000 bytes as read-only memory maps, as they would get large ones.
 @pytest.mark.parametrize(
     "backend", [{"backend": "threading"}, {"backend": "loky", "max_nbytes": 1000}], ids=["threads", "processes"]
 )
@@ -267,12 +269,12 @@ def check_that_the_bits_are_those_of_one_job(use: Callable[[type], Numbers], cla
 @pytest.mark.usefixtures("dask_client")
 def test_two_dask_workers_give_the_bits_of_one_process(use, class_):
     if use is in_columns:
-        pytest.importorskip("joblib", "1.3")  # before, a large Bunch of scikit-learn's arrives as a dict
+        pytest.importorskip("joblib", "1.3")  # before 1.3, a large Bunch of scikit-learn arrives as a dict
     check_that_the_bits_are_those_of_one_job(use, class_, backend="dask")
 
 
 @uses
-def test_gives_what_it_gives_around_scikit_learns_own(use, class_):
+def test_the_numbers_are_those_around_scikit_learns_own_mlp(use, class_):
     numbers = serial(use, class_)
     expected = use(PAIRS[class_])
     for name, values in expected.items():

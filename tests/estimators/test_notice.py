@@ -1,4 +1,4 @@
-"""The line that says that kernels are being compiled: who prints it, where, and how often."""
+"""The line that announces a compilation: which processes print it, where, and how often."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from fastbp.kernels.compiling import cache, interpreted
 
 
 class Terminal(io.StringIO):
-    """A standard error that somebody looks at."""
+    """A standard error that is a terminal."""
 
     def isatty(self):
         return True

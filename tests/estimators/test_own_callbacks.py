@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks, around a fit and in its meta-estimators."""
+"""scikit-learn's own callbacks, on an estimator and in meta-estimators."""
 
 import pickle
 import re
@@ -19,7 +19,7 @@ from support.recorders import ESTIMATORS, Propagated, iris, needs_callbacks, not
 @not_converged
 @needs_callbacks
 class TestOwnCallbacks:
-    """scikit-learn's own callbacks, around it and in its meta-estimators."""
+    """scikit-learn's own callbacks, on an estimator and in meta-estimators."""
 
     @pytest.mark.parametrize("kind", ESTIMATORS)
     @pytest.mark.parametrize("weighted", [False, True])

@@ -1,6 +1,7 @@
-"""Whatever is passed as a parameter, X, y or weights: it works and equals the reference, or is refused in clear words.
+"""Any parameter, X, y and weights either work and equal the reference, or are refused in clear words.
 
-scikit-learn's MLP says which words for data; a parameter's name its value and what would be right.
+For data, the words are those of scikit-learn's MLP. For a parameter, they have its name, its value and what would be
+right.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from fastbp import BackpropClassifier, BackpropRegressor
 from support import reference
 from support.fits import PAIRS, both, outcome, small
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # scikit-learn's arithmetic warns of what overflows
+pytestmark = pytest.mark.filterwarnings("ignore")  # scikit-learn's arithmetic warns of overflows
 
 SOLVERS = ["adam", "sgd", "lbfgs", "gd"]
 DIVERGED = "Solver produced non-finite parameter weights"
@@ -32,7 +33,7 @@ OVERFLOWED = "outputs are not finite"
 
 
 def examples(n: int) -> Callable:
-    """The same examples in every run, without a deadline: the first one may compile."""
+    """The same examples in every run. They have no deadline, because the first one may compile."""
     return hypothesis.settings(
         max_examples=n,
         deadline=None,
@@ -48,7 +49,7 @@ def quietly(act: Callable[[], Any]) -> Any:
 
 
 def assert_predicts_as_the_reference(model: Any, X: Any) -> None:
-    """Predictions on X, numbers, are finite and those of coefs_ and intercepts_, computed in float64."""
+    """Predictions on X, an array of numbers, are finite and follow from coefs_ and intercepts_, computed in float64."""
     X = np.asarray(X.toarray() if sparse.issparse(X) else X, np.float64)
     activation = model.activation if isinstance(model.activation, str) else [str(name) for name in model.activation]
     coefs, intercepts = ([part.astype(np.float64) for part in parts] for parts in (model.coefs_, model.intercepts_))
@@ -105,7 +106,7 @@ anything = st.one_of(
 
 
 def needs_much_memory(sizes: Any) -> bool:
-    """Whether a layer of such sizes is too large to try, and too small to be refused."""
+    """Whether a layer of this size is too large to try, and too small to be refused."""
     layers = [size for size in np.asarray(sizes, dtype=object).ravel() if isinstance(size, (int, np.integer))]
     return any(100 < size < 2**60 for size in layers)
 
@@ -121,7 +122,7 @@ def test_a_parameter_works_or_is_refused_with_its_name_its_value_and_what_is_rig
     estimator, name = parameter
     hypothesis.assume(name != "hidden_layer_sizes" or not needs_much_memory(value))
     X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 3
-    # so that every solver stops soon, whatever max_iter is
+    # with these, every solver stops soon, whatever max_iter is
     params = {"hidden_layer_sizes": (3,), "solver": solver, "max_iter": 3, "tol": 10, "n_iter_no_change": 1}
     model = estimator(**{**params, "gtol": 1e3, "random_state": 0, name: value})
     try:
@@ -131,14 +132,14 @@ def test_a_parameter_works_or_is_refused_with_its_name_its_value_and_what_is_rig
     except (ValueError, TypeError) as error:
         message = str(error)
         if isinstance(value, Real) and abs(value) > 1e3 and (message.startswith(DIVERGED) or OVERFLOWED in message):
-            return  # a number that is right, and too much
+            return  # the number is legal, but too large for training
         assert name in message
         assert str(value)[:20] in message or repr(value)[:20] in message
         assert re.search(r"must|legal are", message)
 
 
 @pytest.mark.parametrize(("estimator", "name", "interval"), INTERVALS)
-def test_the_bounds_of_a_parameter_are_in_or_out_as_documented(estimator, name, interval):
+def test_values_outside_the_bounds_of_a_parameter_are_refused(estimator, name, interval):
     X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 3
     steps = [bound for bound in (interval.left, interval.right) if bound is not None]
     for bound in [*steps, np.nan, np.inf, -np.inf]:
@@ -194,7 +195,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
 
 @st.composite
 def arrays(draw: Any, shape: tuple[int, ...], values: Callable[[np.random.Generator], np.ndarray] | None = None) -> Any:
-    """Mostly ordinary numbers in an array, or anything that can be made of one."""
+    """Mostly an array of ordinary numbers, sometimes any object that can be made of one."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     array = np.array(values(rng) if values else np.round(rng.normal(size=shape), 1), dtype=float)
     for odd in draw(st.lists(st.sampled_from(ODD_VALUES), max_size=2)) if array.size else []:
@@ -224,11 +225,11 @@ def targets(estimator: type, n: int) -> np.ndarray:
 
 
 def essence(message: str) -> str:
-    """An error without the values and dtypes that it quotes: scikit-learn converts some after it has looked at them."""
+    """An error without the values and dtypes that it quotes, because scikit-learn converts some of them."""
     return re.sub(r"dtype\('.*?'\)", "DTYPE", re.split(r"array[=(]", message)[0])
 
 
-# What only this package refuses, for scikit-learn goes on with NaN, with inf, or up the gradient
+# OWN_REFUSALS: only this package refuses these. scikit-learn goes on with NaN, with inf, or up the gradient.
 OWN_REFUSALS = (
     DIVERGED,
     "Input X contains a value too large",
@@ -238,10 +239,11 @@ OWN_REFUSALS = (
     "sample_weight must have at least one positive value",
     "sample_weight must not all be below",
 )
-# What scikit-learn stumbles over later
-NO_CONVERSION = "no supported conversion for types"  # SciPy's, of sparse strings from one format to another
+# OWN_WORDS: scikit-learn fails at these later, in other words.
+NO_CONVERSION = "no supported conversion for types"  # SciPy's error for a conversion of sparse strings
 OWN_WORDS = ("Unknown label type", "Multioutput target data is not supported", "y must be numbers", NO_CONVERSION)
-# In words of NumPy's and SciPy's, which are of their versions; and one column of bytes, or sparse, which works here
+# THEIR_STUMBLES: scikit-learn's errors in words of NumPy and SciPy, because these words differ between versions. Also
+# its errors about one column of bytes or a sparse column, because this package takes such columns.
 THEIR_STUMBLES = (
     "ufunc",
     "scipy.sparse does not support dtype",
@@ -265,7 +267,7 @@ def is_short(values: Any) -> bool:
 
 def assert_learns_as_scikit_learn(estimator: type, params: dict[str, Any], X: Any, y: Any, **weights: Any) -> None:
     """Both give the same weights, or refuse the data in the same words."""
-    # scikit-learn adds weights up in their own type, in which they may overflow
+    # scikit-learn adds weights up in their own dtype, and there the sum may overflow
     wide = {name: value.astype(float) if is_short(value) else value for name, value in weights.items()}
     (_, ours), (_, theirs) = (
         outcome(small(class_, **params), lambda model, given=given: model.fit(X, y, **given))
@@ -282,13 +284,13 @@ def assert_learns_as_scikit_learn(estimator: type, params: dict[str, Any], X: An
     assert ours.coefs_[0].dtype == theirs.coefs_[0].dtype
     for a, b in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
         assert np.isfinite(a).all()
-        if np.abs(b).max() < 1e6:  # else it explodes, and rounding with it
+        if np.abs(b).max() < 1e6:  # larger weights explode, and so does rounding
             assert_allclose(a, b, rtol=1e-3 if single else 1e-7, atol=1e-4 if single else 1e-9)
     assert_predicts_as_the_reference(ours, np.round(np.random.default_rng(1).normal(size=(5, ours.n_features_in_)), 1))
 
 
 def kinds(strategy: st.SearchStrategy, n: int) -> Callable:
-    """`given` of both estimators, their stochastic solvers and the strategy, in n examples."""
+    """`given` of both estimators, the stochastic solvers and the strategy, in n examples."""
 
     def decorate(test: Callable) -> Callable:
         given = hypothesis.given(st.sampled_from(list(PAIRS)), st.sampled_from(["adam", "sgd"]), strategy)
@@ -343,7 +345,7 @@ WEIGHTS = st.one_of(
 @kinds(WEIGHTS, 250)
 def test_any_weights_are_used_as_by_scikit_learn_or_refused_in_its_words(estimator, solver, weights):
     X = np.round(np.random.default_rng(0).normal(size=(12, 3)), 1)
-    # the whole batch: scikit-learn divides by 0 where the weights of a batch are all 0
+    # in one batch, because scikit-learn divides by 0 if all weights of a batch are 0
     assert_learns_as_scikit_learn(
         estimator, {"solver": solver, "batch_size": 12}, X, targets(estimator, 12), sample_weight=weights
     )
@@ -370,7 +372,7 @@ WIDE = st.one_of(st.tuples(st.sampled_from([0, 1, 5, 12]), st.just(3)), SHAPES)
 def test_any_X_is_predicted_as_by_scikit_learn_or_refused_in_its_words(fitted, estimator, X):
     (_, ours), (_, theirs) = (outcome(model, lambda model: model.predict(X)) for model in fitted[estimator])
     if isinstance(theirs, str):
-        # scikit-learn's fit makes numbers of strings and dates, but not its predict; this package's predict does, too
+        # scikit-learn's fit turns strings and dates into numbers, its predict does not; this package's predict does
         _, theirs = outcome(fitted[estimator][1], lambda model: model.predict(as_fit_reads(X, model)))
     if isinstance(ours, str):
         assert_refused_as_by_scikit_learn(ours, theirs)

@@ -1,4 +1,4 @@
-"""What BackpropRegressor promises beyond parity: scikit-learn's checks, errors, losses, state."""
+"""Promises of BackpropRegressor beyond parity: scikit-learn's checks, errors, losses, state."""
 
 import pickle
 import re
@@ -27,7 +27,8 @@ ACTIVATIONS = ["identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "sof
 LOSSES = ["squared_error", "poisson", "mean_squared_error", "euclidean"]
 SOLVERS = ["gd", "sgd", "adam", "lbfgs"]
 
-# Checks of scikit-learn that have nothing to check here. Any other skipped check fails: a skip is not a pass.
+# NOT_APPLICABLE: scikit-learn's checks that have nothing to check here. Any other skipped check fails, because a skip
+# is not a pass.
 NOT_APPLICABLE = {
     "check_array_api_input": "scikit-learn leaves it out unless SCIPY_ARRAY_API is set",
     "check_regressor_data_not_an_array": "needs pandas",
@@ -36,7 +37,7 @@ NOT_APPLICABLE = {
 
 
 def diabetes(n_outputs: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised; with several outputs each is another function of X. Greater than zero, for every loss."""
+    """X is standardised, and y is above zero, as every loss needs. Several outputs are different functions of X."""
     X, y = load_diabetes(return_X_y=True)
     X, y = StandardScaler().fit_transform(X)[:150], y[:150] / 75
     return X, y if n_outputs == 1 else np.column_stack([y, np.exp(X[:, 2] / 2), 3 + np.tanh(X[:, 8])])[:, :n_outputs]
@@ -47,7 +48,7 @@ def small(**params) -> BackpropRegressor:
 
 
 def outputs(reg: BackpropRegressor, X: np.ndarray) -> np.ndarray:
-    """Output layer of a network with tanh hidden layers, by NumPy from its public parameters."""
+    """The output layer of a network with tanh hidden layers, by NumPy from its public parameters."""
     a = X
     for coef, intercept in zip(reg.coefs_[:-1], reg.intercepts_[:-1], strict=True):
         a = np.tanh(a @ coef + intercept)
@@ -92,7 +93,7 @@ def test_as_many_scikit_learn_checks_as_for_mlp_regressor():
 
 
 class TestErrors:
-    """Each names the parameter, the value given and what would be right."""
+    """Each error names the parameter, the value given and what would be right."""
 
     @pytest.mark.parametrize(
         ("name", "value", "right"),
@@ -188,7 +189,7 @@ class TestErrors:
             small().fit(X, y[:-1])
 
     @pytest.mark.parametrize("solver", SOLVERS)
-    def test_weights_that_are_none(self, solver):
+    def test_weights_without_a_positive_value(self, solver):
         X, y = diabetes()
         for weight in (np.zeros(len(y)), -np.ones(len(y))):
             with pytest.raises(ValueError, match=r"(?i)sample.weight"):
@@ -282,8 +283,8 @@ class TestOutputs:
         r2 = 1 - (weight @ residual) / (weight @ spread)
         assert reg.score(X, y, sample_weight=weight) == pytest.approx(np.mean(r2))
 
-    def test_outputs_of_a_fit_of_several_are_those_of_fits_of_each_where_they_share_nothing(self):
-        # without hidden layers the outputs have no weight in common, and full-batch gradient descent no memory
+    def test_several_outputs_that_share_nothing_are_those_of_fits_of_one_output(self):
+        # without hidden layers the outputs share no weights, and full-batch gradient descent has no memory
         X, y = diabetes(3)
         params = {"hidden_layer_sizes": (), "solver": "gd", "learning_rate_init": 0.1, "alpha": 0.0, "max_iter": 1}
         starts = {"coefs_": [np.zeros((10, 3))], "intercepts_": [np.zeros(3)]}
@@ -334,7 +335,7 @@ class TestTraining:
         assert_allclose(whole.loss_curve_, 2 * np.array(half.loss_curve_), rtol=1e-15)
 
     def test_euclidean_of_one_output_is_the_absolute_error(self):
-        # whose best constant is the median, where gradient descent ends within a step
+        # the best constant is the median; gradient descent ends within a step of it
         X, y = diabetes()
         reg = small(loss="euclidean", hidden_layer_sizes=(), solver="gd", learning_rate_init=0.01, alpha=0.0)
         reg.set_params(max_iter=3000).fit(np.zeros_like(X), y)

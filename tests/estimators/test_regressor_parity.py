@@ -1,7 +1,7 @@
 """BackpropRegressor beside scikit-learn's MLPRegressor: same parameters, same seed, same model to the last digits.
 
-With several outputs scikit-learn reports squared errors averaged over them: there our loss is theirs times the outputs,
-apart from the L2 term, which these tests leave out where they compare losses.
+With several outputs, scikit-learn reports the mean of their squared errors. There our loss is theirs times the number
+of outputs, apart from the L2 term. Tests that compare losses leave the L2 term out.
 """
 
 import inspect
@@ -81,7 +81,7 @@ def test_initial_weights_are_identical(loss, n_outputs, hidden, dtype):
 def test_follows_over_50_epochs(loss, n_outputs, solver):
     X, y = problem(loss, n_outputs)
     params: dict[str, Any] = {**EPOCHS, **SOLVERS[solver], "alpha": 0.0}
-    params["learning_rate_init"] /= 5 if loss == "poisson" else 1  # its gradients are those of exp
+    params["learning_rate_init"] /= 5 if loss == "poisson" else 1  # poisson's gradients grow like exp
     ours, theirs = fit_both(X, y, loss=loss, hidden_layer_sizes=(20,), **params)
     assert theirs.n_iter_ == 50
     assert_follows(ours, theirs, X, loss_factor=loss_factor(loss, n_outputs))
@@ -198,7 +198,7 @@ class TestStopping:
         assert np.isnan(theirs.validation_scores_[-1])
         assert any("diverged in epoch" in text and "best weights" in text for _, text in warned)
         assert np.isnan(ours.validation_scores_[-1])
-        assert ours.n_iter_ < theirs.n_iter_ == 200  # NaN never counts as worse there
+        assert ours.n_iter_ < theirs.n_iter_ == 200  # scikit-learn never counts NaN as worse
         assert_close(ours.validation_scores_[:4], theirs.validation_scores_[:4], 1e-8)
         assert_close(ours.best_validation_score_, theirs.best_validation_score_, 1e-8)
         assert_parameters(ours, theirs, 1e-8)
@@ -314,7 +314,7 @@ class TestLbfgs:
 
     @pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 1), ("poisson", 1), ("poisson", 3)])
     def test_reaches_the_same_minimum(self, loss, n_outputs):
-        # The paths part at the last digit (and L-BFGS amplifies it), a well-regularised minimum does not.
+        # L-BFGS amplifies rounding, so the paths part. A well-regularised minimum stays the same.
         X, y = problem(loss, n_outputs)
         params = {"loss": loss, "solver": "lbfgs", "hidden_layer_sizes": (5,), "activation": "tanh", "alpha": 10.0}
         params |= {"max_iter": 5000, "max_fun": 50_000, "tol": 1e-6, "random_state": 0}
@@ -322,8 +322,8 @@ class TestLbfgs:
         assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-3)
         assert_allclose(ours.predict(X), theirs.predict(X), atol=2e-2)
 
-    def test_minimises_what_it_follows_where_scikit_learn_does_not(self):
-        # With several outputs scikit-learn's L-BFGS has the loss of the mean and the gradient of the sum.
+    def test_minimises_the_objective_of_its_gradient_and_scikit_learn_does_not(self):
+        # With several outputs, scikit-learn's L-BFGS has the loss of the mean and the gradient of the sum.
         X, y = problem(n_outputs=3)
         params = {"solver": "lbfgs", "hidden_layer_sizes": (5,), "alpha": 0.1, "max_iter": 50, "random_state": 0}
         ours, theirs = (recorded(lambda e=e: e(**params).fit(X, y))[0] for e in REGRESSORS)

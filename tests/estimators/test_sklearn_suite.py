@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of its MLP, of the installed version, run on BackpropClassifier and BackpropRegressor."""
+"""The installed scikit-learn's own tests of its MLP, run on BackpropClassifier and BackpropRegressor."""
 
 import functools
 import inspect
@@ -13,9 +13,10 @@ import sklearn.neural_network
 IMPORT = "from sklearn.neural_network import MLPClassifier, MLPRegressor"
 OURS = "from fastbp import BackpropClassifier as MLPClassifier, BackpropRegressor as MLPRegressor"
 
-# Tests that cannot pass, each with the private name of scikit-learn's MLP that it touches. Some versions lack some.
+# PRIVATE: tests that cannot pass, each with the private name of scikit-learn's MLP that it touches. Some versions of
+# scikit-learn lack some of these tests.
 PRIVATE = {
-    "test_fit": "_no_improvement_count",  # a fitted estimator made by hand, for partial_fit to go on from
+    "test_fit": "_no_improvement_count",  # partial_fit goes on from a fitted estimator that is made by hand
     "test_gradient": "_loss_grad_lbfgs",
     "test_learning_rate_warmstart": "_optimizer",
     "test_adaptive_learning_rate": "_optimizer",
@@ -23,12 +24,12 @@ PRIVATE = {
     "test_n_iter_no_change_inf": "_no_improvement_count",
 }
 
-# They were not written for warnings as errors.
+# These tests were not written for warnings as errors.
 pytestmark = pytest.mark.filterwarnings("default")
 
 
 def suite() -> dict[str, Callable[..., None]]:
-    """Tests of the file by name, with our estimators in place of scikit-learn's."""
+    """{name: test} of the file, with our estimators for scikit-learn's."""
     path = Path(inspect.getfile(sklearn.neural_network)).parent / "tests" / "test_mlp.py"
     source = path.read_text(encoding="utf-8")
     assert source.count(IMPORT) == 1
@@ -38,7 +39,7 @@ def suite() -> dict[str, Callable[..., None]]:
 
 
 def touching(test: Callable[..., None], private: str) -> Callable[..., None]:
-    """The test, expected to fail for lack of a private name that it really contains."""
+    """A test that checks that `test` contains the private name and fails because we lack it."""
 
     @functools.wraps(test)
     def fails(*args: Any, **kwargs: Any) -> None:
@@ -51,7 +52,7 @@ def touching(test: Callable[..., None], private: str) -> Callable[..., None]:
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Many of the estimators have no random_state."""
+    """Many of the estimators have no random_state, so they draw from the global generator."""
     np.random.seed(0)  # noqa: NPY002, the global stream is the subject
 
 

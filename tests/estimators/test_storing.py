@@ -1,4 +1,4 @@
-"""Stored models: what version stored them, and skops, which loads them without pickle."""
+"""Stored models: the version that stored them, and loading by skops, without pickle."""
 
 import copy
 import pickle
@@ -39,7 +39,7 @@ def stored_by(model: Any, number: str, monkeypatch: pytest.MonkeyPatch) -> bytes
 class TestVersion:
     @pytest.mark.parametrize("number", ["0.9.1", "0.10.0", "1.0.0rc1", "99.0"])
     @both
-    def test_a_newer_one_is_warned_of_by_name_and_number(self, estimator, number, monkeypatch):
+    def test_a_newer_version_is_warned_of_by_name_and_number(self, estimator, number, monkeypatch):
         X, y = problem(estimator)
         model = small(estimator).fit(X, y)
         monkeypatch.setattr(version, "__version__", "0.9.0")
@@ -51,21 +51,21 @@ class TestVersion:
         assert_same_bits(loaded, model)
 
     @pytest.mark.parametrize("number", ["0.0.9", "0.1.0rc1", "0.1.0"])
-    def test_the_same_one_and_older_ones_are_not(self, number, monkeypatch):
+    def test_the_same_version_and_older_ones_are_not_warned_of(self, number, monkeypatch):
         monkeypatch.setattr(version, "__version__", "0.1.0")
         stored = stored_by(small(BackpropClassifier), number, monkeypatch)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             pickle.loads(stored)
 
-    def test_models_that_were_stored_without_one_load(self):
+    def test_models_that_were_stored_without_a_version_load(self):
         model = small(BackpropRegressor, alpha=0.25)
         loaded = type(model).__new__(type(model))
         loaded.__setstate__(vars(model).copy())
         assert loaded.get_params() == model.get_params()
 
     @both
-    def test_it_is_in_what_is_stored_and_never_in_a_model(self, estimator, tmp_path):
+    def test_the_version_is_in_stored_models_and_never_in_a_live_one(self, estimator, tmp_path):
         X, y = problem(estimator)
         model = small(estimator).fit(X, y)
         assert model.__getstate__()[version.STAMP] == fastbp.__version__

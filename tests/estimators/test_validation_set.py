@@ -1,4 +1,4 @@
-"""The validation set that a user passes: X_val, y_val and sample_weight_val."""
+"""A validation set that a user passes: X_val, y_val and sample_weight_val."""
 
 import numpy as np
 import pytest
@@ -114,7 +114,7 @@ class TestValidationSet:
         make, load = KINDS[kind]
         X, y = load()
         X_val, y_val = X[150:], y[150:]
-        # tol 0: the last scores are below the best one
+        # tol is 0, so that the last scores are below the best one
         params = {"solver": solver, "learning_rate_init": 0.05, "n_iter_no_change": 3, "tol": 0.0, "max_iter": 300}
         estimator = make(early_stopping=True, shuffle=False, batch_size=32, **params)
         whole = clone(estimator).fit(X[:150], y[:150], X_val=X_val, y_val=y_val)
@@ -123,7 +123,7 @@ class TestValidationSet:
         for call in range(1, whole.n_iter_ + 1):
             steps.partial_fit(X[:150], y[:150], X_val=X_val, y_val=y_val, **classes)
             assert steps.converged_ == (call == whole.n_iter_)
-            # until then it keeps the weights that it has just trained
+            # until it stops, it keeps the weights that it has just trained
             expected = max(steps.validation_scores_) if steps.converged_ else steps.validation_scores_[-1]
             assert steps.score(X_val, y_val) == pytest.approx(expected, rel=1e-12)
         assert_same_bits(steps, whole)
@@ -142,7 +142,7 @@ class TestValidationSet:
         ],
         ids=str,
     )
-    def test_half_of_one_is_refused(self, given, message, method, kind):
+    def test_half_of_a_validation_set_is_refused(self, given, message, method, kind):
         make, load = KINDS[kind]
         X, y = load()
         values = {"X_val": X[:30], "y_val": y[:30], "weight": np.ones(30)}
@@ -153,7 +153,7 @@ class TestValidationSet:
             getattr(make(), method)(X, y, **given)
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_one_that_does_not_go_with_the_training_set_is_refused(self, kind):
+    def test_a_validation_set_that_does_not_go_with_the_training_set_is_refused(self, kind):
         make, load = KINDS[kind]
         X, y = load()
         X_val, y_val = X[:30], y[:30]
@@ -179,7 +179,7 @@ class TestValidationSet:
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("solver", ["gd", "lbfgs"])
-    def test_solvers_that_would_not_look_at_it_refuse_it(self, solver, kind):
+    def test_solvers_that_do_not_read_a_validation_set_refuse_it(self, solver, kind):
         make, load = KINDS[kind]
         X, y = load()
         with pytest.raises(ValueError, match=f"solvers sgd and adam only, got solver='{solver}'"):

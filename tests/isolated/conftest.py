@@ -1,4 +1,4 @@
-"""The tests in this folder start processes that take long: all are marked `isolated`, and share warm caches."""
+"""The tests in this folder start processes that take long. All are marked `isolated`, and they share warm caches."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import pytest
 
 from support.programs import run
 
-# Compiles training and prediction, parallel and serial.
+# WARM_UP compiles training and prediction, parallel and serial.
 WARM_UP = """
 import json
 from support import programs
@@ -21,7 +21,7 @@ print(json.dumps(programs.digest(n_jobs=1)))
 
 @pytest.fixture(scope="session")
 def warm_cache(tmp_path_factory):
-    """A NUMBA_CACHE_DIR that holds all kernels for float64, for tests that start processes; to be left as it is."""
+    """A NUMBA_CACHE_DIR with the kernels of WARM_UP, for tests that start processes. It must stay as it is."""
     cache = os.environ.get("NUMBA_CACHE_DIR") or tmp_path_factory.mktemp("cache")
     run(WARM_UP, cache)
     return cache
@@ -29,9 +29,9 @@ def warm_cache(tmp_path_factory):
 
 @pytest.fixture(params=["omp", "workqueue", "tbb"])
 def layer(request, monkeypatch):
-    """A threading layer that loads here, as every process that the test starts will use it."""
+    """A threading layer that loads on this machine. Every process that the test starts uses it."""
     monkeypatch.setenv("NUMBA_THREADING_LAYER", request.param)
-    if request.param == "tbb":  # its package puts the library where the loader does not look
+    if request.param == "tbb":  # TBB's package puts the library where the loader does not look
         folders = [str(pathlib.Path(sys.prefix) / "lib"), os.environ.get("LD_LIBRARY_PATH")]
         monkeypatch.setenv("LD_LIBRARY_PATH", os.pathsep.join(filter(None, folders)))
     program = "import numba; numba.get_num_threads()"

@@ -1,4 +1,4 @@
-"""The same models on CPUs with other vectors, emulated by compiling for them, and on one thread."""
+"""Models are the same on CPUs with other vectors, emulated by compiling for them, and on one thread."""
 
 import platform
 
@@ -9,25 +9,25 @@ import pytest
 from support.models_of_cpus import SOLVERS
 from support.programs import run
 
-# What Numba compiles for, and the (bytes of a vector, rows of a tile) that shows it; None: what this machine has.
+# {name: (settings of Numba, (bytes of a vector, rows of a tile))}. None means those of this machine.
 CPUS = {
     "native": ({}, None),
     "AVX2": ({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}, (32, 4)),
     "SSE2": ({"NUMBA_CPU_NAME": "generic"}, (16, 4)),
 }
-TOLERANCE = 1e-12  # of the largest number
+TOLERANCE = 1e-12  # relative to the largest number
 over_solvers = pytest.mark.parametrize("solver", SOLVERS)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, warm_cache):
-    """What `use_all` says, by the CPU that it ran on and the CPU of the fit."""
+    """{CPU that runs `use_all`: {CPU of the fit: results}}."""
     if platform.machine() not in ("x86_64", "AMD64") or not llvmlite.binding.get_host_cpu_features().get("avx2"):
-        pytest.skip("a CPU with AVX2 is needed to run as one, with and without it")
+        pytest.skip("needs a CPU with AVX2, to run with and without it")
     folders = {cpu: str(tmp_path_factory.mktemp(cpu)) for cpu in CPUS}
 
     def on(cpu, call):
-        """JSON keeps every bit of a float64."""
+        """The result of a call on this CPU. JSON keeps every bit of a float64."""
         program = f"import json; from support import models_of_cpus as here; print(json.dumps(here.{call}))"
         return run(program, warm_cache, **CPUS[cpu][0])
 

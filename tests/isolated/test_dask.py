@@ -1,4 +1,4 @@
-"""Fits on Dask collections outlive their workers, and do not care what CPUs these have."""
+"""Fits on Dask collections survive the loss of workers, and workers may have different CPUs."""
 
 import os
 import platform
@@ -40,7 +40,7 @@ def data():
 
 
 def fit(solver, kind, after_epoch=None):
-    """A fit of either kind; after_epoch: called with the number of each epoch."""
+    """A fit of this kind. after_epoch is called with the number of each epoch."""
     X, y = data()
     options = {"hidden_layer_sizes": (50, 19), "activation": "tanh", "batch_size": 100, "max_iter": 5}
     net = kind(**options, solver=solver, random_state=0, **SOLVERS[solver])
@@ -56,7 +56,7 @@ def bits(net):
 
 @pytest.fixture
 def client():
-    """Of two worker processes, each replaced when it dies."""
+    """A client of two worker processes. Each is replaced when it dies."""
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
@@ -65,7 +65,7 @@ def client():
 
 
 def kill_workers(client, n):
-    """Kill n of the workers, those first that hold most partitions; returns their process ids."""
+    """Kill the n workers that hold most partitions. Return their process ids."""
     held, pids = client.has_what(), client.run(os.getpid)
     by_partitions = sorted(pids, key=lambda worker: sum(key.startswith("checked") for key in held[worker]))
     killed = [pids[worker] for worker in by_partitions[-n:]]
@@ -165,7 +165,7 @@ def test_partitions_that_kill_their_workers_end_the_fit_with_what_to_do(client, 
 
 def test_workers_with_different_cpus_work_together():
     if platform.machine() not in ("x86_64", "AMD64") or not llvmlite.binding.get_host_cpu_features().get("avx2"):
-        pytest.skip("a CPU with AVX2 is needed to run as one, with and without it")
+        pytest.skip("needs a CPU with AVX2, to run with and without it")
     workers = {cpu: {"cls": Nanny, "options": {"nthreads": 1, "env": CPUS[cpu]}} for cpu in CPUS}
     with (
         SpecCluster(

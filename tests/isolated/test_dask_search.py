@@ -1,4 +1,4 @@
-"""Searches on Dask in processes of their own: what their workers compile, and Ctrl-C."""
+"""Searches on Dask in processes of their own: the kernels that their workers compile, and Ctrl-C."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from support.programs import CTRL_C, FOLDER, TIMEOUT, run
 
 pytest.importorskip("distributed")
 
-# How often each kernel was compiled, per worker of a first cluster, and per worker of a second one. In each of them two
-# threads begin at once.
+# COMPILING prints how often each kernel was compiled, per worker of a first cluster and per worker of a second one. In
+# each worker two threads begin at once.
 COMPILING = """
 import json, warnings
 import joblib
@@ -36,11 +36,11 @@ print(json.dumps([search(), search()]))
 
 def test_a_kernel_is_compiled_once_in_a_worker_and_then_found_on_disk(tmp_path):
     first, second = run(COMPILING, tmp_path)
-    assert all(set(worker) <= {1} for worker in first)  # none, where the package itself has them already
+    assert all(set(worker) <= {1} for worker in first)  # no kernel, if the package itself has them already
     assert second == [[], []]
 
 
-# A candidate takes an hour or so.
+# ENDLESS: a candidate takes days.
 ENDLESS = """
 import joblib
 from distributed import LocalCluster

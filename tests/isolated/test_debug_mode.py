@@ -1,4 +1,4 @@
-"""The debug mode: each mistake stops the process and is named; without it there is no code for a check."""
+"""In the debug mode each mistake stops the process and is named. Without it there is no code for a check."""
 
 import os
 import signal

@@ -14,7 +14,7 @@ import pytest
 import fastbp
 from support.documents import DOCUMENTS, ROOT, TEXT, block, snippets
 
-TIMEOUT = 1200  # seconds, only to turn a hang into a failure
+TIMEOUT = 1200  # seconds; turns a hang into a failure
 
 FIT = """
 import fastbp
@@ -41,7 +41,7 @@ BackpropRegressor(alpha="much")
 
 
 def run(*command, folder, **environment):
-    """What a command prints, run where the sources cannot be imported from."""
+    """The output of a command, run where the sources cannot be imported from."""
     settings = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
         [str(part) for part in command],
@@ -73,7 +73,7 @@ def wheel(distributions):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """The Python of a fresh virtual environment with the wheel and what it requires, nothing else."""
+    """The Python of a fresh virtual environment with the wheel and its requirements, and nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder, folder=folder)
     python = folder / "bin" / "python"

@@ -29,4 +29,4 @@ def test_the_script_of_the_readme_predicts_and_measures_steps_on_one_worker_and_
     for *_, predicted, measured, ratio in check:
         predicted, measured, ratio = (float(number.replace(",", "")) for number in (predicted, measured, ratio))
         assert predicted > 0 < measured
-        assert ratio == pytest.approx(predicted / measured, abs=0.02)  # of rounded numbers
+        assert ratio == pytest.approx(predicted / measured, abs=0.02)  # the printed numbers are rounded

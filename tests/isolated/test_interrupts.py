@@ -10,7 +10,7 @@ import pytest
 
 from support.programs import CTRL_C, FOLDER, TIMEOUT
 
-# An epoch, or an evaluation, takes twenty minutes or so: far more than a test may.
+# PROGRAM: an epoch, or an evaluation, takes some twenty minutes, far more than a test may.
 PROGRAM = """
 import json, warnings
 import numpy as np

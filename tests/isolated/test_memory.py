@@ -1,4 +1,4 @@
-"""Processes whose memory is measured or limited: nothing leaks, and a file may be larger than the memory."""
+"""Processes with measured or limited memory: nothing leaks, and a file may be larger than the memory."""
 
 import pathlib
 import re
@@ -44,10 +44,10 @@ print(json.dumps(float(np.polyfit(50 * np.arange(len(found)), found, 1)[0])))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_thousand_fits_leave_less_than_a_kilobyte_each(kind, n_jobs, warm_cache):
     program = SLOPE.replace("FIT", KINDS[kind].format(n_jobs=n_jobs))
-    assert run(program, warm_cache) < 1  # KB a fit
+    assert run(program, warm_cache) < 1  # KB per fit
 
 
-# Rows of the file are 4,000 bytes in float32, 2,000 in int16; y and orders take some 100 a row.
+# A row of the file takes 4,000 bytes in float32, 2,000 in int16. y and orders take some 100 bytes per row.
 N, N_FEATURES, LIMIT = 60_000, 1000, 32 << 20
 FILE = """
 import json, resource, sys
@@ -82,7 +82,7 @@ print(json.dumps([float(np.mean(predicted)), float(np.abs(coefs).sum())]))
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Of the same numbers, in dtypes that the kernels read and others."""
+    """Files of the same numbers, in a dtype that the kernels read and in others."""
     folder, rng = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
     numbers = rng.integers(0, 4, (1000, N_FEATURES))
     paths = {}
@@ -116,7 +116,7 @@ def test_a_file_of_several_times_the_memory_is_learned_and_predicted(file, dtype
     run(program, warm_cache)
 
 
-def test_a_file_that_is_learned_within_a_limit_gives_what_it_gives_without(files, warm_cache):
+def test_a_file_gives_the_same_model_with_and_without_a_limit_of_memory(files, warm_cache):
     found = [
         run(FILE.replace("PARAMETERS", repr((str(files[file]), "float32", "early stopping", limit))), warm_cache)
         for file, limit in (("i2", LIMIT), ("f4", 0))

@@ -14,7 +14,7 @@ def expected(warm_cache):
 OURS = "assert programs.digest() == expected"
 FOREIGN = "programs.foreign_kernel(programs.np.ones(1000))"
 
-# Whether the parent runs in parallel after the fork, and what became of a child and of a grandchild.
+# FORK prints whether the parent runs in parallel after the fork, and how a child and a grandchild ended.
 FORK = """
 import fastbp, json
 from support import programs
@@ -37,7 +37,7 @@ def test_after_a_parallel_kernel_and_fork_everybody_can_fit(layer, launch, expec
     assert found == [layer != "workqueue", 0, 0]
 
 
-# The same, where nothing of ours was there to see the fork.
+# The same, except that fastbp is imported after the fork and has not seen it.
 LATE_IMPORT = """
 import json
 from support import programs
@@ -58,7 +58,7 @@ def test_a_child_that_imports_fastbp_after_the_fork_can_fit(layer, expected, war
     assert found == [layer != "workqueue", 0, 0]
 
 
-# What a thread does while another one forks: each may hold a lock that a fit needs.
+# Work of a thread while another thread forks. Each may hold a lock that a fit needs.
 COMPILE = """
     def slow(): pass
     @numba.extending.overload(slow)
@@ -159,7 +159,8 @@ print(json.dumps([programs.status(children[0]), digest]))
 """
 
 
-# A fork waits for the compiler's lock, then for the global generator's: the first shuffle must not do so the other way.
+# A fork waits for the compiler's lock, then for the global generator's. The first shuffle must not wait for them in the
+# other order.
 FIRST_SHUFFLE = """
 import json, os, threading, time
 import numpy as np
@@ -198,7 +199,7 @@ def test_a_child_forked_by_a_callback_can_finish_the_fit(expected, warm_cache, s
     assert run(FORK_WITHIN.replace("EXPECTED", expected), warm_cache) == [0, expected]
 
 
-# All children have begun before the first of them predicts.
+# SERVER: all children have begun before the first of them predicts.
 SERVER = """
 import json, os
 from support import programs
@@ -265,7 +266,7 @@ def test_in_a_joblib_worker_a_fit_is_serial_unless_n_jobs_asks_for_threads(
     assert any(calls for _, calls in found) == (n_jobs is not None)
 
 
-# The last line compiles what needs, other than our machine code, Numba's runtime.
+# The last line of START compiles a function that needs Numba's runtime. Our machine code does not need it.
 START = """
 import json, numba, numpy, sys
 from support import programs

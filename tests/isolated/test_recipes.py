@@ -1,4 +1,4 @@
-"""The documents' recipes, followed to the letter in a copy: a new activation and a new loss that train."""
+"""The documents' recipes, followed to the letter in a copy, give a new activation and a new loss that train."""
 
 import json
 import os
@@ -11,9 +11,9 @@ import pytest
 
 from support.documents import ROOT, block
 
-TIMEOUT = 900  # seconds, only to turn a hang into a failure
+TIMEOUT = 900  # seconds; turns a hang into a failure
 
-# The two twins that the recipe leaves to whoever follows it.
+# REFERENCE: edits of the reference. The recipes leave them to the reader.
 REFERENCE = """\
 --- tests/support/reference.py
  DERIVATIVES: dict[str, Callable[[Array], Array]] = {
@@ -67,7 +67,7 @@ clf = BackpropClassifier((20,), "softsign", solver="lbfgs", random_state=0).fit(
 X, y = make_regression(200, 5, noise=0.1, random_state=0)
 X, y = scale(X), scale(y)
 spoilt = y.copy()
-spoilt[:10] = 100.0  # by which the squared error is led astray
+spoilt[:10] = 100.0  # they lead the squared error astray
 r2 = {
     loss: BackpropRegressor(loss, (), solver="lbfgs", random_state=0).fit(X, spoilt).score(X[10:], y[10:])
     for loss in ("squared_error", "pseudo_huber")
@@ -89,7 +89,7 @@ print(json.dumps({
 
 
 def follow(diff, folder):
-    """Make the edits of a diff without line numbers: what it shows of a file has to be there, once."""
+    """Make the edits of a diff without line numbers. The lines that it shows of a file must be there once."""
     for path, hunks in re.findall(r"^--- (\S+)\n(.*?)(?=^--- |\Z)", diff, re.M | re.S):
         file = folder / path
         source = file.read_text()
@@ -97,7 +97,7 @@ def follow(diff, folder):
             lines = hunk.splitlines(keepends=True)
             before = "".join(line[1:] for line in lines if line[0] in " -")
             after = "".join(line[1:] for line in lines if line[0] in " +")
-            assert source.count(before) == 1, f"{path} has not got once:\n{before}"
+            assert source.count(before) == 1, f"{path} does not have once:\n{before}"
             source = source.replace(before, after)
         file.write_text(source)
 
@@ -116,7 +116,7 @@ def copy(tmp_path_factory):
 
 
 def run(folder, *arguments):
-    """What a Python that imports the copy prints."""
+    """The output of a Python that imports the copy."""
     environment = os.environ | {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT
@@ -139,7 +139,7 @@ def test_the_recipes_give_an_activation_and_a_loss_with_right_gradients_that_lea
     assert found["exported"] < 1e-10
 
 
-def test_the_tests_take_them_from_the_reference(copy):
+def test_the_tests_find_the_new_names_in_the_reference(copy):
     chosen = "every_activation_with_every_output and (softsign or pseudo_huber)"
     printed = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/textbook/test_textbook.py", "-k", chosen)
     passed = int(re.search(r"(\d+) passed", printed).group(1))

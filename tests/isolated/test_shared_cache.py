@@ -12,15 +12,15 @@ import pytest
 
 import fastbp
 
-TIMEOUT = 1200  # seconds, only to turn a hang into a failure
+TIMEOUT = 1200  # seconds; turns a hang into a failure
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 STRANGER = 12345  # a user without a home
 
 
 def start(package, program, *arguments, **environment):
-    """A new process that runs a program with this package and has no cache folder but the package's own.
+    """A new process that runs a program with this package. Its first usable cache folder is the package's own.
 
-    environment: what else to set, or None to unset.
+    environment: further variables. None unsets a variable.
     """
     nowhere = {"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": "/dev/null", "NUMBA_NUM_THREADS": "2"}
     settings = os.environ | nowhere | {"PYTHONPATH": str(package.parent)} | environment
@@ -61,7 +61,7 @@ def snapshot(package):
 
 @pytest.fixture(scope="module")
 def image():
-    """(a package that others can read, warmed up by its owner on a machine of one core; what that printed)."""
+    """(a package that others can read, warmed up by its owner with one thread; the output of the warm-up)."""
     with tempfile.TemporaryDirectory() as folder:  # tmp_path is closed to other users
         os.chmod(folder, 0o755)
         package = copy_of_the_package(pathlib.Path(folder))
@@ -77,7 +77,7 @@ def report():
         print("kernel", kernel.__name__, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
-# All that a user may do, on one thread and on two.
+# EVERYTHING: all that a user may do, on one thread and on two.
 EVERYTHING = f"""
 {COUNT}
 import itertools, sys
@@ -116,8 +116,8 @@ with Client(processes=False, dashboard_address=":0"):
 report()
 """
 
-# A fit on one thread as another user, who can read but not write what is there. What is imported late is imported
-# before, because the interpreter itself may lie where only root can read.
+# STRANGERS_FIT: a fit on one thread as another user. This user can read the package but not write it. Late imports are
+# made before, because only root may be able to read the folder of the interpreter.
 STRANGERS_FIT = f"""
 {COUNT}
 import os, sys
@@ -135,7 +135,7 @@ assert len(clf.predict(X)) == 40
 report()
 """
 
-# The activation softplus(0) in a dtype given, and whether the kernel came from the disk.
+# ONE_KERNEL prints softplus(0) in a given dtype, and whether the kernels came from the disk.
 ONE_KERNEL = f"""
 {COUNT}
 import sys
@@ -148,7 +148,8 @@ report()
 
 
 ENTRIES = ("transpose_all", "step_all", "train_serial", "train_parallel", "predict_serial", "predict_parallel")
-# What a fit and a prediction on one thread need of three relu units and three classes, and what ONE_KERNEL does.
+# FIT: the kernels of a fit and a prediction on one thread, with three relu units and three classes. ONE: the kernels of
+# ONE_KERNEL.
 FIT = ("transpose_all", "train_serial", "predict_serial", "relu", "relu_slope", "affine_1", "outer_1", "adam")
 FIT += ("gather_64", "softmax", "softmax_cross_entropy")
 ONE = {
@@ -158,7 +159,7 @@ ONE = {
 
 
 def kernels(output):
-    """{kernel: (cache hits, cache misses)} of those that were used."""
+    """{kernel: (cache hits, cache misses)} of the kernels that were used."""
     rows = [line.split()[1:] for line in output.splitlines() if line.startswith("kernel ")]
     assert len(rows) > 5, output
     return {name: (int(hits), int(misses)) for name, hits, misses in rows if hits != "0" or misses != "0"}

@@ -36,7 +36,7 @@ def test_eight_threads_at_once_get_the_bits_of_sequential_fits(layer, meanwhile,
         assert found["most at once"] == 1
 
 
-# The only thread of the process, so that Numba itself would not mind.
+# ONE_THREAD has no other thread, so Numba itself would not mind.
 ONE_THREAD = """
 import json, numba
 from support import programs
@@ -50,8 +50,8 @@ def test_under_workqueue_no_parallel_region_is_entered_whatever_n_jobs(warm_cach
     assert run(ONE_THREAD, warm_cache, NUMBA_THREADING_LAYER="workqueue") == [1, 0, "workqueue"]
 
 
-# Numba's setting and this thread's number of threads: at first, after each fit, and after one with a number that the
-# user has set; then the most threads that ran.
+# NUMBER_OF_THREADS prints Numba's setting and this thread's number of threads: at first, after each fit, and after a
+# fit with a number that the user has set. Then it prints the most threads that ran.
 NUMBER_OF_THREADS = """
 import json, numba
 from support import programs

@@ -1,4 +1,4 @@
-"""The threads of a call: who takes part, what each does, and that they wait for each other."""
+"""The threads of a call: their number, their shares of the work, and how they wait for each other."""
 
 import os
 import threading
@@ -25,7 +25,7 @@ def begin(crew):
 
 @jit.entry
 def take_turns(rank, members, crew, slots, rounds, wrong):
-    """Write a slot and, when all have, read those of the others; counts what is not there yet, or no longer."""
+    """Write a slot. When all members have, read all slots. Count those with the value of another round."""
     for k in range(1, rounds + 1):
         slots[rank] = k
         meet(crew, members)
@@ -40,7 +40,7 @@ def shared(first, last, rank, members, out):
     out[0], out[1] = share(first, last, rank, members)
 
 
-def test_who_comes_in_time_takes_part():
+def test_a_thread_that_comes_in_time_takes_part():
     crew = np.full(CREW_FIELDS, -1)
     for most in (1, 2, 3):
         begin(crew)
@@ -49,11 +49,11 @@ def test_who_comes_in_time_takes_part():
             found = list(pool.map(come, [crew] * most, [most] * most))
         members = found[0][1]
         assert {n for _, n in found} == {members}
-        # as many as came before the first one no longer waited, numbered from 0 on
+        # the members came before the first one stopped waiting, and their ranks count from 0
         assert sorted(rank for rank, _ in found if rank < members) == list(range(members))
 
 
-def test_the_first_goes_on_alone_where_tasks_run_one_after_the_other():
+def test_the_first_thread_goes_on_alone_if_tasks_run_one_after_the_other():
     crew = np.zeros(CREW_FIELDS, np.int64)
     assert come(crew, 3) == (0, 1)
     for _ in range(2):
@@ -63,7 +63,7 @@ def test_the_first_goes_on_alone_where_tasks_run_one_after_the_other():
 
 @pytest.fixture
 def cores():
-    """Those that this thread may run on; it has them back afterwards."""
+    """The cores that this thread may run on. It may run on all of them again after the test."""
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("no way to choose a thread's cores")
     cores = os.sched_getaffinity(0)
@@ -73,21 +73,21 @@ def cores():
 
 @pytest.fixture
 def several_cores(cores):
-    """The same, where there are others to move to and compiled code moves to them."""
+    """The same cores, if there are several and compiled code moves threads between them."""
     if interpreted.ENABLED or len(cores) == 1:
-        pytest.skip("nothing moves threads, or there is no other core")
+        pytest.skip("interpreted code does not move threads, or there is no other core")
     return cores
 
 
-def test_who_shares_a_core_with_the_first_comes_in_time(cores):
+def test_a_thread_on_the_core_of_the_first_comes_in_time(cores):
     crew, together = np.zeros(CREW_FIELDS, np.int64), 0
-    os.sched_setaffinity(0, {min(cores)})  # of this thread and those that it starts
+    os.sched_setaffinity(0, {min(cores)})  # for this thread and the threads that it starts
     for _ in range(20):
         begin(crew)
         with ThreadPoolExecutor(2) as pool:
             (_, members), _ = pool.map(come, [crew] * 2, [2] * 2)
         together += members == 2
-    assert together > 0  # all of them, where nothing else runs; none where the first one keeps the core
+    assert together > 0  # 20 if nothing else runs, 0 if the first one keeps the core
 
 
 @jit.entry
@@ -100,11 +100,11 @@ def leave(core):
     barrier._leave(core)
 
 
-def test_who_comes_on_the_core_of_the_first_moves_to_another_and_may_return(several_cores):
+def test_a_thread_on_the_core_of_the_first_moves_to_another_and_may_return(several_cores):
     crew = np.zeros(CREW_FIELDS, np.int64)
     for at in several_cores:
         os.sched_setaffinity(0, {at})
-        os.sched_setaffinity(0, several_cores)  # of which the system does not make use at once
+        os.sched_setaffinity(0, several_cores)  # the system does not move the thread at once
         crew[COME], crew[MEMBERS], crew[CORE] = 1, 2, core()
         assert come(crew, 2) == (1, 2)
         assert 0 < core() != crew[CORE]

@@ -1,4 +1,7 @@
-"""The disk cache: found wherever it may be, never stale, broken or somebody else's, and never in the way."""
+"""The disk cache: code is found in every folder, and is never stale, broken or another user's.
+
+Without any usable folder, fits work all the same.
+"""
 
 import os
 import pathlib
@@ -20,7 +23,7 @@ AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 @pytest.fixture
 def places(monkeypatch, tmp_path):
-    """The four folders that the cache looks into, here, empty, in its order; their parents are not there yet."""
+    """The four folders that the cache looks into, in its order, below tmp_path. They and their parents do not exist."""
     bases = [tmp_path / name for name in ("set", "package", "home", "temporary")]
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(bases[0]))
     monkeypatch.setattr(cache, "PYCACHE", bases[1])
@@ -32,7 +35,7 @@ def places(monkeypatch, tmp_path):
 
 
 def times(factor, value=10.0, variant=""):
-    """(value times the factor of the code that ran, whether that came from the disk), as a new process would see it.
+    """(value times the factor of the code that ran, whether the code came from the disk), as in a new process.
 
     Kernels of different factors share a file, so stale code shows in the product.
     """
@@ -80,7 +83,7 @@ def test_code_is_written_to_the_first_usable_folder_and_a_fit_works_without_any(
     assert [file.parent for file in files_in(places)] == places[n_unusable : n_unusable + 1]
 
 
-def test_a_circle_of_links_or_no_home_is_no_reason_to_fail(places, monkeypatch, tmp_path):
+def test_a_circle_of_links_or_a_missing_home_does_not_fail(places, monkeypatch, tmp_path):
     (tmp_path / "circle").symlink_to("circle")
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "circle"))
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -149,7 +152,7 @@ def test_checked_kernels_have_files_of_their_own(places):
 
 
 @pytest.mark.parametrize("package", ["numba", "llvmlite", "np"])
-def test_another_version_of_what_compiles_is_another_folder(monkeypatch, package):
+def test_another_version_of_a_package_that_compiles_has_another_folder(monkeypatch, package):
     monkeypatch.setattr(getattr(cache, package), "__version__", "0.0.0")
     assert cache.source_digest() != cache.DIGEST
 
@@ -175,7 +178,7 @@ def test_only_kernels_whose_sources_are_part_of_the_folders_name_are_kept():
     entries = {"forward_row", "shuffle", "step_all", "transpose_all"}
     entries |= {"train_serial", "train_parallel", "predict_serial", "predict_parallel"}
     assert {"adam", "relu", "softmax", "affine_3", "sort_entries", *entries} <= set(kept)
-    assert len(kept) == len(set(kept)) == len(entries) + len(jit.DEFERRED)  # files go by the kernels' names
+    assert len(kept) == len(set(kept)) == len(entries) + len(jit.DEFERRED)  # the names of kernels name their files
     assert all(isinstance(kernel._cache, cache.KernelCache) for kernel in jit.KEPT)
 
 
@@ -186,7 +189,7 @@ def test_a_frozen_package_whose_sources_cannot_be_seen_keeps_nothing(places, mon
 
 
 def chmod(*modes):
-    """Make the file, its folder, that folder's parent, ... have the modes given (None: as it is)."""
+    """Give these modes to the file, its folder, the folder's parent and so on. None leaves a mode as it is."""
 
     def change(file, folder):
         for path, mode in zip((file, *file.parents), modes, strict=False):
@@ -204,7 +207,7 @@ def give_away(index):
 
 
 def link_from_a_public_folder(file, folder):
-    """Our folder is a link to a trusted one, and the link's own folder does not matter: it is not used any more."""
+    """Our folder is a link to a trusted one. The cache follows the link, so its own folder does not matter."""
     target = folder.parents[2] / "target"
     folder.rename(target)
     folder.symlink_to(target)
@@ -266,14 +269,14 @@ def test_code_of_the_owner_of_the_package_is_trusted_by_all_who_run_the_package(
     (package / "cache.py").touch()
     monkeypatch.setattr(cache, "HERE", package)
     assert times(3) == (30, False)
-    shutil.rmtree(places[1], ignore_errors=True)  # what was just compiled anew
+    shutil.rmtree(places[1], ignore_errors=True)  # the code that was just compiled
 
     os.chown(package, 12345, -1)
     assert times(3) == (20, True)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o002])
-def test_others_cannot_change_what_is_written_under_a_generous_umask(places, umask):
+def test_others_cannot_change_files_that_were_written_under_a_generous_umask(places, umask):
     before = os.umask(umask)
     try:
         file = saved(places)
@@ -324,7 +327,7 @@ def test_a_folder_that_vanishes_while_in_use_is_made_anew(places):
     assert files_in(places) == [file]
 
 
-# Reports the activation softplus(0) of a network of one unit, and whether its kernel came from the disk.
+# PROGRAM prints softplus(0), computed by a network of one unit, and the cache hits and misses of its kernel.
 PROGRAM = """
 from fastbp import textbook
 from fastbp.kernels import prediction

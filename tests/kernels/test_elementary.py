@@ -1,4 +1,4 @@
-"""The elementary functions and activations against mpmath, over the whole range, in units in the last place (ulp)."""
+"""The elementary functions and activations are close to mpmath's, over the whole range. Errors are in ulp."""
 
 import re
 
@@ -57,7 +57,7 @@ EXACT = {  # in the order of the codes
     "logistic": logistic,
 }
 CODES = {name: code for code, name in enumerate(EXACT)}
-# name -> exact value and bound in ulp, as its comment states it
+# {name: (exact function, bound in ulp)}. The bounds of silu and gelu are in the comments of activations.py.
 ACTIVATIONS = {
     "tanh": (mpmath.tanh, lambda z: 3),
     "logistic": (logistic, lambda z: 3),
@@ -86,11 +86,11 @@ def compute_activation(name, z):
 
 
 def whole_range(dtype, n=400):
-    """Every magnitude of both signs, subnormal ones included; where results change; the edges of the reduction."""
+    """Every magnitude of both signs, also subnormal, numbers where results change, and the edges of the reduction."""
     rng, limits = np.random.default_rng(7), np.finfo(dtype)
-    active = 110 if dtype == np.float32 else 750  # e^x is 0 or inf beyond
+    active = 110 if dtype == np.float32 else 750  # beyond, e^x is 0 or inf
     low, high = np.log(limits.smallest_subnormal.astype(float)), np.log(limits.max.astype(float))
-    edges = (0.5 * np.log(2) * rng.integers(-2 * active, 2 * active, n)).astype(dtype)  # of r in x = n ln 2 + r
+    edges = (0.5 * np.log(2) * rng.integers(-2 * active, 2 * active, n)).astype(dtype)  # edges of r in x = n ln 2 + r
     positive = [
         np.exp(rng.uniform(low, high - 1e-6, n)),
         np.exp(rng.uniform(-40, np.log(active), n)),
@@ -107,13 +107,13 @@ def whole_range(dtype, n=400):
 
 
 def ends_of(dtype):
-    """Where e^x overflows, becomes subnormal, becomes 0."""
+    """Numbers whose e^x, or that of minus them, overflows, becomes subnormal or becomes 0."""
     limits = np.finfo(dtype)
     return [abs(np.log(v.astype(np.longdouble))) for v in (limits.max, limits.tiny, limits.smallest_subnormal)]
 
 
 def assert_within(bound, exact, x, y, *, absolute=0.0):
-    """|y - exact(x)| <= bound(x) ulp of exact(x), or `absolute`; an overflow is inf."""
+    """|y - exact(x)| <= bound(x) ulp of exact(x), or at most `absolute`. An overflow is inf."""
     limits = np.finfo(x.dtype)
     for point, value in zip(x.tolist(), y.tolist(), strict=True):
         at = mpmath.mpf(point)
@@ -140,7 +140,7 @@ def test_error_stays_within_the_stated_bound_over_the_whole_range(name, dtype):
 def test_error_of_an_activation_stays_within_its_bound_over_the_whole_range(name, dtype):
     exact, bound = ACTIVATIONS[name]
     z = whole_range(dtype)
-    # where e^z is subnormal, so that it has few digits, and is then multiplied by z
+    # a subnormal e^z has few digits, and these activations multiply it by z
     absolute = float(np.finfo(dtype).tiny) if name in ("silu", "gelu") else 0.0
     assert_within(bound, exact, z, compute_activation(name, z), absolute=absolute)
 

@@ -1,4 +1,4 @@
-"""The kernels without the compiler: the stand-in for each intrinsic, its checks, and a fit in a process of its own."""
+"""The kernels without the compiler: the twin of each intrinsic, its checks, and a fit in a process of its own."""
 
 import math
 
@@ -40,7 +40,7 @@ INTRINSICS = Intrinsics(simd, vectors)
 
 
 def on_tiles(of, tile, square):
-    """A kernel that writes what each intrinsic of simd.py and vectors.py gives; of: has them, or their twins."""
+    """A kernel that writes results of the intrinsics of simd.py and vectors.py. of: the intrinsics, or their twins."""
     columns, store, rank1, load, splat, transposed, first_columns, multiply_add = (
         getattr(of, name)
         for name in ("columns", "store", "rank1", "load", "splat", "transposed", "first_columns", "multiply_add")
@@ -70,8 +70,8 @@ def on_tiles(of, tile, square):
 
 
 @over_dtypes
-def test_the_stand_ins_of_the_tile_give_what_its_intrinsics_give(dtype):
-    x = np.random.default_rng(0).integers(-9, 9, 1024).astype(dtype)  # whole numbers: fused or not, all is exact
+def test_the_twins_of_tile_intrinsics_give_the_same_numbers(dtype):
+    x = np.random.default_rng(0).integers(-9, 9, 1024).astype(dtype)  # whole, so everything is exact, fused or not
     compiled, plain = np.full((2, 2048), np.nan, dtype)
     jit.entry(on_tiles(INTRINSICS, simd.tile, vectors.square))(x, compiled)
 
@@ -96,7 +96,7 @@ def on_numbers(fma, constant, power_of_two, exponent, mantissa):
 
 
 @over_dtypes
-def test_the_stand_ins_on_numbers_give_what_the_intrinsics_give(dtype):
+def test_the_twins_of_number_intrinsics_give_the_same_numbers(dtype):
     edge = dtype(math.sqrt(0.5))
     edges = [edge, np.nextafter(edge, dtype(0)), np.nextafter(edge, dtype(1)), 2 * edge, 1, np.finfo(dtype).tiny]
     x = np.concatenate([edges, np.exp(np.random.default_rng(0).uniform(-80, 80, 300))]).astype(dtype)

@@ -1,4 +1,4 @@
-"""The kernels stay within their buffers: with red zones around every array, no zone changes and no result does."""
+"""Kernels stay within their buffers: red zones around every array do not change, and do not change a result."""
 
 import numpy as np
 import pytest
@@ -9,15 +9,16 @@ from support.entries import ENTRIES, entry
 from support.steps import OPTIMIZERS, SHAPES, Tasks, data_forms, over_dtypes, random_theta, trainer
 
 ZONE = 4096  # bytes of a red zone
-# What each of its bytes is. Together NaN: what is read there shows. Or finite numbers: what is added to them shows too,
-# while NaN stays the same NaN. Around integers always -1, which is no row and no offset.
+# FILLS: the value of each byte of a red zone. 0xFF makes NaN, so that a number read there shows in a result. 0x3F makes
+# finite numbers, so that a number added to them shows too; NaN would stay the same NaN. The zones around integers are
+# always -1, because no row and no offset is -1.
 FILLS = (0xFF, 0x3F)
 
 
 def within_red_zones(kernel, fill, called):
-    """`kernel` on copies of its arrays, every one of them between two red zones, which it must leave as they are.
+    """`kernel` on copies of its arrays, each between two red zones. The kernel must leave the zones as they are.
 
-    called: set to which a call adds the kernel.
+    called: a set. A call adds the kernel to it.
     """
 
     def call(*args):
@@ -31,7 +32,7 @@ def within_red_zones(kernel, fill, called):
             red = np.full(ZONE, fill if value.dtype.kind == "f" else 0xFF, np.uint8)
             memory = np.concatenate([red, np.ascontiguousarray(value).reshape(-1).view(np.uint8), red])
             view = memory[ZONE:-ZONE].view(value.dtype).reshape(value.shape)
-            view.flags.writeable = value.flags.writeable  # Numba tells them apart
+            view.flags.writeable = value.flags.writeable  # Numba compiles for read-only arrays separately
             memories.append((red, memory, view, value))
             return view
 

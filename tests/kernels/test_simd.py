@@ -34,7 +34,7 @@ def over_root(x, v, epsilon, out):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_quotient_by_a_root_that_is_no_tiny_number_has_the_bits_of_a_division_by_a_square_root(dtype):
+def test_a_quotient_by_a_root_has_the_bits_of_a_division_by_a_square_root_unless_it_is_tiny(dtype):
     rng, limits, n = np.random.default_rng(0), np.finfo(dtype), 1 << 18
     x = rng.normal(size=n) * 10.0 ** rng.uniform(-8, 8, n)
     v = 10.0 ** rng.uniform(np.log10(limits.tiny), np.log10(limits.max) - 0.1, n)
@@ -44,6 +44,6 @@ def test_a_quotient_by_a_root_that_is_no_tiny_number_has_the_bits_of_a_division_
     out = np.empty_like(x)
     over_root(x, v, epsilon, out)
     expected = x / (np.sqrt(v) + epsilon)
-    normal = ~(np.abs(expected) < limits.tiny) | (v == np.inf)  # a remainder of a subnormal number has few digits
+    normal = ~(np.abs(expected) < limits.tiny) | (v == np.inf)  # a subnormal remainder has few digits
     assert normal.mean() > 0.9
     np.testing.assert_array_equal(out[normal], expected[normal])

@@ -1,8 +1,8 @@
-"""Small networks against the reference: every loss, activation and optimiser, form of data, width and number of rows.
+"""Small networks equal the reference: every loss, activation, optimiser, form of data, width and number of rows.
 
-With NUMBA_DISABLE_JIT=1 the kernels run as Python, to the same numbers, and coverage sees them; the command follows
-the marker `coverage-command` in the documents. All their lines and branches run here, except what pyproject.toml lists
-with the reason.
+With NUMBA_DISABLE_JIT=1 the kernels run as Python with the same numbers, and coverage sees them. The command follows
+the marker `coverage-command` in the documents. It has to run all lines and branches of the kernels, except those that
+pyproject.toml lists with the reason.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -29,14 +29,15 @@ from fastbp.training.workspace import Workspace
 from support import reference
 from support.steps import Tasks
 
-# Of float64 and float32, relative to the largest number of an array.
+# TOLERANCES are relative to the largest number of an array.
 TOLERANCES = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 5e-6}
 over_dtypes = pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 
 COMBINATIONS = [(loss, out) for loss, outs in reference.LEGAL_OUTPUTS.items() for out in outs]
-# On any CPU: panels of one, two and three vectors, layers of several, one of whole ones (48), a narrow one (after 65).
+# On any CPU, these have panels of one, two and three vectors, layers of several panels and of whole panels (48). Except
+# on CPUs with short vectors, they have a narrow layer (after 65).
 WIDTHS = [(3, 2), (70, 1), (2, 65, 1), (3, 48, 2), (5, 9, 20, 3), (7, 115, 37, 5)]
-ROWS = [1, 2, 3, 6, 29]  # each remainder of a tile's rows
+ROWS = [1, 2, 3, 6, 29]  # after full tiles remain one row, at most half a tile's rows, or more
 
 
 def another_dtype(X):
@@ -48,7 +49,7 @@ def sparse(X):
 
 
 def half_sparse(X):
-    """Which the kernels make dense."""
+    """Sparse data of so many entries that the kernels make them dense."""
     return scipy.sparse.csr_matrix(X * (X > 0))
 
 
@@ -76,7 +77,7 @@ def predict_member(rank, members, crew, tables, parameters, activations, inputs,
 
 
 class Members(Tasks):
-    """Tasks shared out among three threads of Python's, as many as the machine may have cores or not."""
+    """Three Python threads share the tasks, however many cores the machine has."""
 
     def run(self, kernel, *args, work):
         member = train_member if kernel is step.train_parallel else predict_member
@@ -88,14 +89,14 @@ class Members(Tasks):
 
 
 class Problem:
-    """A random network with random data; `names` are what the reference needs to know of it."""
+    """A random network with random data. `names` are its arguments for the reference."""
 
     def __init__(self, widths, dtype, *, loss="log_loss", out="softmax", hidden="tanh", rows=29, form="rows", seed=0):
         rng = np.random.default_rng(seed)
         n_hidden = len(widths) - 2
         self.network = Network(widths, (hidden,) * n_hidden + (out,), loss, dtype)
         self.names = {"activation": hidden, "out_activation": out, "loss": loss}
-        X = rng.normal(size=(rows, widths[0])).astype(np.float32).astype(dtype)  # in each dtype the same
+        X = rng.normal(size=(rows, widths[0])).astype(np.float32).astype(dtype)  # the same in every dtype
         self.X = FORMS[form](X)
         self.coefs = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in pairwise(widths)]
         self.intercepts = [rng.normal(size=n) for n in widths[1:]]
@@ -213,14 +214,14 @@ def test_three_threads_give_the_bits_of_one(form, n_groups, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["rows", "sparse"])
-def test_threads_that_predict_wait_for_each_other_before_a_chunk_that_is_shared_out_otherwise(form):
+def test_threads_that_predict_wait_for_each_other_before_a_chunk_of_another_size(form):
     problem = Problem((5, 9, 20, 3), np.dtype(np.float64), form=form, rows=117)
     order = np.arange(117)
     expected = predict(problem.network, problem.theta, problem.examples, order, Team(1))
     space, out = Workspace(problem.network, problem.examples, 117, Members(3), chunk=96), np.full_like(expected, np.nan)
     space.predict(problem.theta, order, out)
     np.testing.assert_array_equal(out, expected)
-    assert space.crew[barrier.PASSED] >= 2  # the rows of a chunk of 96 are one thread's where those of 21 are another's
+    assert space.crew[barrier.PASSED] >= 2  # threads share chunks of 96 and 21 rows differently
 
 
 @pytest.mark.parametrize(("widths", "out"), [((4, 1), "logistic"), ((4, 6, 3), "softmax")], ids=str)

@@ -1,4 +1,4 @@
-"""BLAS's own threads."""
+"""The threads of BLAS."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Which processes may have lost Numba's threads by a fork before the import."""
+"""Whether a process may have lost Numba's threads by a fork before the import."""
 
 import pytest
 
@@ -22,9 +22,7 @@ def stat_with_flags(flags):
         (stat_with_flags(0x400000), False),
     ],
 )
-def test_only_what_is_known_not_to_be_forked_keeps_threads_that_were_started_before_the_import(
-    monkeypatch, read_text, lost
-):
+def test_only_a_process_that_surely_was_not_forked_keeps_threads_from_before_the_import(monkeypatch, read_text, lost):
     def not_started():
         raise ValueError("Threading layer is not initialized.")
 

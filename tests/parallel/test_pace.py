@@ -1,4 +1,4 @@
-"""With how many threads a team goes on."""
+"""The number of threads that a team goes on with."""
 
 from fastbp.parallel import pace
 from fastbp.parallel.team import Team
@@ -21,7 +21,7 @@ def test_a_team_compares_calls_of_one_kernel_only(monkeypatch):
 
 
 class Machine:
-    """A clock, and a kernel that takes as long as `seconds` says for the number of threads in force."""
+    """A clock, and a kernel. `seconds` has the time of the kernel for each number of threads."""
 
     def __init__(self, monkeypatch, seconds):
         self.now, self.n_threads, self.seconds, self.calls = 0.0, None, seconds, []
@@ -86,7 +86,7 @@ def test_a_fit_now_and_then_does_not_begin_with_a_trial_each_time(monkeypatch):
     assert 0 < machine.share(1) < 0.01
 
 
-def test_a_trial_ends_with_the_fit_that_it_began_in_where_the_next_one_is_long_after(monkeypatch):
+def test_a_trial_ends_with_its_fit_if_the_next_fit_begins_long_after(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.0011, 4: 0.0005})
     run_fits(machine, 400, 1e6, calls=8, pause=11)
     assert 0 < machine.share(1) < 0.05
@@ -110,19 +110,19 @@ def test_threads_that_have_to_wake_up_get_time_for_it(monkeypatch):
 
     for _ in range(100):
         team = Team(4, 1e6)
-        machine.calls.append(0)  # all sleep
+        machine.calls.append(0)  # between fits, all threads sleep
         for _ in range(60):
             team.run(kernel, work=1.0)
         machine.now += 1
     assert machine.share(4) > 0.8
 
 
-def test_times_of_long_ago_are_not_compared_with(monkeypatch):
+def test_times_of_long_ago_do_not_count(monkeypatch):
     machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
     run_fits(machine, 1000, 1e6)
     assert machine.share(4) > 0.98
     machine.now += 3600
-    machine.seconds[4] = 0.400  # slower than before is not slower than now
+    machine.seconds[4] = 0.400  # slower than one thread was, but one thread may be slower now
     run_fits(machine, 100, 1e6)
     assert machine.share(1) > 0.9
     assert set(machine.calls[:3]) == {4}

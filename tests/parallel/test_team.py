@@ -1,4 +1,4 @@
-"""Who gets team."""
+"""Which callers get threads."""
 
 import contextlib
 import threading
@@ -50,8 +50,8 @@ def test_only_one_caller_holds_the_threads_and_gives_them_back(safe_layer):
 
 
 @many
-def test_who_holds_the_threads_may_use_them_within():
-    """As a callback does that predicts in the middle of a fit."""
+def test_a_caller_that_holds_the_threads_may_ask_for_them_again():
+    """A callback that predicts in the middle of a fit does so."""
     if not team.layer_is_safe():
         pytest.skip("the workqueue layer is never used in parallel")
     work, found = 10 * team.MIN_WORK, []
@@ -94,7 +94,7 @@ def test_in_a_joblib_worker_n_jobs_none_is_serial_and_a_number_is_honoured(safe_
 
     assert found(2, None, None) == [1, 1]
     assert found(2, 2) == [2]
-    assert found(1, None) == [numba.get_num_threads()]  # joblib runs one job after the other: no worker
+    assert found(1, None) == [numba.get_num_threads()]  # joblib runs one job after the other, without a worker
 
 
 def test_without_any_threading_layer_everything_is_serial(monkeypatch):

@@ -1,6 +1,6 @@
-"""The imports between the modules of fastbp: arrows, and the rules that say which of them must not be.
+"""The imports between the modules of fastbp, called arrows, and the rules that forbid some of them.
 
-A module is named from the package on: "training.lbfgs", "dask" for dask/__init__.py, "" for the package itself.
+A module is named relative to the package: "training.lbfgs", "dask" for dask/__init__.py, "" for the package itself.
 """
 
 import ast
@@ -22,9 +22,9 @@ FLOORS = (
     ("typing", "extras", "version"),
 )
 FLOOR_OF = {folder: -number for number, floor in enumerate(FLOORS) for folder in floor}
-# These import nothing of fastbp but themselves, not even what is below them.
+# These folders import nothing of fastbp except themselves, not even from the floors below.
 ALONE = ("kernels", "parallel")
-# (from, to): arrows that would go down, and must not be all the same.
+# (from, to): arrows that go down and are forbidden all the same.
 NEVER = (("network", "parallel"),)
 # Arrows out of a folder that only its __init__.py may have.
 ONLY_INIT = (("dask", "estimators"),)
@@ -35,11 +35,11 @@ KERNEL_GROUPS = ("formulas", "machine", "compiling")
 class Arrow(NamedTuple):
     """One import, or one use of a private name of a module that was imported."""
 
-    path: str  # of the importing file, from the package on
+    path: str  # of the importing file, relative to the package
     line: int
     source: str  # the module that imports
-    target: str  # the module that is imported, or from which
-    name: str  # what is imported from it; "" is the module itself
+    target: str  # the module that is imported, or that the name comes from
+    name: str  # the name that is imported; "" means the module itself
 
     def __str__(self) -> str:
         what = f"{self.target or PACKAGE}.{self.name}" if self.name else self.target or PACKAGE
@@ -47,7 +47,7 @@ class Arrow(NamedTuple):
 
 
 def read_sources(folder: pathlib.Path) -> dict[str, str]:
-    """{path from the folder on: source} of every Python file below it."""
+    """{path relative to the folder: source} of every Python file in the folder."""
     return {path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob("*.py"))}
 
 
@@ -60,7 +60,7 @@ def complaints(sources: Mapping[str, str]) -> list[str]:
 
 
 def arrows_of(sources: Mapping[str, str]) -> Iterator[Arrow]:
-    """All arrows of all files, those of imports inside functions too."""
+    """All arrows of all files, including imports inside functions."""
     modules = set(map(module_of, sources))
     for path, source in sources.items():
         tree, module = ast.parse(source), module_of(path)
@@ -93,7 +93,7 @@ def module_of(path: str) -> str:
 
 
 def imported_from(node: ast.ImportFrom, path: str) -> str | None:
-    """The module after `from`; None if it is not of fastbp."""
+    """The module after `from`; None if it is not in fastbp."""
     if node.level == 0:
         name = node.module or ""
         return name.partition(".")[2] if name.split(".")[0] == PACKAGE else None
@@ -112,7 +112,7 @@ def top(module: str) -> str:
 
 
 def kernel_group(module: str) -> int:
-    """Index in KERNEL_GROUPS: of the sub-folder of kernels/, or of the formulas, which lie in kernels/ itself."""
+    """Index in KERNEL_GROUPS of a module's sub-folder. Modules in kernels/ itself are formulas."""
     folder, *inner = module.split(".")
     return KERNEL_GROUPS.index(inner[0]) if folder == "kernels" and inner and inner[0] in KERNEL_GROUPS else 0
 

@@ -18,7 +18,7 @@ def iris() -> tuple[np.ndarray, np.ndarray]:
 
 
 def targets(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """A small problem with targets of a kind."""
+    """A small problem with targets of this kind."""
     X, y = iris()
     if kind == "binary":
         return X, (y == 0).astype(int)
@@ -32,7 +32,7 @@ def small(**params) -> BackpropClassifier:
 
 
 def outputs(clf: BackpropClassifier, X: np.ndarray) -> np.ndarray:
-    """Output layer of a network with tanh hidden layers, by NumPy from its public parameters."""
+    """The output layer of a network with tanh hidden layers, by NumPy from its public parameters."""
     a = X
     for coef, intercept in zip(clf.coefs_[:-1], clf.intercepts_[:-1], strict=True):
         a = np.tanh(a @ coef + intercept)

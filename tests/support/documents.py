@@ -1,4 +1,4 @@
-"""The documents of the repository, whose commands, snippets, tables and recipes the tests run and compare."""
+"""The documents of the repository. Tests run and compare their commands, snippets, tables and recipes."""
 
 import pathlib
 import re
@@ -6,17 +6,17 @@ import re
 ROOT = pathlib.Path(__file__).parents[2]
 TESTS, PACKAGE = ROOT / "tests", ROOT / "fastbp"
 FOLDERS = ("", "fastbp", "fastbp/kernels", "benchmarks", "tests", ".github")
-# By path from the root; the README comes first.
+# Documents by path from the root. The README comes first.
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text() for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))
 }
 README = DOCUMENTS["README.md"]
-# All of them: a test finds what it runs or compares wherever it is written.
+# The text of all documents, so that a test finds its block in any of them.
 TEXT = "\n".join(DOCUMENTS.values())
 
 
 def block(marker: str, language: str) -> str:
-    """The fenced block of that language after <!-- marker -->, in whatever document it is."""
+    """The fenced block of this language after <!-- marker -->, in any document."""
     (found,) = re.findall(rf"<!-- {marker} -->\n```{language}\n(.*?)```", TEXT, re.S)
     return found
 

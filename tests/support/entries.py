@@ -1,4 +1,4 @@
-"""The entries of the kernels that train and predict, and the module that has each: for tests that replace them."""
+"""The entry kernels that train and predict, and the module of each. Tests replace them."""
 
 from fastbp.kernels import gradient, prediction, step
 

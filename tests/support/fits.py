@@ -1,4 +1,4 @@
-"""Small fits of both estimators, beside scikit-learn's: a problem, a model, and what comes of a call."""
+"""Small fits of both estimators and of scikit-learn's: problems, models, and outcomes of calls."""
 
 import warnings
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
 
 
 def problem(estimator: type, *, whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """40 flowers and their species or the width of their petals; whole: in whole numbers, which any dtype can hold."""
+    """40 flowers, and their species or the width of their petals. whole: rounded, so that any dtype holds them."""
     X, y = load_iris(return_X_y=True)
     X, y = scale(X)[10::3][:40], y[10::3][:40]
     if whole:
@@ -53,7 +53,7 @@ def assert_same_bits(actual, desired, where: str = "") -> None:
 
 
 def outcome(model: BaseEstimator, act: Callable[[BaseEstimator], Any]) -> tuple[list[str], Any]:
-    """Warnings, then what `act(model)` returns or the error that it raises, without the name of the model."""
+    """(warnings of `act(model)`, its result or error), with "MODEL" for the name of the model."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -68,7 +68,7 @@ def outcome(model: BaseEstimator, act: Callable[[BaseEstimator], Any]) -> tuple[
 
 
 def assert_as_scikit_learn(estimator: type, X, y, *to_predict) -> str:
-    """Fit and predict give the same warnings, error or result as scikit-learn's; returns the error or ''."""
+    """Check that fit and predict give scikit-learn's warnings and its error or results. Return the error, or ''."""
     X_test = to_predict[0] if to_predict else X
 
     def fit_and_predict(model):
@@ -99,7 +99,7 @@ def assert_as_scikit_learn(estimator: type, X, y, *to_predict) -> str:
 
 
 class Interruption:
-    """Ctrl-C after some epoch."""
+    """An observer that raises KeyboardInterrupt after this epoch."""
 
     def __init__(self, epoch: int):
         self.epoch = epoch

@@ -7,7 +7,7 @@ from fastbp.kernels.compiling import interpreted
 
 
 def fitted():
-    """Predictions of a small fit, as numbers of Python, after whether its kernels are interpreted."""
+    """[whether kernels are interpreted, predictions of a small fit as Python's numbers]."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 5)), rng.integers(3, size=60)
     clf = BackpropClassifier((9, 30), batch_size=16, max_iter=5, n_iter_no_change=5, random_state=0).fit(X, y)

@@ -1,4 +1,4 @@
-"""Mistakes with the register tile that the debug mode must find, each in a function of its own."""
+"""Mistakes with the register tile, each in a function of its own. The debug mode must find them."""
 
 import numpy as np
 from numba import njit, prange
@@ -14,7 +14,7 @@ LAYER = np.zeros(1, records.LAYER)
 RATES = np.zeros(1, optimizers.RATES)
 
 
-# What must not be done with an array of 64 float64; without the debug mode each does it in the array's neighbourhood.
+# Accesses that are wrong for an array of 64 float64. Without the debug mode they touch the memory beside the array.
 
 
 @njit(**FLAGS)
@@ -130,7 +130,7 @@ def make(mistake):
 
 
 def make_all():
-    """Make all mistakes that leave the process alive; prints in how many of the compiled functions there is a check."""
+    """Make all mistakes that leave the process alive. Print how many of the compiled functions contain a check."""
     for mistake in MISTAKES:
         if mistake not in (call_of_nothing, affine_of_part_of_a_vector):
             make(mistake)

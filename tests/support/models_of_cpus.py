@@ -22,7 +22,7 @@ def data():
 
 
 def fit_all(folder):
-    """Pickle a model of every solver into `folder`; returns the tile of this process."""
+    """Pickle a model of every solver into `folder`. Return the size of this process's tile."""
     from fastbp.kernels.machine import registers
 
     for solver, options in SOLVERS.items():
@@ -32,7 +32,7 @@ def fit_all(folder):
 
 
 def use_all(folder):
-    """What the models in `folder` predict here, and what becomes of those that learn in steps: numbers by solver."""
+    """{solver: numbers} of the models in `folder`: predictions, weights and losses, also after five partial fits."""
     X, y = data()
     found = {}
     for solver in SOLVERS:

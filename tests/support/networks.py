@@ -1,4 +1,4 @@
-"""A network of each kind and its problem, for tests of what must not change a fit."""
+"""A network and a problem for each estimator. Tests vary settings that must not change a fit."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def regression_network(**params) -> BackpropRegressor:
     return BackpropRegressor(**{"hidden_layer_sizes": (12, 7), "max_iter": 6, "random_state": 0, **params})
 
 
-# of each estimator: a network and its problem
+# {estimator: (network, problem)}
 KINDS = {"classifier": (network, problem), "regressor": (regression_network, regression_problem)}
 
 

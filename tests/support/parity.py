@@ -1,4 +1,4 @@
-"""What the parity tests share: both libraries' estimators fitted with the same arguments, and compared."""
+"""Helpers of the parity tests: fit both libraries' estimators with the same arguments, and compare them."""
 
 import warnings
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Pair = tuple[type, type]
 CLASSIFIERS: Pair = (BackpropClassifier, MLPClassifier)
 REGRESSORS: Pair = (BackpropRegressor, MLPRegressor)
 
-# Never stop early: every configuration that is not about stopping runs all its epochs.
+# With EPOCHS no fit stops early. Every test that is not about stopping runs all epochs.
 EPOCHS = {"max_iter": 50, "tol": 0.0, "n_iter_no_change": 1000}
 
 SOLVERS: dict[str, dict[str, Any]] = {
@@ -24,7 +24,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
     "sgd momentum": {"solver": "sgd", "learning_rate_init": 0.02, "nesterovs_momentum": False},
     "sgd nesterov": {"solver": "sgd", "learning_rate_init": 0.02},
     "sgd invscaling": {"solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "invscaling", "power_t": 0.2},
-    # the rate is divided several times within the 50 epochs, but does not reach the 1e-6 that stops
+    # the rate is divided several times in 50 epochs, but stays above 1e-6, where training stops
     "sgd adaptive": {
         "solver": "sgd",
         "learning_rate_init": 0.1,
@@ -36,10 +36,10 @@ SOLVERS: dict[str, dict[str, Any]] = {
 
 
 def any_options(rng: np.random.Generator) -> dict[str, Any]:
-    """A random combination of options, of 50 epochs unless it stops earlier by itself."""
+    """Random options of a fit. It has 50 epochs, unless the options stop it earlier."""
     params = dict(SOLVERS[rng.choice(list(SOLVERS))])
     params["learning_rate_init"] /= (
-        5  # many small steps at a high rate let rounding grow a thousandfold every ten epochs
+        5  # many small steps at a high rate amplify rounding a thousandfold every ten epochs
     )
     params |= EPOCHS if rng.random() < 0.5 else {"max_iter": 50, "n_iter_no_change": int(rng.integers(1, 6))}
     return params | {
@@ -55,7 +55,7 @@ def any_options(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def recorded(fit: Callable[[], Any]) -> tuple[Any, list[tuple[type, str]]]:
-    """Result of `fit()` and its warnings as (category, text)."""
+    """(result of `fit()`, its warnings as (category, text))."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = fit()
@@ -63,7 +63,7 @@ def recorded(fit: Callable[[], Any]) -> tuple[Any, list[tuple[type, str]]]:
 
 
 def fit_both(pair: Pair, X, y, *, sample_weight=None, **params) -> tuple[Any, Any]:
-    """Both estimators fitted with the same arguments; their warnings must agree."""
+    """Fit both estimators with the same arguments. Their warnings must agree."""
     params.setdefault("random_state", 0)
     ours, theirs = (estimator(**params) for estimator in pair)
     call_both((ours, theirs), "fit", X, y, sample_weight=sample_weight)
@@ -71,18 +71,18 @@ def fit_both(pair: Pair, X, y, *, sample_weight=None, **params) -> tuple[Any, An
 
 
 def call_both(fitted: tuple[Any, Any], method: str, *args, **kwargs) -> None:
-    """Call a method of both estimators; their warnings must agree."""
+    """Call a method of both estimators. Their warnings must agree."""
     warned, expected = (recorded(lambda e=estimator: getattr(e, method)(*args, **kwargs))[1] for estimator in fitted)
     assert warned == expected
 
 
 def assert_close(actual, desired, rtol: float) -> None:
-    # atol only for entries that pass through zero, where a relative error means nothing
+    # atol only helps entries near zero, where a relative error means nothing
     assert_allclose(actual, desired, rtol=rtol, atol=0.1 * rtol * np.abs(desired).max(initial=0.0))
 
 
 def assert_follows(ours, theirs, X, rtol: float = 1e-8, *, loss_factor: float = 1) -> None:
-    """All that `theirs` learned, and what both predict for X; our loss is theirs times a factor."""
+    """Check everything that both learned, and their predictions for X. Our loss is theirs times `loss_factor`."""
     learned = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
     assert learned <= {name for name in dir(ours) if name.endswith("_")}
 
@@ -131,7 +131,7 @@ def assert_predictions(ours, theirs, X, rtol: float) -> None:
 
 
 def lbfgs_objectives(monkeypatch, pair: Pair, X, y, *, sample_weight=None, **params) -> list[tuple[Any, Any]]:
-    """((our J, its gradient), (theirs, its gradient)) wherever theirs was evaluated in a few iterations of L-BFGS."""
+    """((our J, our gradient), (their J, their gradient)) at the points that a few iterations of their L-BFGS visit."""
     minimize = scipy.optimize.minimize
     visited: list[np.ndarray] = []
     objectives = []

@@ -1,4 +1,4 @@
-"""What the tests of pictures share: flowers, and the texts in a picture."""
+"""Helpers of the tests of pictures: flowers, and the texts in a picture."""
 
 from sklearn.datasets import load_iris
 

@@ -1,7 +1,7 @@
-"""What the processes of the isolated tests share: a fit worth several threads, and who ran in parallel when.
+"""Helpers in the processes of the isolated tests: a fit worth several threads, and counts of parallel calls.
 
-A test starts them by `run`. They start in the folder `tests`, so that they and their own children can import this
-module as `support.programs`, which is its name in the tests too.
+A test starts a process by `run`. The process starts in the folder `tests`. So it and its children can import this
+module as `support.programs`, the name that it has in the tests too.
 """
 
 import contextlib
@@ -19,13 +19,14 @@ import numba
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parents[1]  # where the processes start
-TIMEOUT = 300  # seconds, only to turn a hang into a failure
-# Begins a program that is to be interrupted: a shell starts its background jobs so that they ignore that.
+TIMEOUT = 300  # seconds; turns a hang into a failure
+# CTRL_C begins a program that a test interrupts. Otherwise the program may ignore SIGINT, because a shell starts its
+# background jobs so.
 CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 def run(program, cache, **environment):
-    """What a new Python process prints last, as JSON, when it runs `program` with four threads."""
+    """The last line, as JSON, that a new Python process prints when it runs `program` with four threads."""
     command = [sys.executable, "-W", "ignore", "-c", program]
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_NUM_THREADS": "4"} | environment
     pipe = subprocess.PIPE
@@ -35,7 +36,7 @@ def run(program, cache, **environment):
         try:
             output, errors = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with its children, who have the pipes too
+            os.killpg(process.pid, signal.SIGKILL)  # its children too, because they also have the pipes
             output, errors = process.communicate()
             errors += f"\nkilled after {TIMEOUT} seconds"
     assert process.returncode == 0, f"exit code {process.returncode}\n{output}\n{errors[-3000:]}"
@@ -43,7 +44,7 @@ def run(program, cache, **environment):
 
 
 def digest(n_jobs=None):
-    """Digest of all numbers that a fit and a prediction give."""
+    """A digest of all numbers of a fit and a prediction."""
     return digest_of(fitted(n_jobs))
 
 
@@ -67,7 +68,7 @@ def data():
 
 
 class Calls:
-    """Of some kernels, by default our parallel ones: how many calls from now on, the most at once, the most threads."""
+    """Calls of kernels, by default the parallel ones, from now on: their number, the most at once, the most threads."""
 
     def __init__(self, *names):
         from support.entries import ENTRIES, entry
@@ -100,7 +101,7 @@ def in_worker(n_jobs=None):
 
 
 def in_threads(n, function):
-    """What `function` returns in each of n threads that call it at the same time."""
+    """The results of `function` in n threads that call it at the same time."""
     start = threading.Barrier(n)
 
     def task():
@@ -122,7 +123,7 @@ def foreign_kernel(x):
 
 @contextlib.contextmanager
 def foreign_kernel_in_a_loop():
-    """Meanwhile another thread enters one parallel region after the other; the first is behind it."""
+    """Meanwhile another thread enters one parallel region after the other. It has left the first one already."""
     enough, stop = threading.Barrier(2), threading.Event()
 
     def loop():
@@ -142,7 +143,7 @@ def foreign_kernel_in_a_loop():
 
 
 def in_child(function):
-    """fork(); the child runs `function` and must return True from it within the timeout. Returns its process id."""
+    """Fork a child that runs `function`. It must return True within the timeout. Return the child's process id."""
     child = os.fork()
     if child:
         return child
@@ -155,5 +156,5 @@ def in_child(function):
 
 
 def status(child):
-    """0 if that child succeeded, its exit code, or minus the signal that ended it."""
+    """The exit code of that child, 0 if it succeeded, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

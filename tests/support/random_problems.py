@@ -1,4 +1,4 @@
-"""Random networks and data for the textbook's functions, and what they are compared with."""
+"""Random networks and data for the textbook's functions, and comparisons with the reference."""
 
 from itertools import pairwise
 
@@ -10,8 +10,8 @@ from support import reference
 
 DTYPES = ["float64", "float32"]
 RTOL = {"float64": 1e-10, "float32": 1e-4}
-# Every depth from no hidden layer to three; no hidden width is a multiple of a vector. The two outputs after 67
-# units are narrow (see Layout.is_narrow).
+# Every depth from no hidden layer to three. No hidden width is a multiple of a vector. The layer of 2 units after 67 is
+# narrow if a vector has 8 numbers (see Layout.is_narrow).
 SIZES = [(7, 3), (5, 17, 3), (33, 5, 67, 2), (17, 33, 9, 50, 5)]
 PAIRS = [(loss, out) for loss, outs in reference.LEGAL_OUTPUTS.items() for out in outs]
 ONE_PAIR_PER_LOSS = [
@@ -59,7 +59,7 @@ def cast(problem, dtype):
 
 
 def problem_without_kinks(sizes, options, **kwargs):
-    """A random problem with no z so near 0 that rounding or a finite difference could cross a kink."""
+    """A random problem without any z so near 0 that rounding or a finite difference could cross a kink."""
     used = {options["activation"], options["out_activation"]}
     for seed in range(100):
         problem = random_problem(seed, sizes, options["loss"], **kwargs)
@@ -71,7 +71,7 @@ def problem_without_kinks(sizes, options, **kwargs):
 
 
 def assert_agrees(actual, expected, dtype):
-    """Arrays of `dtype` within its tolerance; entries that cancel are held to 1 % of it, relative to the largest."""
+    """Arrays of `dtype` agree to RTOL. Entries that cancel may differ by 1 % of RTOL, relative to the largest entry."""
     assert len(actual) == len(expected)
     for ours, theirs in zip(actual, expected, strict=True):
         assert ours.dtype == dtype
@@ -81,7 +81,7 @@ def assert_agrees(actual, expected, dtype):
 
 
 def assert_all_agree(problem, dtype, *, alpha=0.0, sample_weight=None, **options):
-    """Value, every activation, every delta and every gradient."""
+    """J, every activation, every delta and every gradient agree with the reference."""
     wide = cast(problem, "float64")
     X, _, coefs, intercepts = problem
     network = {name: options[name] for name in ("activation", "out_activation")}
@@ -110,7 +110,7 @@ def gradient_error(problem, **objective):
 
 
 def delta_error(problem, i, **options):
-    """The same for the deltas of example i: with one example, moving a bias moves one z, and J is its cost."""
+    """The same for the deltas of example i. Its cost is J of this example alone, and moving a bias moves one z."""
     X, Y, coefs, intercepts = problem
     biases = [np.zeros(theta.shape[1]) for theta in coefs] if intercepts is None else intercepts
     delta = [layer[i] for layer in textbook.deltas(*problem, **options)]

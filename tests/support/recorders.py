@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn's kind that record what they are told, and small fits for them."""
+"""Callbacks for scikit-learn's interface that record what they are told, and small fits for them."""
 
 import importlib.util
 from itertools import chain
@@ -33,7 +33,7 @@ def small(kind: type = BackpropClassifier, **params) -> Any:
 
 
 def training_rows() -> np.ndarray:
-    """Examples of iris that `small` with early stopping trains on: drawn after its initial weights."""
+    """Rows of iris that `small` with early stopping trains on. They are drawn after its initial weights."""
     random_state = np.random.RandomState(0)
     random_state.uniform(size=4 * 5 + 5 + 5 * 3 + 3)
     return train_test_split(np.arange(150), random_state=random_state, test_size=0.1)[0]
@@ -45,14 +45,14 @@ def assert_same_model(estimator: Any, other: Any) -> None:
 
 
 class Recorder:
-    """Records its calls as (hook, name of the task, ids from the root to the task); stops and raises where told.
+    """Records its calls as (hook, name of the task, ids from the root to the task). It can stop a fit, or raise.
 
     Parameters
     ----------
     stops : tuple of int, optional
-        Ids of the task at whose end it asks to stop.
+        Ids of a task. It asks to stop at the end of this task.
     raises : (str, Exception), optional
-        In which hook, and what.
+        The hook in which it raises, and the error.
     """
 
     def __init__(self, stops: tuple[int, ...] | None = None, raises: tuple[str, BaseException] | None = None):
@@ -86,13 +86,13 @@ class Recorder:
 
 
 class Propagated(Recorder):
-    """One that meta-estimators hand down."""
+    """A callback that meta-estimators pass on."""
 
     max_propagation_depth = None
 
 
 class Collector(Recorder):
-    """Keeps, too, everything that it is handed."""
+    """A callback that also keeps everything that it is given."""
 
     def __init__(self):
         super().__init__()

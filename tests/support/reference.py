@@ -1,8 +1,8 @@
-"""The mathematics of fastbp in plain NumPy: slow, obvious, and sharing no code with the package.
+"""The mathematics of fastbp in plain NumPy: slow and obvious. It shares no code with the package.
 
-Arrays are named and shaped as in the README's symbol table: X (m, S_1), Y (m, S_L), coefs[l] (S_l, S_{l+1}),
-intercepts[l] (S_{l+1},), and z, a and delta of layer l (m, S_l). Everything keeps the dtype of its arguments, so
-np.longdouble gives more digits than float64 where a test needs them.
+Arrays are named and shaped as in the table of symbols in fastbp/README.md: X (m, S_1), Y (m, S_L), coefs[l]
+(S_l, S_{l+1}), intercepts[l] (S_{l+1},), and z, a and delta of layer l (m, S_l). Everything keeps the dtype of its
+arguments, so np.longdouble gives more digits than float64 where a test needs them.
 """
 
 import math
@@ -28,7 +28,7 @@ def identity_derivative(z: Array) -> Array:
 
 
 def logistic(z: Array) -> Array:
-    e = np.exp(-np.abs(z))  # of the modulus: never overflows
+    e = np.exp(-np.abs(z))  # of minus the modulus, so it never overflows
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
@@ -187,7 +187,7 @@ def unit_vector(r: Array) -> Array:
 
 
 def pre_activations(X: Array, coefs: Arrays, intercepts: Arrays | None, *, activation: Names) -> list[Array]:
-    """[z^(2), ..., z^(L)]: the output's activation plays no part."""
+    """[z^(2), ..., z^(L)]. The output's activation plays no part."""
     z: list[Array] = []
     a = X
     for layer, theta in enumerate(coefs):
@@ -209,7 +209,7 @@ def forward(
 def deltas(
     X: Array, Y: Array, coefs: Arrays, intercepts: Arrays | None, *, activation: Names, out_activation: str, loss: str
 ) -> list[Array]:
-    """[delta^(2), ..., delta^(L)], row i belonging to the cost of example i alone."""
+    """[delta^(2), ..., delta^(L)]. Row i belongs to the cost of example i alone."""
     *hidden, output = pre_activations(X, coefs, intercepts, activation=activation)
     delta = [output_delta(output, Y, out_activation=out_activation, loss=loss)]
     for layer in reversed(range(len(hidden))):
@@ -230,7 +230,7 @@ def loss_and_gradient(
     alpha: float = 0.0,
     sample_weight: Array | None = None,
 ) -> tuple[np.floating, list[Array], list[Array]]:
-    """J and D^(l), split into weights and biases (those even where the network has none)."""
+    """J and D^(l), split into weights and biases. It has gradients of biases even if the network has no biases."""
     w = np.ones(len(X), dtype=X.dtype) if sample_weight is None else sample_weight
     W = w.sum()
     z = pre_activations(X, coefs, intercepts, activation=activation)
@@ -256,7 +256,7 @@ def accumulated_gradient(
     loss: str,
     alpha: float,
 ) -> tuple[list[Array], list[Array]]:
-    """D^(l) as its source has it: one example after another into the accumulator Delta, the bias in row 0."""
+    """D^(l) by an accumulator: Delta adds one example after another, with the bias in row 0."""
     accumulators = [np.zeros((1 + len(theta), theta.shape[1]), dtype=X.dtype) for theta in coefs]
     for i in range(len(X)):
         x, y = X[i : i + 1], Y[i : i + 1]
@@ -274,7 +274,7 @@ def _name(activation: Names, hidden_layer: int) -> str:
     return activation if isinstance(activation, str) else activation[hidden_layer]
 
 
-# Solvers: each step takes the parameters and their gradients and gives the parameters after it.
+# Solvers. A step takes the parameters and their gradients, and returns the new parameters.
 
 
 class SGD:
@@ -297,7 +297,7 @@ class SGD:
 
 
 class Adam:
-    """Adam as scikit-learn defines it: epsilon is added before the bias correction, which scales the rate."""
+    """Adam as scikit-learn defines it: epsilon is added before the bias correction. The correction scales the rate."""
 
     def __init__(
         self, learning_rate: float, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
@@ -333,10 +333,10 @@ def gradient_descent(
     loss: str,
     alpha: float = 0.0,
 ) -> tuple[list[Array], list[Array] | None, list[float]]:
-    """At most max_iter full-batch steps, stopping without one where ||grad|| <= gtol.
+    """At most max_iter full-batch steps. It stops before a step if ||grad|| <= gtol.
 
-    Also returns the norm at every iterate it was evaluated at: when the last of them is <= gtol,
-    the number of updates done is one less than their number.
+    It also returns the norms of all gradients that it computed. If the last norm is <= gtol, it made one step less
+    than it returns norms.
     """
     coefs, norms = list(coefs), []
     biases = None if intercepts is None else list(intercepts)
@@ -358,7 +358,7 @@ def gradient_descent(
 
 
 def central_difference(f: Callable[[], Array | float], x: Array, index: tuple[int, ...], step: float = 1e-5) -> Array:
-    """df / dx[index] for a function of no arguments that reads x, which is moved in place and put back."""
+    """df / dx[index] of a function that reads x. x is changed in place and restored."""
     kept = x[index]
     x[index] = kept + step
     upper = f()
@@ -371,9 +371,9 @@ def central_difference(f: Callable[[], Array | float], x: Array, index: tuple[in
 def gradient_error(
     cost: Callable[[], float], params: Arrays, grads: Arrays, rng: np.random.Generator, n_entries: int = 20
 ) -> float:
-    """Largest difference of grads from central differences, relative to the largest entry of its array.
+    """The largest difference of grads from central differences, relative to the largest entry of its array.
 
-    At most n_entries of each array are looked at, drawn without replacement.
+    It checks at most n_entries of each array, drawn without replacement.
     """
     errors = []
     for x, grad in zip(params, grads, strict=True):

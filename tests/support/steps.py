@@ -15,7 +15,7 @@ F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 over_dtypes = pytest.mark.parametrize("dtype", [F32, F64], ids=["float32", "float64"])
 OPTIMIZERS = {"sgd": optimizers.SGD, "nesterov": optimizers.NESTEROV, "adam": optimizers.ADAM}
 RATES = {"learning_rate_init": 0.01, "momentum": 0.9, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
-# No width is a multiple of a vector; the panels of the wider ones are full, two vectors wide and one vector wide.
+# No width is a multiple of a vector. The wider layers have full panels, and panels of two vectors and of one vector.
 WIDTHS = (7, 115, 37, 5)
 
 
@@ -42,7 +42,7 @@ def trainer(shape, theta, examples, **kwargs):
 
 
 class Tasks(Team):
-    """More tasks than the machine may have threads."""
+    """A team that may run more tasks than the machine has threads."""
 
     def run(self, kernel, *args, work):
         return kernel(*args)
@@ -57,11 +57,12 @@ def data_forms(shape, rng, n):
     yield as_examples(X, shape.dtype, codes=codes)
     yield as_examples(np.asfortranarray(X), shape.dtype, codes=codes, weights=weights)
     yield as_examples(X.astype(F32 if shape.dtype == F64 else F64), shape.dtype, Y=Y)
-    for least in (0, 1.5):  # which is made dense, and which is not
+    for least in (0, 1.5):  # the first is made dense, the second is not
         yield as_examples(scipy.sparse.csr_matrix(X * (least < X)), shape.dtype, Y=Y, weights=weights)
 
 
-# Widths below, at and above a vector's and a panel's, on any CPU; every loss, and networks without hidden layers.
+# Widths below, at and above those of a vector and of a panel, on any CPU. Every loss except poisson, and networks
+# without hidden layers.
 SHAPES = [
     (WIDTHS, ("tanh", "relu", "softmax"), "log_loss"),
     ((1, 1), ("logistic",), "binary_cross_entropy"),

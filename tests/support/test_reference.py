@@ -1,4 +1,4 @@
-"""The reference against what is not ours: SciPy, scikit-learn and central differences."""
+"""The reference agrees with SciPy, scikit-learn and central differences."""
 
 from itertools import pairwise
 
@@ -139,7 +139,7 @@ def test_gradient_is_the_step_of_scikit_learn(peer, out_activation, loss):
             model.partial_fit(X, Y)
         return model.coefs_, model.intercepts_, model.loss_
 
-    coefs, intercepts, reported = params_after_a_step(1e-300)  # lost in rounding: the initial weights
+    coefs, intercepts, reported = params_after_a_step(1e-300)  # a step too small to change the initial weights
     J, coef_grads, intercept_grads = reference.loss_and_gradient(
         X, Y, coefs, intercepts, activation="relu", out_activation=out_activation, loss=loss, alpha=0.3
     )

@@ -1,4 +1,4 @@
-"""The five published descriptions that fastbp must reproduce: a class for each row of the table of sources."""
+"""fastbp must reproduce five published descriptions. Rows are their numbers in fastbp/README.md."""
 
 import warnings
 
@@ -34,13 +34,13 @@ def fit_to_the_limit(model, X, y):
 
 
 def initial_weights(model, X, y):
-    """What the fit of this model starts from: a step of 1e-300 is lost in rounding."""
+    """The weights that the fit of this model starts from, because a step of 1e-300 is lost in rounding."""
     start = fit_to_the_limit(clone(model).set_params(max_iter=1, learning_rate_init=1e-300), X, y)
     return start.coefs_, start.intercepts_ if model.fit_intercept else None
 
 
 class SourceRow:
-    """What each of the five sources owes: the same numbers as the reference, and as differences of its own J."""
+    """Tests of each of the five sources: numbers equal the reference's, gradients equal differences of their own J."""
 
     out_activation = "logistic"
     loss = "binary_cross_entropy"
@@ -150,7 +150,7 @@ class TestClosedForm(SourceRow):
 
 
 class TestRegularised(SourceRow):
-    """Row 2: the same with L2, gradients collected by a loop over the examples."""
+    """Row 2: the same with L2. The source sums gradients in a loop over the examples."""
 
     alpha = 0.7
     sizes = (5, 17, 3)
@@ -216,7 +216,7 @@ class TestChain(SourceRow):
 
 
 class AnyCost(SourceRow):
-    """Row 4: its own sigma per layer, the Euclidean norm as cost."""
+    """Row 4: a sigma for each layer, the Euclidean norm as cost."""
 
     loss = "euclidean"
 
@@ -229,7 +229,7 @@ class AnyCost(SourceRow):
         options = {"learning_rate": 5.0, "max_iter": 2000, **self.options((4, 7, 3))}
         model = self.classifier(max_iter=2000)
         start = initial_weights(model, X, y)
-        # gtol halfway between two iterates, so that rounding cannot move the stop
+        # gtol lies between the norms of two iterates, so that rounding cannot move the stop
         _, _, norms = reference.gradient_descent(X, Y, *start, gtol=0, **options)
         k = next(k for k, norm in enumerate(norms) if norm < fraction * norms[0])
         gtol = np.sqrt(norms[k - 1] * norms[k])
@@ -309,7 +309,7 @@ class TestTwoThreeTwo(SourceRow):
     eta = 0.5
 
     def closed_form_step(self, x, t, w, u, b1, b2):
-        """Every weight moved by the source's formulas for dL/du_ij, dL/dw_ij and, with h_i or x_i = 1, the biases."""
+        """All weights after a step by the source's formulas for dL/du_ij and dL/dw_ij. For a bias, h_i or x_i is 1."""
 
         def s(a):
             return 1 / (1 + np.exp(-a))

@@ -1,4 +1,4 @@
-"""fastbp.textbook against tests/support/reference.py: what holds for every network."""
+"""fastbp.textbook equals tests/support/reference.py, for every network."""
 
 from itertools import product
 
@@ -174,7 +174,7 @@ def test_a_cost_below_rounding_of_its_probability_is_exact(z, y, dtype):
 @over_dtypes
 @over_pairs
 def test_extreme_logits_are_finite_and_agree(loss, out_activation, dtype):
-    largest = 50 if out_activation == "exp" else 1000  # whose square float32 still has
+    largest = 50 if out_activation == "exp" else 1000  # e^50 is finite in float32, e^1000 is not
     logits = np.array([[largest, -largest, 0.5]], dtype)
     options = {"activation": [], "out_activation": out_activation, "loss": loss}
     for Y in np.eye(3, dtype=dtype):
@@ -206,9 +206,9 @@ def test_a_perfect_fit_has_zero_delta(loss, out_activation, dtype):
     J, coef_grads, intercept_grads = textbook.loss_and_gradient(X, Y, coefs, intercepts, loss=loss, **network)
     deltas = textbook.deltas(X, Y, coefs, intercepts, loss=loss, **network)
     largest = max(np.abs(array).max() for array in (*deltas, *coef_grads, *intercept_grads))
-    if loss in ("log_loss", "binary_cross_entropy"):  # they round a in their own way, and Y = a costs its entropy
+    if loss in ("log_loss", "binary_cross_entropy"):  # they round a in another way, and Y = a costs its entropy
         assert largest < 10 * np.finfo(dtype).eps
-    elif loss == "poisson":  # its logarithm of Y is not quite z
+    elif loss == "poisson":  # log(Y) is not quite z
         assert largest == 0
         assert 0 <= J < np.finfo(dtype).eps ** 2 * Y.max()
     else:
@@ -285,13 +285,13 @@ def test_check_gradient_covers_weights_penalty_and_sample_weight():
 
 
 def test_check_gradient_sees_a_kink():
-    """At relu's kink the gradient is one-sided and the central difference half of the other side's."""
+    """At relu's kink the gradient is that of one side. The central difference is half of that of the other side."""
     problem = np.ones((1, 1)), np.ones((1, 1)), [np.zeros((1, 1)), np.ones((1, 1))], None
     options = {"activation": "relu", "out_activation": "identity", "loss": "squared_error"}
     assert textbook.check_gradient(*problem, **options) > 0.1
 
 
-# Errors: the parameter, the value given, what would be right.
+# Errors name the parameter, the value given and what would be right.
 
 
 @pytest.mark.parametrize(("loss", "out_activation"), ILLEGAL_PAIRS)
@@ -358,7 +358,7 @@ def test_softmax_refuses_targets_that_are_no_probabilities():
 @over_dtypes
 @pytest.mark.parametrize("activation", sorted(reference.HIDDEN_ACTIVATIONS))
 def test_derivatives_are_finite_for_any_finite_logit(activation, dtype):
-    largest = 18 if dtype == "float32" else 150  # gelu cubes it
+    largest = 18 if dtype == "float32" else 150  # gelu cubes z
     z = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(-largest, largest * 2, 3)], dtype)[:, None]
     one = np.ones((1, 1), dtype)
     for delta in textbook.deltas(

@@ -21,7 +21,7 @@ def numbers() -> np.ndarray:
 
 
 def without_inputs(**params: Any) -> BackpropRegressor:
-    """A network whose output is 0 on X = 0, so that the cost of a row is exactly y^2 / 2."""
+    """A network that outputs 0 for X = 0, so that the cost of a row is exactly y^2 / 2."""
     defaults = {"hidden_layer_sizes": (), "fit_intercept": False, "alpha": 0.0, "random_state": 0, "dtype": "float32"}
     return BackpropRegressor(**{**defaults, "max_iter": 1, **params})
 
@@ -68,7 +68,7 @@ class TestAMillionRowsOfFloat32:
         assert model.fit(self.X, y).loss_curve_[0] == pytest.approx(math.log(3), rel=1e-7)
 
     def test_the_sum_of_squared_weights(self):
-        """Of a million parameters, not rows: lanes of a vector add up in float32, over one unit of parameters."""
+        """A sum over a million parameters, not rows. In a unit of parameters, lanes of a vector add up in float32."""
         X = np.zeros((2, 1000), np.float32)
         model = without_inputs(
             hidden_layer_sizes=(1000,), solver="gd", activation="identity", alpha=1.0, learning_rate_init=1e-30

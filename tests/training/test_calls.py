@@ -1,4 +1,4 @@
-"""Every call into a kernel is bounded by its work, so that Ctrl-C is answered promptly: counted, not timed."""
+"""Every call into a kernel has a bound on its work, so that Ctrl-C is answered promptly. Work is counted, not timed."""
 
 from itertools import pairwise
 
@@ -22,23 +22,23 @@ from fastbp.training.workspace import Workspace
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 F32 = np.dtype(np.float32)
-# Floating-point operations of some hundredths of a second on one core.
+# BOUND: floating-point operations that take some hundredths of a second on one core.
 BOUND = 5e9
 
 
 class Counter:
-    """Counts the floating-point operations of the calls into the serial kernels, and by `runs` makes the calls."""
+    """Counts the floating-point operations of calls into the serial kernels. It makes the calls if `runs`."""
 
     def __init__(self, monkeypatch, *, runs: bool):
         self.calls: list[float] = []
-        self.trained = self.predicted = 0  # rows that went through both phases, or forward
+        self.trained = self.predicted = 0  # rows that were trained on, rows that were predicted
         self._train, self._predict, self._runs = step.train_serial, prediction.predict_serial, runs
         monkeypatch.setattr(step, "train_serial", self.train)
         monkeypatch.setattr(prediction, "predict_serial", self.predict)
 
     @staticmethod
     def weights(layers, examples_inputs) -> tuple[float, int]:
-        """Of the first layer, by the entries of an average row, and of all others."""
+        """(weights of the first layer that an average row uses, weights of all other layers)."""
         X32, X64, strides, _, indptr = examples_inputs
         widths = layers["width"].tolist()
         entries = (X32.size + X64.size) / strides[2] if indptr.size else widths[0]
@@ -74,7 +74,7 @@ class Counter:
             self._predict(*args)
 
 
-# widths, and entries per row of a sparse X: a network of its size would train for hours, so nothing is computed here
+# {name: (widths, entries per row of a sparse X)}. Networks of this size train for hours, so nothing is computed here.
 HUGE = {
     "narrow": ((8, 16, 1), None),
     "usual": ((784, 100, 10), None),
@@ -139,7 +139,7 @@ class TestBound:
         assert max(counter.calls) <= BOUND
 
     def test_is_used(self, name, counter):
-        """Calls are not so short that they cost more than what they do."""
+        """Calls are not so short that making them costs more than their work."""
         shape, examples = huge(name, self.N)
         theta = aligned_zeros(shape.layout.size, F32)
         Trainer(shape, theta, examples, batch=self.N, team=Team(1)).loss_and_gradient(theta)
@@ -212,7 +212,7 @@ def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_th
     monkeypatch.setattr(costs, "CALL_WORK", 2e6)
     for found, array in zip(results(Tasks(n_threads)), expected, strict=True):
         np.testing.assert_array_equal(found, array)
-    assert len(set(shares)) >= 4  # several of each phase
+    assert len(set(shares)) >= 4  # several shares of each phase
 
 
 def test_a_long_shuffle_takes_several_calls_and_gives_the_order_of_one(monkeypatch):
@@ -223,7 +223,7 @@ def test_a_long_shuffle_takes_several_calls_and_gives_the_order_of_one(monkeypat
         kernel(x, start, stop, state)
 
     order, state = np.arange(n), np.random.RandomState(3)
-    assert shuffling._state_is_known()  # asked once, by a call
+    assert shuffling._state_is_known()  # this calls the kernel once
     monkeypatch.setattr(shuffling, "CALL_EXCHANGES", 999)
     monkeypatch.setattr(shuffle, "shuffle", counted)
     shuffling.shuffle(order, state)
@@ -236,5 +236,5 @@ def test_a_long_shuffle_takes_several_calls_and_gives_the_order_of_one(monkeypat
 
 
 def test_the_bound_of_a_shuffle_is_some_hundredths_of_a_second():
-    # An exchange of a long order misses the caches, which takes some nanoseconds.
+    # An exchange in a long order misses the caches, and a miss takes some nanoseconds.
     assert shuffling.CALL_EXCHANGES * 10e-9 < 0.05

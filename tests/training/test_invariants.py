@@ -1,4 +1,4 @@
-"""What must not change a fit or a prediction, mostly to the last bit: threads, layout, batch, depth, repetition."""
+"""Threads, layout, batch, depth and repetition do not change a fit or a prediction, mostly to the last bit."""
 
 import importlib
 import pkgutil
@@ -38,11 +38,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture
 def parallel_calls(monkeypatch) -> list[str]:
-    """Names of the parallel kernels called since, with all work declared worth the threads."""
+    """The names of the parallel kernels that are called. All work is declared worth the threads."""
     if numba.get_num_threads() < 2:
         pytest.skip("one thread: the parallel kernels are never used")
     if numba.threading_layer() == "workqueue":
-        pytest.skip("workqueue threading layer: the parallel kernels are never used, it aborts when two threads launch")
+        pytest.skip("the parallel kernels are never used under workqueue, because it aborts when two threads launch")
     monkeypatch.setattr(team, "MIN_WORK", 0)
     calls: list[str] = []
 
@@ -175,7 +175,7 @@ class TestCompilation:
     def test_a_second_fit_compiles_nothing_whatever_its_options_and_data(self):
         X, y = problem()
         network(n_jobs=1).fit(X, y).predict_proba(X)
-        # what a network has to have for a kernel of its own to be compiled, and the path of one row
+        # options that need kernels of their own, and the path of one row
         network(n_jobs=1, max_iter=1, loss="squared_error", activation=["gelu", "elu"]).fit(X, y).predict(X[:1])
         network(n_jobs=1, max_iter=1, solver="sgd").fit(X, y)
         before = compiled()
@@ -240,7 +240,7 @@ class TestRows:
 
 
 class TestSampleWeight:
-    # Smooth activations and few iterations: what is compared is the objective, not how rounding grows along the path.
+    # Smooth activations and few iterations, because objectives are compared, not the growth of rounding along the path.
     @pytest.mark.parametrize(
         ("kind", "loss"),
         [
@@ -294,7 +294,7 @@ class TestInput:
         wide[::2, 1:-2] = X
         rows, columns = np.nonzero(X)
         descending = np.lexsort((-columns, rows))
-        # every entry in two halves, columns descending: a CSR matrix may be neither sorted nor free of duplicates
+        # every entry in two halves, columns descending, because a CSR matrix may be unsorted and have duplicates
         halves = sparse.csr_array(
             (
                 np.repeat(X[rows, columns][descending] / 2, 2),
@@ -354,7 +354,7 @@ class TestInput:
         assert_array_equal(plain.predict(empty), plain.predict(np.zeros_like(X)))
         assert_array_equal(plain.predict(X), plain.predict(sparse.csr_array(X)))
 
-    def test_integers_are_their_floats(self):
+    def test_integers_are_read_as_floats(self):
         X, y = problem()
         X = np.round(3 * X)
         plain = network().fit(X, y)
@@ -378,7 +378,7 @@ class TestWideSparse:
     N, N_FEATURES = 300, 200_000
 
     def text(self, n_features: int = N_FEATURES) -> sparse.csr_array:
-        """0.1 % of N x N_FEATURES entries, the columns spread over n_features."""
+        """0.1 % of N x N_FEATURES entries, in every fourth of the first N_FEATURES columns."""
         per_row = self.N_FEATURES // 1000
         rng = np.random.default_rng(0)
         rows = np.repeat(np.arange(self.N), per_row)
@@ -399,7 +399,7 @@ class TestWideSparse:
                 trainer = Trainer(shape, np.zeros(shape.layout.size), examples, batch=batch, team=held)
             sizes.append(trainer.activations.a.size)
             assert trainer.activations.z.size < 2 * 8 * (batch + 64)
-        # a_0, the entries, and two layers of 8 and 1 units, which are padded
+        # a_0 has the entries, and the two layers of 8 and 1 units are padded
         most = batch * self.N_FEATURES // 1000
         assert sizes[0] == sizes[1] < 16 + most + 2 * 8 * (batch + 64)
 
@@ -418,7 +418,7 @@ class TestWideSparse:
             tracemalloc.stop()
         parameters = 8 * estimator.coefs_[0].size
         assert peak < 10 * parameters + 100 * 8 * X.nnz
-        assert peak < 8 * self.N * self.N_FEATURES / 3  # of X made dense
+        assert peak < 8 * self.N * self.N_FEATURES / 3  # a third of a dense X
 
 
 class TestRepetition:
@@ -443,7 +443,8 @@ class TestRepetition:
         ids=lambda params: f"{params['solver']} {params.get('learning_rate', '')}",
     )
     def test_n_calls_of_partial_fit_are_one_fit_of_n_epochs(self, params, dtype):
-        # Unshuffled: as in scikit-learn, fit shuffles the last epoch's order again, partial_fit the rows as given.
+        # Unshuffled, because shuffles differ, as in scikit-learn: fit shuffles the order of the last epoch again,
+        # partial_fit shuffles the rows as given.
         X, y = load_iris(return_X_y=True)
         X = StandardScaler().fit_transform(X)
         clf = network(dtype=dtype, batch_size=32, shuffle=False, tol=0.0, n_iter_no_change=1000, **params)
@@ -466,7 +467,7 @@ class TestRepetition:
         for _ in range(8):
             steps.partial_fit(X, y, classes=[0, 1, 2])
         assert streams[0].randint(2**31) == streams[1].randint(2**31)
-        # one batch an epoch: the order of the rows in it is rounding only
+        # an epoch is one batch, so the order of its rows only changes rounding
         assert_allclose(steps.loss_curve_, whole.loss_curve_, rtol=1e-10)
         assert_allclose(steps.coefs_[0], whole.coefs_[0], rtol=1e-8, atol=1e-10)
 

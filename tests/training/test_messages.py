@@ -1,4 +1,4 @@
-"""What a verbose fit prints."""
+"""The output of a verbose fit."""
 
 import re
 import warnings
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 class TestVerbose:
-    """The printed text is that of scikit-learn's, character by character."""
+    """The printed text is scikit-learn's, character by character."""
 
     CASES: ClassVar[dict[str, dict[str, Any]]] = {
         "adam": {"max_iter": 5},

@@ -1,4 +1,4 @@
-"""The compiled shuffle: NumPy's own order, and NumPy's own generator afterwards."""
+"""The compiled shuffle gives NumPy's order, and leaves the generator as NumPy does."""
 
 import threading
 
@@ -22,7 +22,7 @@ def of_any_size(monkeypatch):
 
 
 def assert_shuffles_alike(n, ours, theirs, times=3):
-    """That the orders, and the generators afterwards, are the same."""
+    """The orders are the same, and so are the generators afterwards."""
     order, expected = np.arange(n), np.arange(n)
     for _ in range(times):
         shuffling.shuffle(order, ours)
@@ -55,7 +55,7 @@ def test_from_any_position_in_the_state(used):
 
 def test_the_second_normal_of_a_pair_is_still_to_come():
     ours, theirs = RandomState(7), RandomState(7)
-    assert ours.randn() == theirs.randn()  # draws two
+    assert ours.randn() == theirs.randn()  # draws two and keeps the second
     assert_shuffles_alike(5000, ours, theirs)
 
 
@@ -105,7 +105,7 @@ def test_the_memory_of_this_numpys_generator_is_known():
     assert shuffling._state_is_known()
 
 
-def test_another_memory_is_not_taken_for_it(monkeypatch):
+def test_another_memory_of_a_generator_is_not_known(monkeypatch):
     read = shuffling._state
     monkeypatch.setattr(shuffling, "_state", lambda generator: np.roll(read(generator), 1))
     assert not shuffling._state_is_known.__wrapped__()
@@ -144,7 +144,7 @@ def test_the_kernel_stays_within_the_order():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_fit_is_the_same_with_either(monkeypatch):
+def test_a_fit_is_the_same_with_either_shuffle(monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2500, 3)), rng.integers(2, size=2500)
     found = []

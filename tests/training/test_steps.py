@@ -38,7 +38,7 @@ from support.steps import (
 
 
 def padding(shape, vector):
-    """What is left of a vector in the kernels' layout without the real parameters."""
+    """A vector in the kernels' layout, with 0 for the real parameters."""
     return vector - shape.layout.pack(*shape.layout.unpack(vector))
 
 
@@ -46,7 +46,7 @@ def padding(shape, vector):
 @pytest.mark.parametrize("n_outputs", [1, 5, 40])
 def test_the_copy_for_the_delta_recursion_is_the_transpose_for_every_width(dtype, n_outputs):
     rng = np.random.default_rng(0)
-    for width in range(1, 101):  # units of parameters and panels end elsewhere on each kind of CPU
+    for width in range(1, 101):  # units of parameters and panels end at other widths on each kind of CPU
         shape = Network((2, width, n_outputs), ("relu", "identity"), "squared_error", dtype)
         theta, (_, coef), _ = random_theta(shape, rng)
         layers, *_ = workspace._tables(shape, ROWS, ROWS, 0, gather.gather_64)
@@ -86,7 +86,7 @@ def test_padded_parameters_stay_zero_for_100_full_batch_steps(dtype, activation,
     run = trainer(shape, random_theta(shape, rng)[0], random_examples(shape, rng, 30))
     history = History(tol=0.0, verbose=False, scored=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # after 100 steps
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the fit stops after 100 steps
         if solver == "gd":
             gradient_descent(run, history, Observer(), learning_rate_init=0.05, gtol=0.0, max_iter=100)
         else:
@@ -134,7 +134,7 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, batch, grouped, reques
     theta, examples = random_theta(shape, rng)[0], random_examples(shape, rng, 70)
     order = np.random.default_rng(0).permutation(70)
     runs = [
-        # a chunk of 16 rows: batches of several chunks, and more tasks than some chunks have tiles of rows
+        # chunks of 16 rows: a batch has several, and some have fewer tiles of rows than there are tasks
         trainer(shape, theta, examples, batch=batch, team=Tasks(n), optimizer=optimizers.ADAM, chunk=16)
         for n in (1, 2, 3, 7)
     ]
@@ -179,8 +179,8 @@ def test_chunks_of_a_batch_add_up_to_its_gradient(dtype):
 
 
 @over_dtypes
-def test_only_what_pays_is_summed_by_groups(dtype):
-    """A few parameters and much work; from the sizes alone, or the bits would depend on more."""
+def test_gradients_are_summed_by_groups_only_if_that_pays(dtype):
+    """It pays with few parameters and much work. Sizes alone decide: otherwise the bits would depend on more."""
     few, many = ((54, 256, 128, 7), (784, 512, 256, 10))
     shapes = [
         Network(widths, ("relu",) * (len(widths) - 2) + ("softmax",), "log_loss", dtype) for widths in (few, many)
@@ -242,7 +242,7 @@ def test_predictions_do_not_depend_on_the_size_of_a_chunk(dtype):
     np.testing.assert_array_equal(*outs)
 
 
-@pytest.mark.skipif(not subnormals.FLUSH, reason="this kind of CPU is left as it is")
+@pytest.mark.skipif(not subnormals.FLUSH, reason="subnormal numbers stay on this kind of CPU")
 @over_dtypes
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
