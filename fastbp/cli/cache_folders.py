@@ -11,7 +11,8 @@ from ..kernels.compiling.jit import KEPT, VARIANT
 
 def all_kept() -> bool:
     """Whether the next process finds all kernels that this one has compiled."""
-    return all(signature in kernel._cache.files for kernel in KEPT for signature in kernel.signatures)
+    kept = (signature in kernel._cache.files for kernel in KEPT for signature in kernel.signatures)
+    return not cache.MISSING and all(kept)
 
 
 def files_in_use() -> set[pathlib.Path]:

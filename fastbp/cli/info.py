@@ -12,7 +12,7 @@ import numpy as np
 import scipy
 import sklearn
 
-from ..kernels.compiling import cache
+from ..kernels.compiling import cache, compilers
 from ..kernels.compiling.jit import CHECKED
 from ..kernels.machine import registers
 from ..version import __version__
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> None:
         "features": " ".join(features) or "the baseline of its kind",
         "vectors": f"{registers.VECTOR_BYTES} bytes: {lanes}",
         "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
+        "compiler": _compiler(),
         "threads": _threads(),
         "settings": " ".join(settings) or "none in the environment",
         "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",
@@ -44,6 +45,11 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name:14}{value}".rstrip())
     print(f"\ncache of version {cache.DIGEST}, searched in this order")
     print(cache_folders.states())
+
+
+def _compiler() -> str:
+    missing = [*compilers.MISSING, *cache.MISSING]
+    return f"plain njit, because this Numba lacks {', '.join(missing)}" if missing else "Numba's, made faster"
 
 
 def _threads() -> str:

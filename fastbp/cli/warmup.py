@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         result = "compiled" if compiling.kernels else "already there"
         print(f"{time.perf_counter() - before:5.1f} s  {result}", flush=True)
         if not cache_folders.all_kept():
-            print("\nNo folder takes compiled code, so every process has to compile anew:")
+            print("\nEvery process has to compile anew. No folder takes compiled code, or this Numba cannot store it:")
             print(cache_folders.states())
             return 1
     files = cache_folders.files_in_use()

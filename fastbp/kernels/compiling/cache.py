@@ -26,9 +26,22 @@ from collections.abc import Callable, Iterator
 import llvmlite
 import numba
 import numpy as np
-from numba.core.caching import NullCache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+
+from .private import missing
+
+# The private names of Numba's that keep and load compiled code. If this Numba lacks one, no kernel is kept on disk.
+PRIVATE = {
+    "numba.core.caching": ("NullCache",),
+    "numba.core.compiler": ("CompileResult._reduce", "CompileResult._rebuild"),
+    "numba.core.serialize": ("dumps",),
+}
+MISSING = missing(PRIVATE)
+if MISSING:
+    NullCache = object
+else:
+    from numba.core.caching import NullCache  # type: ignore[no-redef]
+    from numba.core.compiler import CompileResult
+    from numba.core.serialize import dumps
 
 HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
 PYCACHE = HERE / "__pycache__"

@@ -22,7 +22,7 @@ from numba import njit, types
 from numba.core import cgutils
 
 from . import compilers, interpreted
-from .cache import KernelCache
+from .cache import MISSING, KernelCache
 from .kinds import types_of
 
 # FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. It is read once, because compiled code stays as
@@ -41,7 +41,7 @@ def _kept(function, **options):
         return interpreted.entry(function)
     dispatcher = njit(**FLAGS, **options)(function)
     # The cache's digest covers only the sources of `fastbp.kernels`.
-    if dispatcher.__module__.startswith(f"{KERNELS}."):
+    if dispatcher.__module__.startswith(f"{KERNELS}.") and not MISSING:
         dispatcher._cache = KernelCache(dispatcher.__name__, VARIANT)
         KEPT.append(dispatcher)
     return dispatcher

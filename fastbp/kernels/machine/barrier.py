@@ -212,7 +212,8 @@ def join(crew, most):
         _exchange(crew, MEMBERS, min(_exchange(crew, COME, SHARED_OUT), most))
     elif rank < most:
         # Two threads on one core would take turns at each barrier, until the system separates them after milliseconds.
-        # Without this move, the first two calls after every second pause took 5 ms each instead of 0.4 (measured).
+        # Measured: a fit of five epochs of digits after a pause of a tenth of a second takes 3.4 ms, and 11.9 ms
+        # without this move.
         core = _core()
         if core > 0 and core == _read(crew, CORE):
             _leave(core)
