@@ -2,6 +2,9 @@
 
 import os
 import re
+import shlex
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -10,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 import fastbp
-from support.documents import DOCUMENTS, README, ROOT, TEXT, snippets, without_blocks
+from support.documents import DOCUMENTS, PACKAGE, README, ROOT, TEXT, block, snippets, without_blocks
 
 CONFIGURATIONS = [snippet for snippet in snippets(TEXT) if snippet.startswith("clf =")]
 
@@ -32,6 +35,7 @@ def test_every_block_of_commands_is_run_somewhere():
         ("table-commands", "README.md"),  # isolated/test_distribution.py
         ("memory-command", "benchmarks/README.md"),  # isolated/test_memory.py
         ("growth-command", "benchmarks/README.md"),  # isolated/test_growth.py
+        ("debugger-command", "fastbp/kernels/README.md"),  # below
     ]
     assert sorted(shown) == sorted(continuous_integration + by_tests)
 
@@ -57,6 +61,24 @@ def test_every_command_in_prose_is_run_somewhere():
     prose = re.sub(r"\s+", " ", without_blocks(TEXT))
     commands = re.findall(r"`((?:pip |pytest |bash |python3? |\.venv/)[^`]*)`", prose)
     assert set(commands) == set(elsewhere)
+
+
+def test_the_command_with_a_debugger_stops_in_a_kernel():
+    lines = (PACKAGE / "kernels" / "delta.py").read_text().splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("def backward("))
+    stop = next(i for i in range(begin, len(lines)) if " in range(" in lines[i]) + 1
+    done = subprocess.run(
+        block("debugger-command", "sh").replace(".venv/bin/python", shlex.quote(sys.executable)),
+        input=f"b fastbp/kernels/delta.py:{stop}\nc\np 'layers', layers.size\nq\n",
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert f"delta.py({stop})backward()" in done.stdout, done.stdout + done.stderr
+    assert "('layers', 3)" in done.stdout
 
 
 def test_the_newest_change_is_this_version():
