@@ -35,6 +35,7 @@ def test_every_block_of_commands_is_run_somewhere():
         ("table-commands", "README.md"),  # isolated/test_distribution.py
         ("memory-command", "benchmarks/README.md"),  # isolated/test_memory.py
         ("growth-command", "benchmarks/README.md"),  # isolated/test_growth.py
+        ("busy-command", "benchmarks/README.md"),  # isolated/test_busy.py
         ("debugger-command", "fastbp/kernels/README.md"),  # below
     ]
     assert sorted(shown) == sorted(continuous_integration + by_tests)
