@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.examples import as_examples
+from ..kernels.compiling import cache
 from ..kernels.compiling.jit import DEFERRED
 from ..kernels.optimizers import ADAM, RATES, SWEEPS, step_all
 from ..network.architecture import Network
@@ -36,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
         result = "compiled" if compiling.kernels else "already there"
         print(f"{time.perf_counter() - before:5.1f} s  {result}", flush=True)
         if not cache_folders.all_kept():
-            print("\nEvery process has to compile anew. No folder takes compiled code, or this Numba cannot store it:")
+            lacks = f"This Numba lacks {', '.join(cache.MISSING)}" if cache.MISSING else "No folder takes compiled code"
+            print(f"\n{lacks}, so every process has to compile anew:")
             print(cache_folders.states())
             return 1
     files = cache_folders.files_in_use()
