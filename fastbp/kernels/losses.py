@@ -291,7 +291,7 @@ LEGAL_OUTPUTS = {
 
 
 def cost_and_delta(loss: str, activation: str) -> Deferred:
-    """The function for a loss and the output's activation, a pair of LEGAL_OUTPUTS."""
+    """The function for this loss and this output activation; LEGAL_OUTPUTS lists the activations of each loss."""
     if loss in RESIDUAL:
         return RESIDUAL[loss]
     matched = {"softmax": softmax_cross_entropy, "logistic": logistic_cross_entropy, "exp": poisson_deviance}

@@ -195,7 +195,7 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
     """Train on examples order[start:stop] in batches, by whole chunks.
 
     Batches begin at multiples of the plan's batch in `order`. A plan without a sweep does not change theta, and leaves
-    the gradient in `grad`. A plan that does not learn only adds up costs; its tasks have no units. A chunk that is too
+    the gradient in `grad`. If `learns` is 0, the call only adds up costs, and its tasks have no units. A chunk that is too
     much work for one call takes several calls, with the same start and stop. They do its tasks in turn: first the tasks
     of the examples phase, then those of the update phase.
 

@@ -1,1 +1,1 @@
-"""Threads: which calls get them (`team`), how many are faster now (`pace`), and the effects of fork() and BLAS."""
+"""Threads: which calls get them (`team`), how many are faster at present (`pace`), and care with `fork` and `blas`."""

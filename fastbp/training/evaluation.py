@@ -32,7 +32,7 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
 
 
 def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) -> Iterator[tuple[slice, Array]]:
-    """For each block of `order`: (its slice, a^(L) of its examples, (rows, S_L)). The next block overwrites a^(L)."""
+    """For each block of `order`, a pair: its slice, and a^(L) of its examples, of shape (rows, S_L). The next block overwrites a^(L)."""
     rows, network = costs.output_rows(space.network), space.network
     out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)
     for start in range(0, len(order), rows):

@@ -51,7 +51,7 @@ KEPT_FOLDERS = 8
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 
-# on_compile is called before a kernel is compiled, in the thread that needs it. Numba holds its lock: one at a time.
+# on_compile is called before a kernel is compiled, in the thread that needs it. Numba holds its compiler lock, so one thread at a time.
 on_compile: Callable[[], None] | None = None
 
 
@@ -180,7 +180,7 @@ class KernelCache(NullCache):
 
     def __init__(self, name, variant):
         self._name, self._variant = name, variant
-        self.files = {}  # the file of each signature that this process uses and that is on disk
+        self.files = {}  # for each signature that this process has loaded or saved: its file
 
     def _key(self, sig, codegen):
         return f"{self._name} {sig} {conditions(codegen, self._variant)}"

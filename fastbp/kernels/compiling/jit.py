@@ -119,7 +119,7 @@ class Deferred:
         DEFERRED.append(self)
 
     def address(self, dtype: np.dtype) -> int:
-        """The address of the machine code for a dtype, which `call` needs."""
+        """The address that `call` needs: where the machine code for this dtype begins."""
         found = self._addresses.get(dtype)
         if found is None:
             vector = types.Array(numba.from_dtype(dtype), 1, "C")

@@ -107,7 +107,7 @@ def _plain_columns(shape, like):
 
 @intrinsic(_plain_columns)
 def columns(typingctx, shape, like):
-    """Columns of a tile of that shape with the dtype of array `like`, known when compiling."""
+    """Number of columns of a tile with this shape and the dtype of array `like`; a compile-time constant."""
     size = Tile(like.dtype, shape.rows, shape.vectors)
 
     def codegen(context, builder, sig, args):
