@@ -168,7 +168,7 @@ class Layout:
         return coefs, intercepts
 
     def flatten(self, theta: Array) -> Array:
-        """The parameters without padding, in scikit-learn's order: all coefs, then all intercepts if they are learned."""
+        """The parameters without padding, in scikit-learn's order: coefs, then the intercepts if they are learned."""
         coefs, intercepts = self.unpack(theta)
         return np.concatenate([part.ravel() for part in coefs + (intercepts if self.fit_intercept else [])])
 

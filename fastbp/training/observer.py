@@ -15,13 +15,13 @@ _watchers: contextvars.ContextVar[tuple[Callback, ...]] = contextvars.ContextVar
 
 @contextlib.contextmanager
 def watch(callback: Callback) -> Iterator[None]:
-    """Tell `callback` of each epoch of every fit in this thread.
+    """Within this context, tell `callback` of each epoch of every fit in this thread.
 
     Parameters
     ----------
     callback : callable
         Called as callback(epoch, max_iter, loss) after each epoch ('sgd', 'adam'), iteration ('lbfgs') or update
-        ('gd'). An exception that it raises ends the fit; KeyboardInterrupt ends it like Ctrl-C.
+        ('gd'). If the callback raises an exception, the fit ends with it; KeyboardInterrupt ends the fit like Ctrl-C.
     """
     token = _watchers.set((*_watchers.get(), callback))
     try:
@@ -36,7 +36,7 @@ class Observer:
     def training_begins(self, rows: NDArray[np.int64] | None, fitted: Callable[[], dict[str, Any]]) -> None:
         """Epochs over these rows of X begin; None means all rows.
 
-        fitted() returns copies of the attributes that the estimator would have if the fit ended now.
+        fitted() returns copies of the attributes that the estimator would have if the fit ended then.
         """
 
     def epoch_begins(self, n_parts: int) -> None:
@@ -46,10 +46,10 @@ class Observer:
         """One of these calls is done."""
 
     def epoch_ends(self, epoch: int, max_iter: int, loss: float) -> bool:
-        """An epoch has ended; epochs count from 1. Returns whether a watcher asks the fit to stop."""
+        """An epoch has ended; epochs count from 1. Returns whether the fit is asked to stop."""
         for callback in _watchers.get():
             callback(epoch, max_iter, loss)
         return False
 
     def fit_ends(self) -> None:
-        """The estimator has its fitted attributes."""
+        """The fit is over, and the estimator has its fitted attributes."""
