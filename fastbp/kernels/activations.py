@@ -149,7 +149,7 @@ def exponential_slope(a, z):
 
 
 class Activation(NamedTuple):
-    """g, and its slope g' from a = g(z) and z; the slope overwrites z."""
+    """g(z, a), and its slope g'(z) as a function of a = g(z) and z; the slope overwrites z."""
 
     g: Deferred
     slope: Deferred

@@ -23,7 +23,7 @@ from .machine.registers import emit_fma
 
 @dataclasses.dataclass(frozen=True)
 class _Format:
-    """The properties of a floating-point format that the emitted code needs."""
+    """The properties of a floating-point format, as far as the emitted code needs them."""
 
     kind: str  # character of the module `struct`
     bits: int
@@ -32,7 +32,7 @@ class _Format:
     exp_range: tuple[float, float]  # e^x is 0 below the first number and inf above the second
     exp_series: tuple[float, ...]  # (e^r - 1 - r) / r^2, from the highest power
     log_series: tuple[float, ...]  # (log((1 + s) / (1 - s)) - 2 s) / s in powers of s^2: minimax, from FreeBSD's msun
-    ln2_high: float  # n * ln2_high is exact, because its last bits are zeros
+    ln2_high: float  # n * ln2_high is exact, because the last bits of ln2_high are zeros
 
     @property
     def shifter(self):

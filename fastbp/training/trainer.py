@@ -124,7 +124,7 @@ def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
 
 
 def _with_tasks(plan: NDArray, tasks: tuple[int, int, int, int]) -> NDArray:
-    """A copy of the plan for a call that does these tasks: [begin, end) of the examples phase and of the update phase."""
+    """A copy of the plan for a call with these tasks: [begin, end) of the examples phase and of the update phase."""
     plan = copied(plan)
     plan["examples_begin"], plan["examples_end"], plan["update_begin"], plan["update_end"] = tasks
     return plan
@@ -232,7 +232,7 @@ class Trainer(_Passes):
         return np.arange(self.examples.n)
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
-        """J at theta over all examples; fills `grad`. One batch must hold all examples, and `optimizer` must be NONE."""
+        """J at theta over all examples; fills `grad`. One batch must hold them all, and `optimizer` must be NONE."""
         self.theta[:] = theta
         gradient.transpose_all(self.layers, self.network.layout.units, self.theta, self.theta_t)
         return self.epoch(self._all, after_call)

@@ -1,9 +1,9 @@
 """The kernels as plain Python, with NUMBA_DISABLE_JIT=1: for coverage and debuggers, on small data.
 
-They are some hundred times as slow as machine code. This file has the entries and the calls by address; the NumPy twin
-of each intrinsic stands beside the intrinsic. Every index is checked: an index outside of its array raises IndexError.
-So does a negative index, which NumPy would count from the end. A product is rounded before it is added, as on a CPU
-without FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
+They are some hundred times slower than machine code. This file has the entries and the calls by address; the NumPy twin
+of each intrinsic stands beside the intrinsic. An index outside of its array raises IndexError. So does a negative
+index, which NumPy alone would count from the end. A product is rounded before it is added to a sum, as on a CPU without
+FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
 """
 
 import functools
@@ -42,7 +42,7 @@ def _bounded(value):
 
 
 def entry(function):
-    """A function that Python calls. It works on bounded views of its arrays, and inf and NaN cause no warning."""
+    """The function as an entry. It gets bounded views of its arrays, and inf and NaN cause no warning."""
 
     @functools.wraps(function)
     def run(*args):
@@ -52,8 +52,8 @@ def entry(function):
     return run
 
 
-# The deferred kernels by address; an address is just a number here. Beside each kernel are the dtypes of its arrays, as
-# characters. A parameter that is not an array has "", because NumPy takes None for float64.
+# The deferred kernels by address, which is just a number here. Beside each kernel are the dtypes of its parameters, as
+# characters: "" for a parameter that is not an array.
 _kernels: dict[int, tuple] = {}
 
 

@@ -1,6 +1,7 @@
 """Kinds: the types that a deferred kernel declares for its parameters.
 
-A kind is a Numba type, or a function that returns one. Its argument is the type of a flat array of the network's dtype.
+A kind is a Numba type, or a function that returns a Numba type. The function's argument is the type of a flat array of
+the network's dtype.
 """
 
 import numba
