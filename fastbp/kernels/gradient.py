@@ -22,7 +22,7 @@ def _transpose(layers, unit, theta, theta_t):
     """Copy a unit into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
     l = unit.layer
     if l == 0 or unit.row == 0:
-        return  # theta_t has no Theta^(1), because there is no delta^(1), and no biases
+        return  # theta_t has no biases, and no Theta^(1), because there is no delta^(1)
     layer, following = layers[l], layers[l + 1]
     lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)

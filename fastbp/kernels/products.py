@@ -79,8 +79,8 @@ _affine_panel = deferred(INT, INT, PANELS, VECTOR, INT, STRIDED, BOOL)
 
 @_affine_panel
 def affine_1(first, rows, x, theta, it, z, scale):
-    # No half tiles: with one vector in a row, a half tile would take as long as a full one, waiting for each of its
-    # sums.
+    # Half tiles are not used: a half tile of one vector would take as long as a full one, because it waits for each
+    # sum.
     _affine_rows(tile(ROWS, 1), tile(ROWS, 1), tile(1, 1), first, rows, x, theta, it, z, scale)
 
 
@@ -94,7 +94,7 @@ def affine_3(first, rows, x, theta, it, z, scale):
     _affine_rows(tile(ROWS, 3), tile(HALF, 3), tile(1, 3), first, rows, x, theta, it, z, scale)
 
 
-AFFINE = {1: affine_1, 2: affine_2, 3: affine_3}  # by vectors of a panel
+AFFINE = {1: affine_1, 2: affine_2, 3: affine_3}  # by the width of a panel, in vectors
 
 
 @inlined
@@ -196,7 +196,7 @@ def outer_3(rows, m, a, delta, grad):
     _outer_rows(tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, m, a, delta, grad)
 
 
-OUTER = {1: outer_1, 2: outer_2, 3: outer_3}  # by vectors of a panel
+OUTER = {1: outer_1, 2: outer_2, 3: outer_3}  # by the width of a panel, in vectors
 
 
 @inlined

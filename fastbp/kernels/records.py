@@ -115,7 +115,7 @@ class Activations(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The arrays that the rest of a step writes."""
+    """Scratch arrays of a training step."""
 
     y: NDArray  # targets of the chunk's rows
     cost: NDArray  # cost of each row of the chunk

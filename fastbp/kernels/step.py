@@ -95,12 +95,12 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
             rows = Rows(examples.order, chunk.start, first, last - first)
             call(plan.sort_entries, (examples.inputs, rows, starts, sorted_of_group(scratch, group, width)))
     if plan.n_groups < n_tasks:
-        meet(member.crew, member.n)  # if each task is a group, a thread needs only the entries that it sorted
+        meet(member.crew, member.n)  # if each task is a group, a thread reads only entries that it has sorted itself
 
 
 @linked
 def examples_phase(member, job, examples, chunk):
-    """Each member runs its share of the chunk's examples. If each task is a group, it also sums their gradient."""
+    """Each member runs its share of the chunk's examples, and also sums their gradient if each task is a group."""
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:

@@ -9,15 +9,15 @@ from .architecture import Network
 from .memory import round_up
 
 # The chunks of a large batch have about MIN_CHUNK to MAX_CHUNK rows. Within these bounds, a chunk's activations and
-# deltas have about CHUNK_BYTES, to stay in a core's second-level cache. In chunks of fewer rows than
-# MIN_CHUNK, loading and storing gradients would take most of the time.
+# deltas have about CHUNK_BYTES, to stay in a core's second-level cache. In chunks of fewer rows, loading and storing
+# gradients would take most of the time.
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
 # A block's activations and deltas have at most about BLOCK_BYTES. That is more than CHUNK_BYTES, because each block
 # reads all parameters again. Measured on two threads, compared with BLOCK_BYTES = 1 << 20, on 784-(512,256)-10 in
 # batches of 256 and on 64-(1024,1024)-10: float32 takes 0.98 times as long, float64 0.96 and 0.92 times. Smaller
 # networks take the same time.
 BLOCK_BYTES = 4 << 20
-# If only decisions are kept, the outputs are computed OUTPUT_BYTES at a time, which is enough rows for all threads.
+# If only decisions are kept, the outputs are computed OUTPUT_BYTES at a time. That is enough rows for all threads.
 OUTPUT_BYTES = 1 << 23
 
 # A call into a kernel does at most CALL_WORK, in some hundredths of a second, so that Ctrl-C is answered promptly. Only
@@ -46,7 +46,7 @@ def row_work(network: Network, entries: float | None = None) -> float:
 
 
 def forward_row_work(network: Network, entries: float | None = None) -> float:
-    """Work of one example in a prediction: a third of a step's, which also has delta and gradient."""
+    """Work of one example in a prediction. A step takes three times as much, because it adds delta and gradient."""
     return row_work(network, entries) / 3
 
 
@@ -66,7 +66,7 @@ def prediction_work(network: Network, rows: int, entries: float | None = None) -
 
 
 def row_bytes(network: Network) -> int:
-    """Memory of one row of all a^(l) and z^(l)."""
+    """Bytes of one row of all a^(l) and z^(l)."""
     return 2 * network.layout.padded_units * network.dtype.itemsize
 
 
@@ -94,6 +94,6 @@ def output_rows(network: Network) -> int:
 
 
 def n_groups(network: Network, rows: int) -> int:
-    """Number of groups of a chunk's rows, whose gradients are summed separately. It does not depend on the threads."""
+    """Number of groups that a chunk's rows are divided into, see kernels/step.py. It does not depend on the threads."""
     is_small = FEW * network.layout.size <= rows * network.layout.padded_units
     return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1

@@ -15,8 +15,8 @@ from ..typing import Array
 from .memory import aligned_zeros, kept, round_up
 
 # A layer is narrow if a vector has room for NARROW times its width, if the layer before has at least NARROW_INPUTS
-# times its width, and if that layer is not the input. For a narrow layer, a sum within vectors is faster than a vector
-# of sums, because most of these sums would be padding.
+# times its width, and if the layer before is not the input. For a narrow layer, a sum within vectors is faster than a
+# vector of sums, because most of these sums would be padding.
 NARROW, NARROW_INPUTS = 4, 32
 
 
@@ -63,7 +63,7 @@ class Layout:
     def transposed_sizes(self) -> tuple[int, ...]:
         """Elements of the transposed Theta^(l) of each layer l; 0 for the input and the output.
 
-        No kernel reads a transposed Theta^(1), because there is no delta^(1).
+        Theta^(1) is not transposed, because there is no delta^(1).
         """
         inner = range(1, self.n_layers - 1)
         return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
@@ -93,7 +93,7 @@ class Layout:
 
     @kept
     def narrow_units(self) -> NDArray[np.int64]:
-        """The units of parameters that lead to narrow layers."""
+        """The units of the parameters that lead to narrow layers."""
         return self.units[[self.is_narrow(l + 1) for l in self.units["layer"]]]
 
     @kept
@@ -119,7 +119,10 @@ class Layout:
         return units
 
     def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
-        """For each panel of Theta^(l), a pair: the slice of its columns, and a view of them without padding."""
+        """For each panel of Theta^(l), a pair: the slice of its columns, and a view of them without padding.
+
+        The view has the shape (1 + S_l, columns).
+        """
         rows, start = 1 + self.widths[l], self.theta_offsets[l]
         for left in range(0, self.widths[l + 1], self.panel):
             stop = min(left + self.panel, self.padded[l + 1])
@@ -139,7 +142,7 @@ class Layout:
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
-        """Pairs of coefs and intercepts, contiguous and of the network's dtype; shapes as in `pack`."""
+        """Pairs of coefs and intercepts, contiguous and of the network's dtype; wrong shapes raise ValueError."""
         parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
         for l, (coef, intercept, (n, m)) in enumerate(parts):
             coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)

@@ -1,1 +1,1 @@
-"""Threads: which calls get them (`team`), how many are faster at present (`pace`), and care with `fork` and `blas`."""
+"""Threads: which calls get them (`team`), whether they pay at present (`pace`), and conflicts with fork() and BLAS."""

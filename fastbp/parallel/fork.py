@@ -33,7 +33,7 @@ def _may_have_lost_threads() -> bool:
         fields = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return True
-    flags = int(fields[6])  # field 9 in proc(5), which is the seventh after the process's name
+    flags = int(fields[6])  # field 9 in proc(5): the seventh field after the process's name
     return flags == 0 or bool(flags & PF_FORKNOEXEC)
 
 
@@ -42,12 +42,12 @@ _held_by_fork = contextlib.ExitStack()
 
 
 def lost_threads() -> bool:
-    """Whether this process must stay serial, because it came from a fork()."""
+    """Whether this process may have lost Numba's threads by a fork(), and so must stay serial."""
     return _lost_threads
 
 
 def _before_fork() -> None:
-    """Take the locks that a fit in the child needs. If another thread held one, it would stay locked in the child.
+    """Take the locks that a fit in the child needs. A lock that another thread held would stay locked in the child.
 
     Measured with another thread that compiles during the fork: without this function, 40 of 40 children hung at their
     first compilation; with it, none did.
@@ -56,13 +56,13 @@ def _before_fork() -> None:
         global_compiler_lock,
         # Compiled code is freed under llvmlite's lock alone, without the compiler's lock.
         getattr(llvmlite.binding.ffi.lib, "_lock", contextlib.nullcontext()),
-        get_bit_generator().lock,  # the generator of random_state=None
+        get_bit_generator().lock,  # NumPy's global generator, for random_state=None
     ):
         _held_by_fork.enter_context(lock)
 
 
 def _release_after_fork() -> None:
-    # pop_all() empties the stack before any lock is released: after that, another thread may fork, and fill it again.
+    # pop_all() empties the stack before any lock is released: after that, another thread may fork and fill the stack.
     _held_by_fork.pop_all().close()
 
 

@@ -22,14 +22,15 @@ import numba
 
 # Between two trials, a kernel keeps the better number of threads. The length of this pause is a multiple of the latest
 # trial's time, because that time is the cost of a trial. The multiple is SHORTEST_PAUSE after a trial that changed the
-# number. It doubles, up to LONGEST_PAUSE, after each trial that did not. Only the time of calls counts for a pause: if
-# the time of day counted, each of many short fits would begin with a trial.
+# number. It doubles, up to LONGEST_PAUSE, after each trial that did not change it. Only the time of calls counts for a
+# pause: if the time of day counted, each of many short fits would begin with a trial.
 SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
 # A pause is at most LONGEST_PAUSE_SECONDS, or SHORTEST_PAUSE times the trial's time if that is longer. Without this
 # bound, a slow trial beside a busy process would cause a long pause, even if that process soon ended.
 LONGEST_PAUSE_SECONDS = 10.0
-# A trial ends when its calls have taken TRIAL_SECONDS together. Only the second half of its calls counts: most trials
-# begin when a fit begins, and threads that were asleep need some milliseconds until each has a core.
+# A trial ends when its calls have taken TRIAL_SECONDS together, or at the first call after LONGEST_PAUSE_SECONDS
+# without one. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
+# asleep need some milliseconds until each has a core.
 TRIAL_SECONDS = 0.006
 
 
@@ -64,7 +65,7 @@ class Pace:
         return result
 
     def _due(self) -> bool:
-        """Whether a trial begins now. Enough calls must have been timed just before it, to compare it with."""
+        """Whether a trial begins now: the pause is over, and enough calls have been timed to compare the trial with."""
         most = max(SHORTEST_PAUSE * self._trial_seconds, LONGEST_PAUSE_SECONDS)
         waited = self._seconds_since >= min(self._pause * self._trial_seconds, most)
         return waited and len(self._seconds) == self._seconds.maxlen

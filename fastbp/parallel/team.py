@@ -28,7 +28,8 @@ from joblib.parallel import get_active_backend
 from .fork import lost_threads
 from .pace import Pace
 
-# To enter a parallel region costs some microseconds, and fewer floating-point operations than MIN_WORK save less time.
+# To enter a parallel region costs some microseconds. To divide fewer floating-point operations than MIN_WORK saves
+# less.
 MIN_WORK = 1_000_000
 
 # The lock is reentrant: between two calls of a kernel, a callback may predict in the thread that holds the lock.

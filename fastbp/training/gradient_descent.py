@@ -16,8 +16,8 @@ def gradient_descent(
 ) -> None:
     """Theta -= eta D until ||D|| <= gtol, as in the fourth published description.
 
-    The norm is tested before each update. `history.n_iter` counts updates. `history.loss_curve` has a J for
-    every gradient, at the same theta.
+    The norm is tested before each update. `history.n_iter` counts updates. For every gradient, `history.loss_curve` has
+    J at the same theta.
     """
     theta = trainer.theta
     try:

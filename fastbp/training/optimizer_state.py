@@ -14,7 +14,7 @@ from .solver import AnyTrainer
 class OptimizerState:
     """The state with which partial_fit goes on: moments, steps taken and rate.
 
-    The moments keep the trainer's layout until another layout is needed, because after most fits nothing goes on.
+    The moments keep the trainer's layout until another layout is needed, because most fits are never continued.
     """
 
     solver: str
@@ -22,12 +22,12 @@ class OptimizerState:
     moment_2: Array
     t: int
     rate: float
-    learning_rate_init: float  # the user's parameter, from which `rate` began
+    learning_rate_init: float  # the user's parameter when this state was made
     network: Network | None = None  # the moments have the layout of this network's theta; None: no padding
 
     @classmethod
     def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer, *, copy: bool) -> Self:
-        """The state of a trainer; copy: whether to copy its moments, as is needed if the trainer goes on."""
+        """The state of a trainer; copy: whether to copy its moments, which is needed if the trainer goes on."""
         moment_1, moment_2 = (v.copy() if copy else v for v in (trainer.moment_1, trainer.moment_2))
         t, rate = int(trainer.t[0]), float(trainer.rates.eta)
         return cls(solver, moment_1, moment_2, t, rate, learning_rate_init, trainer.network)
@@ -48,7 +48,7 @@ class OptimizerState:
         return solver == self.solver and n == trainer.network.layout.n_parameters
 
     def restore(self, trainer: AnyTrainer) -> None:
-        """Put the state into a trainer. On entry, the trainer's rate is the present parameter learning_rate_init."""
+        """Put the state into a trainer. On entry, the trainer's rate is the user's present learning_rate_init."""
         as_theta = self.network == trainer.network
         state = self if as_theta else self.unpadded()
         for vector, target in ((state.moment_1, trainer.moment_1), (state.moment_2, trainer.moment_2)):

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-# On a plateau, 'adaptive' divides the rate by RATE_DIVISOR. If the rate is already SMALLEST_RATE or less, it stops
-# training instead.
+# On a plateau, 'adaptive' divides the rate by RATE_DIVISOR. If the rate is already SMALLEST_RATE or less, training
+# stops instead.
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
 
 

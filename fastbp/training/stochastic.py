@@ -56,8 +56,8 @@ def stochastic(
 ) -> None:
     """Train on the examples of `order`. Shuffling overwrites `order`.
 
-    If `history.scored`, the validation score decides when to stop, and the best theta is restored at the end, except as
-    said of `Epochs.only_one`.
+    If `history.scored`, the validation score decides when to stop, and the best theta is restored at the end, with the
+    exception in `Epochs.only_one`.
     """
     if history.scored and history.best_theta is None:
         history.best_theta = trainer.theta.copy()
@@ -127,7 +127,7 @@ def _train_once(
 
 
 def _go_back(trainer: AnyTrainer, history: History, problem: str) -> None:
-    """End a fit that diverged after it had found good weights; `stochastic` restores them."""
+    """End a fit that diverged after it had found good weights; `stochastic` restores these weights."""
     history.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning)
     history.diverged = True
     for vector in (trainer.moment_1, trainer.moment_2, trainer.t):  # the moments led away from the good weights

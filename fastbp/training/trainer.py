@@ -41,7 +41,7 @@ class _Passes(Workspace):
         self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
         self.rates: Any = self._rates[0]  # shares the memory of _rates
         self.t = self._progress["t"]
-        # A view of the two sums of an epoch, because NumPy takes longer to read a field of a record than a small step.
+        # A view of the two sums of an epoch: to read a field of a record would take longer than a small step takes.
         sums_at = records.PROGRESS.fields["epoch_loss"][1]
         self._epoch_sums = np.ndarray(2, np.float64, self._progress, sums_at)
         self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
@@ -62,7 +62,8 @@ class _Passes(Workspace):
         updates = costs.CHUNK_WORK + costs.UPDATE_WORK * self.network.layout.size
         chunk_work = updates + rows * costs.uncached_row_work(self.network, self.examples.entries)
         self._rows_per_step_call = rows * max(1, int(min(costs.CALL_WORK / chunk_work, self.examples.most_rows / rows)))
-        # A task of a shared chunk has about a block of rows or more, because each block reads all parameters.
+        # If several calls share a chunk, each task has about a block of rows or more, because each block reads all
+        # parameters.
         n_shares = min(math.ceil(chunk_work / costs.CALL_WORK), -(-rows // (self.block * n_tasks)))
         n_parallel, n_tasks = n_tasks, n_shares * n_tasks
         self._tasks = _equal_tasks(units, n_tasks) if learns else np.zeros(n_tasks + 1, np.int64)
@@ -78,7 +79,7 @@ class _Passes(Workspace):
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
-        """The calls of an epoch of n examples; made once, which takes as long as an epoch of a small network."""
+        """The calls of an epoch of n examples. They are kept: to make them takes as long as a small network's epoch."""
         if n not in self._calls_of:
             calls, start = [], 0
             while start < n:
@@ -98,7 +99,7 @@ class _Passes(Workspace):
         """Go through the examples of `order`, which are all different, batch by batch.
 
         Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. A call into the kernel
-        takes at most some hundredths of a second. After it, Ctrl-C is answered and `after_call` is called.
+        takes at most some hundredths of a second. After each call, Ctrl-C is answered and `after_call` is called.
         """
         self._epoch_sums[:] = 0
         kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel
@@ -117,7 +118,7 @@ class _Passes(Workspace):
 
 def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
     """The first unit of each task, then the number of units. The tasks have about equal work."""
-    # The 2 stands for the latency of a tile, which even a unit of one row has to wait for.
+    # The 2 stands for the latency of a tile, which does not depend on the number of rows.
     work = np.cumsum(units["n_columns"] * (2 + units["n_rows"]))
     ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
     return np.array([0, *ends, len(units)], np.int64)
@@ -160,7 +161,7 @@ class Evaluator(_Passes):
 
 
 class Trainer(_Passes):
-    """A network's parameters and optimiser in the kernels' layout, and steps on them.
+    """The parameters and the optimiser of a network, in the kernels' layout, and the steps of training.
 
     Parameters
     ----------
@@ -202,8 +203,8 @@ class Trainer(_Passes):
         self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)
         self.moment_2 = aligned_zeros(size if optimizer == optimizers.ADAM else 0, dtype)
         # The moments are written before the kernels read them. A page that is read before it is written is mapped
-        # twice, and the second mapping interrupts every thread. These mappings took a third of a fit of one epoch at
-        # 512 units (measured).
+        # twice, and the second mapping interrupts every thread. The second mappings took a third of a fit of one epoch
+        # at 512 units (measured).
         for vector in (self.moment_1, self.moment_2):
             vector.fill(0)
         self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)

@@ -88,7 +88,7 @@ class Workspace:
     team : Team
         From `parallel.team.team_for`.
     chunk : int, optional
-        Rows of a chunk. By default few enough for one call; the outputs of the network do not depend on them.
+        Rows of a chunk. By default, a chunk needs only one call. The outputs do not depend on this number.
     """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):

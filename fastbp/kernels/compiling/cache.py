@@ -47,14 +47,14 @@ else:
 HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
 PYCACHE = HERE / "__pycache__"
 # Only the KEPT_FOLDERS most recently used folders stay, because a folder has some megabytes, and every edit of a kernel
-# makes a new one.
+# makes a new folder.
 KEPT_FOLDERS = 8
 # SETTINGS are the settings of Numba that change the machine code. The name of the CPU does not contain them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 # on_compile is called before a kernel is compiled, in the thread that needs the kernel. Numba's compiler lock is held
-# then, so only one thread at a time calls it.
+# then, so only one thread at a time calls on_compile.
 on_compile: Callable[[], None] | None = None
 
 
@@ -89,7 +89,7 @@ def folders() -> Iterator[pathlib.Path]:
     """
     if pathlib.Path(__file__).exists():
         for base in _bases():
-            with contextlib.suppress(OSError, RuntimeError):  # links in a circle, or a path from a folder that is gone
+            with contextlib.suppress(OSError, RuntimeError):  # circular links, or relative to a folder that is gone
                 yield (base / f"kernels-{DIGEST}").resolve()
 
 
@@ -165,7 +165,7 @@ def _remove_old(base: pathlib.Path) -> None:
 
 
 def conditions(codegen, variant: str) -> str:
-    """The end of a key: the CPU, Numba's settings and the variant. Besides the sources, the code depends on them."""
+    """The end of a key: the CPU, Numba's settings and the variant. The code depends on these besides its sources."""
     settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
     return " ".join([*codegen.magic_tuple(), *settings, variant])
 

@@ -42,7 +42,7 @@ def _compilers():
     from numba.core.compiler_machinery import PassManager
 
     class LinkedLibrary(JITCodeLibrary):
-        """Code that is only linked into other kernels. LLVM optimises and assembles it there, so not here."""
+        """Code that is only linked into other kernels. LLVM optimises and assembles it there, not here."""
 
         def _optimize_final_module(self):
             pass

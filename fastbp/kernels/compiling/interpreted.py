@@ -64,7 +64,7 @@ def address(function, kinds):
 
 
 def _declared(kinds):
-    """The dtype of each array among the kinds, as a character, nested like the kinds."""
+    """The dtypes of the arrays among the kinds, as characters, in tuples that are nested as the kinds are."""
     return tuple(
         _declared(kind.types)
         if isinstance(kind, types.BaseTuple)
@@ -76,7 +76,7 @@ def _declared(kinds):
 
 
 def _found(arguments):
-    """The dtype of each array among the arguments, in the same form."""
+    """The dtypes of the arrays among the arguments, in the form of `_declared`."""
     return tuple(
         _found(argument)
         if isinstance(argument, tuple)

@@ -24,7 +24,7 @@ def named(cls, *kinds):
 
 
 def record(fields):
-    """The dtype of a structured array whose elements kernels read as records; fields: a dtype for each name."""
+    """The dtype of a structured array, whose elements are records for the kernels; fields: a dtype for each name."""
     return np.dtype((np.record, np.dtype(list(fields.items()), align=True)))
 
 

@@ -95,7 +95,7 @@ def _plain_read(x, i):
 
 @intrinsic(_plain_read)
 def _read(typingctx, x, i):
-    """x[i], by an acquire-load: everything that the writer of x[i] wrote before it is visible too."""
+    """x[i], by an acquire-load: everything that the writer of x[i] had written earlier is visible too."""
 
     def codegen(context, builder, sig, args):
         return builder.load_atomic(_emit_pointer(context, builder, args[0], args[1], x), "acquire", 8)

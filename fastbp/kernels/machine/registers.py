@@ -142,7 +142,7 @@ class Emitter:
         return emit_fma(self.builder, x, y, acc)
 
     def map(self, function, *tiles):
-        """The tile that has function(vector, ...) in each slot, for the vectors of `tiles` in that slot."""
+        """A new tile, slot by slot: `function` gets the vectors of `tiles` in a slot and returns the new tile's vector."""
         return self.build([function(*(self.at(tile, slot) for tile in tiles)) for slot in range(len(self.slots))])
 
     def build(self, values):

@@ -184,7 +184,7 @@ def prefetch_all(x, i, n):
 
 @inlined
 def copy(x, i, a, j, n):
-    """a[j : j + n] = x[i : i + n], for one dtype. A last vector overlaps the one before, so nothing else is written."""
+    """a[j : j + n] = x[i : i + n], of equal dtypes. The last vector overlaps others, so nothing else is written."""
     lanes = VECTOR_BYTES // a.itemsize
     if n < lanes:
         x_i, a_j = part(x, i, n), part(a, j, n)
