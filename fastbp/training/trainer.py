@@ -98,8 +98,9 @@ class _Passes(Workspace):
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
         """Go through the examples of `order`, which are all different, batch by batch.
 
-        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. A call into the kernel
-        takes at most some hundredths of a second. After each call, Ctrl-C is answered and `after_call` is called.
+        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. An epoch is divided into
+        calls of at most some hundredths of a second, except in very large networks. After each call into the kernel,
+        Ctrl-C is answered and `after_call` is called.
         """
         self._epoch_sums[:] = 0
         kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel

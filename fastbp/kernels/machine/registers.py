@@ -142,7 +142,7 @@ class Emitter:
         return emit_fma(self.builder, x, y, acc)
 
     def map(self, function, *tiles):
-        """A new tile, slot by slot: `function` gets the vectors of `tiles` in a slot and returns the new tile's vector."""
+        """A new tile, slot by slot: `function` gets the vectors of `tiles` in a slot and returns the new vector."""
         return self.build([function(*(self.at(tile, slot) for tile in tiles)) for slot in range(len(self.slots))])
 
     def build(self, values):
