@@ -13,7 +13,7 @@ from .records import a_of, z_of
 
 @inlined
 def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
-    """The cost of each of these rows of the chunk, and delta^(L) = dC/da^(L) * g'(z^(L)), which overwrites z^(L).
+    """Compute the cost and delta^(L) = dC/da^(L) * g'(z^(L)) of these rows of the chunk; delta^(L) overwrites z^(L).
 
     layer: the output layer; it has one panel.
     """

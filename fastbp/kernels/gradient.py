@@ -19,7 +19,7 @@ from .sparse import Sorted
 
 @inlined
 def _transpose(layers, unit, theta, theta_t):
-    """Copy a unit into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
+    """Copy a unit's parameters into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
     l = unit.layer
     if l == 0 or unit.row == 0:
         return  # theta_t has no biases, and no Theta^(1), because there is no delta^(1)
@@ -82,8 +82,7 @@ def sorted_of_group(scratch, group, width):
 def _gradient(job, unit, group, first, n, g, scratch_offset):
     """g = sum of [1, a]^T delta for a unit, over rows [first, first + n) of the chunk; overwrites g.
 
-    The rows are those of a group, or all rows of the chunk. scratch_offset: where the thread's free room in `tiles`
-    begins.
+    The rows are those of a group, or all rows of the chunk. The thread's free room in `tiles` begins at scratch_offset.
     """
     layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
     activations, width = job.activations, unit.n_columns

@@ -142,8 +142,8 @@ def _logistic_cross_entropy(z, y, rows, width, terms, cost):
 def _poisson_deviance(z, y, rows, width, cost):
     """C = sum_k y_k log(y_k / a_k) - y_k + a_k with a = e^z, half the deviance; z becomes a - y.
 
-    With r = z - log y, a term is y (e^r - 1 - r). This form is used for r < 1, because it is never negative, while the
-    form above cancels. The form above is used for larger r, because e^r may overflow.
+    With r = z - log y, a term is y (e^r - 1 - r). This second form is used for r < 1, because it is never negative,
+    whereas the first form cancels. The first form is used for larger r, because there e^r may overflow.
     """
     for i in range(rows):
         cost[i] = 0.0

@@ -1,7 +1,7 @@
 """The optimisers, as sweeps over flat vectors: theta, its gradient and the optimiser's memory, element by element.
 
-They follow scikit-learn's optimisers, so that models can be compared update by update. Adam adds epsilon to sqrt(v)
-before the bias correction; the step size contains this correction. Momentum is v = mu v - eta g.
+The formulas are scikit-learn's, so that models can be compared update by update. Adam adds epsilon to sqrt(v) before
+the bias correction; the step size contains this correction. Momentum is v = mu v - eta g.
 """
 
 import math

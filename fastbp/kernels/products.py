@@ -1,7 +1,7 @@
 """The two matrix products of backpropagation, as loops of register tiles.
 
-Theta^(l) has 1 + S_l rows and a padded number of columns. It is stored as panels one tile wide: all rows of the first W
-columns, then all rows of the next W columns, and so on; the last panel may be narrower. The a^(l) and z^(l) lie in
+Theta^(l) has 1 + S_l rows and a padded number of columns, and is stored as panels one tile wide: all rows of the first
+W columns, then all rows of the next W columns, and so on; the last panel may be narrower. The a^(l) and z^(l) lie in
 panels too, see panels.py, so a tile reads its operands contiguously. The padded numbers of columns are multiples of a
 vector, so there is no scalar remainder; the last rows use tiles of fewer rows. Tiles of all heights add up the terms of
 a sum in the same order, so the bits of a row of a result depend on that row alone.

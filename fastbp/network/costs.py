@@ -12,8 +12,8 @@ from .memory import round_up
 # deltas have about CHUNK_BYTES, to stay in a core's second-level cache. In chunks of fewer rows, loading and storing
 # gradients would take most of the time.
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
-# A block's activations and deltas have at most about BLOCK_BYTES. That is more than CHUNK_BYTES, because each block
-# reads all parameters again. Measured on two threads, compared with BLOCK_BYTES = 1 << 20, on 784-(512,256)-10 in
+# A block's activations and deltas have at most about BLOCK_BYTES. BLOCK_BYTES is more than CHUNK_BYTES, because each
+# block reads all parameters again. Measured on two threads, compared with BLOCK_BYTES = 1 << 20, on 784-(512,256)-10 in
 # batches of 256 and on 64-(1024,1024)-10: float32 takes 0.98 times as long, float64 0.96 and 0.92 times. Smaller
 # networks take the same time.
 BLOCK_BYTES = 4 << 20
@@ -27,8 +27,8 @@ CALL_WORK = 4e9
 # ROW_WORK, CHUNK_WORK and UPDATE_WORK: the rough work for a row, for a chunk and for a parameter, besides the
 # multiply-adds of the products.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
-# READ_WORK is the work of reading an element of X that is not in a cache. Only the bound on a call's work counts it,
-# because reading matters only in networks of very few units.
+# READ_WORK is the work of reading an element of X that is not in a cache. It counts only for the bound on a call's
+# work, because reading matters only in networks of very few units.
 READ_WORK = 50
 
 # If at least the share DENSE of a sparse X is stored, making its rows dense is faster (measured with 1,000 features).
@@ -94,6 +94,6 @@ def output_rows(network: Network) -> int:
 
 
 def n_groups(network: Network, rows: int) -> int:
-    """Number of groups that a chunk's rows are divided into, see kernels/step.py. It does not depend on the threads."""
+    """Number of groups that a chunk's rows are divided into, see kernels/step.py; the same for any number of threads."""
     is_small = FEW * network.layout.size <= rows * network.layout.padded_units
     return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1

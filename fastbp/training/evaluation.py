@@ -34,7 +34,7 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
 def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) -> Iterator[tuple[slice, Array]]:
     """For each block of `order`, a pair: the block's slice of `order`, and a^(L) of its examples.
 
-    a^(L) has the shape (rows, S_L). The next block overwrites it.
+    a^(L) has the shape (rows, S_L). The next block's a^(L) overwrites it.
     """
     rows, network = costs.output_rows(space.network), space.network
     out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)

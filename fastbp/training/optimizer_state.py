@@ -27,7 +27,7 @@ class OptimizerState:
 
     @classmethod
     def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer, *, copy: bool) -> Self:
-        """The state of a trainer; copy: whether to copy its moments, which is needed if the trainer goes on."""
+        """The state of a trainer. A trainer that goes on would overwrite the moments, unless `copy`."""
         moment_1, moment_2 = (v.copy() if copy else v for v in (trainer.moment_1, trainer.moment_2))
         t, rate = int(trainer.t[0]), float(trainer.rates.eta)
         return cls(solver, moment_1, moment_2, t, rate, learning_rate_init, trainer.network)

@@ -1,9 +1,9 @@
 """The kernels as plain Python, with NUMBA_DISABLE_JIT=1: for coverage and debuggers, on small data.
 
-They are some hundred times slower than machine code. This file has the entries and the calls by address; the NumPy twin
-of each intrinsic stands beside the intrinsic. An index outside of its array raises IndexError. So does a negative
-index, which NumPy alone would count from the end. A product is rounded before it is added to a sum, as on a CPU without
-FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
+Python runs the kernels some hundred times slower than machine code. This file has the entries and the calls by address;
+the NumPy twin of each intrinsic stands beside the intrinsic. An index outside of its array raises IndexError. A
+negative index raises it too, although NumPy would count it from the end. A product is rounded before it is added to a
+sum, as on a CPU without FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
 """
 
 import functools
@@ -52,8 +52,8 @@ def entry(function):
     return run
 
 
-# The deferred kernels by address, which is just a number here. Beside each kernel are the dtypes of its parameters, as
-# characters: "" for a parameter that is not an array.
+# The deferred kernels by address; here an address is just a number. Beside each kernel are the dtypes of its
+# parameters, as characters. A parameter that is not an array has "".
 _kernels: dict[int, tuple] = {}
 
 

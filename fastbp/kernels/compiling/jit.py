@@ -95,9 +95,9 @@ def emit_check(context, builder, holds, message, *values):
 
     message: a format of printf for `values`, which are 64-bit integers.
     """
-    # The check cannot raise, because an exception cannot leave a thread of a parallel loop. It does not call
-    # Py_FatalError: if two threads did, the second one would abort while the first one still writes its message.
-    # dprintf, which only POSIX has, writes the message at once. After abort(), faulthandler shows the caller.
+    # The check raises no exception, because an exception cannot leave a thread of a parallel loop. Py_FatalError is no
+    # way out: if two threads call it, the second one aborts while the first one still writes its message. dprintf,
+    # which only POSIX has, writes the message at once. After abort(), faulthandler shows the caller.
     i32, void = ir.IntType(32), ir.VoidType()
     with builder.if_then(builder.not_(holds), likely=False):
         text = context.insert_const_string(builder.module, f"fastbp: {message}\n")

@@ -37,7 +37,7 @@ SHARED_OUT = 1 << 32  # COME has at least this value when no thread may join any
 LOOKS = 5_000
 # The first thread sleeps NAPS times, for some 50 us each, before it goes on without the others. The system often wakes
 # an idle thread on the first thread's core, and there it cannot run before the first thread sleeps. Without naps, 40 to
-# 100 % of the calls after a pause of a tenth of a second ran on one thread from begin to end (measured).
+# 100 % of the calls after a pause of a tenth of a second ran entirely on one thread (measured).
 NAPS = 20
 
 _LINUX = sys.platform == "linux"
