@@ -82,7 +82,8 @@ def sorted_of_group(scratch, group, width):
 def _gradient(job, unit, group, first, n, g, scratch_offset):
     """g = sum of [1, a]^T delta for a unit, over rows [first, first + n) of the chunk; overwrites g.
 
-    The rows are those of a group, or all rows of the chunk. The thread's free room in `tiles` begins at scratch_offset.
+    The rows are those of a group, or all rows of the chunk. scratch_offset: the thread's free room in `tiles` begins
+    there.
     """
     layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
     activations, width = job.activations, unit.n_columns
