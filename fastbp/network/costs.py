@@ -94,6 +94,6 @@ def output_rows(network: Network) -> int:
 
 
 def n_groups(network: Network, rows: int) -> int:
-    """Number of groups that a chunk's rows are divided into, see kernels/step.py; the same for any number of threads."""
+    """Groups that a chunk's rows are divided into, see kernels/step.py; the same for any number of threads."""
     is_small = FEW * network.layout.size <= rows * network.layout.padded_units
     return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1
