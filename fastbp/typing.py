@@ -1,4 +1,4 @@
-"""The type alias that all folders share."""
+"""The type alias that several folders share."""
 
 import numpy as np
 from numpy.typing import NDArray

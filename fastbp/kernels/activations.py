@@ -120,7 +120,7 @@ def _gelu_argument(z):
 
 
 @elementwise
-def gelu(z, a):  # z logistic(2 u), because 1 + tanh(u) cancels; error: 4 ulp, 4 + 4 |u| ulp if z < 0, or as in silu
+def gelu(z, a):  # z logistic(2 u), because 1 + tanh(u) cancels; error: as in silu, but 4 + 4 |u| ulp if z < 0
     for i in range(z.size):
         a[i] = z[i] * logistic(constant(2, z[i]) * _gelu_argument(z[i]))
 
@@ -149,7 +149,7 @@ def exponential_slope(a, z):
 
 
 class Activation(NamedTuple):
-    """g, and its slope g' from a = g(z) and z; the slope overwrites z."""
+    """g(z, a), and its slope g'(z) as a function of a = g(z) and z; the slope overwrites z."""
 
     g: Deferred
     slope: Deferred

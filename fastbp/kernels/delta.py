@@ -13,7 +13,7 @@ from .records import a_of, z_of
 
 @inlined
 def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
-    """The cost of each of these rows of the chunk, and delta^(L) = dC/da^(L) * g'(z^(L)); overwrites z^(L).
+    """Compute the cost and delta^(L) = dC/da^(L) * g'(z^(L)) of these rows of the chunk; delta^(L) overwrites z^(L).
 
     layer: the output layer; it has one panel.
     """
@@ -29,7 +29,7 @@ def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
 
 @inlined
 def _weigh(weights, order, start, rows, padded, delta, cost):
-    """Multiply each example's cost and delta^(L) by its weight; weight 0 gives 0 even if they are not finite."""
+    """Multiply each example's cost and delta^(L) by its weight. Weight 0 gives 0, even for inf and NaN."""
     for i in range(rows):
         w = weights[order[start + i]]
         delta_i = part(delta, i * padded, padded)

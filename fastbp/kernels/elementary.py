@@ -1,9 +1,9 @@
 """exp, expm1, tanh, logistic, log1p and softplus as branch-free arithmetic, so that loops over them become vector code.
 
-Numba would call the C library once per element; these functions are a few multiply-adds. All exponentials share one
-reduction, x = n ln 2 + r with |r| <= ln 2 / 2, and one Taylor polynomial of e^r. The first omitted term is below half
-an ulp. Each function states a bound on its error in units in the last place (ulp) of the exact result, which may be
-subnormal. Tests check the bounds over the whole range. inf, NaN and saturation come out as in the C library.
+Numba would call the C library once per element. Each of these functions is a few multiply-adds. All exponentials share
+one reduction, x = n ln 2 + r with |r| <= ln 2 / 2, and one Taylor polynomial of e^r. The first omitted term is below
+half an ulp. Each function states a bound on its error in units in the last place (ulp) of the exact result, which may
+be subnormal. Tests check the bounds over the whole range. inf, NaN and saturation come out as in the C library.
 
 One source serves float32 and float64. `constant` gives a literal the type of a variable, so that nothing is promoted.
 Code that depends on the format is emitted for each type.
@@ -23,7 +23,7 @@ from .machine.registers import emit_fma
 
 @dataclasses.dataclass(frozen=True)
 class _Format:
-    """The properties of a floating-point format that the emitted code needs."""
+    """The properties of a floating-point format, as far as the emitted code needs them."""
 
     kind: str  # character of the module `struct`
     bits: int
@@ -32,7 +32,7 @@ class _Format:
     exp_range: tuple[float, float]  # e^x is 0 below the first number and inf above the second
     exp_series: tuple[float, ...]  # (e^r - 1 - r) / r^2, from the highest power
     log_series: tuple[float, ...]  # (log((1 + s) / (1 - s)) - 2 s) / s in powers of s^2: minimax, from FreeBSD's msun
-    ln2_high: float  # n * ln2_high is exact, because its last bits are zeros
+    ln2_high: float  # n * ln2_high is exact, because the last bits of ln2_high are zeros
 
     @property
     def shifter(self):
@@ -72,7 +72,7 @@ def _plain_fma(x, y, z):
 
 @intrinsic(_plain_fma)
 def fma(typingctx, x, y, z):
-    """x * y + z, rounded only once if the CPU can do that."""
+    """x * y + z, rounded only once if the CPU has FMA."""
     return x(x, x, x), lambda context, builder, sig, args: emit_fma(builder, *args)
 
 
@@ -190,7 +190,7 @@ def _mantissa(typingctx, u):
 
 @inlined
 def _exp_parts(x):
-    """(2^a, 2^b, e^r - 1) with e^x = 2^a 2^b e^r. One factor 2^n could be out of range although e^x is not."""
+    """(2^a, 2^b, e^r - 1) with e^x = 2^a 2^b e^r. A single factor 2^n could be out of range although e^x is not."""
     x = _smallest(x) if x < _smallest(x) else x  # written so that NaN stays
     x = _largest(x) if x > _largest(x) else x
     n = fma(x, constant(1 / math.log(2), x), _shifter(x)) - _shifter(x)

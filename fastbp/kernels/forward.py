@@ -10,7 +10,7 @@ from .records import a_of, z_of
 
 @inlined
 def forward(layers, theta, theta_t, activations, inputs, rows, plan):
-    """Read these rows of the chunk into a^(1), and compute their z and a up to z^(L); overwrites these rows of both."""
+    """Copy these rows of X into a^(1), and compute z^(l) and a^(l) up to z^(L); overwrites these rows of a and z."""
     first, n, last = rows.first, rows.n, layers.size - 1
     for l in range(last):
         layer, following = layers[l], layers[l + 1]

@@ -1,4 +1,4 @@
-"""Copies the user's data into a block of examples. A step reads X here.
+"""Copies the examples of a block out of the user's X and y.
 
 Only this file and sparse.py know how X and y are stored.
 """
@@ -14,21 +14,21 @@ from .machine.simd import part
 from .machine.vectors import copy, prefetch_all
 from .panels import PANELS, panel_at
 
-# A row is prefetched while AHEAD_BYTES of other rows are copied, but at least AHEAD_ROWS[0] and at most AHEAD_ROWS[1]
-# rows ahead. In training the order is random, so most rows are not in a cache.
+# A row is prefetched about AHEAD_BYTES of other rows before it is copied, but at least AHEAD_ROWS[0] and at most
+# AHEAD_ROWS[1] rows before. In training the order is random, so most rows are not in a cache.
 AHEAD_BYTES, AHEAD_ROWS = 1 << 13, (4, 16)
 
 
 class Inputs(NamedTuple):
     """X, as a flat vector of values.
 
-    X is a dense matrix in either order, or a CSR matrix. Fields that do not apply are empty. One of X32 and X64 is
-    empty: kernels take both, so that they are compiled only once.
+    X is a dense matrix in either order, or a CSR matrix. Fields that do not apply are empty. The values are in X32 or
+    X64, and the other field is empty. Kernels take both fields, so that one compiled kernel serves both dtypes.
     """
 
     X32: NDArray
     X64: NDArray
-    strides: NDArray  # of a dense X, in elements: between rows, between columns; then the number of rows
+    strides: NDArray  # between rows and between columns of a dense X, in elements; then the number of rows
     indices: NDArray  # of a CSR matrix, sorted in each row
     indptr: NDArray
 
@@ -36,7 +36,7 @@ class Inputs(NamedTuple):
 class Targets(NamedTuple):
     """y and the weights of the examples."""
 
-    codes: NDArray  # class of each example; empty if Y is not
+    codes: NDArray  # class of each example; empty if there is a Y
     Y: NDArray  # (m, S_L); empty if there are codes
     weights: NDArray  # empty if every weight is 1
 

@@ -1,7 +1,7 @@
-"""The gradient, a unit of parameters at a time: D = (sum_i [1, a]^T delta + alpha Theta) / W, and the update with it.
+"""The gradient D = (sum_i [1, a]^T delta + alpha Theta) / W and the update, one unit of parameters at a time.
 
 While a unit's gradient is in cache, the optimiser updates the unit's parameters. If a batch has one chunk and the chunk
-one group, the gradient never leaves the cache.
+one group, an optimiser's gradient never leaves the cache.
 """
 
 from .compiling.jit import call, entry, inlined, linked, runtime
@@ -19,10 +19,10 @@ from .sparse import Sorted
 
 @inlined
 def _transpose(layers, unit, theta, theta_t):
-    """Copy a unit into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
+    """Copy a unit's parameters into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
     l = unit.layer
     if l == 0 or unit.row == 0:
-        return  # there is no delta^(1), and the bias has no delta
+        return  # theta_t has no biases, and no Theta^(1), because there is no delta^(1)
     layer, following = layers[l], layers[l + 1]
     lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)
@@ -43,7 +43,7 @@ def _transpose(layers, unit, theta, theta_t):
         while k < columns:
             row_t = part(theta_t, i_t + k * width, rows)
             for q in range(rows):
-                row_t[q] = part(theta, i + k + q * step, 1)[0]  # an index would be tested for being negative
+                row_t[q] = part(theta, i + k + q * step, 1)[0]  # `part` saves Numba's test for a negative index
             k += 1
 
 
@@ -82,13 +82,14 @@ def sorted_of_group(scratch, group, width):
 def _gradient(job, unit, group, first, n, g, scratch_offset):
     """g = sum of [1, a]^T delta for a unit, over rows [first, first + n) of the chunk; overwrites g.
 
-    The rows are those of a group, or all rows of the chunk. scratch_offset: of the thread's free room in `tiles`.
+    The rows are those of a group, or all rows of the chunk. scratch_offset: the thread's free room in `tiles` begins
+    there.
     """
     layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
     activations, width = job.activations, unit.n_columns
     i_delta, ld_delta = place(z_of(following, activations, job.plan), first, unit.column)
     delta = Strided(activations.z, i_delta, ld_delta)
-    # The bias row multiplies a[0] = 1, which is the same for every example.
+    # For the bias row, `a` is a[0] = 1 for every example.
     i_a, lda = 0, 0
     if unit.row > 0:
         i_a, lda = place(a_of(layer, activations, job.plan), first, unit.row - 1)
@@ -112,7 +113,7 @@ def _gradient(job, unit, group, first, n, g, scratch_offset):
 def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first, n, batch_begins):
     """Add the gradient of a group's rows [first, first + n) to the group's copy of `grad`, for some units.
 
-    If `batch_begins`, the gradient overwrites the copy. tile_offset: of the thread's part of `tiles`.
+    If `batch_begins`, the gradient overwrites the copy. tile_offset: where the thread's part of `tiles` begins.
     """
     tiles, grad = job.scratch.tiles, job.parameters.grad
     before = flush_subnormals()

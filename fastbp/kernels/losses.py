@@ -1,13 +1,13 @@
 """The output layer: its activation, the cost of each example, and delta^(L), on one block of examples.
 
-C is the cost of one example over all outputs. The caller computes J, the weighted mean over examples. The matched pairs
-of loss and activation have delta = a - y. It is computed directly, because dC/da * g'(z) is 0 * inf where the output
-saturates.
+C is the cost of one example over all outputs. The caller computes J, the weighted mean over examples. For the matched
+pairs of loss and activation, delta is a - y. This delta is computed directly, because dC/da * g'(z) would be inf * 0
+where the output saturates.
 
 To add a loss of the residual r = a - y, write a function like `squared_error`, and add its name to RESIDUAL and to
 LOSSES of the estimator. The recipe in fastbp/README.md has every step.
 
-Inside, everything is transposed to (width, rows), flat, because examples are many and fill vectors; units are few.
+Inside, everything is transposed to (width, rows), flat: the examples are many and fill vectors, the units are few.
 """
 
 import math
@@ -29,13 +29,13 @@ def _by_unit(z, rows, width, padded, out):
 
 @inlined
 def _shifted(z, rows, width, largest):
-    """z -= max_k z in place; z: (width, rows), largest: (rows,), scratch."""
+    """z -= max_k z_k of each example, in place; z: (width, rows). largest: (rows,), scratch."""
     for i in range(rows):
         largest[i] = z[i]
     for k in range(1, width):
         z_k = part(z, k * rows, rows)
         for i in range(rows):
-            largest[i] = largest[i] if z_k[i] < largest[i] else z_k[i]  # may skip a NaN, which stays in z
+            largest[i] = largest[i] if z_k[i] < largest[i] else z_k[i]  # the maximum may miss a NaN, but z keeps it
     for k in range(width):
         z_k = part(z, k * rows, rows)
         for i in range(rows):
@@ -87,7 +87,8 @@ def outputs(kernel, g, z, a, rows, width, padded):
 def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
     """C = log sum_j e^z_j - sum_k y_k z_k, for targets that sum to 1; z becomes a - y.
 
-    The largest logit's term, e^0 = 1, is not in the sum, because log1p of the rest is accurate even for a tiny rest.
+    After max_k z_k is subtracted, the largest logit's term is e^0 = 1. The sum leaves it out, because log1p of the
+    other terms is accurate even if they are tiny.
     """
     zero, one = constant(0, z[0]), constant(1, z[0])
     maxima, others = part(scratch, 0, rows), part(scratch, rows, rows)
@@ -101,7 +102,7 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
         for i in range(rows):
             e = exp(z_k[i])
             others[i] += zero if z_k[i] == zero else e
-            maxima[i] += one if z_k[i] == zero else zero  # counts from -1: the largest logits beyond one
+            maxima[i] += one if z_k[i] == zero else zero  # counts from -1: the number of largest logits besides one
             z_k[i] = e
     for i in range(rows):
         others[i] += maxima[i]
@@ -141,8 +142,8 @@ def _logistic_cross_entropy(z, y, rows, width, terms, cost):
 def _poisson_deviance(z, y, rows, width, cost):
     """C = sum_k y_k log(y_k / a_k) - y_k + a_k with a = e^z, half the deviance; z becomes a - y.
 
-    With r = z - log y, a term is y (e^r - 1 - r). This form is used for r < 1, because it is never negative and the
-    form above cancels. For larger r, e^r may overflow.
+    With r = z - log y, a term is y (e^r - 1 - r). This second form is used for r < 1, because it is never negative,
+    whereas the first form cancels. The first form is used for larger r, because there e^r may overflow.
     """
     for i in range(rows):
         cost[i] = 0.0
@@ -244,7 +245,7 @@ def euclidean(z, a, y, rows, width, padded, cost, g, slope):
     """C = |r|, dC/da = r / |r|, 0 where r = 0."""
     _residuals(z, a, y, rows, width, padded, g, slope)
     zero, one = constant(0, z[0]), constant(1, z[0])
-    scale = part(y, 0, rows)  # the largest |r_k|, because a square may underflow or overflow
+    scale = part(y, 0, rows)  # the largest |r_k|; r is divided by it, because a square may underflow or overflow
     for i in range(rows):
         scale[i] = zero
     for k in range(width):
@@ -291,7 +292,7 @@ LEGAL_OUTPUTS = {
 
 
 def cost_and_delta(loss: str, activation: str) -> Deferred:
-    """The function for a loss and the output's activation, a pair of LEGAL_OUTPUTS."""
+    """The function for this loss and this output activation, a pair that LEGAL_OUTPUTS allows."""
     if loss in RESIDUAL:
         return RESIDUAL[loss]
     matched = {"softmax": softmax_cross_entropy, "logistic": logistic_cross_entropy, "exp": poisson_deviance}

@@ -1,7 +1,7 @@
 """The optimisers, as sweeps over flat vectors: theta, its gradient and the optimiser's memory, element by element.
 
-They follow scikit-learn's optimisers, so that models can be compared update by update. Adam adds epsilon to sqrt(v)
-before the bias correction; the step size contains this correction. Momentum is v = mu v - eta g.
+The formulas are scikit-learn's, so that models can be compared update by update. Adam adds epsilon to sqrt(v) before
+the bias correction; the step size contains this correction. Momentum is v = mu v - eta g.
 """
 
 import math
@@ -34,7 +34,7 @@ RATES = record(
 def step_size(optimizer, rates, t):
     """The step size of step t, counted from 1: eta for sgd, eta with the bias correction for Adam."""
     if optimizer == ADAM:
-        t = float(t)  # Numba would compile one more function for the power of an integer
+        t = float(t)  # Numba would compile one more function for an integer exponent
         return rates.eta * math.sqrt(1.0 - rates.beta_2**t) / (1.0 - rates.beta_1**t)
     return rates.eta
 
@@ -89,16 +89,16 @@ SWEEPS = {SGD: sgd, NESTEROV: nesterov, ADAM: adam}
 
 @inlined
 def update(sweep, rates, step, theta, i, n, grad, moment_1, moment_2):
-    """One step of theta[i : i + n] from grad[:n]; n: a multiple of a vector. Overwrites theta and both moments there.
+    """One step of theta[i : i + n] from grad[:n]; overwrites these elements of theta and of the moments.
 
-    sweep: address of one of the functions above. moment_1: velocity, or Adam's mean of g. moment_2: Adam's mean of g^2.
-    Both have theta's layout. step: from `step_size`.
+    n: a multiple of a vector. sweep: address of one of the functions above. step: from `step_size`. moment_1: velocity,
+    or Adam's mean of g. moment_2: Adam's mean of g^2. Both moments have theta's layout.
     """
     call(sweep, (rates, step, theta, i, n, grad, moment_1, moment_2))
 
 
 @entry
 def step_all(optimizer, sweep, rates, t, theta, grad, moment_1, moment_2):
-    """Step t, counted from 1, of all of theta, with a gradient summed elsewhere; rates: an array of one RATES."""
+    """Step t, counted from 1, of all of theta, with a gradient from elsewhere; rates: an array of one RATES."""
     rates = rates[0]
     update(sweep, rates, step_size(optimizer, rates, t), theta, 0, theta.size, grad, moment_1, moment_2)

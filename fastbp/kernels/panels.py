@@ -1,7 +1,8 @@
 """A matrix in panels: the layout of a layer's a^(l) or z^(l) for the rows of a chunk.
 
-A panel holds all rows of some neighbouring units, contiguously. One panel follows the other; the last one may be
-narrower. The rows of a plain matrix would often lie a power of two apart and compete for a few places of the caches.
+A panel holds all rows of some neighbouring units, contiguously. The panels lie one after the other; the last panel may
+be narrower. The rows of a plain matrix would often lie a power of two apart, and would compete for the same few places
+of the caches.
 """
 
 from typing import NamedTuple

@@ -1,10 +1,10 @@
 """The two matrix products of backpropagation, as loops of register tiles.
 
-Theta^(l) has 1 + k rows and a padded number of columns. It is stored as panels one tile wide: all rows of columns 0 to
-W, then all rows of columns W to 2W, and so on; the last panel may be narrower. Layers lie in panels too, see panels.py,
-so a tile reads its operands contiguously. Widths are multiples of a vector, so there is no scalar remainder; the last
-rows use tiles of fewer rows. Every tile adds up a sum in the order of its index, so a row's bits depend on that row
-alone.
+Theta^(l) has 1 + S_l rows and a padded number of columns, and is stored as panels one tile wide: all rows of the first
+W columns, then all rows of the next W columns, and so on; the last panel may be narrower. The a^(l) and z^(l) lie in
+panels too, see panels.py, so a tile reads its operands contiguously. The padded numbers of columns are multiples of a
+vector, so there is no scalar remainder; the last rows use tiles of fewer rows. Tiles of all heights add up the terms of
+a sum in the same order, so the bits of a row of a result depend on that row alone.
 """
 
 from .compiling.jit import call, deferred, inlined
@@ -16,10 +16,10 @@ from .machine.vectors import first_columns, store_sums
 from .panels import PANELS, STRIDED, Strided, panel_at, place
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
-# Most units of parameters have UNIT_ROWS rows of Theta, see records.py. Their tiles share the fixed cost of the unit.
+# Most units of parameters have UNIT_ROWS rows of Theta, see records.py. The tiles of a unit share its fixed cost.
 UNIT_ROWS = 3 * ROWS
-# An operand is prefetched AHEAD steps of the loop before its use. Measured with 784 inputs: `affine` reaches 70 % of
-# the peak without prefetching and 79 % with it in float64, 86 % and 89 % in float32.
+# An operand is prefetched AHEAD steps of the loop before its use. Measured with 784 inputs: in float64 `affine` reaches
+# 70 % of the peak without prefetching and 79 % with it; in float32, 86 % and 89 %.
 AHEAD = 8
 
 
@@ -61,7 +61,8 @@ def _affine_tile(shape, row, x, theta, it, z, iz, ldz, scale):
 @inlined
 def _affine_rows(full, half, single, first, rows, x, theta, it, z, scale):
     i = 0
-    # A full tile costs no more than two half tiles, so it takes any remainder above HALF. Buffers have rows to spare.
+    # A full tile costs no more than two half tiles, so it also takes a remainder above HALF. Buffers have room for its
+    # spare rows.
     while rows - i > HALF:
         _affine_tile(full, first + i, x, theta, it, z.data, z.offset + i * z.step, z.step, scale)
         i += ROWS
@@ -72,13 +73,14 @@ def _affine_rows(full, half, single, first, rows, x, theta, it, z, scale):
         _affine_tile(single, first + i, x, theta, it, z.data, z.offset + i * z.step, z.step, scale)
 
 
-# first, rows, x, theta, it, z, scale: see `affine`, but theta[it] and z belong to one panel of theta
+# first, rows, x, theta, it, z, scale: as in `affine`, but theta, from theta[it], and z have the columns of one panel
 _affine_panel = deferred(INT, INT, PANELS, VECTOR, INT, STRIDED, BOOL)
 
 
 @_affine_panel
 def affine_1(first, rows, x, theta, it, z, scale):
-    # A half tile would take as long as a full one, because it waits for each of its sums.
+    # Half tiles are not used: a half tile of one vector would take as long as a full one, because it waits for each
+    # sum.
     _affine_rows(tile(ROWS, 1), tile(ROWS, 1), tile(1, 1), first, rows, x, theta, it, z, scale)
 
 
@@ -92,15 +94,17 @@ def affine_3(first, rows, x, theta, it, z, scale):
     _affine_rows(tile(ROWS, 3), tile(HALF, 3), tile(1, 3), first, rows, x, theta, it, z, scale)
 
 
-AFFINE = {1: affine_1, 2: affine_2, 3: affine_3}  # by vectors of a panel
+AFFINE = {1: affine_1, 2: affine_2, 3: affine_3}  # by the width of a panel, in vectors
 
 
 @inlined
 def affine(layer, first, rows, x, theta, it, z, scale):
-    """z = theta[0] + x theta[1:], times the old z if `scale`, on rows [first, first + rows); overwrites these of z.
+    """z = theta[0] + x theta[1:], times the old z if `scale`, on rows [first, first + rows).
+
+    Overwrites these rows of z. The next rows, up to a whole tile, may be read and written too.
 
     layer: record of z's layer; it has the addresses of the functions above. x, z: Panels. theta: panels (1 + x.width,
-    z.padded), from theta[it]. The rows after these, up to a whole tile, may be read and written too.
+    z.padded), from theta[it].
     """
     lanes, width = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     check_multiple(z.padded, lanes)
@@ -128,7 +132,7 @@ def _dots_tile(shape, row, x, width, theta_t, k, bias, z, iz, ldz):
 
 @deferred(INT, INT, PANELS, VECTOR, INT, VECTOR, PANELS)
 def dots(first, rows, x, theta, it, theta_t, z):
-    """z = theta[0] + x theta[1:] for a narrow z, on rows [first, first + rows); overwrites these of z.
+    """z = theta[0] + x theta[1:] for a narrow z, on rows [first, first + rows); overwrites these rows of z.
 
     A tile of `affine` would compute a whole vector of columns. Here the vectors lie along the sum. x: Panels of a
     hidden layer. theta: one panel, from theta[it]. theta_t: its transpose in panels, see gradient.py. z: one panel.
@@ -192,22 +196,22 @@ def outer_3(rows, m, a, delta, grad):
     _outer_rows(tile(ROWS, 3), tile(HALF, 3), tile(1, 3), rows, m, a, delta, grad)
 
 
-OUTER = {1: outer_1, 2: outer_2, 3: outer_3}  # by vectors of a panel
+OUTER = {1: outer_1, 2: outer_2, 3: outer_3}  # by the width of a panel, in vectors
 
 
 @inlined
 def outer_sum(kernel, rows, m, a, delta, grad):
     """grad = sum over m examples of a outer delta, for some rows of Theta and one panel; overwrites grad.
 
-    kernel: address of the function above for the panel's width. a: Strided, (m, rows), neighbouring units; or a_0 = 1
-    for all examples (rows 1, step 0). delta: Strided, (m, width). grad: (rows, width), contiguous.
+    kernel: address of the function above for the panel's width. a: Strided, (m, rows), neighbouring units; for the
+    bias, a_0 = 1 for all examples, with rows 1 and step 0. delta: Strided, (m, width). grad: (rows, width), contiguous.
     """
     call(kernel, (rows, m, a, delta, grad))
 
 
 @inlined
 def narrow_outer_sum(layer, rows, m, a, delta, width, grad, n, scratch):
-    """`outer_sum` for few columns (`width`): sums the transpose, which fills whole vectors, and transposes it back.
+    """`outer_sum` for few columns (`width`): sums the transpose, which fills whole vectors, and transposes back.
 
     layer: record of a's layer. grad: (rows, n), contiguous, overwritten; its columns from `width` on become 0. scratch:
     (width, rows), rows rounded up to whole vectors.

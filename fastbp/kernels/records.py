@@ -1,8 +1,8 @@
 """The arguments that kernels pass to each other: records of the network's sizes, and named tuples of arrays.
 
 Records are the elements of structured arrays, so one compiled signature serves networks of every depth. Python passes
-plain tuples, because Numba compiles `prange` better with them; the first function inside turns them into named tuples.
-All arrays of numbers are flat.
+plain tuples, because Numba compiles `prange` better with them; `_train` and `_predict` turn them into named tuples. All
+arrays of numbers are flat, except for Y.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from .gather import Inputs, Targets
 from .panels import Panels
 from .products import PANEL_BYTES, UNIT_ROWS
 
-# UNIT_BYTES hold the gradient of a unit. They fit in the first-level cache.
+# The gradient of a unit takes at most UNIT_BYTES, which fit in the first-level cache.
 UNIT_BYTES = UNIT_ROWS * PANEL_BYTES
 
 
@@ -29,12 +29,13 @@ LAYER = _integers(
     "width",  # units
     "padded",  # units, rounded up to whole vectors
     "panel",  # units of a full panel of a^(l) and z^(l)
-    # The offset of the layer's data in each array. The parameters are those between layers l and l + 1.
+    # The offset of the layer's data in each of these arrays. For theta and theta_t it is that of the parameters between
+    # layers l and l + 1.
     "a",
     "z",
     "theta",
     "theta_t",
-    # The addresses of g and g'; of both products, for a full panel of theta and for the last panel; and of
+    # Addresses: of g and g'; of both products, each for a full panel of theta and for a narrower last panel; of
     # `products.dots`, or 0 if the layer is not narrow.
     "g",
     "slope",
@@ -45,7 +46,7 @@ LAYER = _integers(
     "dots",
 )
 
-# UNIT describes some rows of one panel of Theta. Row 0, the bias, is a unit of its own, because L2 spares it.
+# UNIT describes some rows of one panel of Theta. Row 0, the bias, is a unit of its own, because it has no L2 term.
 UNIT = _integers(
     "layer",
     "row",
@@ -62,9 +63,10 @@ PLAN = _integers(
     "chunk",
     "block",
     "n_groups",
-    "learns",  # whether deltas and gradients are computed; otherwise only costs are
+    "learns",  # whether the gradient is computed; otherwise only costs are needed
     "optimizer",  # a code of optimizers.py
-    # The address of the optimiser's sweep, or 0 to leave gradients in `grad`; addresses of two functions of losses.py.
+    # Addresses: of the optimiser's sweep, or 0 to leave the gradient in `grad`; of the functions that `output_delta`
+    # and `outputs` of losses.py call.
     "sweep",
     "output_delta",
     "outputs",
@@ -84,7 +86,7 @@ PLAN = _integers(
 
 
 class Tables(NamedTuple):
-    """Sizes and addresses."""
+    """The tables of a call: sizes, addresses, hyperparameters and progress."""
 
     layers: NDArray  # of LAYER
     units: NDArray  # of UNIT
@@ -98,7 +100,7 @@ class Parameters(NamedTuple):
     """The parameters, their gradient and the optimiser's moments."""
 
     theta: NDArray  # Theta^(l) of all layers, in panels, see products.py
-    theta_t: NDArray  # Theta^(l)[1:] transposed, in panels; `affine` reads a bias in row 0, so this row is zeros
+    theta_t: NDArray  # Theta^(l)[1:] transposed, in panels; row 0 is zeros, because `affine` reads a bias there
     grad: NDArray  # like theta, one copy for each group
     moment_1: NDArray  # like theta: velocity, or Adam's mean of the gradient
     moment_2: NDArray  # like theta: Adam's mean of the squared gradient
@@ -107,19 +109,19 @@ class Parameters(NamedTuple):
 class Activations(NamedTuple):
     """The arrays that the forward pass writes."""
 
-    a: NDArray  # a[0] = a_0 = 1, then each a^(l) in panels; if X stays sparse, a^(1) is the chunk's stored entries
+    a: NDArray  # a[0] = a_0 = 1, then each a^(l) in panels; if X stays sparse, a^(1) is the chunk's stored values
     z: NDArray  # each z^(l) in panels, overwritten by g'(z^(l)) and then by delta^(l)
     starts: NDArray  # for a sparse X, see sparse.py
 
 
 class Scratch(NamedTuple):
-    """The arrays that the rest of a step writes."""
+    """Scratch arrays of a training step."""
 
     y: NDArray  # targets of the chunk's rows
     cost: NDArray  # cost of each row of the chunk
     tiles: NDArray  # room for the gradient of one unit, for each thread
     squares: NDArray  # sum of Theta^2 over each unit
-    heads: NDArray  # for a sparse X and each group, see `sparse.Sorted`
+    heads: NDArray  # of each group; this and the next two are for a sparse X, see `sparse.Sorted`
     entries: NDArray
     entry_rows: NDArray
 
@@ -168,5 +170,5 @@ def a_of(layer, activations, plan):
 
 @inlined
 def z_of(layer, activations, plan):
-    """z^(l) of a layer, or delta^(l) if it has overwritten z^(l), as Panels."""
+    """z^(l) of a layer, or delta^(l) after it has overwritten z^(l), as Panels."""
     return Panels(activations.z, layer.z, layer.width, layer.padded, layer.panel, plan.chunk)

@@ -1,4 +1,4 @@
-"""The forward pass of one example. It reads scikit-learn's arrays, because packing them in panels would take longer.
+"""The forward pass of one example. It reads scikit-learn's arrays, because it would take longer to pack them in panels.
 
 The bits are those of `forward.forward`, because every sum has the same order.
 """
@@ -11,7 +11,7 @@ from .machine.registers import VECTOR_BYTES
 from .machine.simd import check_multiple, load, multiply_add, splat, store, tile
 from .machine.vectors import store_sums
 
-# The products of STEPS inputs are added to a sum while it is in a register.
+# A sum stays in a register while the products of STEPS inputs are added to it.
 STEPS = 4
 
 

@@ -37,14 +37,15 @@ def _tempered(y):
 
 @entry
 def shuffle(x, start, stop, state):
-    """Exchange x[i] with x[j], for i from start down to stop + 1 and a draw j from 0 ... i; overwrites x and state.
+    """For each i from start down to stop + 1, draw j from 0 ... i and exchange x[i] with x[j]; overwrites x and state.
 
-    A draw takes as many bits of each number of the generator as i has, until the result is at most i.
+    A draw takes the low bits of the generator's next number, as many as i has, and repeats this until they give at
+    most i.
 
-    x: at most 2^32 elements; a whole shuffle goes from x.size - 1 down to 0. state: (N + 1,).
+    x: at most 2^32 elements. For a whole shuffle, start is x.size - 1 and stop is 0. state: (N + 1,).
     """
     i, used, mask = start, 0, 1
-    used += state[N]  # has the type of i, not of the words
+    used += state[N]  # now `used` has the type of i, not of the words
     while mask < i:
         mask = 2 * mask + 1
     while i > stop:
@@ -53,7 +54,8 @@ def shuffle(x, start, stop, state):
             used = 0
         j = _tempered(np.int64(state[used])) & mask
         used += 1
-        # No branch, because the processor could not predict it: a number above i exchanges x[i] with itself.
+        # There is no branch, because the processor could not predict it. Instead, a number above i exchanges x[i] with
+        # itself.
         is_draw = j <= i
         j = j if is_draw else i
         x[i], x[j] = x[j], x[i]

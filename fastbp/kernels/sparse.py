@@ -1,9 +1,9 @@
 """The first layer of a sparse X: both products skip the zeros of X and have the same bits as with a dense X.
 
-A product that skips zeros takes several times as long for each entry as a product of whole tiles. So if a large share
-of X is stored, `scatter_rows` makes the rows dense instead.
+A product that skips zeros takes several times as long for each stored entry as a product of whole tiles takes for each
+element. So if a large share of X is stored, `scatter_rows` makes the rows dense instead.
 
-The stored entries of a chunk are numbered row by row; row i has the entries from starts[i] to starts[i + 1]. Their
+The stored entries of a chunk are numbered row by row; row i has the entries [starts[i], starts[i + 1]). The entries'
 values are copied to the place that a^(1) of a dense X would have. For the gradient the entries are sorted by column.
 """
 
@@ -23,7 +23,7 @@ from .panels import PANELS, STRIDED, panel_at, place
 class Sorted(NamedTuple):
     """The entries of some rows of a chunk, sorted by column and then by row."""
 
-    heads: NDArray  # column k has elements heads[k] to heads[k + 1] of the two arrays below
+    heads: NDArray  # column k has elements [heads[k], heads[k + 1]) of the two arrays below
     entries: NDArray  # number of each entry in the chunk
     rows: NDArray  # row of each entry, counted from the first of these rows
 
@@ -33,7 +33,7 @@ SORTED = named(Sorted, INTS, INTS, INTS)
 
 @rows_of_X
 def scatter_rows(inputs, rows, a):
-    """Copy these rows of a sparse X, float32 or float64, into a, made dense; padded columns stay as they are."""
+    """Copy these rows of a sparse X, zeros included, into a; padded columns stay as they are."""
     X32, X64, indices, indptr, order = inputs.X32, inputs.X64, inputs.indices, inputs.indptr, rows.order
     zero = constant(0, a.data[0])
     for r in range(rows.first, rows.first + rows.n):

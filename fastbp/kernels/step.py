@@ -1,16 +1,18 @@
-"""A training step in phases. One thread runs them, or a crew of threads that meet after each phase.
+"""A training step in phases, run by one thread, or by a crew of threads that meet after each phase.
 
-The examples phase computes all a^(l) and then all delta^(l) of every row. The update phase sums each unit's gradient
-over the examples and updates the unit. Within a phase, rows or units do not depend on each other, so threads may divide
-a phase anywhere, and the bits stay the same.
+The examples phase computes all a^(l) and then all delta^(l) of every row. The update phase sums the gradient of each
+unit of parameters over the examples, and updates the unit. Within a phase, rows or units do not depend on each other,
+so the bits do not depend on which thread does which.
 
-The size of a chunk depends only on network and batch, so memory does not grow with the number of examples. If a batch
-has several chunks, their gradients are added up in `grad`, and the update comes with the last chunk.
+A batch is divided into chunks of rows. The size of a chunk does not depend on the number of examples, so memory does
+not grow with it. If a batch has several chunks, their gradients are added up in `grad`, and the update comes with the
+last chunk.
 
 Threads lose most time when they read each other's results. So if a network is small, a chunk is divided into groups of
-rows, and the gradient of each group is summed separately. If each task is a group, the thread that ran the group's
-examples sums their gradient: then threads exchange gradients instead of activations. Otherwise the group phase sums the
-gradients. The update phase adds up the groups. The number of groups does not depend on the threads.
+rows, and the gradient of each group is summed separately. If there are as many tasks as groups, the thread that ran a
+group's examples also sums their gradient. Then threads exchange gradients instead of activations. If there are more
+tasks than groups, the group phase sums the gradients. In both cases the update phase adds up the gradients of the
+groups. The number of groups does not depend on the threads.
 """
 
 from typing import NamedTuple
@@ -36,7 +38,7 @@ class Member(NamedTuple):
     rank: int  # from 0
     n: int  # members of the crew
     crew: NDArray  # see barrier.py
-    tile_offset: int  # of the member's part of `tiles`
+    tile_offset: int  # where the member's part of `tiles` begins
 
 
 class Chunk(NamedTuple):
@@ -58,14 +60,17 @@ def _chunk_at(start, order, plan):
 
 @inlined
 def _rows_of(i, n, chunk):
-    """[begin, end) of part i of a chunk's rows, divided into n parts of whole tiles."""
+    """[begin, end) of part i, if a chunk's rows are divided into n parts of whole tiles."""
     size = -(-chunk.rows // (ROWS * n)) * ROWS
     return min(i * size, chunk.rows), min((i + 1) * size, chunk.rows)
 
 
 @linked
 def _run_examples(job, examples, start, first, stop):
-    """Costs and all delta^(l) of rows [first, stop) of the chunk that begins at order[start], block by block."""
+    """Costs and, if the plan learns, all delta^(l) of rows [first, stop) of a chunk, block by block.
+
+    start: the chunk begins at order[start].
+    """
     layers, plan, activations, scratch = job.layers, job.plan, job.activations, job.scratch
     theta, theta_t = job.parameters.theta, job.parameters.theta_t
     before = flush_subnormals()
@@ -80,7 +85,7 @@ def _run_examples(job, examples, start, first, stop):
 
 @inlined
 def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chunk):
-    """Number the stored entries of a chunk of a sparse X of `width` columns, and sort them group by group."""
+    """Number the stored entries of a chunk of a sparse X, and sort them for each group of rows. width: columns of X."""
     if member.rank == 0:
         call(plan.number_entries, (examples.inputs, Rows(examples.order, chunk.start, runtime(0), chunk.rows), starts))
     meet(member.crew, member.n)
@@ -90,12 +95,12 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
             rows = Rows(examples.order, chunk.start, first, last - first)
             call(plan.sort_entries, (examples.inputs, rows, starts, sorted_of_group(scratch, group, width)))
     if plan.n_groups < n_tasks:
-        meet(member.crew, member.n)  # with a group per task, each thread needs only entries that it sorted
+        meet(member.crew, member.n)  # if each task is a group, a thread reads only entries that it has sorted itself
 
 
 @linked
 def examples_phase(member, job, examples, chunk):
-    """Each member runs its share of the chunk's examples. If each task is a group, it sums their gradient too."""
+    """Each member runs its share of the chunk's examples, and also sums their gradient if each task is a group."""
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:
@@ -119,13 +124,13 @@ def examples_phase(member, job, examples, chunk):
 
 @linked
 def group_phase(member, job, chunk):
-    """If there are fewer groups than tasks, sum the gradient of each group's rows."""
+    """If there are several groups, but fewer than tasks, sum the gradient of each group's rows."""
     plan, n_tasks, tasks = job.plan, job.tasks.size - 1, job.tasks
     if not 1 < plan.n_groups < n_tasks:
         return
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     for i in range(begin, end):
-        # A task sums over one group's rows for the units of n_groups tasks, not over all rows for its own units.
+        # Here a task has the rows of one group and the units of n_groups tasks, not all rows and its own units.
         group, task = i % plan.n_groups, i // plan.n_groups * plan.n_groups
         first, last = _rows_of(group, plan.n_groups, chunk)
         add_gradient_of_group(
@@ -137,7 +142,7 @@ def group_phase(member, job, chunk):
 
 @linked
 def update_phase(member, job, chunk):
-    """Each member updates its share of the units."""
+    """Each member sums the gradient of its share of the units, and updates these units after a batch's last chunk."""
     plan, progress = job.plan, job.progress
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     if plan.n_groups == 1 or chunk.batch_ends:
@@ -151,7 +156,7 @@ def update_phase(member, job, chunk):
 
 @inlined
 def _begin_chunk(progress, weights, order, chunk):
-    """Add a chunk's weights to those of its batch."""
+    """Add the weights of a chunk's examples to the weight W of its batch."""
     if chunk.batch_begins:
         progress.batch_cost = 0.0
         progress.batch_weight = 0.0
@@ -160,7 +165,10 @@ def _begin_chunk(progress, weights, order, chunk):
 
 @inlined
 def _finish_batch(progress, squares, alpha, rows):
-    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times rows, to the epoch; skip it if W = 0."""
+    """Add J = (sum_i w_i C_i + alpha / 2 sum Theta^2) / W of a batch, times its rows, to the epoch's sum.
+
+    A batch with W = 0 counts neither as a step nor in the epoch.
+    """
     if progress.batch_weight > 0.0:
         penalty = 0.0
         if alpha != 0.0:
@@ -192,12 +200,12 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
 
 @entry
 def train_serial(crew, tables, parameters, buffers, examples, order, start, stop):
-    """Train on examples order[start:stop] in batches, by whole chunks.
+    """Train on examples order[start:stop], which are whole chunks, batch by batch.
 
-    Batches begin at multiples of the plan's batch in `order`. A plan without a sweep does not change theta, and leaves
-    the gradient in `grad`. A plan that does not learn only adds up costs; its tasks have no units. A chunk that is too
-    much work for one call takes several calls, with the same start and stop. They do its tasks in turn: first the tasks
-    of the examples phase, then those of the update phase.
+    Batches begin at multiples of the plan's batch in `order`. If the plan has no sweep, theta stays as it is, and the
+    gradient stays in `grad`. If `plan.learns` is 0, the call only adds up costs, and its tasks have no units. A chunk
+    that is too much work for one call takes several calls with the same start and stop: the first calls do the tasks of
+    the examples phase, and the others those of the update phase.
 
     crew: scratch, see barrier.py. tables, parameters: as `Tables`, `Parameters`. buffers: as `Activations`, then
     `Scratch`. examples: as `Inputs`, then `Targets`.

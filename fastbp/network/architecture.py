@@ -48,16 +48,19 @@ class Network:
 
     @kept
     def inner_weights(self) -> int:
-        """Number of weights after the first hidden layer."""
+        """Number of weights in all Theta^(l) except Theta^(1), without biases."""
         return sum(n * m for n, m in pairwise(self.widths[1:]))
 
 
-# One object per architecture, so that its layout is made once, not by every prediction and every partial_fit.
+# Equal architectures give the same object, so that predictions and calls of partial_fit do not make its layout again.
 network_of = functools.lru_cache(maxsize=64)(Network)
 
 
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
-    """The activation of each of n_hidden hidden layers, from one name for all or one per layer; raises ValueError."""
+    """The activation of each of n_hidden hidden layers.
+
+    activation: one name for all layers, or a name for each layer; anything else raises ValueError.
+    """
     one_for_all = isinstance(activation, str)
     given = np.asarray(activation, dtype=object).ravel()  # dtype object: the list may be ragged or hold other types
     if not all(isinstance(name, str) and name in HIDDEN for name in given):

@@ -1,4 +1,4 @@
-"""The cost of a step: one model of work and memory. All sizes and decisions about threads follow from it.
+"""The model of a step's work and memory: it decides the sizes of chunks, blocks and calls, and where threads pay.
 
 Work is counted in floating-point operations. `entries` is the number of stored entries of an average row of a sparse X,
 or None for a dense X.
@@ -8,31 +8,34 @@ from ..kernels.machine.registers import ROWS
 from .architecture import Network
 from .memory import round_up
 
-# A chunk has MIN_CHUNK to MAX_CHUNK rows, about as many as have CHUNK_BYTES of activations and deltas, to stay in a
-# core's second-level cache. A chunk of fewer rows than MIN_CHUNK spends its time on loading and storing gradients.
+# The chunks of a large batch have about MIN_CHUNK to MAX_CHUNK rows. Within these bounds, a chunk's activations and
+# deltas have about CHUNK_BYTES, to stay in a core's second-level cache. In chunks of fewer rows, loading and storing
+# gradients would take most of the time.
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
-# BLOCK_BYTES is more than CHUNK_BYTES, because each block reads all parameters again. Measured on two threads against
-# 1 << 20, with 784-(512,256)-10 in batches of 256 and with 64-(1024,1024)-10: float32 takes 0.98 times as long, float64
-# 0.96 and 0.92 times; smaller networks take as long as before.
+# A block's activations and deltas have at most about BLOCK_BYTES. BLOCK_BYTES is more than CHUNK_BYTES, because each
+# block reads all parameters again. Measured on two threads, compared with BLOCK_BYTES = 1 << 20, on 784-(512,256)-10 in
+# batches of 256 and on 64-(1024,1024)-10: float32 takes 0.98 times as long, float64 0.96 and 0.92 times. Smaller
+# networks take the same time.
 BLOCK_BYTES = 4 << 20
-# Outputs from which only decisions are kept have OUTPUT_BYTES of memory: enough rows for all threads.
+# If only decisions are kept, the outputs are computed OUTPUT_BYTES at a time. That is enough rows for all threads.
 OUTPUT_BYTES = 1 << 23
 
-# A call into a kernel does at most CALL_WORK: some hundredths of a second, so that Ctrl-C is answered promptly. A call
-# does more only if a single tile of rows is more, or in training a single block per thread: above some ten million
-# weights.
+# A call into a kernel does at most CALL_WORK, in some hundredths of a second, so that Ctrl-C is answered promptly. Only
+# networks of more than some ten million weights exceed this bound, because a call has at least a tile of rows, and in
+# training at least a block of rows for each thread.
 CALL_WORK = 4e9
-# ROW_WORK, CHUNK_WORK and UPDATE_WORK: rough work of a row, a chunk and a parameter beyond their multiply-adds.
+# ROW_WORK, CHUNK_WORK and UPDATE_WORK: the rough work for a row, for a chunk and for a parameter, besides the
+# multiply-adds of the products.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
-# READ_WORK is the work of reading an element of X that is not in a cache. Only the bound of a call uses it, because it
-# matters only in networks of very few units.
+# READ_WORK is the work of reading an element of X that is not in a cache. It counts only for the bound on a call's
+# work, because reading matters only in networks of very few units.
 READ_WORK = 50
 
-# A sparse X is faster when it is made dense if at least the share DENSE of it is stored (measured with 1,000 features).
+# If at least the share DENSE of a sparse X is stored, making its rows dense is faster (measured with 1,000 features).
 DENSE = 0.25
-# A network is small if FEW times its parameters is at most a chunk's activations. Then a chunk of at least GROUP_WORK
-# has N_GROUPS groups of rows, see kernels/step.py. Measured on two threads: 4-(500)-1 in batches of 1000 takes 0.7
-# times as long, digits 0.9 times.
+# A network is small if FEW times the number of its parameters is at most the number of activations of a chunk. In a
+# small network, the rows of a chunk of at least GROUP_WORK are divided into N_GROUPS groups, see kernels/step.py.
+# Measured on two threads: with groups, 4-(500)-1 in batches of 1000 takes 0.7 times as long, and digits 0.9 times.
 FEW, GROUP_WORK, N_GROUPS = 3, 4e6, 2
 
 
@@ -43,17 +46,17 @@ def row_work(network: Network, entries: float | None = None) -> float:
 
 
 def forward_row_work(network: Network, entries: float | None = None) -> float:
-    """Work of one example in a prediction: a third of the work in a step, which has delta and gradient too."""
+    """Work of one example in a prediction. A step takes three times as much, because it adds delta and gradient."""
     return row_work(network, entries) / 3
 
 
 def uncached_row_work(network: Network, entries: float | None = None) -> float:
-    """`row_work` of an example that is read from memory."""
+    """`row_work` and the work of reading the example from memory."""
     return row_work(network, entries) + READ_WORK * (network.widths[0] if entries is None else entries)
 
 
 def step_work(network: Network, batch: int, entries: float | None = None) -> float:
-    """Work of a typical parallel region of training: a batch, or a chunk of a large one."""
+    """Work of a typical parallel region of training: a batch, or a chunk of a large batch."""
     return row_work(network, entries) * min(batch, chunk_rows(network))
 
 
@@ -63,7 +66,7 @@ def prediction_work(network: Network, rows: int, entries: float | None = None) -
 
 
 def row_bytes(network: Network) -> int:
-    """Memory of one row of all a^(l) and z^(l)."""
+    """Bytes of one row of all a^(l) and z^(l)."""
     return 2 * network.layout.padded_units * network.dtype.itemsize
 
 
@@ -75,7 +78,7 @@ def chunk_rows(network: Network) -> int:
 def even_chunk_rows(network: Network, batch: int) -> int:
     """Rows of a chunk, such that the chunks of a batch are about equal.
 
-    The number depends only on sizes, because it decides the order in which gradients are summed.
+    The number must not depend on the threads, because it decides the order in which gradients are summed.
     """
     return round_up(-(-batch // max(1, round(batch / chunk_rows(network)))), ROWS)
 
@@ -91,6 +94,6 @@ def output_rows(network: Network) -> int:
 
 
 def n_groups(network: Network, rows: int) -> int:
-    """Groups of a chunk's rows; each sums its gradient separately. The number depends only on sizes."""
+    """Groups that a chunk's rows are divided into, see kernels/step.py; the same for any number of threads."""
     is_small = FEW * network.layout.size <= rows * network.layout.padded_units
     return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1

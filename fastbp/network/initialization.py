@@ -12,12 +12,12 @@ from .architecture import Network
 def glorot(
     shape: Network, deciding: Sequence[str], random_state: np.random.RandomState
 ) -> tuple[list[Array], list[Array]]:
-    """Initial coefs and intercepts: Glorot uniform, also for biases, drawn in scikit-learn's order.
+    """Initial coefs and intercepts, both drawn from Glorot's uniform distribution, in scikit-learn's order.
 
-    The bound of Theta^(l) is sqrt(2 / (S_l + S_{l+1})) for logistic, and sqrt(6 / (S_l + S_{l+1})) otherwise.
+    The bound of Theta^(l) is sqrt(2 / (S_l + S_{l+1})) for 'logistic', and sqrt(6 / (S_l + S_{l+1})) otherwise.
 
-    deciding: for each Theta^(l), the activation that decides the bound. It is the activation of layer l + 1. For the
-    output layer it is that of the last hidden layer, as in scikit-learn.
+    deciding: for each Theta^(l), the activation that decides the bound. For a hidden layer l + 1 it is that of this
+    layer; for the output layer it is that of the last hidden layer, as in scikit-learn.
     """
     coefs: list[Array] = []
     intercepts: list[Array] = []

@@ -14,8 +14,9 @@ from ..kernels.records import UNIT
 from ..typing import Array
 from .memory import aligned_zeros, kept, round_up
 
-# A layer is narrow if NARROW times its width fits in one vector, and if the layer before it has at least NARROW_INPUTS
-# times its width. Then a sum within vectors is faster than a vector of sums, because most sums would be padding.
+# A layer is narrow if a vector has room for NARROW times its width, if the layer before has at least NARROW_INPUTS
+# times its width, and if the layer before is not the input. For a narrow layer, a sum within vectors is faster than a
+# vector of sums, because most of these sums would be padding.
 NARROW, NARROW_INPUTS = 4, 32
 
 
@@ -60,13 +61,16 @@ class Layout:
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
-        """Elements of the transposed Theta^(l) of each layer; 0 for the input, because there is no delta^(1)."""
+        """Elements of the transposed Theta^(l) of each layer l; 0 for the input and the output.
+
+        Theta^(1) is not transposed, because there is no delta^(1).
+        """
         inner = range(1, self.n_layers - 1)
         return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
 
     @property
     def n_parameters(self) -> int:
-        """Number of parameters without padding, as `flatten` keeps them."""
+        """Number of parameters without padding: the length of a result of `flatten`."""
         return sum((n + self.fit_intercept) * m for n, m in pairwise(self.widths))
 
     @property
@@ -80,16 +84,16 @@ class Layout:
         return PANEL_BYTES // self.dtype.itemsize
 
     def is_narrow(self, l: int) -> bool:
-        """Whether layer l, from 0 for the input, is narrow: most of a vector of its units would be padding.
+        """Whether layer l is narrow, see NARROW; l counts from 0 for the input.
 
-        The first hidden layer is never narrow, because its products must be the same for a dense and a sparse X.
+        Layer 1 is never narrow, because its sums must have the same bits for a dense and a sparse X.
         """
         few = NARROW * self.widths[l] <= VECTOR_BYTES // self.dtype.itemsize
         return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
 
     @kept
     def narrow_units(self) -> NDArray[np.int64]:
-        """The units of parameters that lead to narrow layers."""
+        """The units of the parameters that lead to narrow layers."""
         return self.units[[self.is_narrow(l + 1) for l in self.units["layer"]]]
 
     @kept
@@ -103,7 +107,8 @@ class Layout:
         if self.fit_intercept:
             rows = np.concatenate([[0], rows])
         columns = np.arange(0, self.padded[l + 1], self.panel)
-        # The outer loop is over the longer side of Theta: its operand is read once, and the other comes from a cache.
+        # The outer loop is over the longer side of Theta. So the operand of that side is read once, and the shorter
+        # operand comes from a cache each time.
         indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
         column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing=indexing))
         units = np.zeros(row.size, UNIT)
@@ -114,7 +119,10 @@ class Layout:
         return units
 
     def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
-        """For each panel: (units of layer l + 1, their columns of Theta^(l) without padding, (1 + S_l, units))."""
+        """For each panel of Theta^(l), a pair: the slice of its columns, and a view of them without padding.
+
+        The view has the shape (1 + S_l, columns).
+        """
         rows, start = 1 + self.widths[l], self.theta_offsets[l]
         for left in range(0, self.widths[l + 1], self.panel):
             stop = min(left + self.panel, self.padded[l + 1])
@@ -123,7 +131,10 @@ class Layout:
             start = end
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
-        """theta from coefs[l] (S_l, S_{l+1}) and intercepts[l] (S_{l+1},); other shapes raise ValueError."""
+        """theta from coefs[l - 1], of shape (S_l, S_{l+1}), and intercepts[l - 1], of shape (S_{l+1},).
+
+        Other shapes raise ValueError.
+        """
         theta = aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
             for units, panel in self._panels(theta, l):
@@ -131,7 +142,7 @@ class Layout:
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
-        """Each of coefs with its intercepts, contiguous and of the network's dtype; other shapes raise ValueError."""
+        """Pairs of coefs and intercepts, contiguous and of the network's dtype; wrong shapes raise ValueError."""
         parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
         for l, (coef, intercept, (n, m)) in enumerate(parts):
             coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
@@ -160,7 +171,7 @@ class Layout:
         return coefs, intercepts
 
     def flatten(self, theta: Array) -> Array:
-        """The parameters without padding, in scikit-learn's order: all coefs, then all intercepts."""
+        """The parameters without padding, in scikit-learn's order: coefs, then the intercepts if they are learned."""
         coefs, intercepts = self.unpack(theta)
         return np.concatenate([part.ravel() for part in coefs + (intercepts if self.fit_intercept else [])])
 

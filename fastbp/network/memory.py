@@ -11,7 +11,7 @@ CACHE_LINE = 64  # bytes
 
 
 def round_up(n: int, multiple: int) -> int:
-    """The least multiple that is at least n."""
+    """The least multiple of `multiple` that is at least n."""
     return -(-n // multiple) * multiple
 
 
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 
 class kept(Generic[T]):
-    """An attribute that is computed when it is first used.
+    """An attribute that is computed at its first use and then kept.
 
-    functools.cached_property does the same, but before Python 3.12 it holds a lock. A fork() at that moment would leave
-    the lock locked in the child.
+    functools.cached_property does the same, but before Python 3.12 it holds a lock while it computes. If another thread
+    called fork() meanwhile, the lock would stay locked in the child.
     """
 
     def __init__(self, function: Callable[[Any], T]):

@@ -11,7 +11,7 @@ _held = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """Make a new lock in a forked child: the thread that held the old one may not exist there."""
+    """Make a new lock in a forked child. The old lock may be held by a thread that does not exist in the child."""
     global _held
     _held = threading.Lock()
 
@@ -22,9 +22,9 @@ if hasattr(os, "register_at_fork"):
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread, unless another caller in this process already holds it.
+    """Limit BLAS to one thread, unless another caller in this process already limits it.
 
-    The number of threads is a setting of the process. Overlapping callers would restore each other's settings.
+    The limit is a setting of the whole process. If two callers overlapped, each could restore the other's setting.
     """
     held = _held
     if not held.acquire(blocking=False):

@@ -1,14 +1,17 @@
 """The only place that decides whether a call may run in parallel.
 
-Numba's threads belong to the process. Under the workqueue layer two parallel regions at once abort the process, and a
-child made by fork() cannot use its parent's threads. So a call gets threads only if all of this holds; otherwise it
-runs serially, to the same bits, and releases the GIL:
+Numba has one set of threads for the whole process. Under the workqueue layer, two parallel regions at once abort the
+process. Under every layer, a child made by fork() lacks its parent's threads. So a call gets several threads only if
+all of these conditions hold:
 
-- the work is worth it;
-- the threading layer is safe;
+- `n_jobs` allows more than one thread;
+- the work of a typical parallel region is at least MIN_WORK;
 - this process has not lost Numba's threads by a fork(), see fork.py;
-- neither joblib nor Dask runs the call beside others;
+- `n_jobs` is not None, or neither joblib nor Dask runs the call beside others;
+- Numba's threading layer is safe, see `layer_is_safe`;
 - no other thread of this process holds Numba's threads.
+
+Otherwise the call runs serially, to the same bits. Every call releases the GIL.
 """
 
 import contextlib
@@ -25,15 +28,16 @@ from joblib.parallel import get_active_backend
 from .fork import lost_threads
 from .pace import Pace
 
-# A parallel region of fewer floating-point operations than MIN_WORK saves less than its entry costs: some microseconds.
+# To enter a parallel region costs some microseconds. To divide fewer floating-point operations than MIN_WORK saves
+# less.
 MIN_WORK = 1_000_000
 
-# Reentrant, because between two calls of a kernel a callback may predict, in the thread that holds the lock.
+# The lock is reentrant: between two calls of a kernel, a callback may predict in the thread that holds the lock.
 _held = threading.RLock()
 
 
 def _renew_lock() -> None:
-    """Make a new lock in a forked child: the thread that held the old one may not exist there."""
+    """Make a new lock in a forked child. The old lock may be held by a thread that does not exist in the child."""
     global _held
     _held = threading.RLock()
 
@@ -43,23 +47,23 @@ if hasattr(os, "register_at_fork"):
 
 
 def layer_is_safe() -> bool:
-    """Whether any thread may enter a parallel region: under every layer of Numba except workqueue."""
+    """Whether two threads may be in parallel regions at once. Of Numba's layers, only workqueue forbids that."""
     numba.get_num_threads()  # makes Numba choose its layer
     return bool(numba.threading_layer() != "workqueue")
 
 
 def in_joblib_worker() -> bool:
-    """Whether joblib runs the caller beside others, in a thread or a process of any of its own backends."""
+    """Whether joblib runs the caller beside other calls, in a thread or a process of one of joblib's own backends."""
     return (get_active_backend()[0].nesting_level or 0) > 0
 
 
 def in_dask_task() -> bool:
     """Whether the caller is a task of a Dask worker. A worker runs as many tasks at once as it has threads.
 
-    The variables that Dask sets for its workers, such as OMP_NUM_THREADS=1, do not limit Numba's threads. Joblib's
-    backend "dask" does not count as nested.
+    The variables that Dask sets for its workers, such as OMP_NUM_THREADS=1, do not limit Numba's threads. Under
+    joblib's backend "dask", `in_joblib_worker` is False, because joblib reports no nesting.
     """
-    # A task of a worker has imported this module already. Other callers must not wait for the import.
+    # In a task of a worker, `distributed.worker` is already imported. Other callers must not wait for its import.
     get_worker = getattr(sys.modules.get("distributed.worker"), "get_worker", None)
     if get_worker is None:
         return False
@@ -83,8 +87,8 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
-# The paces by kernel, threads and magnitude of a parallel region's work; there are few. They need no lock, because only
-# the thread that holds Numba's threads runs a kernel in parallel.
+# One Pace for each kernel, number of threads and magnitude of a parallel region's work; there are few. The dictionary
+# needs no lock, because only the thread that holds Numba's threads runs kernels in parallel.
 _paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
 
 
@@ -94,7 +98,7 @@ class Team:
     Parameters
     ----------
     n_threads : int
-        Threads held. A team of 1 calls the serial kernels, and its calls are not timed.
+        Number of threads held. With one thread, callers choose the serial kernels, and calls are not timed.
     work : float
         Floating-point operations of a typical parallel region.
     """
@@ -104,11 +108,11 @@ class Team:
 
     @property
     def n_threads(self) -> int:
-        """Threads held now; 1 in a child that a callback has forked."""
+        """Number of threads held now. In a child process that a callback has forked, it is 1."""
         return 1 if lost_threads() else self._n_threads
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
-        """`kernel(*args)`; a parallel kernel gets the number of threads that was faster lately.
+        """Call `kernel(*args)`. A parallel kernel gets the number of threads that was faster lately.
 
         work: floating-point operations of this call, roughly.
         """
@@ -124,17 +128,17 @@ SERIAL = contextlib.nullcontext(Team(1))
 
 
 def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManager[Team]:
-    """Hold Numba's threads for a while, or get a team of one.
+    """A context that gives a Team. If the team has several threads, the context holds Numba's threads.
 
     Parameters
     ----------
     n_jobs : int or None
-        Upper bound, see `upper_bound`. None means 1 in a joblib worker and in a Dask task, because their siblings use
-        the other cores.
+        Upper bound, see `upper_bound`. In a joblib worker and in a Dask task None means 1, because other workers and
+        tasks use the other cores.
     work : float
         Floating-point operations of a typical parallel region.
     """
-    # The order matters: small work must not make Numba start its threads.
+    # These conditions come first, because `_held_threads` starts Numba's threads, and small work must not start them.
     serial = n_jobs == 1 or work < MIN_WORK or lost_threads()
     serial = serial or (n_jobs is None and (in_joblib_worker() or in_dask_task()))
     return SERIAL if serial else _held_threads(n_jobs, work)

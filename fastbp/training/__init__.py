@@ -1,4 +1,4 @@
-"""Training a network: the solvers, and everything that they need besides the kernels.
+"""Training a network: the solvers, and everything that the solvers need besides the kernels.
 
 `workspace` has the memory that kernels write to, `trainer` the parameters and the steps, `evaluation` the predictions.
 The solvers are `gradient_descent`, `stochastic` and `lbfgs`.
@@ -6,7 +6,7 @@ The solvers are `gradient_descent`, `stochastic` and `lbfgs`.
 
 from .optimizer_state import OptimizerState
 
-# Stored models name the class by this path.
+# Stored models name OptimizerState by the path of this module.
 OptimizerState.__module__ = __name__
 
 __all__ = ["OptimizerState"]

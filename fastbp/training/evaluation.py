@@ -19,7 +19,7 @@ from .workspace import Workspace
 
 
 def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team) -> list[Array]:
-    """a^(l) of all examples for every hidden layer: (n, S_l) each."""
+    """For each hidden layer, a^(l) of all examples: an array of shape (n, S_l)."""
     space = Workspace(network, examples, examples.n, team)
     layers = [np.empty((examples.n, width), network.dtype) for width in network.widths[1:-1]]
     order, out = np.arange(examples.n), np.empty((examples.n, network.widths[-1]), network.dtype)
@@ -32,7 +32,10 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
 
 
 def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) -> Iterator[tuple[slice, Array]]:
-    """For each block of `order`: (its slice, a^(L) of its examples, (rows, S_L)). The next block overwrites a^(L)."""
+    """For each block of `order`, a pair: the block's slice of `order`, and a^(L) of its examples.
+
+    a^(L) has the shape (rows, S_L). The next block's a^(L) overwrites it.
+    """
     rows, network = costs.output_rows(space.network), space.network
     out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)
     for start in range(0, len(order), rows):
@@ -42,7 +45,7 @@ def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) 
 
 
 def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[Array], x: Array) -> Array:
-    """a^(L) of one example, (1, S_L), from scikit-learn's arrays. The bits are those of `predict`."""
+    """a^(L) of one example, of shape (1, S_L), from scikit-learn's arrays. The bits are those of `predict`."""
     a = x
     for l, (coef, intercept) in enumerate(network.layout.as_kernels_read(coefs, intercepts), 1):
         name = network.activations[l - 1]
@@ -55,14 +58,14 @@ def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[A
 
 
 def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], team: Team) -> Array:
-    """a^(L) of the examples of `order`: (n, S_L)."""
+    """a^(L) of the examples of `order`, of shape (len(order), S_L)."""
     out = np.empty((len(order), network.widths[-1]), network.dtype)
     Workspace(network, examples, len(order), team).predict(theta, order, out)
     return out
 
 
 def evaluate(evaluator: Evaluator, theta: Array, rows: NDArray[np.int64], target: Target) -> tuple[NDArray, float]:
-    """(the argument of `target.score` for these rows, their mean cost without the L2 term)."""
+    """A pair for these rows: the argument of `target.score`, and the mean cost without the L2 term."""
     blocks = outputs_in_blocks(evaluator, theta, rows)
     judged = np.concatenate([target.judged(block, evaluator.examples, rows[part]) for part, block in blocks])
     return judged, evaluator.loss(theta, rows)

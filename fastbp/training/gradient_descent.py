@@ -14,9 +14,10 @@ from .solver import AnyTrainer, diverged
 def gradient_descent(
     trainer: AnyTrainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
 ) -> None:
-    """Theta -= eta D until ||D|| <= gtol, the fourth published description; the norm is taken before the update.
+    """Theta -= eta D until ||D|| <= gtol, as in the fourth published description.
 
-    `history.n_iter` counts updates. `history.loss_curve` has J at the theta of every gradient.
+    The norm is tested before each update. `history.n_iter` counts updates. For every gradient, `history.loss_curve` has
+    J at the same theta.
     """
     theta = trainer.theta
     try:
@@ -49,7 +50,7 @@ def gradient_descent(
 
 
 def _norm(vector: Array) -> float:
-    """Euclidean norm in float64, without overflow of squares, and without BLAS (lbfgs.py has the reason)."""
+    """Euclidean norm in float64. Squares do not overflow. BLAS is not used, for the reason given in lbfgs.py."""
     largest = float(np.abs(vector).max())
     if largest == 0 or not math.isfinite(largest):
         return largest

@@ -1,4 +1,4 @@
-"""The record of a fit: loss curve, best loss and score, the count that stops it, messages and warnings."""
+"""The record of a fit: loss curve, best loss and score, the count of epochs without improvement, and warnings."""
 
 import dataclasses
 import math
@@ -10,13 +10,13 @@ from ..typing import Array
 class History:
     """A fit's record, and the rules of scikit-learn's MLP for what counts as an improvement.
 
-    Warnings are collected here. `fit` emits them, because only `fit` knows the stack level of the user's code.
+    Warnings are only collected here. `fit` emits them, because only `fit` knows the stack level of the user's code.
     """
 
     tol: float
     verbose: bool
     scored: bool  # whether progress is measured by the validation score; otherwise by the training loss
-    scale: int = 1  # the loss has the unit of scale * tol
+    scale: int = 1  # an improvement of the loss is at least scale * tol
     n_iter: int = 0
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)
@@ -24,21 +24,21 @@ class History:
     validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
     best_loss: float = math.inf
     best_score: float = -math.inf
-    best_theta: Array | None = None  # theta with the best score; restored if progress is measured by the score
+    best_theta: Array | None = None  # theta with the best validation score; kept only if `scored`
     n_without_improvement: int = 0
     converged: bool = False
-    diverged: bool = False  # the fit diverged, but there are best weights to go back to
+    diverged: bool = False  # the fit diverged, but it had found good weights
     warnings: list[tuple[str, type[Warning]]] = dataclasses.field(default_factory=list)
 
     @property
     def loss(self) -> float:
-        """The last loss; NaN if the first epoch was interrupted."""
+        """The last loss; NaN if no loss is recorded, because the first epoch was interrupted."""
         return self.loss_curve[-1] if self.loss_curve else math.nan
 
     def kept(self, theta: Array, *, one_epoch: bool) -> Array:
-        """The theta that a fit keeps if it ends with this theta: the best one, if there is one.
+        """The theta that a fit keeps if it ends at `theta`: the best theta, or `theta` if there is no best one.
 
-        With one_epoch, later calls go on from this theta, so the best one is kept only when training is over.
+        With one_epoch, later calls go on from `theta`, so the best theta is kept only when training is over.
         """
         goes_on = one_epoch and not (self.converged or self.diverged)
         return theta if self.best_theta is None or goes_on else self.best_theta
@@ -74,7 +74,7 @@ class History:
             print(message)
 
     def warn(self, message: str, category: type[Warning] = UserWarning) -> None:
-        """Collect a warning that `fit` emits."""
+        """Collect a warning. `fit` emits it later."""
         self.warnings.append((message, category))
 
     def warn_interrupted(self) -> None:

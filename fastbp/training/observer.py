@@ -1,4 +1,4 @@
-"""The observer of a fit, which the solver calls, and the watchers of a thread."""
+"""The observer that a solver calls during a fit, and the watchers of a thread."""
 
 import contextlib
 import contextvars
@@ -15,13 +15,14 @@ _watchers: contextvars.ContextVar[tuple[Callback, ...]] = contextvars.ContextVar
 
 @contextlib.contextmanager
 def watch(callback: Callback) -> Iterator[None]:
-    """Tell `callback` of each epoch of every fit in this thread.
+    """Within this context, tell `callback` of each epoch of every fit in this thread.
 
     Parameters
     ----------
     callback : callable
         Called as callback(epoch, max_iter, loss) after each epoch ('sgd', 'adam'), iteration ('lbfgs') or update
-        ('gd'). An exception that it raises ends the fit; KeyboardInterrupt ends it like Ctrl-C.
+        ('gd'). If the callback raises an exception, the fit ends with this exception; KeyboardInterrupt ends the fit
+        like Ctrl-C.
     """
     token = _watchers.set((*_watchers.get(), callback))
     try:
@@ -36,20 +37,20 @@ class Observer:
     def training_begins(self, rows: NDArray[np.int64] | None, fitted: Callable[[], dict[str, Any]]) -> None:
         """Epochs over these rows of X begin; None means all rows.
 
-        fitted() returns copies of the attributes that the estimator would have if the fit ended now.
+        fitted() returns copies of the attributes that the estimator would have if the fit ended at that moment.
         """
 
     def epoch_begins(self, n_parts: int) -> None:
         """An epoch of about n_parts calls into a kernel begins."""
 
     def part_ends(self) -> None:
-        """One of these calls is done."""
+        """One call into a kernel is done."""
 
     def epoch_ends(self, epoch: int, max_iter: int, loss: float) -> bool:
-        """An epoch has ended; epochs count from 1. Returns whether a watcher asks the fit to stop."""
+        """An epoch has ended; epochs count from 1. Returns whether the fit is asked to stop."""
         for callback in _watchers.get():
             callback(epoch, max_iter, loss)
         return False
 
     def fit_ends(self) -> None:
-        """The estimator has its fitted attributes."""
+        """The fit is over, and the estimator has its fitted attributes."""

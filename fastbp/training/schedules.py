@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-# 'adaptive' divides the rate by RATE_DIVISOR. At or below SMALLEST_RATE training stops instead.
+# On a plateau, 'adaptive' divides the rate by RATE_DIVISOR. If the rate is already SMALLEST_RATE or less, training
+# stops instead.
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
 
 
@@ -34,9 +35,10 @@ class Schedule:
             rates.eta = self.learning_rate_init / (t + 1) ** self.power_t
 
     def after_plateau(self, rates: Any) -> tuple[bool, str]:
-        """(whether training goes on, a message), after too many epochs without improvement.
+        """After too many epochs without improvement: (whether training goes on, a message).
 
-        'adaptive' divides the rate by RATE_DIVISOR and goes on, until the rate is too small. The other rules stop.
+        'adaptive' divides the rate by RATE_DIVISOR and goes on, until the rate is at most SMALLEST_RATE. The other
+        rules stop training.
         """
         if self.name != "adaptive":
             return False, "Stopping."

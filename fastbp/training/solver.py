@@ -1,7 +1,8 @@
 """Shared by the solvers: the interface of their trainer, and the message for a fit that diverged.
 
-All solvers run the same kernels through a trainer, write a record into a `History` and tell an `Observer`. The observer
-may ask them to stop. On KeyboardInterrupt they warn and keep the parameters so far.
+All solvers run the same kernels through a trainer, keep a record in a `History` and tell an `Observer` of each epoch.
+The observer may ask the solver to stop. On KeyboardInterrupt a solver adds a warning to the record and ends, with the
+parameters so far.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from ..typing import Array
 
 
 class AnyTrainer(Protocol):
-    """The interface of a trainer. `trainer.Trainer` documents it; the trainer of `fastbp.dask` asks a cluster."""
+    """The interface of a trainer, see `trainer.Trainer`. The trainer of `fastbp.dask` lets a cluster compute."""
 
     network: Network
     theta: Array
@@ -39,7 +40,7 @@ class AnyTrainer(Protocol):
 def diverged(epoch: int, what: str, rate: float | None = None) -> str:
     """The message for a fit that diverged: what happened and what to change.
 
-    The first two sentences are scikit-learn's, because the code of its users may look for them.
+    The first two sentences of the message are scikit-learn's, because users' code may look for them.
     """
     lower = "" if rate is None else f", or lower learning_rate_init, which is {rate:g}"
     return (

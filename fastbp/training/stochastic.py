@@ -27,12 +27,13 @@ class Epochs:
     schedule : Schedule
         Schedule of the learning rate.
     n_iter_no_change : float
-        Epochs without improvement. After more of them, the schedule decides whether training goes on.
+        After more epochs than this without improvement, the schedule decides whether training goes on.
     shuffled_by : RandomState or None
-        Shuffles the order of the examples before each epoch, with the draws of scikit-learn's `shuffle`.
+        Shuffles the order of the examples before each epoch, with the draws of scikit-learn's `shuffle`. None: no
+        shuffling.
     only_one : bool
-        For partial_fit: a single epoch, and no warning that it did not converge. The best theta is restored only if
-        the score has not improved for too long or the fit diverged.
+        For partial_fit: a single epoch, and no warning that training did not converge. The best theta is restored only
+        if training ends because the score no longer improves or because the fit diverged.
     """
 
     max_iter: int
@@ -42,7 +43,7 @@ class Epochs:
     only_one: bool
 
 
-Validate = Callable[[Array], tuple[float, float]]  # validation score and loss of a theta
+Validate = Callable[[Array], tuple[float, float]]  # returns the validation score and loss of a theta
 
 
 def stochastic(
@@ -53,9 +54,10 @@ def stochastic(
     epochs: Epochs,
     validate: Validate | None,
 ) -> None:
-    """Train on the examples of `order`, which is shuffled in place.
+    """Train on the examples of `order`. Shuffling overwrites `order`.
 
-    If `history.scored`, the validation score decides when to stop, and the best theta is restored at the end.
+    If `history.scored`, the validation score decides when to stop, and the best theta is restored at the end, with the
+    exception in `Epochs.only_one`.
     """
     if history.scored and history.best_theta is None:
         history.best_theta = trainer.theta.copy()
@@ -90,7 +92,7 @@ def _train_once(
     validate: Validate | None,
     epoch: int,
 ) -> float:
-    """Run an epoch, record it, and let the schedule change the rate or end the training; returns the loss."""
+    """Run an epoch, record it, and let the schedule change the rate or end the training. Returns the loss."""
     if epochs.shuffled_by is not None:
         shuffling.shuffle(order, epochs.shuffled_by)
     observer.epoch_begins(trainer.calls(len(order)))
@@ -101,7 +103,7 @@ def _train_once(
     if problem and not (history.scored and math.isfinite(history.best_score)):  # no weights to go back to
         raise ValueError(problem)
     measured = validate(trainer.theta) if validate else None
-    # The record is written only now, because an interrupt of the validation must not leave half of it.
+    # The epoch is recorded only now, because an interrupt of the validation must not leave half a record.
     history.n_iter = epoch
     history.t += len(order)
     history.add_loss(loss)
@@ -125,8 +127,8 @@ def _train_once(
 
 
 def _go_back(trainer: AnyTrainer, history: History, problem: str) -> None:
-    """End a fit that diverged after it had found good weights; `stochastic` restores them."""
+    """End a fit that diverged after it had found good weights; `stochastic` restores these weights."""
     history.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning)
     history.diverged = True
-    for vector in (trainer.moment_1, trainer.moment_2, trainer.t):  # they led away from the good weights
+    for vector in (trainer.moment_1, trainer.moment_2, trainer.t):  # the moments led away from the good weights
         vector[:] = 0

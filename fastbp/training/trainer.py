@@ -1,4 +1,4 @@
-"""Passes over examples through the training kernel: an evaluator, which only measures J, and a trainer."""
+"""Passes of the training kernel over examples: an `Evaluator` only measures J, a `Trainer` also sums gradients."""
 
 import math
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from .workspace import Workspace, copied, product_addresses
 class Call(NamedTuple):
     """A call into the kernel."""
 
-    start: int  # its examples are order[start:stop]
+    start: int  # the call's examples are order[start:stop]
     stop: int
     tables: tuple[NDArray, ...]  # as `kernels.records.Tables`; the plan has the tasks of the call
     work: float  # floating-point operations, roughly
 
 
 class _Passes(Workspace):
-    """The base of evaluator and trainer: epochs over batches of examples, divided into calls of bounded work."""
+    """The base of `Evaluator` and `Trainer`: epochs over batches of examples, in calls of bounded work."""
 
     _parameters: tuple[Array, ...]
     _scratch: tuple[NDArray, ...]
@@ -39,9 +39,9 @@ class _Passes(Workspace):
         super().__init__(network, examples, batch, team, chunk=chunk)
         self.theta, self.batch = theta, batch
         self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
-        self.rates: Any = self._rates[0]  # the same memory
+        self.rates: Any = self._rates[0]  # shares the memory of _rates
         self.t = self._progress["t"]
-        # A view of the two sums of an epoch, because reading a field of a record takes longer than a small step.
+        # A view of the two sums of an epoch: to read a field of a record would take longer than a small step takes.
         sums_at = records.PROGRESS.fields["epoch_loss"][1]
         self._epoch_sums = np.ndarray(2, np.float64, self._progress, sums_at)
         self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
@@ -54,15 +54,16 @@ class _Passes(Workspace):
         self.plan["batch"], self.plan["output_delta"] = batch, loss.address(network.dtype)
 
     def _share_calls(self, n_tasks: int, row_work: float, *, learns: bool) -> None:
-        """Divide an epoch into calls of at most CALL_WORK: some chunks each, or a share of the tasks of a large chunk.
+        """Divide an epoch into calls of at most CALL_WORK. A call does whole chunks, or some tasks of one large chunk.
 
-        n_tasks: tasks of a chunk that takes one call. row_work: work of an example that is in a cache.
+        n_tasks: number of tasks of a chunk that needs only one call. row_work: work of an example that is in a cache.
         """
         rows, units = min(self.chunk, self.batch), self.network.layout.units
         updates = costs.CHUNK_WORK + costs.UPDATE_WORK * self.network.layout.size
         chunk_work = updates + rows * costs.uncached_row_work(self.network, self.examples.entries)
         self._rows_per_step_call = rows * max(1, int(min(costs.CALL_WORK / chunk_work, self.examples.most_rows / rows)))
-        # A thread's share of the rows is at least a block, because each block reads all parameters.
+        # If several calls share a chunk, each task has about a block of rows or more, because each block reads all
+        # parameters.
         n_shares = min(math.ceil(chunk_work / costs.CALL_WORK), -(-rows // (self.block * n_tasks)))
         n_parallel, n_tasks = n_tasks, n_shares * n_tasks
         self._tasks = _equal_tasks(units, n_tasks) if learns else np.zeros(n_tasks + 1, np.int64)
@@ -78,7 +79,7 @@ class _Passes(Workspace):
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
-        """The calls of an epoch of n examples; kept, because listing them takes as long as a small network's epoch."""
+        """The calls of an epoch of n examples. They are kept: to make them takes as long as a small network's epoch."""
         if n not in self._calls_of:
             calls, start = [], 0
             while start < n:
@@ -91,14 +92,15 @@ class _Passes(Workspace):
         return self._calls_of[n]
 
     def calls(self, n: int) -> int:
-        """Calls into the kernel that an epoch of n examples takes."""
+        """Number of calls into the kernel in an epoch of n examples."""
         return len(self._calls(n))
 
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
-        """Go through the examples of `order`, all different, batch by batch.
+        """Go through the examples of `order`, which are all different, batch by batch.
 
-        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. A call into the kernel
-        takes a few hundredths of a second. After each call `after_call` is called, and Ctrl-C is answered.
+        Returns the mean of the batches' J, weighted by rows; NaN if no batch had any weight. An epoch is divided into
+        calls of at most some hundredths of a second, except in very large networks. After each call into the kernel,
+        Ctrl-C is answered and `after_call` is called.
         """
         self._epoch_sums[:] = 0
         kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel
@@ -116,29 +118,29 @@ class _Passes(Workspace):
 
 
 def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
-    """The first unit of each task, and the end; the tasks have about equal work."""
-    # A unit of few rows still pays for a tile's latency.
+    """The first unit of each task, then the number of units. The tasks have about equal work."""
+    # The 2 stands for the latency of a tile, which does not depend on the number of rows.
     work = np.cumsum(units["n_columns"] * (2 + units["n_rows"]))
     ends = np.searchsorted(work, work[-1] * np.arange(1, n_tasks) / n_tasks)
     return np.array([0, *ends, len(units)], np.int64)
 
 
 def _with_tasks(plan: NDArray, tasks: tuple[int, int, int, int]) -> NDArray:
-    """A copy of the plan for a call that does these tasks: [begin, end) of the examples and of the update phase."""
+    """A copy of the plan for a call with these tasks: [begin, end) of the examples phase and of the update phase."""
     plan = copied(plan)
     plan["examples_begin"], plan["examples_end"], plan["update_begin"], plan["update_end"] = tasks
     return plan
 
 
 class Evaluator(_Passes):
-    """J of a network on examples, by the forward pass alone.
+    """J of a network on examples, without gradients.
 
     Parameters
     ----------
     network : Network
     examples : Examples
     batch : int
-        Rows of a batch; the last one of an epoch may have fewer.
+        Rows of a batch; the last batch of an epoch may have fewer.
     team : Team
         From `parallel.team.team_for`.
     """
@@ -153,14 +155,14 @@ class Evaluator(_Passes):
         self._share_calls(team.n_threads, costs.forward_row_work(network, examples.entries), learns=False)
 
     def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
-        """J at theta over the examples of `order`, without the L2 term. The evaluator must have one batch."""
+        """J at theta over the examples of `order`, without the L2 term. One batch must hold all of them."""
         self.theta[:] = theta
         self._transpose_narrow(theta)
         return self.epoch(order)
 
 
 class Trainer(_Passes):
-    """A network's parameters and optimiser in the kernels' layout, and steps on them.
+    """The parameters and the optimiser of a network, in the kernels' layout, and the steps of training.
 
     Parameters
     ----------
@@ -169,15 +171,15 @@ class Trainer(_Passes):
         Parameters; steps overwrite them.
     examples : Examples
     batch : int
-        Rows of a step; the last one of an epoch may have fewer.
+        Rows of a step; the last step of an epoch may have fewer.
     team : Team
         From `parallel.team.team_for`.
     optimizer : int
-        Code of `kernels.optimizers`; NONE leaves theta alone and fills `grad`.
+        A code of `kernels.optimizers`. With NONE, steps leave theta as it is and fill `grad`.
     alpha : float
         L2 strength, lambda of the formulas.
     chunk : int, optional
-        Rows of a chunk, rounded up to whole tiles. By default chunks share a batch evenly.
+        Rows of a chunk, rounded up to whole tiles. By default a batch has chunks of about equal size.
     """
 
     def __init__(
@@ -201,8 +203,9 @@ class Trainer(_Passes):
         self.grad = grads[:size]
         self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)
         self.moment_2 = aligned_zeros(size if optimizer == optimizers.ADAM else 0, dtype)
-        # The moments are written before the kernels read them: a page that is read first is mapped twice, and the
-        # second mapping interrupts every thread. That took a third of a fit of one epoch at 512 units (measured).
+        # The moments are written before the kernels read them. A page that is read before it is written is mapped
+        # twice, and the second mapping interrupts every thread. The second mappings took a third of a fit of one epoch
+        # at 512 units (measured).
         for vector in (self.moment_1, self.moment_2):
             vector.fill(0)
         self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)
@@ -231,7 +234,7 @@ class Trainer(_Passes):
         return np.arange(self.examples.n)
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
-        """J at theta over all examples; fills `grad`. The trainer must have one batch and no optimiser."""
+        """J at theta over all examples; fills `grad`. One batch must hold them all, and `optimizer` must be NONE."""
         self.theta[:] = theta
         gradient.transpose_all(self.layers, self.network.layout.units, self.theta, self.theta_t)
         return self.epoch(self._all, after_call)

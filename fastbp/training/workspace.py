@@ -19,9 +19,9 @@ from ..typing import Array
 
 
 def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[int, int]:
-    """Addresses of kernels for a full panel of layer l, and for its last panel; kernels: by vectors of a panel.
+    """Addresses of two kernels of layer l: for a full panel, and for a last panel that is narrower.
 
-    An address is 0 if the layer has no such panel.
+    An address is 0 if the layer has no such panel. kernels: a kernel for each width of a panel, in vectors.
     """
     padded, panel, dtype = network.layout.padded[l], network.layout.panel, network.dtype
     full = kernels[VECTORS].address(dtype) if padded >= panel else 0
@@ -30,7 +30,7 @@ def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) ->
 
 
 def copied(integers: NDArray) -> NDArray:
-    """A copy of records of integers. NumPy copies records field by field, which takes five times as long."""
+    """A copy of records of integers. NumPy's own copy goes field by field and takes five times as long."""
     return integers.view(np.int64).copy().view(integers.dtype)
 
 
@@ -38,21 +38,23 @@ def copied(integers: NDArray) -> NDArray:
 def _tables(
     network: Network, chunk: int, block: int, n_entries: int, to_rows: Deferred | None
 ) -> tuple[NDArray, NDArray, int, int]:
-    """(layers, plan, size of a, size of z), as far as fits and predictions share them, see `kernels.records`.
+    """(layers, plan, size of a, size of z), see `kernels.records`.
 
-    to_rows: the kernel that copies rows of X into a^(1). If it is None, X stays sparse, and a^(1) is at most n_entries
-    stored entries.
+    The callers set the fields that only fits or only predictions use.
+
+    to_rows: the kernel that copies rows of X into a^(1). If to_rows is None, X stays sparse, and a^(1) has room for
+    n_entries stored entries.
     """
     layout, dtype = network.layout, network.dtype
     lanes = VECTOR_BYTES // dtype.itemsize
     layers = np.zeros(network.n_layers, records.LAYER)
     layers["width"], layers["padded"], layers["theta"] = network.widths, layout.padded, layout.theta_offsets
     layers["panel"] = round_up(products.UNIT_ROWS, layout.panel)
-    layers["panel"][-1] = layout.padded[-1]  # one panel, because the output's units are coupled
+    layers["panel"][-1] = layout.padded[-1]  # one panel, because the output's units may be coupled
     activation_sizes = [chunk * padded for padded in layout.padded]
     if not to_rows:
         activation_sizes[0] = round_up(n_entries, lanes)
-    # a begins with a_0 = 1, alone in its vector. There is no z^(1).
+    # The array `a` begins with a_0 = 1, which has a whole vector to itself. There is no z^(1).
     layers["a"] = np.cumsum([lanes, *activation_sizes[:-1]])
     layers["z"] = np.cumsum([0, 0, *(chunk * padded for padded in layout.padded[1:-1])])
     layers["theta_t"] = np.cumsum([0, *layout.transposed_sizes[:-1]])
@@ -82,11 +84,11 @@ class Workspace:
     network : Network
     examples : Examples
     rows : int
-        Chunks have at most this many rows.
+        Chunks have at most this many rows, rounded up to whole tiles.
     team : Team
         From `parallel.team.team_for`.
     chunk : int, optional
-        Rows of a chunk. The results of a row do not depend on it, so by default a chunk never takes several calls.
+        Rows of a chunk. By default, a chunk needs only one call. The outputs do not depend on this number.
     """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
@@ -109,12 +111,12 @@ class Workspace:
         self.crew = np.zeros(barrier.CREW_FIELDS, np.int64)
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
-        """out = a^(L) of the examples of `order`, all different: (n, S_L)."""
+        """out = a^(L) of the examples of `order`, which are all different; out has the shape (len(order), S_L)."""
         kernel = prediction.predict_serial if self.team.n_threads == 1 else prediction.predict_parallel
         row_work = costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
-        # This address is not in _tables, because a first fit must not wait for its kernel.
+        # `_tables` does not ask for this address, because a first fit must not wait until this kernel is compiled.
         self.plan["outputs"] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
@@ -131,11 +133,11 @@ class Workspace:
             gradient.transpose_all(self.layers, units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
-        """The activations of layer l, from 0 for the input, of the last chunk: (rows, width)."""
+        """The activations of layer l for the last chunk, of shape (rows, width); layer 0 is the input."""
         return self._layer(self.activations.a, self.layers["a"][l], l, rows)
 
     def delta(self, l: int, rows: int) -> Array:
-        """The deltas of layer l, from 1 for the first hidden layer, of the last chunk: (rows, width)."""
+        """The deltas of layer l for the last chunk, of shape (rows, width); layer 0 is the input and has none."""
         return self._layer(self.activations.z, self.layers["z"][l], l, rows)
 
     def _layer(self, memory: Array, offset: int, l: int, rows: int) -> Array:

@@ -2,13 +2,14 @@
 
 Numba's own cache does not suffice:
 
-- It notices a change of a cached function's file, but not a change of a function that it *calls*.
-- Two processes that compile at once can leave its index pointing at the wrong machine code.
+- It notices a change of a cached function's file, but not a change of a function that the cached one *calls*.
+- If two processes compile at once, its index can point at the wrong machine code afterwards.
 - It runs any code that it finds, whoever put it there.
 - It looks into one folder only, and this folder must be writable.
 
-So this cache has a folder for each version of everything that the code depends on. A folder has one file for each
-kernel, signature and CPU. The cache reads from every safe folder, and writes to the first one that it can.
+So this cache has a folder for each version of the kernel sources, of the compilers and of Python. A folder has one file
+for each kernel, signature, CPU and choice of settings. The cache reads from every safe folder, and writes to the first
+safe folder that it can write to.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ import numpy as np
 
 from .private import missing
 
-# The private names of Numba's that keep and load compiled code. If this Numba lacks one, no kernel is kept on disk.
+# Numba's private names that keep and load compiled code. If this Numba lacks one of them, no kernel is kept on disk.
 PRIVATE = {
     "numba.core.caching": ("NullCache",),
     "numba.core.compiler": ("CompileResult._reduce", "CompileResult._rebuild"),
@@ -45,18 +46,20 @@ else:
 
 HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
 PYCACHE = HERE / "__pycache__"
-# The KEPT_FOLDERS most recently used folders stay, some megabytes each: editing kernels must not fill the disk.
+# Only the KEPT_FOLDERS most recently used folders stay, because a folder has some megabytes, and every edit of a kernel
+# makes a new folder.
 KEPT_FOLDERS = 8
-# The SETTINGS of Numba change the machine code, and the name of the CPU does not contain them.
+# SETTINGS are the settings of Numba that change the machine code. The name of the CPU does not contain them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 
-# on_compile is called before a kernel is compiled, in the thread that needs it. Numba holds its lock: one at a time.
+# on_compile is called before a kernel is compiled, in the thread that needs the kernel. Numba's compiler lock is held
+# then, so only one thread at a time calls on_compile.
 on_compile: Callable[[], None] | None = None
 
 
 def source_digest(folder: pathlib.Path = HERE) -> str:
-    """Digest of all kernel sources, the versions of the compilers and Python's binary interface; not of the CPU."""
+    """Digest of all kernel sources, of the versions of Numba, llvmlite and NumPy, and of Python's binary interface."""
     versions = (numba.__version__, llvmlite.__version__, np.__version__, importlib.machinery.EXTENSION_SUFFIXES[0])
     digest = hashlib.sha256(" ".join(versions).encode())
     for source in sorted(folder.rglob("*.py")):
@@ -82,19 +85,19 @@ def folders() -> Iterator[pathlib.Path]:
     """The folders that may have the kernels of this version, in the order of the search.
 
     The paths have no symbolic links, so that the folder that is checked is the folder that is used. A frozen
-    application has no folders, because its sources cannot be seen.
+    application has no such folders, because its sources are not there for the digest.
     """
     if pathlib.Path(__file__).exists():
         for base in _bases():
-            with contextlib.suppress(OSError, RuntimeError):  # links in a circle, or relative to a folder that is gone
+            with contextlib.suppress(OSError, RuntimeError):  # circular links, or relative to a folder that is gone
                 yield (base / f"kernels-{DIGEST}").resolve()
 
 
 def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
-    """How another user could have changed a file or folder of this status; empty if no other user could.
+    """How another user could have changed a file or folder with this status; empty if no other user could.
 
-    A user who can change our sources does not count as another one. sticky: whether it suffices that other users cannot
-    rename or remove the contents.
+    Root and the owner of our sources do not count as other users. sticky: whether a folder that others may write to is
+    safe if its sticky bit is set, because then they cannot rename or remove its contents.
     """
     if not hasattr(os, "geteuid"):
         return ""  # Windows, where these bits mean nothing
@@ -108,7 +111,7 @@ def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
 def refusal(folder: pathlib.Path) -> str:
     """Why this folder must not be used; empty if it may be used.
 
-    Another user could write to the folder or replace it, or this process cannot read it.
+    The reason is that another user could write to the folder or replace it, or that this process cannot examine it.
     """
     for part in (folder, *folder.parents):
         if part == PYCACHE:
@@ -116,7 +119,7 @@ def refusal(folder: pathlib.Path) -> str:
         try:
             suspicion = _suspicion(part.stat(), sticky=part != folder)
         except FileNotFoundError:
-            continue  # this process will make it
+            continue  # this process will make the folder
         except OSError as error:
             return str(error)
         if suspicion:
@@ -137,7 +140,7 @@ def read(path: pathlib.Path) -> tuple[str, bytes]:
 
 
 def _write(path: pathlib.Path, key: str, code: bytes) -> None:
-    """Write a whole file or no file. Whatever umask says, other users cannot change the file or a new folder."""
+    """Write a whole file or no file. Other users cannot change the file or a new folder, whatever umask says."""
     for part in reversed((path.parent, *path.parent.parents)):
         if not part.exists():
             part.mkdir(mode=0o755, exist_ok=True)
@@ -152,7 +155,7 @@ def _write(path: pathlib.Path, key: str, code: bytes) -> None:
 
 
 def _remove_old(base: pathlib.Path) -> None:
-    """Keep the most recently used folders only. A process that still uses another folder makes it again."""
+    """Keep only the most recently used folders. A process that still writes to a removed folder makes it again."""
     used = {}
     for folder in base.glob("kernels-*"):
         with contextlib.suppress(OSError):  # another process has removed it
@@ -162,13 +165,13 @@ def _remove_old(base: pathlib.Path) -> None:
 
 
 def conditions(codegen, variant: str) -> str:
-    """The end of a key: the CPU, Numba's settings and the variant. The code depends on them and on its sources."""
+    """The end of a key: the CPU, Numba's settings and the variant. The code depends on these besides its sources."""
     settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
     return " ".join([*codegen.magic_tuple(), *settings, variant])
 
 
 class KernelCache(NullCache):
-    """Numba's interface to the files of one kernel. It never stops a program: without a usable file Numba compiles.
+    """Numba's interface to the files of one kernel. No fault of a file stops a program: Numba compiles instead.
 
     Parameters
     ----------
@@ -180,7 +183,7 @@ class KernelCache(NullCache):
 
     def __init__(self, name, variant):
         self._name, self._variant = name, variant
-        self.files = {}  # the file of each signature that this process uses and that is on disk
+        self.files = {}  # the file of each signature that this process has loaded or saved
 
     def _key(self, sig, codegen):
         return f"{self._name} {sig} {conditions(codegen, self._variant)}"
@@ -190,9 +193,9 @@ class KernelCache(NullCache):
         return (folder / name for folder in folders() if not refusal(folder))
 
     def load_overload(self, sig, target_context):
-        """The code for a signature, from the first folder that has it, or None."""
-        # Numba would first refresh the target's context, in a tenth of a second. Machine code does not need that, and
-        # Numba does it when it compiles a kernel later.
+        """The code for a signature, from the first folder that has it; None if no folder has it."""
+        # Numba's own cache would first refresh the target's context, which takes a tenth of a second. Machine code does
+        # not need this refresh, and if Numba compiles a kernel later, it refreshes the context then.
         key = self._key(sig, target_context.codegen())
         for path in self._paths(key):
             with contextlib.suppress(Exception):  # after any fault of a file, Numba compiles

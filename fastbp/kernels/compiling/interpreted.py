@@ -1,9 +1,9 @@
 """The kernels as plain Python, with NUMBA_DISABLE_JIT=1: for coverage and debuggers, on small data.
 
-They are some hundred times as slow as machine code. This file has the entries and the calls by address; the NumPy twin
-of each intrinsic stands beside the intrinsic. Every index is checked: an index outside of its array raises IndexError.
-So does a negative index, which NumPy would count from the end. A product is rounded before it is added, as on a CPU
-without FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
+Python runs the kernels some hundred times slower than machine code. This file has the entries and the calls by address;
+the NumPy twin of each intrinsic stands beside the intrinsic. An index outside of its array raises IndexError. A
+negative index raises it too, although NumPy would count it from the end. A product is rounded before it is added to a
+sum, as on a CPU without FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
 """
 
 import functools
@@ -42,7 +42,7 @@ def _bounded(value):
 
 
 def entry(function):
-    """A function that Python calls. It works on bounded views of its arrays, and inf and NaN cause no warning."""
+    """The function as an entry. It gets bounded views of its arrays, and inf and NaN cause no warning."""
 
     @functools.wraps(function)
     def run(*args):
@@ -52,8 +52,8 @@ def entry(function):
     return run
 
 
-# The deferred kernels by address; an address is just a number here. Beside each kernel are the dtypes of its arrays, as
-# characters. A parameter that is not an array has "", because NumPy takes None for float64.
+# The deferred kernels by address; here an address is just a number. Beside each kernel are the dtypes of its
+# parameters, as characters. A parameter that is not an array has "".
 _kernels: dict[int, tuple] = {}
 
 
@@ -64,7 +64,7 @@ def address(function, kinds):
 
 
 def _declared(kinds):
-    """The dtype of each array among the kinds, as a character, nested like the kinds."""
+    """The dtypes of the arrays among the kinds, as characters, in tuples that are nested as the kinds are."""
     return tuple(
         _declared(kind.types)
         if isinstance(kind, types.BaseTuple)
@@ -76,7 +76,7 @@ def _declared(kinds):
 
 
 def _found(arguments):
-    """The dtype of each array among the arguments, in the same form."""
+    """The dtypes of the arrays among the arguments, in the form of `_declared`."""
     return tuple(
         _found(argument)
         if isinstance(argument, tuple)

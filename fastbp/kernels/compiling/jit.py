@@ -1,9 +1,9 @@
-"""The only place that compiles: the decorators, the flags that they set, and the kernels that are kept on disk.
+"""The only place that compiles: the decorators, their flags, and the lists of compiled kernels.
 
 There are four sorts of kernels:
 
 - Python calls an `entry`.
-- A `linked` kernel becomes a part of each entry that calls it.
+- A `linked` kernel becomes a part of each entry or deferred kernel that calls it.
 - An `inlined` kernel becomes a part of each function that calls it.
 - A `deferred` kernel is compiled on its own, when a network first needs it, and is called by its address. A network
   needs only a few activations, losses, optimisers and widths of tiles, and its first fit waits only for those.
@@ -25,8 +25,8 @@ from . import compilers, interpreted
 from .cache import MISSING, KernelCache
 from .kinds import types_of
 
-# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. It is read once, because compiled code stays as
-# it is.
+# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. The variable is read once, because compiled code
+# does not change later.
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 VARIANT = f"checked={CHECKED}"
 
@@ -40,59 +40,64 @@ def _kept(function, **options):
     if interpreted.ENABLED:
         return interpreted.entry(function)
     dispatcher = njit(**FLAGS, **options)(function)
-    # The cache's digest covers only the sources of `fastbp.kernels`.
+    # Only kernels of `fastbp.kernels` are kept, because the cache's digest covers only their sources.
     if dispatcher.__module__.startswith(f"{KERNELS}.") and not MISSING:
         dispatcher._cache = KernelCache(dispatcher.__name__, VARIANT)
         KEPT.append(dispatcher)
     return dispatcher
 
 
-# No fastmath, because the bits must be the same everywhere: with `reassoc` and `contract`, two callers of one function
-# may round differently. `nnan` would remove the checks for NaN. The NumPy error model keeps division branch-free.
+# There is no fastmath, because the bits must be the same everywhere: with its flags `reassoc` and `contract`, one
+# function may round differently in two callers. Its flag `nnan` would remove the checks for NaN. NumPy's error model
+# keeps division branch-free.
 _COMMON = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
 FLAGS = _COMMON | compilers.flags(linked=False)
 LINKED = _COMMON | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | compilers.flags(linked=True)
 
 
 def linked(function):
-    """Compile a building block as a part of the entries that call it; Python cannot call the block."""
+    """Compile a building block as a part of the kernels that call it. Python cannot call the block."""
     return njit(**LINKED)(function)
 
 
 def inlined(function):
     """Compile a building block that LLVM pastes into its callers, so that loops over it become vector code.
 
-    Numba's own inlining would infer the types again for every call. This way takes half of the time to compile
-    (measured).
+    Numba's own inlining would infer the types again for every call. With LLVM's inlining, it takes half as long to
+    compile (measured).
     """
     return njit(forceinline=True, **LINKED)(function)
 
 
 def entry(function):
-    """Compile a function that Python calls, serial, and keep the machine code on disk."""
+    """Compile a serial function that Python calls, and keep the machine code on disk."""
     return _kept(function)
 
 
 def parallel_entry(function):
     """Compile a function that Python calls and whose `prange` loops run on Numba's threads.
 
-    Another kernel must never call it, because a cached caller can crash when it is loaded. It must be a function of its
-    own, because the serial and the parallel version of *one* function would share a cache entry.
+    No other kernel may call a parallel entry: a caller that is loaded from the cache can crash. The serial version must
+    be another function, because two versions of *one* function would share a cache entry.
     """
     return _kept(function, parallel=True)
 
 
 def intrinsic(twin, *, prefer_literal=False):
-    """Numba's decorator for LLVM code; twin: the Python function that runs where nothing is compiled."""
+    """Numba's decorator for LLVM code; twin: the Python function that replaces this code if nothing is compiled."""
     if interpreted.ENABLED:
         return lambda function: twin
     return numba.extending.intrinsic(prefer_literal=prefer_literal)
 
 
 def emit_check(context, builder, holds, message, *values):
-    """LLVM code that stops the process with a message unless `holds`; the message is a format for 64-bit `values`."""
-    # An exception cannot leave a thread of a parallel loop. If two threads are in Py_FatalError, the second one aborts
-    # while the first one still writes. dprintf writes at once, but only on POSIX; faulthandler then shows the caller.
+    """LLVM code that stops the process with a message unless `holds` is true.
+
+    message: a format of printf for `values`, which are 64-bit integers.
+    """
+    # The check raises no exception, because an exception cannot leave a thread of a parallel loop. Py_FatalError is no
+    # way out: if two threads call it, the second one aborts while the first one still writes its message. dprintf,
+    # which only POSIX has, writes the message at once. After abort(), faulthandler shows the caller.
     i32, void = ir.IntType(32), ir.VoidType()
     with builder.if_then(builder.not_(holds), likely=False):
         text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
@@ -109,7 +114,7 @@ class Deferred:
     function : callable
         Returns nothing.
     kinds : tuple
-        Kinds of its parameters: Numba types, VECTOR, or results of `named`.
+        Kinds of the function's parameters: Numba types, VECTOR, or results of `named`.
     """
 
     def __init__(self, function, kinds):
@@ -119,7 +124,7 @@ class Deferred:
         DEFERRED.append(self)
 
     def address(self, dtype: np.dtype) -> int:
-        """The address of the machine code for a dtype, which `call` needs."""
+        """The address that `call` needs to run the kernel for this dtype."""
         found = self._addresses.get(dtype)
         if found is None:
             vector = types.Array(numba.from_dtype(dtype), 1, "C")
@@ -136,13 +141,13 @@ class Deferred:
 
 
 def deferred(*kinds):
-    """Compile a building block on its own, when a caller asks for its address; kinds: as in `Deferred`."""
+    """Compile a building block on its own, when a caller first asks for its address; kinds: as in `Deferred`."""
     return lambda function: Deferred(function, kinds)
 
 
 @intrinsic(interpreted.call)
 def call(typingctx, address, arguments):
-    """Call a deferred kernel; arguments: a tuple of exactly the declared types."""
+    """Call the deferred kernel at an address; arguments: a tuple of exactly the types that the kernel declares."""
     kinds = tuple(types.unliteral(kind) for kind in arguments)
 
     def codegen(context, builder, sig, args):
@@ -162,6 +167,6 @@ def call(typingctx, address, arguments):
 
 @intrinsic(interpreted.runtime)
 def runtime(typingctx, value):
-    """`value` as an ordinary variable, because Numba compiles a callee again for every literal argument."""
+    """`value` as an ordinary variable, because Numba would compile the callee again for every literal argument."""
     kind = types.unliteral(value)
     return kind(kind), lambda context, builder, sig, args: args[0]

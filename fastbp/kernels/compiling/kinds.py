@@ -1,6 +1,7 @@
 """Kinds: the types that a deferred kernel declares for its parameters.
 
-A kind is a Numba type, or a function that returns one. Its argument is the type of a flat array of the network's dtype.
+A kind is a Numba type, or a function that returns a Numba type. The function's argument is the type of a flat array of
+the network's dtype.
 """
 
 import numba
@@ -23,7 +24,7 @@ def named(cls, *kinds):
 
 
 def record(fields):
-    """The dtype of a structured array whose elements kernels read as records; fields: a dtype for each name."""
+    """The dtype of a structured array, whose elements are records for the kernels; fields: a dtype for each name."""
     return np.dtype((np.record, np.dtype(list(fields.items()), align=True)))
 
 

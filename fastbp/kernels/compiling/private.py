@@ -1,11 +1,11 @@
-"""Numba's private names that fastbp uses, checked once: another version of Numba may lack some of them."""
+"""A check of Numba's private names that fastbp uses, because another version of Numba may lack some of them."""
 
 import importlib
 import operator
 
 
 def missing(private):
-    """The names that this Numba lacks; private: for each module of Numba's the names and attributes that are used."""
+    """The names of `private` that this Numba lacks; private: for each module of Numba, the names that fastbp uses."""
     return [f"{module}.{name}" for module, names in private.items() for name in names if not _has(module, name)]
 
 

@@ -1,1 +1,1 @@
-"""The machine below the formulas: vector registers, threads that meet, and numbers that are flushed to zero."""
+"""The machine below the formulas: vector registers, threads that meet, and subnormal numbers."""

@@ -1,12 +1,13 @@
 """The crew of a call: the threads that work on it together, and how they wait for each other.
 
-A step of training takes some tens of microseconds, and Numba needs several microseconds to begin and to end a parallel
-region. So a call has a single region, and its threads meet at a barrier between the phases of each step.
+A step of training may take only some tens of microseconds, and Numba needs several microseconds to begin and to end a
+parallel region. So a call has a single region, and its threads meet at a barrier between the phases of each step.
 
 Nothing guarantees that the tasks of a region run at the same time. A threading layer may run them one after the other
 in one thread, and a busy machine may not give this process all of its cores. So the first thread waits a moment for the
-others, and then divides the work among the threads that have come. They are running, so waiting for them ends. A late
-thread finds the work already divided and returns. None of this changes a bit of the result.
+others, and then divides the work among the threads that have come. These threads are running, so no barrier waits for a
+thread that never comes. A late thread finds the work already divided and returns. The number of members never changes a
+bit of the result.
 """
 
 import platform
@@ -27,20 +28,21 @@ from ..compiling.jit import inlined, intrinsic, linked
 #   PASSED   number of times that the members have passed the barrier
 #   CORE     the core of the first thread
 COME, MEMBERS, WAITING, PASSED, CORE, CREW_FIELDS = range(0, 96, 16)
-SHARED_OUT = 1 << 32  # COME has this value when no thread may join any more
+SHARED_OUT = 1 << 32  # COME has at least this value when no thread may join any more
 
-# A waiting thread looks LOOKS times, some tenths of a millisecond, before it sleeps between two looks. Threads that
-# never sleep may stay on one core for seconds (measured), because the operating system moves a thread when it wakes up.
-# Threads that sleep too soon miss short phases: with a tenth of LOOKS, two threads went to sleep in turns (measured).
+# A waiting thread looks LOOKS times, for some tenths of a millisecond. After that it sleeps between two looks. Threads
+# that never sleep may stay together on one core for seconds (measured), because the operating system moves a thread
+# mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS, two threads
+# went to sleep in turns (measured).
 LOOKS = 5_000
-# The first thread sleeps NAPS times, some 50 us each, before it goes on without the others. The system often wakes an
-# idle thread on the core of its waker, where it cannot run before the waker sleeps. Without naps, 40 to 100 % of the
-# calls after a pause of a tenth of a second ran on one thread from begin to end (measured).
+# The first thread sleeps NAPS times, for some 50 us each, before it goes on without the others. The system often wakes
+# an idle thread on the first thread's core, and there it cannot run before the first thread sleeps. Without naps, 40 to
+# 100 % of the calls after a pause of a tenth of a second ran entirely on one thread (measured).
 NAPS = 20
 
 _LINUX = sys.platform == "linux"
 _PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with the argument 1, both sleep for their shortest time
+_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with the argument 1, each sleeps for its shortest time
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -49,7 +51,7 @@ def _emit_pointer(context, builder, array, index, kind):
     )
 
 
-# Where nothing is compiled, this lock makes the next two operations atomic.
+# This lock makes the twins of the next two operations atomic.
 _at_once = threading.Lock()
 
 
@@ -93,7 +95,7 @@ def _plain_read(x, i):
 
 @intrinsic(_plain_read)
 def _read(typingctx, x, i):
-    """Acquire-load of x[i]: everything that its writer wrote before is visible too."""
+    """x[i], by an acquire-load: everything that the writer of x[i] had written earlier is visible too."""
 
     def codegen(context, builder, sig, args):
         return builder.load_atomic(_emit_pointer(context, builder, args[0], args[1], x), "acquire", 8)
@@ -107,7 +109,7 @@ def _plain_pause(looks):
 
 @intrinsic(_plain_pause)
 def _pause(typingctx, looks):
-    """Wait between two looks: rest the core a little and, after LOOKS looks, let another thread run."""
+    """Wait between two looks: rest the core a little and, after LOOKS looks, also sleep, so that others can run."""
 
     def codegen(context, builder, sig, args):
         void = ir.VoidType()
@@ -146,7 +148,7 @@ def _plain_leave(core):
 
 @intrinsic(_plain_leave)
 def _leave(typingctx, core):
-    """Move this thread to another core that it may run on, if there is one.
+    """Move this thread away from `core` to another core that it may run on, if there is one.
 
     Afterwards the thread may run on the same cores as before, but not on cores that the process gets later.
     """
@@ -175,7 +177,7 @@ def _leave(typingctx, core):
 
 
 def _plain_n_threads():
-    return 2  # where nothing is compiled, two tasks run one after the other
+    return 2  # two tasks, which run one after the other if nothing is compiled
 
 
 @intrinsic(_plain_n_threads)
@@ -211,9 +213,9 @@ def join(crew, most):
             looks += 1
         _exchange(crew, MEMBERS, min(_exchange(crew, COME, SHARED_OUT), most))
     elif rank < most:
-        # Two threads on one core would take turns at each barrier, until the system separates them after milliseconds.
-        # Measured: a fit of five epochs of digits after a pause of a tenth of a second takes 3.4 ms, and 11.9 ms
-        # without this move.
+        # Two threads on one core would take turns at each barrier, until the system separates them after some
+        # milliseconds. So this thread leaves the first thread's core. Measured after a pause of a tenth of a second: a
+        # fit of five epochs of digits takes 3.4 ms, and 11.9 ms without this move.
         core = _core()
         if core > 0 and core == _read(crew, CORE):
             _leave(core)
@@ -225,7 +227,7 @@ def join(crew, most):
 
 @linked
 def meet(crew, members):
-    """Wait for all members. Afterwards every member sees everything that a member wrote before."""
+    """Wait for all members. Afterwards every member sees everything that any member wrote before."""
     if members == 1:
         return
     passed, looks = _read(crew, PASSED), 0

@@ -15,11 +15,11 @@ from numba.extending import register_model
 
 from ..compiling.jit import CHECKED, emit_check
 
-VECTORS = 3  # of a row of a full tile; products.py has functions for 3, 2 and 1
+VECTORS = 3  # vectors in a row of a full tile; products.py has functions for 3, 2 and 1
 
 
 def choose_tile(features: str, triple: str) -> tuple[int, int]:
-    """(bytes of a vector, rows of a full tile) for a CPU, from the features that Numba compiles for.
+    """(bytes of a vector, rows of a full tile), from the CPU's features and the target triple that Numba compiles for.
 
     rows * VECTORS accumulators, VECTORS operands and one broadcast must fit in the registers: 32 on AVX-512 and NEON,
     16 on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512. On AVX2 4x3 reaches the peak; 8x3 spills registers and
@@ -38,7 +38,7 @@ HALF = ROWS // 2
 
 
 class Shape(types.Type):
-    """The size of a tile, known when compiling; a value of this type is empty."""
+    """The size of a tile. The type itself holds the numbers; a value of this type is empty."""
 
     def __init__(self, rows, vectors):
         self.rows, self.vectors = rows, vectors
@@ -68,7 +68,7 @@ class _TileModel(PrimitiveModel):
 
 
 def emit_fma(builder, x, y, z):
-    """LLVM code of x * y + z, fused if the CPU can do that; x, y, z: numbers or vectors."""
+    """LLVM code of x * y + z, fused if the CPU has FMA; x, y, z: numbers or vectors."""
     # fmuladd, not fma: on a CPU without FMA, llvm.fma is a library call, 16 times slower (measured).
     number = getattr(x.type, "element", x.type)
     bits = 32 if isinstance(number, ir.FloatType) else 64
@@ -99,9 +99,10 @@ class Emitter:
         self.slots = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
 
     def address(self, what, array_type, array, index, step, rows, columns):
-        """Byte pointer to element `index` of a flat array, the begin of `rows` rows that are `step` elements apart.
+        """Byte pointer to element `index` of a flat array, with a bounds check if FASTBP_DEBUG=1.
 
-        what: the operation, for the message of the bounds check. It accesses `columns` elements of each row.
+        The operation `what` will access `rows` rows from there, `step` elements apart, and `columns` elements of each
+        row.
         """
         if CHECKED:
             checked = self.context.make_array(array_type)(self.context, self.builder, array)
@@ -141,7 +142,7 @@ class Emitter:
         return emit_fma(self.builder, x, y, acc)
 
     def map(self, function, *tiles):
-        """A tile; each vector is function(vector, ...) of the tiles' vectors in the same slot."""
+        """A new tile, slot by slot: `function` gets the vectors of `tiles` in a slot and returns the new vector."""
         return self.build([function(*(self.at(tile, slot) for tile in tiles)) for slot in range(len(self.slots))])
 
     def build(self, values):

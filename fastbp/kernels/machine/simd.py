@@ -8,12 +8,13 @@ keeps the accumulators in registers for the whole loop::
         acc = rank1(acc, a, ia + p, lda, b, ib + p * ldb)      # acc[r, :] += a[ia + p + r * lda] * b[ib + p * ldb :]
     store(acc, c, ic, ldc)
 
-Tiles also add, subtract and multiply element by element. Loops over flat vectors use that; they have no remainder.
+Tiles also add, subtract and multiply element by element. Loops over flat vectors use these operations. Such a loop has
+no remainder, because the lengths are multiples of a vector.
 
-All arrays are flat. Names `i...` are offsets into them; `ld...` and `step` are distances between two rows, all in
-elements. Callers must keep within bounds. The NumPy twin above each intrinsic runs where nothing is compiled; its
-tiles are arrays (rows, columns). With FASTBP_DEBUG=1 every tile, part and multiple is checked, and the first wrong one
-stops the process. Otherwise there is no code for these checks.
+All arrays are flat. Names `i...` are offsets into arrays; `ld...` and `step` are distances between two rows. Both count
+elements. Callers must keep within bounds. The NumPy twin above each intrinsic runs if nothing is compiled; its tiles
+are arrays of shape (rows, columns). With FASTBP_DEBUG=1 the kernels check every access to an array by a tile, every
+`part` and every `check_multiple`, and the first fault stops the process. Otherwise there is no code for these checks.
 """
 
 import operator
@@ -47,7 +48,7 @@ def inside(what, array, i, extent):
 
 
 def rows_at(what, array, i, step, shape):
-    """View of rows of an array, `step` elements apart; the first one begins at array[i]."""
+    """A view of this shape. Its first row begins at array[i]; its rows are `step` elements of the array apart."""
     rows, width = shape
     inside(what, array, i, (rows - 1) * step + width)
     size = array.itemsize
@@ -61,7 +62,7 @@ def _plain_part(x, start, size):
 
 @intrinsic(_plain_part)
 def part(typingctx, x, start, size):
-    """x[start : start + size] of a flat array, as a pointer and a length, without counting references."""
+    """x[start : start + size] of a flat array x, as a pointer and a length, without counting references."""
     result = types.Array(x.dtype, 1, "C")
 
     def codegen(context, builder, sig, args):
@@ -83,7 +84,7 @@ def _plain_check_multiple(n, divisor):
 
 @intrinsic(_plain_check_multiple)
 def check_multiple(typingctx, n, divisor):
-    """Check that n is a multiple of `divisor`, with FASTBP_DEBUG=1."""
+    """With FASTBP_DEBUG=1, check that n is a multiple of `divisor`."""
 
     def codegen(context, builder, sig, args):
         if CHECKED:
@@ -107,7 +108,7 @@ def _plain_columns(shape, like):
 
 @intrinsic(_plain_columns)
 def columns(typingctx, shape, like):
-    """Columns of a tile of that shape with the dtype of array `like`, known when compiling."""
+    """Number of columns of a tile with this shape and the dtype of array `like`; a constant in compiled code."""
     size = Tile(like.dtype, shape.rows, shape.vectors)
 
     def codegen(context, builder, sig, args):
@@ -192,7 +193,7 @@ def _plain_rank1(acc, a, i, step, b, j):
 
 @intrinsic(_plain_rank1)
 def rank1(typingctx, acc, a, i, step, b, j):
-    """acc[r, :] + a[i + r * step] * b[j :], fused: adds the outer product of a column of a and a row of b."""
+    """acc plus the outer product of a column of a and a row of b: acc[r, :] + a[i + r * step] * b[j :], fused."""
 
     def codegen(context, builder, sig, args):
         value, a_array, i_index, distance, b_array, j_index = args
@@ -215,7 +216,7 @@ def _plain_prefetch(shape, a, i):
 
 @intrinsic(_plain_prefetch)
 def prefetch(typingctx, shape, a, i):
-    """Prefetch a row of a tile of that shape from a[i :] into the cache; the row may lie outside of a."""
+    """Prefetch a row of a tile of this shape from a[i :] into the cache; the row may lie outside of a."""
     like = Tile(a.dtype, shape.rows, shape.vectors)
 
     def codegen(context, builder, sig, args):

@@ -1,9 +1,9 @@
-"""Subnormal numbers, below 1.2e-38 in float32, count as 0 while a network trains.
+"""Subnormal numbers (in float32, below 1.2e-38) count as 0 while a network trains on an x86-64 CPU.
 
-Weights of units that never fire decay to such numbers, and probabilities of impossible classes are such numbers. An
-Intel core needs some 150 cycles for an operation on one of them. Without flushing, these operations took half of the
-time (measured: iris, and 100000 x 8, in float32). A prediction keeps subnormal numbers, so that its results have the
-full range.
+Weights of units that never fire decay to subnormal numbers, and probabilities of impossible classes are subnormal. An
+Intel core needs some 150 cycles for an operation on a subnormal number. Without flushing, such operations took half of
+a fit's time (measured: iris, and 100000 x 8, in float32). A prediction keeps subnormal numbers, so that its results
+have the full range.
 """
 
 import platform
@@ -30,7 +30,7 @@ def _plain_flush_subnormals():
 
 @intrinsic(_plain_flush_subnormals)
 def flush_subnormals(typingctx):
-    """Begin to flush in this thread; returns the argument of `restore_subnormals`. Only x86-64 flushes."""
+    """Begin to flush in this thread; returns the argument for `restore_subnormals`. Only x86-64 CPUs flush."""
 
     def codegen(context, builder, sig, args):
         if not FLUSH:
