@@ -21,9 +21,9 @@ from ..data.examples import Examples
 from ..data.targets import Target
 from ..estimators import classifier, regressor
 from ..estimators.base import Perceptron
+from ..estimators.fit import Fit
 from ..estimators.validation_set import ValidationSet
 from ..extras import require
-from ..network.architecture import Network
 from ..training.solver import AnyTrainer
 from ..typing import Array
 
@@ -133,7 +133,9 @@ class _OnDask(Perceptron):
         check_consistent_length(rows, y)
         return rows, y
 
-    def _examples(self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype) -> Examples:
+    def _examples(
+        self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
+    ) -> tuple[Examples, int]:
         return super()._examples(X, y, _computed(sample_weight), target, dtype)
 
     def _laid_out(
@@ -144,15 +146,19 @@ class _OnDask(Perceptron):
         return super()._laid_out(X, dtype, codes, Y, weights)
 
     @contextmanager
-    def _trainer(
-        self, network: Network, theta: Array, examples: Examples, batch: int, optimizer: int
-    ) -> Iterator[AnyTrainer]:
-        if isinstance(examples, DistributedExamples):
+    def _trainer(self, fit: Fit, batch: int, optimizer: int) -> Iterator[AnyTrainer]:
+        if isinstance(fit.examples, DistributedExamples):
             yield DistributedTrainer(
-                network, theta, examples, batch=batch, optimizer=optimizer, alpha=float(self.alpha), n_jobs=self.n_jobs
+                fit.network,
+                fit.theta,
+                fit.examples,
+                batch=batch,
+                optimizer=optimizer,
+                alpha=fit.alpha,
+                n_jobs=self.n_jobs,
             )
             return
-        with super()._trainer(network, theta, examples, batch, optimizer) as trainer:
+        with super()._trainer(fit, batch, optimizer) as trainer:
             yield trainer
 
     def _validator(

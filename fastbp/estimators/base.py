@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from ..data import examples as data
 from ..data.examples import Examples, as_examples
-from ..data.targets import Labels, Target, Values
+from ..data.targets import Labels, Target, Values, product_in_unit, strength_in_unit, without_negligible
 from ..network import costs
 from ..network.architecture import Network
 from ..network.initialization import glorot
@@ -112,7 +112,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 f"y is a {target.kind} target, but the previous fit had a {self._target_kind} one. Fit anew."
             )
         network = self._network(X.shape[1], hidden, target, dtype)
-        examples = self._examples(X, y, sample_weight, target, dtype)
+        examples, unit = self._examples(X, y, sample_weight, target, dtype)
         validation = self._given_validation(given, target, dtype, incremental)
         random_state = check_random_state(self.random_state)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
@@ -121,13 +121,29 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if history.scored and validation is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
-        return Fit(network, theta, target, examples, order, validation, history, observer, random_state, incremental)
+        # scikit-learn predicts in the dtype of X. A float32 network must not lose the precision of its targets when
+        # a transformer turns predictions back into large numbers.
+        in_float64 = data.dtype_of(X) == data.dtype_of(y) == np.float64
+        return Fit(
+            network,
+            theta,
+            target,
+            examples,
+            order,
+            validation,
+            history,
+            observer,
+            random_state,
+            incremental,
+            in_float64,
+            strength_in_unit(float(self.alpha), unit),
+        )
 
     def _train(self, fit: Fit) -> dict[str, Any]:
         """Train fit.theta in place; returns the fitted attributes."""
         is_stochastic = self.solver in STOCHASTIC
         batch = self._batch_size(len(fit.order), fit.history) if is_stochastic else fit.examples.n
-        with self._trainer(fit.network, fit.theta, fit.examples, batch, self._optimizer_code()) as trainer:
+        with self._trainer(fit, batch, self._optimizer_code()) as trainer:
             self._set_optimizer(trainer, fit.incremental)
 
             def fitted(*, ended: bool = False) -> dict[str, Any]:
@@ -172,35 +188,47 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         natural = self._weights_dtype() if continues else data.dtype_of(X)
         return np.dtype(natural if self.dtype == "auto" else self.dtype)
 
-    def _examples(self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype) -> Examples:
-        """Validated X and y, and the weights after their checks, as the kernels read them."""
-        weights = self._example_weights(X, y, sample_weight, target)
+    def _examples(
+        self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
+    ) -> tuple[Examples, int]:
+        """(validated X, y and the weights after their checks, as the kernels read them; the weights' unit)."""
+        weights, unit = self._example_weights(X, y, sample_weight, target)
+        if weights is not None:
+            weights = without_negligible(weights, dtype)
         codes, Y = target.encode(y, self.loss)
         with np.errstate(over="ignore"):
             examples = self._laid_out(X, dtype, codes, Y, weights)
         if not np.isfinite(examples.Y).all():
             raise ValueError(f"Input y contains a value too large for {dtype!r}, the dtype of this model.")
-        return examples
+        return examples, unit
 
-    def _example_weights(self, X: Any, y: NDArray, sample_weight: Any, target: Target) -> NDArray[np.float64] | None:
-        """sample_weight times the weights of the classes; None means that every weight is 1."""
-        weights = None
+    def _example_weights(
+        self, X: Any, y: NDArray, sample_weight: Any, target: Target
+    ) -> tuple[NDArray[np.float64] | None, int]:
+        """(sample_weight times the weights of the classes, their unit); None means that every weight is 1."""
+        factors: list[NDArray[np.float64]] = []
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            if (weights < 0).any():
+            given = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (given < 0).any():
                 raise ValueError(
-                    f"Negative values in data passed to `sample_weight`: the least is {weights.min()!r}, must be >= 0."
+                    f"Negative values in data passed to `sample_weight`: the least is {given.min()!r}, must be >= 0."
                 )
+            factors.append(given)
         by_target = target.weights(y)
         if by_target is not None:
-            weights = by_target if weights is None else weights * by_target
-        if weights is not None and not weights.any():
+            factors.append(by_target)
+        if not factors:
+            return None, 0
+        weights, unit = product_in_unit(factors)
+        if not weights.any():
             times = "" if by_target is None else f", times class_weight={self.get_params()['class_weight']!r},"
             raise ValueError(f"sample_weight{times} must have at least one positive value: all of them are zero.")
         tiny = np.finfo(np.float64).tiny  # training counts a smaller weight as 0
-        if weights is not None and weights.max() < tiny:
-            raise ValueError(f"sample_weight must not all be below {tiny}, got {weights.max()!r}.")
-        return weights
+        with np.errstate(over="ignore", under="ignore"):
+            largest = np.ldexp(weights.max(), unit)
+        if largest < tiny:
+            raise ValueError(f"sample_weight must not all be below {tiny}, got {largest!r}.")
+        return weights, unit
 
     def _laid_out(
         self, X: Any, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
@@ -227,7 +255,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             X, y = self._validated(given.X, given.y, reset=False)
             target.check_held_out(y)
             refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
-            examples = self._examples(X, y, given.sample_weight, target, dtype)
+            examples, _ = self._examples(X, y, given.sample_weight, target, dtype)
         except ValueError as error:  # the message names X, y or sample_weight and means the validation set
             raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
         return ValidationSet(examples, np.arange(examples.n))
@@ -270,14 +298,11 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     # ---------------------------------------------------------------- during the training
 
     @contextmanager
-    def _trainer(
-        self, network: Network, theta: Array, examples: Examples, batch: int, optimizer: int
-    ) -> Iterator[AnyTrainer]:
-        """The trainer that the solvers use, with its threads. The trainer overwrites theta."""
+    def _trainer(self, fit: Fit, batch: int, optimizer: int) -> Iterator[AnyTrainer]:
+        """The trainer that the solvers use, with its threads. The trainer overwrites fit.theta."""
+        network, examples = fit.network, fit.examples
         with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
-            yield Trainer(
-                network, theta, examples, batch=batch, team=team, optimizer=optimizer, alpha=float(self.alpha)
-            )
+            yield Trainer(network, fit.theta, examples, batch=batch, team=team, optimizer=optimizer, alpha=fit.alpha)
 
     def _set_optimizer(self, trainer: AnyTrainer, incremental: bool) -> None:
         """Set the optimiser's hyperparameters; partial_fit also restores the state that the previous call left."""

@@ -64,6 +64,7 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     estimator.validation_loss_curve_ = None if scores is None else [np.nan] * len(scores)
 
     estimator._target_kind = mlp._label_binarizer.y_type_ if is_classifier(mlp) else Values.kind
+    estimator._predicts_float64 = estimator.coefs_[0].dtype == np.float64
     estimator._n_without_improvement = getattr(mlp, "_no_improvement_count", 0)
     out_of_patience = estimator._n_without_improvement > mlp.n_iter_no_change
     estimator.converged_ = out_of_patience if mlp.solver in STOCHASTIC else mlp.n_iter_ < mlp.max_iter

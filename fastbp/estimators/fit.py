@@ -39,6 +39,10 @@ class Fit:
         Shuffles `order`.
     incremental : bool
         Whether this is a partial_fit. It trains for one epoch.
+    predicts_float64 : bool
+        Whether a regressor returns its predictions in float64, whatever the dtype of the network.
+    alpha : float
+        L2 strength, in the unit of the weights of `examples`.
     """
 
     network: Network
@@ -51,6 +55,8 @@ class Fit:
     observer: Observer
     random_state: np.random.RandomState
     incremental: bool
+    predicts_float64: bool
+    alpha: float
 
     @property
     def rows(self) -> NDArray[np.int64] | None:
@@ -80,6 +86,7 @@ class Fit:
             "best_validation_score_": history.best_score if validated else None,
             "converged_": history.converged,
             "_target_kind": self.target.kind,
+            "_predicts_float64": self.predicts_float64,
             # only the stochastic solvers stop by this count
             "_n_without_improvement": 0 if state is None else history.n_without_improvement,
             "_best_theta": None if history.best_theta is None else network.layout.flatten(history.best_theta),

@@ -371,7 +371,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Outputs a^(L) of the network.
+            Outputs a^(L) of the network. They are float64 if neither X nor y of the fit was float32, also for a network
+            in float32. Otherwise they have the dtype of the network.
 
         Raises
         ------
@@ -381,6 +382,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
         """
         outputs = self._outputs(X)
+        if getattr(self, "_predicts_float64", False):  # models of scikit-learn and old pickles do not have it
+            outputs = outputs.astype(np.float64, copy=False)
         return self._fitted_target().predict(outputs)
 
     def __sklearn_tags__(self) -> Any:
