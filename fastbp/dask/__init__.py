@@ -173,7 +173,8 @@ class _OnDask(Perceptron):
         """The results of a method of the local estimator for the blocks of a Dask collection, as a Dask array."""
         model, row = self.to_local(), _one_row(X)
         like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises the errors that do not depend on values
-        model._optimizer_state = model._best_theta = None  # predictions do not need them, so they are not sent
+        # predictions do not need these, so they are not sent
+        model._optimizer_state = model._best_theta = model._last_theta = None
         if is_dataframe_like(X):  # map_partitions of Dask 2025.1 would pass a Delayed on instead of its value
             return X.map_partitions(_applied, model, method, like, layer, meta=like)
         X = X.rechunk({1: -1})

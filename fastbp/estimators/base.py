@@ -116,7 +116,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         validation = self._given_validation(given, target, dtype, incremental)
         random_state = check_random_state(self.random_state)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
-        history = self._history(network, target, continues=continues)
+        history = self._history(network, target, theta, continues=continues, incremental=incremental)
         order = np.arange(examples.n)
         if history.scored and validation is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
@@ -273,8 +273,14 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         last = hidden[-1] if hidden else str(self.activation)
         return network.layout.pack(*glorot(network, (*hidden, last), random_state))
 
-    def _history(self, network: Network, target: Target, *, continues: bool) -> History:
-        """The record of this fit. If the fit continues another one, the record begins with the other's record."""
+    def _history(
+        self, network: Network, target: Target, theta: Array, *, continues: bool, incremental: bool
+    ) -> History:
+        """The record of this fit. If the fit continues another one, the record begins with the other's record.
+
+        theta: coefs_ and intercepts_ of the other fit. With early stopping they may be its best weights. Then this
+        method puts the last weights into theta, because training goes on from there, and the record keeps the best.
+        """
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
         # both in the same epoch.
@@ -282,18 +288,36 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         history = History(float(self.tol), bool(self.verbose), scored, scale)
         if continues:
             history.t = self.t_
-            if scored == (self.best_loss_ is None):  # both fits measure progress by the same quantity
+            same_measure = scored == (self.best_loss_ is None)
+            # A fit that stopped early, and each new fit, begins with its whole patience.
+            if same_measure and not (scored and (self.converged_ or not incremental)):
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
             history.validation_scores = list(self.validation_scores_ or [])
             history.validation_loss_curve = list(self.validation_loss_curve_ or [])
             history.best_loss = np.inf if self.best_loss_ is None else self.best_loss_
-            history.best_score = -np.inf if self.best_validation_score_ is None else self.best_validation_score_
-            if scored and self._best_theta is not None and len(self._best_theta) == network.layout.n_parameters:
-                history.best_theta = network.layout.unflatten(self._best_theta)
-            elif scored:
-                history.best_score = -np.inf  # the previous fit did not keep the weights of its best score
+            if self.best_validation_score_ is not None and (scored or incremental):
+                history.best_score = self.best_validation_score_
+            if scored:
+                self._set_aside(network, theta, history)
         return history
+
+    def _set_aside(self, network: Network, theta: Array, history: History) -> None:
+        """Keep the best weights so far in the record, and let theta be the weights where training stopped."""
+        best, last = self._kept_vector("_best_theta", network), self._kept_vector("_last_theta", network)
+        if best is None:
+            history.best_theta, history.best_score = theta.copy(), -np.inf
+            return
+        history.best_theta, history.best_epoch = best, getattr(self, "_best_epoch", None)
+        if last is not None and np.array_equal(best, theta):  # otherwise the user has edited coefs_
+            theta[:] = last
+
+    def _kept_vector(self, name: str, network: Network) -> Array | None:
+        """theta of this attribute, which a fit keeps beside coefs_; None if there is none for this network."""
+        vector = getattr(self, name, None)
+        if isinstance(vector, np.ndarray) and vector.shape == (network.layout.n_parameters,):
+            return network.layout.unflatten(vector)
+        return None
 
     # ---------------------------------------------------------------- during the training
 

@@ -87,7 +87,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     verbose : bool, default=False
         Whether to print a line after each epoch, iteration or update.
     warm_start : bool, default=False
-        Whether `fit` starts from the weights of the previous fit.
+        Whether `fit` starts from the weights of the previous fit. With `early_stopping` it goes on from the last
+        weights, not from the kept ones. It measures both on its own validation set and keeps the best of all.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
@@ -147,7 +148,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     validation_scores_ : list of float or None
         Validation accuracy after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
-        The best of the validation scores.
+        The best of the validation scores. With early stopping it is the score of the best weights on the validation set
+        of the last call, even if these weights are from an earlier call.
     validation_loss_curve_ : list of float or None
         Mean cost of the validation examples after each epoch, without the L2 term.
     converged_ : bool
@@ -281,7 +283,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         of the next call.
 
         `early_stopping` with a validation set keeps the best weights aside. When the accuracy has not improved for more
-        than `n_iter_no_change` calls, the call restores them and sets `converged_`.
+        than `n_iter_no_change` calls, the call restores them and sets `converged_`. The next call goes on from the
+        weights that training had reached, and counts anew.
 
         Parameters
         ----------

@@ -69,6 +69,8 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     out_of_patience = estimator._n_without_improvement > mlp.n_iter_no_change
     estimator.converged_ = out_of_patience if mlp.solver in STOCHASTIC else mlp.n_iter_ < mlp.max_iter
     estimator._best_theta = _flat(mlp._best_coefs + mlp._best_intercepts) if mlp.early_stopping else None
+    estimator._best_epoch = int(np.nanargmax(scores)) + 1 if mlp.early_stopping and np.isfinite(scores).any() else None
+    estimator._last_theta = None  # scikit-learn's MLP goes on from its best weights
     estimator._optimizer_state = _state_of(getattr(mlp, "_optimizer", None))
     return estimator
 

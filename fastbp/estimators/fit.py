@@ -69,7 +69,9 @@ class Fit:
         `state` is the optimiser's state for a later partial_fit; None if the solver is not stochastic.
         """
         network, history, validated = self.network, self.history, self.validation is not None
-        coefs, intercepts = network.layout.unpack(history.kept(self.theta, one_epoch=self.incremental))
+        kept = history.kept(self.theta, one_epoch=self.incremental)
+        coefs, intercepts = network.layout.unpack(kept)
+        last = history.left(self.theta, kept)
         return {
             "coefs_": coefs,
             "intercepts_": intercepts,
@@ -90,5 +92,7 @@ class Fit:
             # only the stochastic solvers stop by this count
             "_n_without_improvement": 0 if state is None else history.n_without_improvement,
             "_best_theta": None if history.best_theta is None else network.layout.flatten(history.best_theta),
+            "_best_epoch": history.best_epoch,
+            "_last_theta": None if last is None else network.layout.flatten(last),
             "_optimizer_state": state,
         }

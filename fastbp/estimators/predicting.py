@@ -49,6 +49,8 @@ class Predictor(Parameters):
     _predicts_float64: bool
     _n_without_improvement: int
     _best_theta: Array | None
+    _best_epoch: int | None
+    _last_theta: Array | None
     _optimizer_state: OptimizerState | None
 
     # ---------------------------------------------------------------- overridden by both estimators

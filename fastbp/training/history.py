@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import numpy as np
+
 from ..typing import Array
 
 
@@ -25,6 +27,9 @@ class History:
     best_loss: float = math.inf
     best_score: float = -math.inf
     best_theta: Array | None = None  # theta with the best score; restored if progress is measured by the score
+    best_epoch: int | None = None  # epoch of best_theta, as an index of validation_scores from 1; None: it is older
+    last_theta: Array | None = None  # the theta where training stopped, if another one was restored
+    ended: bool = False
     n_without_improvement: int = 0
     converged: bool = False
     diverged: bool = False  # the fit diverged, but there are best weights to go back to
@@ -52,6 +57,27 @@ class History:
             self._count(loss > self.best_loss - self.tol * self.scale)
             self.best_loss = min(self.best_loss, loss)
 
+    def compare_again(self, score: float, theta: Array) -> None:
+        """Take theta, of an earlier fit, for the best one if its score on this fit's validation set is better."""
+        if score > self.best_score:
+            self.best_score = score
+            if theta is not self.best_theta:
+                self.best_theta, self.best_epoch = theta.copy(), None
+
+    def left(self, theta: Array, kept: Array) -> Array | None:
+        """The theta from which a later fit goes on, if it is not the kept one and training did not diverge."""
+        if self.ended:
+            return self.last_theta
+        leaves = not self.diverged and np.isfinite(theta).all() and not np.array_equal(theta, kept)
+        return theta if leaves else None
+
+    def restore(self, theta: Array, *, one_epoch: bool) -> None:
+        """End the training: put the theta that the fit keeps into `theta`, and remember where training stopped."""
+        kept = self.kept(theta, one_epoch=one_epoch)
+        last = self.left(theta, kept)
+        self.last_theta, self.ended = None if last is None else last.copy(), True
+        theta[:] = kept
+
     def add_validation(self, score: float, loss: float, theta: Array) -> None:
         """Record score and loss of theta on the validation set."""
         self.validation_scores.append(score)
@@ -61,7 +87,7 @@ class History:
         if self.scored:
             self._count(score < self.best_score + self.tol)
             if is_best:
-                self.best_theta = theta.copy()
+                self.best_theta, self.best_epoch = theta.copy(), len(self.validation_scores)
         if is_best:
             self.best_score = score
 

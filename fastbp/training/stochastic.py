@@ -57,9 +57,12 @@ def stochastic(
 
     If `history.scored`, the validation score decides when to stop, and the best theta is restored at the end.
     """
-    if history.scored and history.best_theta is None:
+    begins = history.scored and history.best_theta is None
+    if begins:
         history.best_theta = trainer.theta.copy()
     try:
+        if history.scored and not begins and validate:
+            _measure_start(trainer, history, validate, epochs)
         for epoch in range(1, epochs.max_iter + 1):
             loss = _train_once(trainer, history, observer, order, epochs, validate, epoch)
             asked_to_stop = observer.epoch_ends(epoch, epochs.max_iter, loss)
@@ -73,12 +76,27 @@ def stochastic(
             )
     except KeyboardInterrupt:
         history.warn_interrupted()
-    if history.scored and history.validation_scores and not (epochs.only_one or math.isfinite(history.best_score)):
+    if history.scored and history.n_iter and not (epochs.only_one or math.isfinite(history.best_score)):
         raise ValueError(
             "early_stopping=True, but no validation score was finite, so no weights are the best. Scale the validation "
             "set as the training set, and look for outliers in it."
         )
-    trainer.theta[:] = history.kept(trainer.theta, one_epoch=epochs.only_one)
+    history.restore(trainer.theta, one_epoch=epochs.only_one)
+
+
+def _measure_start(trainer: AnyTrainer, history: History, validate: Validate, epochs: Epochs) -> None:
+    """Measure the best theta of earlier fits, because scores on other data say nothing about this fit's validation set.
+
+    A fit also measures the theta that it starts from. In partial_fit the previous call has measured it.
+    """
+    best = history.best_theta
+    assert best is not None
+    score, _ = validate(best)
+    start = -math.inf if epochs.only_one or np.array_equal(best, trainer.theta) else validate(trainer.theta)[0]
+    history.best_score = -math.inf
+    history.compare_again(score, best)
+    history.compare_again(start, trainer.theta)
+    history.say(f"Validation score of the previous weights: {history.best_score:f}")
 
 
 def _train_once(
