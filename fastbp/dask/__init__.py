@@ -25,7 +25,7 @@ from ..estimators.fit import Fit
 from ..estimators.validation_set import ValidationSet
 from ..extras import require
 from ..training.solver import AnyTrainer
-from ..typing import Array
+from ..training.stochastic import Validate
 
 try:
     import dask.array
@@ -57,7 +57,7 @@ ABOUT = """
     The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
     scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed
     again from their source, so they must not be random. `fit` raises RuntimeError without a client, or if the client
-    has had no workers for a minute.
+    has had no workers for a minute. If `monitor` is one of scikit-learn's scorers, X_val and y_val must be in memory.
 
     For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` return lazy Dask arrays with a
     block per partition. Any of Dask's schedulers can compute them.
@@ -161,13 +161,19 @@ class _OnDask(Perceptron):
         with super()._trainer(fit, batch, optimizer) as trainer:
             yield trainer
 
-    def _validator(
-        self, trainer: AnyTrainer, validation: ValidationSet, target: Target
-    ) -> Callable[[Array], tuple[float, float]]:
-        examples, rows = validation
+    def _with_data(self, validation: ValidationSet, X: Any, y: NDArray) -> ValidationSet:
+        if isinstance(X, Partitions) and self.monitor not in ("score", "loss"):
+            raise ValueError(
+                f"monitor={self.monitor!r} needs a validation set in memory, because scorers of scikit-learn do not "
+                "read Dask collections. Pass X_val and y_val in memory, or use monitor='score' or 'loss'."
+            )
+        return super()._with_data(validation, X, y)
+
+    def _validator(self, trainer: AnyTrainer, fit: Fit, validation: ValidationSet) -> Validate:
+        examples, rows, _ = validation
         if isinstance(examples, DistributedExamples):
-            return validator(trainer.network, examples, rows, target, self.n_jobs)
-        return super()._validator(trainer, validation, target)
+            return validator(trainer.network, examples, rows, fit.target, self.n_jobs)
+        return super()._validator(trainer, fit, validation)
 
     def _lazily(self, X: Any, method: str, layer: int | None = None) -> Any:
         """The results of a method of the local estimator for the blocks of a Dask collection, as a Dask array."""

@@ -7,13 +7,13 @@ predictions. The differences between classes and numbers are in `data.targets`.
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from ..data import examples as data
@@ -30,7 +30,7 @@ from ..training.lbfgs import lbfgs
 from ..training.observer import Observer
 from ..training.optimizer_state import OptimizerState, set_rates
 from ..training.solver import AnyTrainer, diverged
-from ..training.stochastic import stochastic
+from ..training.stochastic import Validate, stochastic
 from ..training.trainer import Evaluator, Trainer
 from ..typing import Array
 from . import callbacks, notice
@@ -121,6 +121,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if history.scored and validation is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
+            validation = self._with_data(validation, X, y)
         # scikit-learn predicts in the dtype of X. A float32 network must not lose the precision of its targets when
         # a transformer turns predictions back into large numbers.
         in_float64 = data.dtype_of(X) == data.dtype_of(y) == np.float64
@@ -177,7 +178,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 max_fun=int(self.max_fun),
             )
         else:
-            validate = self._validator(trainer, fit.validation, fit.target) if fit.validation else None
+            validate = self._validator(trainer, fit, fit.validation) if fit.validation else None
             epochs = self._epochs(fit.random_state, only_one=fit.incremental)
             stochastic(trainer, fit.history, fit.observer, fit.order, epochs, validate)
 
@@ -258,7 +259,15 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             examples, _ = self._examples(X, y, given.sample_weight, target, dtype)
         except ValueError as error:  # the message names X, y or sample_weight and means the validation set
             raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
-        return ValidationSet(examples, np.arange(examples.n))
+        return self._with_data(ValidationSet(examples, np.arange(examples.n)), X, y)
+
+    def _with_data(self, validation: ValidationSet, X: Any, y: NDArray) -> ValidationSet:
+        """The validation set with its rows of the validated X and y, if a scorer needs them."""
+        if self.monitor in ("score", "loss"):
+            return validation
+        examples, rows, _ = validation
+        metadata = {"sample_weight": examples.weights[rows]} if examples.weights.size else {}
+        return validation._replace(data=(_safe_indexing(X, rows), y[rows], metadata))
 
     def _fitted_theta(self, network: Network) -> Array:
         """The weights of the previous fit, if they have the shapes of this network; raises ValueError."""
@@ -285,7 +294,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
         # both in the same epoch.
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
-        history = History(float(self.tol), bool(self.verbose), scored, scale)
+        history = History(float(self.tol), bool(self.verbose), scored, scale, by_loss=self.monitor == "loss")
         if continues:
             history.t = self.t_
             same_measure = scored == (self.best_loss_ is None)
@@ -342,15 +351,31 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if incremental and state is not None and state.fits(self.solver, trainer):
             state.restore(trainer)
 
-    def _validator(
-        self, trainer: AnyTrainer, validation: ValidationSet, target: Target
-    ) -> Callable[[Array], tuple[float, float]]:
+    def _validator(self, trainer: AnyTrainer, fit: Fit, validation: ValidationSet) -> Validate:
         """A function from theta to (score, mean cost without the L2 term) on the validation set."""
-        examples, rows = validation
+        examples, rows, data = validation
         evaluator = Evaluator(trainer.network, examples, batch=len(rows), team=trainer.team)
 
         def validate(theta: Array) -> tuple[float, float]:
-            judged, loss = evaluation.evaluate(evaluator, theta, rows, target)
-            return target.score(judged, examples, rows), loss
+            judged, loss = evaluation.evaluate(evaluator, theta, rows, fit.target)
+            return fit.target.score(judged, examples, rows), loss
 
-        return validate
+        if data is None:
+            return validate
+        from sklearn.metrics import check_scoring  # imported here, because most fits do not need it
+
+        scorer, (X, y, metadata) = check_scoring(self, scoring=self.monitor), data
+
+        def validate_by_scorer(theta: Array) -> tuple[float, float]:
+            loss = evaluator.loss(theta, rows)
+            # Predictions raise an error if outputs are not finite, but a fit that diverges can go back.
+            return float(scorer(self._fitted_at(fit, theta), X, y, **metadata)) if np.isfinite(loss) else np.nan, loss
+
+        return validate_by_scorer
+
+    def _fitted_at(self, fit: Fit, theta: Array) -> Self:
+        """An estimator with the weights theta of a fit under way, for a scorer. Its X has no names."""
+        model = type(self).__new__(type(self))
+        model.__dict__ = {**self.__dict__, **fit.attributes_at(theta)}
+        model.__dict__.pop("feature_names_in_", None)
+        return model

@@ -195,6 +195,7 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
         "out_activation": outputs.get(estimator.loss, ()),
         "fit_intercept": (True,),
         "class_weight": (None,),
+        "monitor": ("score",),
     }
     for name, values in legal.items():
         value = getattr(estimator, name, None)

@@ -63,6 +63,11 @@ class Fit:
         """The rows to train on; None means all."""
         return self.order if len(self.order) < self.examples.n else None
 
+    def attributes_at(self, theta: Array) -> dict[str, Any]:
+        """As `attributes`, but with the weights theta and without state for another fit."""
+        coefs, intercepts = self.network.layout.unpack(theta)
+        return {**self.attributes(None), "coefs_": coefs, "intercepts_": intercepts}
+
     def attributes(self, state: OptimizerState | None) -> dict[str, Any]:
         """Copies of the attributes that the fit would leave if it ended now.
 

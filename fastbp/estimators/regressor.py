@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -80,8 +81,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     nesterovs_momentum : bool, default=True
         Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
-        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when the R^2 on them no
-        longer improves, and to keep the best weights.
+        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when the R^2 on them (or
+        another `monitor`) no longer improves, and to keep the best weights.
     validation_fraction : float, default=0.1
         Share of the examples that `early_stopping` sets aside.
     beta_1 : float, default=0.9
@@ -108,6 +109,11 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
         work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
         always has the same bits.
+    monitor : str or callable, default='score'
+        What `early_stopping` watches on the validation examples. 'score' is the R^2. 'loss' is the mean cost in
+        `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
+        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. It gets the weights of the
+        examples, if there are any, as sample_weight.
 
     Attributes
     ----------
@@ -122,7 +128,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        Validation R^2 after each epoch, with early stopping or a validation set.
+        Validation R^2, or the scorer of `monitor`, after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
         The best of the validation scores. With early stopping it is the score of the best weights on the validation set
         of the last call, even if these weights are from an earlier call.
@@ -202,6 +208,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         gtol: float = 1e-5,
         dtype: str = "auto",
         n_jobs: int | None = None,
+        monitor: str | Callable[..., float] = "score",
     ):
         super().__init__(locals())
 

@@ -514,6 +514,7 @@ class TestWhatScikitLearnCannotExpress:
             ({"class_weight": "balanced"}, "class_weight='balanced' .*class_weight=None only"),
             ({"class_weight": {0: 2.0}}, r"class_weight=\{0: 2.0\} "),
             ({"class_weight": [{0: 1, 1: 2}]}, r"class_weight=\[\{0: 1, 1: 2\}\] "),
+            ({"monitor": "loss"}, "monitor='loss' is not in MLPClassifier.*monitor='score' only"),
         ],
     )
     def test_of_a_classifier_is_refused_by_name(self, params, message):
