@@ -306,7 +306,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             history.validation_loss_curve = list(self.validation_loss_curve_ or [])
             history.best_loss = np.inf if self.best_loss_ is None else self.best_loss_
             if self.best_validation_score_ is not None and (scored or incremental):
-                history.best_score = self.best_validation_score_
+                history.best_value = history.best_score = self.best_validation_score_
             if scored:
                 self._set_aside(network, theta, history)
         return history
@@ -315,7 +315,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         """Keep the best weights so far in the record, and let theta be the weights where training stopped."""
         best, last = self._kept_vector("_best_theta", network), self._kept_vector("_last_theta", network)
         if best is None:
-            history.best_theta, history.best_score = theta.copy(), -np.inf
+            history.best_theta = theta.copy()
+            history.best_value = history.best_score = -np.inf
             return
         history.best_theta, history.best_epoch = best, getattr(self, "_best_epoch", None)
         if last is not None and np.array_equal(best, theta):  # otherwise the user has edited coefs_

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.examples import Examples
-from ..data.targets import Target
+from ..data.targets import Labels, Target
 from ..network.architecture import Network
 from ..training.history import History
 from ..training.observer import Observer
@@ -64,9 +64,11 @@ class Fit:
         return self.order if len(self.order) < self.examples.n else None
 
     def attributes_at(self, theta: Array) -> dict[str, Any]:
-        """As `attributes`, but with the weights theta and without state for another fit."""
+        """The attributes that predictions read, with the weights theta."""
         coefs, intercepts = self.network.layout.unpack(theta)
-        return {**self.attributes(None), "coefs_": coefs, "intercepts_": intercepts}
+        classes = {"classes_": self.target.classes} if isinstance(self.target, Labels) else {}
+        width = {"n_features_in_": self.network.widths[0]}
+        return {**self.attributes(None), "coefs_": coefs, "intercepts_": intercepts, **classes, **width}
 
     def attributes(self, state: OptimizerState | None) -> dict[str, Any]:
         """Copies of the attributes that the fit would leave if it ended now.

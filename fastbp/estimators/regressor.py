@@ -163,6 +163,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     factor, so weights and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn
     minimises the mean and follows the gradient of the sum.
 
+    Scale targets like features. scikit-learn's `TransformedTargetRegressor(BackpropRegressor(),
+    transformer=StandardScaler())` does it, and predicts in the unit of y.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes

@@ -26,7 +26,7 @@ class History:
     validation_scores: list[float] = dataclasses.field(default_factory=list)
     validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
     best_loss: float = math.inf
-    best_value: float = -math.inf  # the best of `value`
+    best_value: float = -math.inf  # the largest `value`
     best_score: float = -math.inf  # the validation score with the best value
     best_theta: Array | None = None  # theta with the best value, if scored; restored at the end
     best_epoch: int | None = None  # epoch of best_theta, as an index of validation_scores from 1; None: it is older

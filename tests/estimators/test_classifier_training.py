@@ -429,6 +429,15 @@ class TestEarlyStoppingAcrossCalls:
 class TestContinuing:
     """The state that one fit or partial_fit leaves to the next."""
 
+    def test_the_best_score_of_partial_fit_without_early_stopping_is_that_of_all_calls(self):
+        X, y = iris()
+        clf = small(learning_rate_init=0.5)
+        for _ in range(12):
+            clf.partial_fit(X, y, classes=[0, 1, 2], X_val=X, y_val=y)
+            assert clf.best_validation_score_ == max(clf.validation_scores_)
+        clf.set_params(learning_rate_init=50.0).partial_fit(X, y, X_val=X, y_val=y)
+        assert clf.best_validation_score_ == max(clf.validation_scores_) > clf.validation_scores_[-1]
+
     def test_a_best_score_without_its_weights_is_forgotten(self):
         X, y = iris()
         clf = small(learning_rate_init=0.05, warm_start=True, max_iter=20).fit(X, y, X_val=X, y_val=y)
