@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from .data.examples import as_examples
+from .data.targets import in_unit, strength_in_unit
 from .kernels.losses import LEGAL_OUTPUTS, OUTPUTS
 from .network.architecture import Network, hidden_activations
 from .parallel.team import Team
@@ -233,9 +234,13 @@ def _trained(
         raise ValueError(f"alpha must be a number >= 0, got {alpha!r}.")
     weights = None if sample_weight is None else _weights(sample_weight, len(X))
     theta = _theta(network, coefs, intercepts)
+    unit = 0
+    if weights is not None:
+        weights, unit = in_unit(weights)
     examples = as_examples(X, network.dtype, Y=Y, weights=weights)
     # One chunk keeps a and delta of all examples.
-    trainer = Trainer(network, theta, examples, batch=len(X), team=Team(1), alpha=float(alpha), chunk=len(X))
+    strength = strength_in_unit(float(alpha), unit)
+    trainer = Trainer(network, theta, examples, batch=len(X), team=Team(1), alpha=strength, chunk=len(X))
     return trainer, trainer.loss_and_gradient(theta)
 
 

@@ -21,11 +21,11 @@ from ..data.examples import Examples
 from ..data.targets import Target
 from ..estimators import classifier, regressor
 from ..estimators.base import Perceptron
+from ..estimators.fit import Fit
 from ..estimators.validation_set import ValidationSet
 from ..extras import require
-from ..network.architecture import Network
 from ..training.solver import AnyTrainer
-from ..typing import Array
+from ..training.stochastic import Validate
 
 try:
     import dask.array
@@ -57,7 +57,7 @@ ABOUT = """
     The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
     scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed
     again from their source, so they must not be random. `fit` raises RuntimeError without a client, or if the client
-    has had no workers for a minute.
+    has had no workers for a minute. If `monitor` is one of scikit-learn's scorers, X_val and y_val must be in memory.
 
     For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` return lazy Dask arrays with a
     block per partition. Any of Dask's schedulers can compute them.
@@ -133,7 +133,9 @@ class _OnDask(Perceptron):
         check_consistent_length(rows, y)
         return rows, y
 
-    def _examples(self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype) -> Examples:
+    def _examples(
+        self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
+    ) -> tuple[Examples, int]:
         return super()._examples(X, y, _computed(sample_weight), target, dtype)
 
     def _laid_out(
@@ -144,30 +146,41 @@ class _OnDask(Perceptron):
         return super()._laid_out(X, dtype, codes, Y, weights)
 
     @contextmanager
-    def _trainer(
-        self, network: Network, theta: Array, examples: Examples, batch: int, optimizer: int
-    ) -> Iterator[AnyTrainer]:
-        if isinstance(examples, DistributedExamples):
+    def _trainer(self, fit: Fit, batch: int, optimizer: int) -> Iterator[AnyTrainer]:
+        if isinstance(fit.examples, DistributedExamples):
             yield DistributedTrainer(
-                network, theta, examples, batch=batch, optimizer=optimizer, alpha=float(self.alpha), n_jobs=self.n_jobs
+                fit.network,
+                fit.theta,
+                fit.examples,
+                batch=batch,
+                optimizer=optimizer,
+                alpha=fit.alpha,
+                n_jobs=self.n_jobs,
             )
             return
-        with super()._trainer(network, theta, examples, batch, optimizer) as trainer:
+        with super()._trainer(fit, batch, optimizer) as trainer:
             yield trainer
 
-    def _validator(
-        self, trainer: AnyTrainer, validation: ValidationSet, target: Target
-    ) -> Callable[[Array], tuple[float, float]]:
-        examples, rows = validation
+    def _with_data(self, validation: ValidationSet, X: Any, y: NDArray) -> ValidationSet:
+        if isinstance(X, Partitions) and self.monitor not in ("score", "loss"):
+            raise ValueError(
+                f"monitor={self.monitor!r} needs a validation set in memory, because scorers of scikit-learn do not "
+                "read Dask collections. Pass X_val and y_val in memory, or use monitor='score' or 'loss'."
+            )
+        return super()._with_data(validation, X, y)
+
+    def _validator(self, trainer: AnyTrainer, fit: Fit, validation: ValidationSet) -> Validate:
+        examples, rows, _ = validation
         if isinstance(examples, DistributedExamples):
-            return validator(trainer.network, examples, rows, target, self.n_jobs)
-        return super()._validator(trainer, validation, target)
+            return validator(trainer.network, examples, rows, fit.target, self.n_jobs)
+        return super()._validator(trainer, fit, validation)
 
     def _lazily(self, X: Any, method: str, layer: int | None = None) -> Any:
         """The results of a method of the local estimator for the blocks of a Dask collection, as a Dask array."""
         model, row = self.to_local(), _one_row(X)
         like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises the errors that do not depend on values
-        model._optimizer_state = model._best_theta = None  # predictions do not need them, so they are not sent
+        # predictions do not need these, so they are not sent
+        model._optimizer_state = model._best_theta = model._last_theta = None
         if is_dataframe_like(X):  # map_partitions of Dask 2025.1 would pass a Delayed on instead of its value
             return X.map_partitions(_applied, model, method, like, layer, meta=like)
         X = X.rechunk({1: -1})

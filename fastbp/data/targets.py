@@ -1,4 +1,7 @@
-"""The targets of a network, classes or numbers: from y to the kernels, and from outputs to predictions and scores."""
+"""The targets of a network, classes or numbers: from y to the kernels, and from outputs to predictions and scores.
+
+The weights of examples are here too.
+"""
 
 import dataclasses
 from typing import Any, Self
@@ -13,6 +16,12 @@ from ..typing import Array
 from .examples import Examples
 
 MULTILABEL = "multilabel-indicator"
+# Weights whose largest is between 2^-ORDINARY and 2^ORDINARY stay as they are.
+ORDINARY = 20
+# A weight below 2^-SPREAD times the largest one counts as 0. It could not change the sum over all examples, and a batch
+# of such weights alone would divide 0 by 0.
+SPREAD = {np.dtype(np.float32): 80, np.dtype(np.float64): 900}
+
 Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # (class codes, None) or (None, matrix of targets)
 
 
@@ -192,3 +201,38 @@ def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
             f"Previously got {known}, `y` has {classes}. Set warm_start=False to fit anew."
         )
     return known
+
+
+# ---------------------------------------------------------------- the weights of examples
+
+
+def in_unit(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """(weights in a unit that suits the kernels, e). The unit is 2^e: a weight is the returned one times 2^e.
+
+    The kernels multiply errors by weights and divide by the sum of the weights, in the dtype of the network. Weights of
+    1e36, or of 1e-36, would overflow or vanish there, but a common factor of all weights changes no model.
+    """
+    exponent = int(np.frexp(weights.max(initial=0))[1])
+    return (weights, 0) if abs(exponent) <= ORDINARY else (np.ldexp(weights, -exponent), exponent)
+
+
+def product_in_unit(factors: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], int]:
+    """As `in_unit`, for the product of one or two vectors of weights. The product itself may overflow."""
+    weights, exponent = in_unit(factors[0])
+    for factor in factors[1:]:
+        scaled, of_factor = in_unit(factor)
+        weights, of_product = in_unit(weights * scaled)
+        exponent += of_factor + of_product
+    return weights, exponent
+
+
+def without_negligible(weights: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.float64]:
+    """The weights; one that is negligible in this dtype beside the largest is 0."""
+    negligible = (weights > 0) & (weights < np.ldexp(weights.max(initial=0), -SPREAD[dtype]))
+    return np.where(negligible, 0.0, weights) if negligible.any() else weights
+
+
+def strength_in_unit(alpha: float, exponent: int) -> float:
+    """The L2 strength for weights in the unit 2^exponent, because J divides the L2 term by the sum of the weights."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(alpha, -exponent))

@@ -7,18 +7,18 @@ predictions. The differences between classes and numbers are in `data.targets`.
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from ..data import examples as data
 from ..data.examples import Examples, as_examples
-from ..data.targets import Labels, Target, Values
+from ..data.targets import Labels, Target, Values, product_in_unit, strength_in_unit, without_negligible
 from ..network import costs
 from ..network.architecture import Network
 from ..network.initialization import glorot
@@ -30,7 +30,7 @@ from ..training.lbfgs import lbfgs
 from ..training.observer import Observer
 from ..training.optimizer_state import OptimizerState, set_rates
 from ..training.solver import AnyTrainer, diverged
-from ..training.stochastic import stochastic
+from ..training.stochastic import Validate, stochastic
 from ..training.trainer import Evaluator, Trainer
 from ..typing import Array
 from . import callbacks, notice
@@ -112,22 +112,39 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 f"y is a {target.kind} target, but the previous fit had a {self._target_kind} one. Fit anew."
             )
         network = self._network(X.shape[1], hidden, target, dtype)
-        examples = self._examples(X, y, sample_weight, target, dtype)
+        examples, unit = self._examples(X, y, sample_weight, target, dtype)
         validation = self._given_validation(given, target, dtype, incremental)
         random_state = check_random_state(self.random_state)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
-        history = self._history(network, target, continues=continues)
+        history = self._history(network, target, theta, continues=continues, incremental=incremental)
         order = np.arange(examples.n)
         if history.scored and validation is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
-        return Fit(network, theta, target, examples, order, validation, history, observer, random_state, incremental)
+            validation = self._with_data(validation, X, y)
+        # scikit-learn predicts in the dtype of X. A float32 network must not lose the precision of its targets when
+        # a transformer turns predictions back into large numbers.
+        in_float64 = data.dtype_of(X) == data.dtype_of(y) == np.float64
+        return Fit(
+            network,
+            theta,
+            target,
+            examples,
+            order,
+            validation,
+            history,
+            observer,
+            random_state,
+            incremental,
+            in_float64,
+            strength_in_unit(float(self.alpha), unit),
+        )
 
     def _train(self, fit: Fit) -> dict[str, Any]:
         """Train fit.theta in place; returns the fitted attributes."""
         is_stochastic = self.solver in STOCHASTIC
         batch = self._batch_size(len(fit.order), fit.history) if is_stochastic else fit.examples.n
-        with self._trainer(fit.network, fit.theta, fit.examples, batch, self._optimizer_code()) as trainer:
+        with self._trainer(fit, batch, self._optimizer_code()) as trainer:
             self._set_optimizer(trainer, fit.incremental)
 
             def fitted(*, ended: bool = False) -> dict[str, Any]:
@@ -161,7 +178,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 max_fun=int(self.max_fun),
             )
         else:
-            validate = self._validator(trainer, fit.validation, fit.target) if fit.validation else None
+            validate = self._validator(trainer, fit, fit.validation) if fit.validation else None
             epochs = self._epochs(fit.random_state, only_one=fit.incremental)
             stochastic(trainer, fit.history, fit.observer, fit.order, epochs, validate)
 
@@ -172,35 +189,47 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         natural = self._weights_dtype() if continues else data.dtype_of(X)
         return np.dtype(natural if self.dtype == "auto" else self.dtype)
 
-    def _examples(self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype) -> Examples:
-        """Validated X and y, and the weights after their checks, as the kernels read them."""
-        weights = self._example_weights(X, y, sample_weight, target)
+    def _examples(
+        self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
+    ) -> tuple[Examples, int]:
+        """(validated X, y and the weights after their checks, as the kernels read them; the weights' unit)."""
+        weights, unit = self._example_weights(X, y, sample_weight, target)
+        if weights is not None:
+            weights = without_negligible(weights, dtype)
         codes, Y = target.encode(y, self.loss)
         with np.errstate(over="ignore"):
             examples = self._laid_out(X, dtype, codes, Y, weights)
         if not np.isfinite(examples.Y).all():
             raise ValueError(f"Input y contains a value too large for {dtype!r}, the dtype of this model.")
-        return examples
+        return examples, unit
 
-    def _example_weights(self, X: Any, y: NDArray, sample_weight: Any, target: Target) -> NDArray[np.float64] | None:
-        """sample_weight times the weights of the classes; None means that every weight is 1."""
-        weights = None
+    def _example_weights(
+        self, X: Any, y: NDArray, sample_weight: Any, target: Target
+    ) -> tuple[NDArray[np.float64] | None, int]:
+        """(sample_weight times the weights of the classes, their unit); None means that every weight is 1."""
+        factors: list[NDArray[np.float64]] = []
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            if (weights < 0).any():
+            given = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            if (given < 0).any():
                 raise ValueError(
-                    f"Negative values in data passed to `sample_weight`: the least is {weights.min()!r}, must be >= 0."
+                    f"Negative values in data passed to `sample_weight`: the least is {given.min()!r}, must be >= 0."
                 )
+            factors.append(given)
         by_target = target.weights(y)
         if by_target is not None:
-            weights = by_target if weights is None else weights * by_target
-        if weights is not None and not weights.any():
+            factors.append(by_target)
+        if not factors:
+            return None, 0
+        weights, unit = product_in_unit(factors)
+        if not weights.any():
             times = "" if by_target is None else f", times class_weight={self.get_params()['class_weight']!r},"
             raise ValueError(f"sample_weight{times} must have at least one positive value: all of them are zero.")
         tiny = np.finfo(np.float64).tiny  # training counts a smaller weight as 0
-        if weights is not None and weights.max() < tiny:
-            raise ValueError(f"sample_weight must not all be below {tiny}, got {weights.max()!r}.")
-        return weights
+        with np.errstate(over="ignore", under="ignore"):
+            largest = np.ldexp(weights.max(), unit)
+        if largest < tiny:
+            raise ValueError(f"sample_weight must not all be below {tiny}, got {largest!r}.")
+        return weights, unit
 
     def _laid_out(
         self, X: Any, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
@@ -227,10 +256,18 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             X, y = self._validated(given.X, given.y, reset=False)
             target.check_held_out(y)
             refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
-            examples = self._examples(X, y, given.sample_weight, target, dtype)
+            examples, _ = self._examples(X, y, given.sample_weight, target, dtype)
         except ValueError as error:  # the message names X, y or sample_weight and means the validation set
             raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
-        return ValidationSet(examples, np.arange(examples.n))
+        return self._with_data(ValidationSet(examples, np.arange(examples.n)), X, y)
+
+    def _with_data(self, validation: ValidationSet, X: Any, y: NDArray) -> ValidationSet:
+        """The validation set with its rows of the validated X and y, if a scorer needs them."""
+        if self.monitor in ("score", "loss"):
+            return validation
+        examples, rows, _ = validation
+        metadata = {"sample_weight": examples.weights[rows]} if examples.weights.size else {}
+        return validation._replace(data=(_safe_indexing(X, rows), y[rows], metadata))
 
     def _fitted_theta(self, network: Network) -> Array:
         """The weights of the previous fit, if they have the shapes of this network; raises ValueError."""
@@ -245,39 +282,61 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         last = hidden[-1] if hidden else str(self.activation)
         return network.layout.pack(*glorot(network, (*hidden, last), random_state))
 
-    def _history(self, network: Network, target: Target, *, continues: bool) -> History:
-        """The record of this fit. If the fit continues another one, the record begins with the other's record."""
+    def _history(
+        self, network: Network, target: Target, theta: Array, *, continues: bool, incremental: bool
+    ) -> History:
+        """The record of this fit. If the fit continues another one, the record begins with the other's record.
+
+        theta: coefs_ and intercepts_ of the other fit. With early stopping they may be its best weights. Then this
+        method puts the last weights into theta, because training goes on from there, and the record keeps the best.
+        """
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
         # both in the same epoch.
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
-        history = History(float(self.tol), bool(self.verbose), scored, scale)
+        history = History(float(self.tol), bool(self.verbose), scored, scale, by_loss=self.monitor == "loss")
         if continues:
             history.t = self.t_
-            if scored == (self.best_loss_ is None):  # both fits measure progress by the same quantity
+            same_measure = scored == (self.best_loss_ is None)
+            # A fit that stopped early, and each new fit, begins with its whole patience.
+            if same_measure and not (scored and (self.converged_ or not incremental)):
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
             history.validation_scores = list(self.validation_scores_ or [])
             history.validation_loss_curve = list(self.validation_loss_curve_ or [])
             history.best_loss = np.inf if self.best_loss_ is None else self.best_loss_
-            history.best_score = -np.inf if self.best_validation_score_ is None else self.best_validation_score_
-            if scored and self._best_theta is not None and len(self._best_theta) == network.layout.n_parameters:
-                history.best_theta = network.layout.unflatten(self._best_theta)
-            elif scored:
-                history.best_score = -np.inf  # the previous fit did not keep the weights of its best score
+            if self.best_validation_score_ is not None and (scored or incremental):
+                history.best_value = history.best_score = self.best_validation_score_
+            if scored:
+                self._set_aside(network, theta, history)
         return history
+
+    def _set_aside(self, network: Network, theta: Array, history: History) -> None:
+        """Keep the best weights so far in the record, and let theta be the weights where training stopped."""
+        best, last = self._kept_vector("_best_theta", network), self._kept_vector("_last_theta", network)
+        if best is None:
+            history.best_theta = theta.copy()
+            history.best_value = history.best_score = -np.inf
+            return
+        history.best_theta, history.best_epoch = best, getattr(self, "_best_epoch", None)
+        if last is not None and np.array_equal(best, theta):  # otherwise the user has edited coefs_
+            theta[:] = last
+
+    def _kept_vector(self, name: str, network: Network) -> Array | None:
+        """theta of this attribute, which a fit keeps beside coefs_; None if there is none for this network."""
+        vector = getattr(self, name, None)
+        if isinstance(vector, np.ndarray) and vector.shape == (network.layout.n_parameters,):
+            return network.layout.unflatten(vector)
+        return None
 
     # ---------------------------------------------------------------- during the training
 
     @contextmanager
-    def _trainer(
-        self, network: Network, theta: Array, examples: Examples, batch: int, optimizer: int
-    ) -> Iterator[AnyTrainer]:
-        """The trainer that the solvers use, with its threads. The trainer overwrites theta."""
+    def _trainer(self, fit: Fit, batch: int, optimizer: int) -> Iterator[AnyTrainer]:
+        """The trainer that the solvers use, with its threads. The trainer overwrites fit.theta."""
+        network, examples = fit.network, fit.examples
         with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
-            yield Trainer(
-                network, theta, examples, batch=batch, team=team, optimizer=optimizer, alpha=float(self.alpha)
-            )
+            yield Trainer(network, fit.theta, examples, batch=batch, team=team, optimizer=optimizer, alpha=fit.alpha)
 
     def _set_optimizer(self, trainer: AnyTrainer, incremental: bool) -> None:
         """Set the optimiser's hyperparameters; partial_fit also restores the state that the previous call left."""
@@ -293,15 +352,31 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if incremental and state is not None and state.fits(self.solver, trainer):
             state.restore(trainer)
 
-    def _validator(
-        self, trainer: AnyTrainer, validation: ValidationSet, target: Target
-    ) -> Callable[[Array], tuple[float, float]]:
+    def _validator(self, trainer: AnyTrainer, fit: Fit, validation: ValidationSet) -> Validate:
         """A function from theta to (score, mean cost without the L2 term) on the validation set."""
-        examples, rows = validation
+        examples, rows, data = validation
         evaluator = Evaluator(trainer.network, examples, batch=len(rows), team=trainer.team)
 
         def validate(theta: Array) -> tuple[float, float]:
-            judged, loss = evaluation.evaluate(evaluator, theta, rows, target)
-            return target.score(judged, examples, rows), loss
+            judged, loss = evaluation.evaluate(evaluator, theta, rows, fit.target)
+            return fit.target.score(judged, examples, rows), loss
 
-        return validate
+        if data is None:
+            return validate
+        from sklearn.metrics import check_scoring  # imported here, because most fits do not need it
+
+        scorer, (X, y, metadata) = check_scoring(self, scoring=self.monitor), data
+
+        def validate_by_scorer(theta: Array) -> tuple[float, float]:
+            loss = evaluator.loss(theta, rows)
+            # Predictions raise an error if outputs are not finite, but a fit that diverges can go back.
+            return float(scorer(self._fitted_at(fit, theta), X, y, **metadata)) if np.isfinite(loss) else np.nan, loss
+
+        return validate_by_scorer
+
+    def _fitted_at(self, fit: Fit, theta: Array) -> Self:
+        """An estimator with the weights theta of a fit under way, for a scorer. Its X has no names."""
+        model = type(self).__new__(type(self))
+        model.__dict__ = {**self.__dict__, **fit.attributes_at(theta)}
+        model.__dict__.pop("feature_names_in_", None)
+        return model

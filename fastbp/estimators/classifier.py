@@ -3,6 +3,7 @@
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -87,14 +88,15 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     verbose : bool, default=False
         Whether to print a line after each epoch, iteration or update.
     warm_start : bool, default=False
-        Whether `fit` starts from the weights of the previous fit.
+        Whether `fit` starts from the weights of the previous fit. With `early_stopping` it goes on from the last
+        weights, not from the kept ones. It measures both on its own validation set and keeps the best of all.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
         'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when the accuracy on them
-        no longer improves, and to keep the best weights.
+        (or another `monitor`) no longer improves, and to keep the best weights.
     validation_fraction : float, default=0.1
         Share of the examples that `early_stopping` sets aside.
     beta_1 : float, default=0.9
@@ -129,6 +131,11 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Factor of each class. It multiplies the weights of the examples of the class, also in a validation set.
         'balanced' is n_samples / (n_classes * count of the class), counted in y. A multilabel target takes a list of
         one dict per output.
+    monitor : str or callable, default='score'
+        What `early_stopping` watches on the validation examples. 'score' is the accuracy. 'loss' is the mean cost in
+        `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
+        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. It gets the weights of the
+        examples, if there are any, as sample_weight.
 
     Attributes
     ----------
@@ -145,9 +152,10 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        Validation accuracy after each epoch, with early stopping or a validation set.
+        Validation accuracy, or the scorer of `monitor`, after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
-        The best of the validation scores.
+        The best of the validation scores. With early stopping it is the score of the best weights on the validation set
+        of the last call, even if these weights are from an earlier call.
     validation_loss_curve_ : list of float or None
         Mean cost of the validation examples after each epoch, without the L2 term.
     converged_ : bool
@@ -221,6 +229,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         dtype: str = "auto",
         n_jobs: int | None = None,
         class_weight: dict[Any, float] | list[dict[Any, float]] | str | None = None,
+        monitor: str | Callable[..., float] = "score",
     ):
         super().__init__(locals())
 
@@ -281,7 +290,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         of the next call.
 
         `early_stopping` with a validation set keeps the best weights aside. When the accuracy has not improved for more
-        than `n_iter_no_change` calls, the call restores them and sets `converged_`.
+        than `n_iter_no_change` calls, the call restores them and sets `converged_`. The next call goes on from the
+        weights that training had reached, and counts anew.
 
         Parameters
         ----------

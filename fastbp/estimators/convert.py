@@ -64,10 +64,13 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     estimator.validation_loss_curve_ = None if scores is None else [np.nan] * len(scores)
 
     estimator._target_kind = mlp._label_binarizer.y_type_ if is_classifier(mlp) else Values.kind
+    estimator._predicts_float64 = estimator.coefs_[0].dtype == np.float64
     estimator._n_without_improvement = getattr(mlp, "_no_improvement_count", 0)
     out_of_patience = estimator._n_without_improvement > mlp.n_iter_no_change
     estimator.converged_ = out_of_patience if mlp.solver in STOCHASTIC else mlp.n_iter_ < mlp.max_iter
     estimator._best_theta = _flat(mlp._best_coefs + mlp._best_intercepts) if mlp.early_stopping else None
+    estimator._best_epoch = int(np.nanargmax(scores)) + 1 if mlp.early_stopping and np.isfinite(scores).any() else None
+    estimator._last_theta = None  # scikit-learn's MLP goes on from its best weights
     estimator._optimizer_state = _state_of(getattr(mlp, "_optimizer", None))
     return estimator
 
@@ -192,6 +195,7 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
         "out_activation": outputs.get(estimator.loss, ()),
         "fit_intercept": (True,),
         "class_weight": (None,),
+        "monitor": ("score",),
     }
     for name, values in legal.items():
         value = getattr(estimator, name, None)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.examples import Examples
-from ..data.targets import Target
+from ..data.targets import Labels, Target
 from ..network.architecture import Network
 from ..training.history import History
 from ..training.observer import Observer
@@ -39,6 +39,10 @@ class Fit:
         Shuffles `order`.
     incremental : bool
         Whether this is a partial_fit. It trains for one epoch.
+    predicts_float64 : bool
+        Whether a regressor returns its predictions in float64, whatever the dtype of the network.
+    alpha : float
+        L2 strength, in the unit of the weights of `examples`.
     """
 
     network: Network
@@ -51,11 +55,20 @@ class Fit:
     observer: Observer
     random_state: np.random.RandomState
     incremental: bool
+    predicts_float64: bool
+    alpha: float
 
     @property
     def rows(self) -> NDArray[np.int64] | None:
         """The rows to train on; None means all."""
         return self.order if len(self.order) < self.examples.n else None
+
+    def attributes_at(self, theta: Array) -> dict[str, Any]:
+        """The attributes that predictions read, with the weights theta."""
+        coefs, intercepts = self.network.layout.unpack(theta)
+        classes = {"classes_": self.target.classes} if isinstance(self.target, Labels) else {}
+        width = {"n_features_in_": self.network.widths[0]}
+        return {**self.attributes(None), "coefs_": coefs, "intercepts_": intercepts, **classes, **width}
 
     def attributes(self, state: OptimizerState | None) -> dict[str, Any]:
         """Copies of the attributes that the fit would leave if it ended now.
@@ -63,7 +76,9 @@ class Fit:
         `state` is the optimiser's state for a later partial_fit; None if the solver is not stochastic.
         """
         network, history, validated = self.network, self.history, self.validation is not None
-        coefs, intercepts = network.layout.unpack(history.kept(self.theta, one_epoch=self.incremental))
+        kept = history.kept(self.theta, one_epoch=self.incremental)
+        coefs, intercepts = network.layout.unpack(kept)
+        last = history.left(self.theta, kept)
         return {
             "coefs_": coefs,
             "intercepts_": intercepts,
@@ -80,8 +95,11 @@ class Fit:
             "best_validation_score_": history.best_score if validated else None,
             "converged_": history.converged,
             "_target_kind": self.target.kind,
+            "_predicts_float64": self.predicts_float64,
             # only the stochastic solvers stop by this count
             "_n_without_improvement": 0 if state is None else history.n_without_improvement,
             "_best_theta": None if history.best_theta is None else network.layout.flatten(history.best_theta),
+            "_best_epoch": history.best_epoch,
+            "_last_theta": None if last is None else network.layout.flatten(last),
             "_optimizer_state": state,
         }

@@ -50,6 +50,20 @@ class Range(Interval):
             return False
 
 
+class ScorerOptions(StrOptions):
+    """These strings, or the name of one of scikit-learn's scorers."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        if super().is_satisfied_by(val):
+            return True
+        from sklearn.metrics import get_scorer_names  # imported here, because most fits do not need it
+
+        return isinstance(val, str) and val in get_scorer_names()
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} or the name of a scorer of scikit-learn"
+
+
 class Parameters(BaseEstimator):
     """An estimator that has only its parameters so far."""
 
@@ -80,6 +94,7 @@ class Parameters(BaseEstimator):
         "fit_intercept": ["boolean"],
         "gtol": [Range(Real, 0, None, closed="left")],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "monitor": [ScorerOptions({"score", "loss"}), callable],
         "n_jobs": [Range(Integral, 1, None, closed="left"), Range(Integral, None, -1, closed="right"), None],
     }
 
@@ -112,6 +127,7 @@ class Parameters(BaseEstimator):
     gtol: float
     dtype: str
     n_jobs: int | None
+    monitor: str | Callable[..., float]
     class_weight: dict[Any, float] | list[dict[Any, float]] | str | None  # only the classifier has it
 
     def __init__(self, parameters: dict[str, Any]):

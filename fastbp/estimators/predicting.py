@@ -46,8 +46,11 @@ class Predictor(Parameters):
     out_activation_: str
     classes_: NDArray  # only the classifier has it
     _target_kind: str
+    _predicts_float64: bool
     _n_without_improvement: int
     _best_theta: Array | None
+    _best_epoch: int | None
+    _last_theta: Array | None
     _optimizer_state: OptimizerState | None
 
     # ---------------------------------------------------------------- overridden by both estimators

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -73,14 +74,15 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     verbose : bool, default=False
         Whether to print a line after each epoch, iteration or update.
     warm_start : bool, default=False
-        Whether `fit` starts from the weights of the previous fit.
+        Whether `fit` starts from the weights of the previous fit. With `early_stopping` it goes on from the last
+        weights, not from the kept ones. It measures both on its own validation set and keeps the best of all.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
-        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when the R^2 on them no
-        longer improves, and to keep the best weights.
+        'sgd' and 'adam': whether to set `validation_fraction` of the examples aside, to stop when the R^2 on them (or
+        another `monitor`) no longer improves, and to keep the best weights.
     validation_fraction : float, default=0.1
         Share of the examples that `early_stopping` sets aside.
     beta_1 : float, default=0.9
@@ -107,6 +109,11 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
         work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
         always has the same bits.
+    monitor : str or callable, default='score'
+        What `early_stopping` watches on the validation examples. 'score' is the R^2. 'loss' is the mean cost in
+        `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
+        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. It gets the weights of the
+        examples, if there are any, as sample_weight.
 
     Attributes
     ----------
@@ -121,9 +128,10 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        Validation R^2 after each epoch, with early stopping or a validation set.
+        Validation R^2, or the scorer of `monitor`, after each epoch, with early stopping or a validation set.
     best_validation_score_ : float or None
-        The best of the validation scores.
+        The best of the validation scores. With early stopping it is the score of the best weights on the validation set
+        of the last call, even if these weights are from an earlier call.
     validation_loss_curve_ : list of float or None
         Mean cost of the validation examples after each epoch, without the L2 term.
     converged_ : bool
@@ -154,6 +162,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     their sum. J is the sum, so `loss_` is larger by a factor, the number of outputs. `tol` is multiplied by the same
     factor, so weights and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn
     minimises the mean and follows the gradient of the sum.
+
+    Scale targets like features. scikit-learn's `TransformedTargetRegressor(BackpropRegressor(),
+    transformer=StandardScaler())` does it, and predicts in the unit of y.
 
     Examples
     --------
@@ -200,6 +211,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         gtol: float = 1e-5,
         dtype: str = "auto",
         n_jobs: int | None = None,
+        monitor: str | Callable[..., float] = "score",
     ):
         super().__init__(locals())
 
@@ -258,8 +270,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` is the rate
         of the next call.
 
-        `early_stopping` with a validation set keeps the best weights aside. When the R^2 has not improved for more than
-        `n_iter_no_change` calls, the call restores them and sets `converged_`.
+        `early_stopping` with a validation set keeps the best weights aside. When the R^2 has not improved for more
+        than `n_iter_no_change` calls, the call restores them and sets `converged_`. The next call goes on from the
+        weights that training had reached, and counts anew.
 
         Parameters
         ----------
@@ -371,7 +384,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Outputs a^(L) of the network.
+            Outputs a^(L) of the network. They are float64 if neither X nor y of the fit was float32, also for a network
+            in float32. Otherwise they have the dtype of the network.
 
         Raises
         ------
@@ -381,6 +395,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
         """
         outputs = self._outputs(X)
+        if getattr(self, "_predicts_float64", False):  # models of scikit-learn and old pickles do not have it
+            outputs = outputs.astype(np.float64, copy=False)
         return self._fitted_target().predict(outputs)
 
     def __sklearn_tags__(self) -> Any:

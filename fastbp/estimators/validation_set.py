@@ -33,6 +33,7 @@ class ValidationSet(NamedTuple):
 
     examples: Examples
     rows: Rows
+    data: tuple[Any, Any, dict[str, Any]] | None = None  # arguments of a scorer: X and y of these rows, metadata
 
 
 def split(

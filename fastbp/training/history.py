@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import numpy as np
+
 from ..typing import Array
 
 
@@ -15,16 +17,21 @@ class History:
 
     tol: float
     verbose: bool
-    scored: bool  # whether progress is measured by the validation score; otherwise by the training loss
+    scored: bool  # whether progress is measured on the validation set; otherwise by the training loss
     scale: int = 1  # an improvement of the loss is at least scale * tol
+    by_loss: bool = False  # if scored: by the validation loss; otherwise by the validation score
     n_iter: int = 0
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)
     validation_scores: list[float] = dataclasses.field(default_factory=list)
     validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
     best_loss: float = math.inf
-    best_score: float = -math.inf
-    best_theta: Array | None = None  # theta with the best validation score; kept only if `scored`
+    best_value: float = -math.inf  # the largest `value`
+    best_score: float = -math.inf  # the validation score with the best value
+    best_theta: Array | None = None  # theta with the best value, if scored; restored at the end
+    best_epoch: int | None = None  # epoch of best_theta, as an index of validation_scores from 1; None: it is older
+    last_theta: Array | None = None  # the theta where training stopped, if another one was restored
+    ended: bool = False
     n_without_improvement: int = 0
     converged: bool = False
     diverged: bool = False  # the fit diverged, but it had found good weights
@@ -52,18 +59,52 @@ class History:
             self._count(loss > self.best_loss - self.tol * self.scale)
             self.best_loss = min(self.best_loss, loss)
 
+    @property
+    def measure(self) -> str:
+        """What measures progress."""
+        return ("Validation loss" if self.by_loss else "Validation score") if self.scored else "Training loss"
+
+    def value(self, score: float, loss: float) -> float:
+        """What decides which theta is the best, from its score and loss on the validation set. More is better."""
+        return -loss if self.scored and self.by_loss else score
+
+    def compare_again(self, score: float, loss: float, theta: Array) -> None:
+        """Take theta, of an earlier fit, for the best one if it is better on this fit's validation set."""
+        value = self.value(score, loss)
+        if value > self.best_value:
+            self.best_value, self.best_score = value, score
+            if theta is not self.best_theta:
+                self.best_theta, self.best_epoch = theta.copy(), None
+
+    def left(self, theta: Array, kept: Array) -> Array | None:
+        """The theta from which a later fit goes on, if it is not the kept one and training did not diverge."""
+        if self.ended:
+            return self.last_theta
+        leaves = not self.diverged and np.isfinite(theta).all() and not np.array_equal(theta, kept)
+        return theta if leaves else None
+
+    def restore(self, theta: Array, *, one_epoch: bool) -> None:
+        """End the training: put the theta that the fit keeps into `theta`, and remember where training stopped."""
+        kept = self.kept(theta, one_epoch=one_epoch)
+        last = self.left(theta, kept)
+        self.last_theta, self.ended = None if last is None else last.copy(), True
+        theta[:] = kept
+
     def add_validation(self, score: float, loss: float, theta: Array) -> None:
         """Record score and loss of theta on the validation set."""
         self.validation_scores.append(score)
         self.validation_loss_curve.append(loss)
         self.say(f"Validation score: {score:f}")
-        is_best = score > self.best_score
+        if self.scored and self.by_loss:
+            self.say(f"Validation loss: {loss:f}")
+        value = self.value(score, loss)
+        is_best = value > self.best_value
         if self.scored:
-            self._count(score < self.best_score + self.tol)
+            self._count(value < self.best_value + self.tol * (self.scale if self.by_loss else 1))
             if is_best:
-                self.best_theta = theta.copy()
+                self.best_theta, self.best_epoch = theta.copy(), len(self.validation_scores)
         if is_best:
-            self.best_score = score
+            self.best_value, self.best_score = value, score
 
     def _count(self, stagnates: bool) -> None:
         self.n_without_improvement = self.n_without_improvement + 1 if stagnates else 0

@@ -56,12 +56,15 @@ def stochastic(
 ) -> None:
     """Train on the examples of `order`. Shuffling overwrites `order`.
 
-    If `history.scored`, the validation score decides when to stop, and the best theta is restored at the end, with the
+    If `history.scored`, the validation set decides when to stop, and the best theta is restored at the end, with the
     exception in `Epochs.only_one`.
     """
-    if history.scored and history.best_theta is None:
+    begins = history.scored and history.best_theta is None
+    if begins:
         history.best_theta = trainer.theta.copy()
     try:
+        if history.scored and not begins and validate:
+            _measure_start(trainer, history, validate, epochs)
         for epoch in range(1, epochs.max_iter + 1):
             loss = _train_once(trainer, history, observer, order, epochs, validate, epoch)
             asked_to_stop = observer.epoch_ends(epoch, epochs.max_iter, loss)
@@ -75,12 +78,27 @@ def stochastic(
             )
     except KeyboardInterrupt:
         history.warn_interrupted()
-    if history.scored and history.validation_scores and not (epochs.only_one or math.isfinite(history.best_score)):
+    if history.scored and history.n_iter and not (epochs.only_one or math.isfinite(history.best_value)):
         raise ValueError(
-            "early_stopping=True, but no validation score was finite, so no weights are the best. Scale the validation "
-            "set as the training set, and look for outliers in it."
+            f"early_stopping=True, but no {history.measure.lower()} was finite, so no weights are the best. Scale the "
+            "validation set as the training set, and look for outliers in it."
         )
-    trainer.theta[:] = history.kept(trainer.theta, one_epoch=epochs.only_one)
+    history.restore(trainer.theta, one_epoch=epochs.only_one)
+
+
+def _measure_start(trainer: AnyTrainer, history: History, validate: Validate, epochs: Epochs) -> None:
+    """Measure the best theta of earlier fits, because scores on other data say nothing about this fit's validation set.
+
+    A fit also measures the theta that it starts from. In partial_fit the previous call has measured it.
+    """
+    best = history.best_theta
+    assert best is not None
+    candidates = [best] if epochs.only_one or np.array_equal(best, trainer.theta) else [best, trainer.theta]
+    measured = [validate(theta) for theta in candidates]
+    history.best_value = history.best_score = -math.inf
+    for (score, loss), theta in zip(measured, candidates, strict=True):
+        history.compare_again(score, loss, theta)
+    history.say(f"Validation score of the previous weights: {history.best_score:f}")
 
 
 def _train_once(
@@ -100,7 +118,7 @@ def _train_once(
     problem = ""
     if not math.isfinite(loss):
         problem = diverged(epoch, f"the loss is {loss:g}", trainer.rates.eta)
-    if problem and not (history.scored and math.isfinite(history.best_score)):  # no weights to go back to
+    if problem and not (history.scored and math.isfinite(history.best_value)):  # no weights to go back to
         raise ValueError(problem)
     measured = validate(trainer.theta) if validate else None
     # The epoch is recorded only now, because an interrupt of the validation must not leave half a record.
@@ -115,10 +133,9 @@ def _train_once(
     epochs.schedule.after_epoch(trainer.rates, history.t)
     if history.n_without_improvement > epochs.n_iter_no_change:
         goes_on, what_follows = epochs.schedule.after_plateau(trainer.rates)
-        measure = "Validation score" if history.scored else "Training loss"
         history.say(
-            f"{measure} did not improve more than tol={history.tol:f} for {epochs.n_iter_no_change} consecutive "
-            f"epochs. {what_follows}"
+            f"{history.measure} did not improve more than tol={history.tol:f} for {epochs.n_iter_no_change} "
+            f"consecutive epochs. {what_follows}"
         )
         history.converged = not goes_on
         if goes_on:

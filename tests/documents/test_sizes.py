@@ -9,6 +9,7 @@ MOST_LINES, MOST_TEST_LINES = 400, 600
 # LONGER: longer modules, with the reason. A module that is no longer this long has to leave the list.
 LONGER = {
     "estimators/classifier.py": "most of it is the documentation of the parameters",
+    "estimators/regressor.py": "most of it is the documentation of the parameters",
 }
 
 

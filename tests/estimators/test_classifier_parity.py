@@ -70,6 +70,7 @@ def test_signature_is_that_of_mlp_classifier_then_the_new_keywords():
         "dtype": "auto",
         "n_jobs": None,
         "class_weight": None,
+        "monitor": "score",
     }
     assert [p.name for p in new] == [
         "loss",
@@ -79,6 +80,7 @@ def test_signature_is_that_of_mlp_classifier_then_the_new_keywords():
         "dtype",
         "n_jobs",
         "class_weight",
+        "monitor",
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in new)
 

@@ -309,8 +309,134 @@ class TestInterrupt:
         assert_allclose([loss for _, _, loss in seen], clf.loss_curve_)
 
 
+class TestEarlyStoppingAcrossCalls:
+    """Training goes on from the last weights, while the best ones are kept aside."""
+
+    @staticmethod
+    def halves():
+        X, y = iris()
+        return X[::2], y[::2], X[1::2], y[1::2]
+
+    @pytest.mark.parametrize("solver", ["sgd", "adam"])
+    def test_warm_fits_of_one_epoch_go_on_after_one_without_improvement(self, solver):
+        X, y, X_val, y_val = self.halves()
+        params = {"solver": solver, "learning_rate_init": 0.05, "momentum": 0.0, "shuffle": False}
+        clf = small(early_stopping=True, warm_start=True, max_iter=1, **params)
+        losses = [clf.fit(X, y, X_val=X_val, y_val=y_val).loss_ for _ in range(40)]
+        assert min(clf.validation_scores_[1:]) < clf.best_validation_score_
+        assert len(set(losses)) == 40
+        assert losses[-1] < 0.6 * losses[0]
+        assert clf.score(X_val, y_val) == clf.best_validation_score_ == max(clf.validation_scores_) > 0.7
+
+    def test_warm_fits_of_plain_sgd_are_one_long_fit(self):
+        X, y, X_val, y_val = self.halves()
+        params = {"solver": "sgd", "learning_rate_init": 0.1, "momentum": 0.0, "shuffle": False}
+        stopper = small(early_stopping=True, n_iter_no_change=100, **params)
+        whole = clone(stopper).set_params(max_iter=60).fit(X, y, X_val=X_val, y_val=y_val)
+        parts = clone(stopper).set_params(max_iter=6, warm_start=True)
+        for _ in range(10):
+            parts.fit(X, y, X_val=X_val, y_val=y_val)
+        assert parts.loss_curve_ == whole.loss_curve_
+        assert parts.validation_scores_ == whole.validation_scores_
+        for a, b in zip(parts.coefs_ + parts.intercepts_, whole.coefs_ + whole.intercepts_, strict=True):
+            assert_array_equal(a, b)
+
+    def test_a_warm_fit_has_its_whole_patience(self):
+        X, y, X_val, y_val = self.halves()
+        clf = small(early_stopping=True, warm_start=True, n_iter_no_change=3, tol=1.0, max_iter=50)
+        for _ in range(3):
+            clf.fit(X, y, X_val=X_val, y_val=y_val)
+            assert clf.converged_
+            assert clf.n_iter_ in (4, 5)  # the first score of all is always an improvement
+
+    @pytest.mark.parametrize("method", ["fit", "partial_fit"])
+    def test_new_data_are_learned_and_measured(self, method):
+        X, y, X_val, y_val = self.halves()
+        clf = small(early_stopping=True, warm_start=True, learning_rate_init=0.02, max_iter=60, n_iter_no_change=20)
+        clf.fit(X, y, X_val=X_val, y_val=y_val)
+        assert clf.best_validation_score_ > 0.9
+        n = len(clf.validation_scores_)
+        other, other_val = (y + 1) % 3, (y_val + 1) % 3
+        start = clf.score(X_val, other_val)
+        for _ in range(5 if method == "fit" else 300):
+            getattr(clf, method)(X, other, X_val=X_val, y_val=other_val)
+            assert clf.best_validation_score_ == max(start, *clf.validation_scores_[n:])
+        assert clf.score(X_val, other_val) > 0.9
+
+    def test_a_starting_point_that_nothing_improves_on_is_kept(self):
+        X, y, X_val, y_val = self.halves()
+        clf = small(learning_rate_init=0.05, max_iter=60).fit(X, y)
+        best = [array.copy() for array in clf.coefs_ + clf.intercepts_]
+        score = clf.score(X_val, y_val)
+        clf.set_params(early_stopping=True, warm_start=True, learning_rate_init=30.0, max_iter=3)
+        clf.fit(X, y, X_val=X_val, y_val=y_val)
+        assert clf.best_validation_score_ == score > max(clf.validation_scores_)
+        for a, b in zip(clf.coefs_ + clf.intercepts_, best, strict=True):
+            assert_array_equal(a, b)
+
+    def test_a_better_last_theta_is_taken_on_a_new_validation_set(self):
+        X, y, X_val, y_val = self.halves()
+        clf = small(early_stopping=True, warm_start=True, learning_rate_init=0.05, max_iter=40, n_iter_no_change=50)
+        clf.fit(X, y, X_val=X_val, y_val=(y_val + 1) % 3)  # the best weights are early ones
+        poor = clf.score(X_val, y_val)
+        clf.set_params(learning_rate_init=1e-12, max_iter=1).fit(X, y, X_val=X_val, y_val=y_val)
+        assert poor < 0.7 < 0.9 < clf.score(X_val, y_val)
+
+    @pytest.mark.parametrize("solver", ["sgd", "adam"])
+    def test_a_stream_goes_on_after_it_has_converged(self, solver):
+        X, y, X_val, y_val = self.halves()
+        clf = small(solver=solver, early_stopping=True, n_iter_no_change=2, learning_rate_init=0.005, tol=1.0)
+        endless = clone(clf).set_params(n_iter_no_change=np.inf)
+        stopped = 0
+        for _ in range(60):
+            for model in (clf, endless):
+                model.partial_fit(X, y, classes=[0, 1, 2], X_val=X_val, y_val=y_val)
+            stopped += clf.converged_
+            assert clf.score(X_val, y_val) == (
+                max(clf.validation_scores_) if clf.converged_ else clf.validation_scores_[-1]
+            )
+        assert stopped > 10
+        assert clf.loss_curve_ == endless.loss_curve_
+
+    def test_edited_weights_are_the_start(self):
+        X, y, X_val, y_val = self.halves()
+        clf = small(early_stopping=True, warm_start=True, max_iter=30, learning_rate_init=0.1)
+        clf.fit(X, y, X_val=X_val, y_val=y_val)
+        best = clf.best_validation_score_
+        clf.coefs_[0][:] = 0.0
+        edited = clf.score(X_val, y_val)
+        clf.set_params(learning_rate_init=1e-12).fit(X, y, X_val=X_val, y_val=y_val)
+        assert clf.validation_scores_[-1] == edited < best
+        assert clf.score(X_val, y_val) == clf.best_validation_score_ == best  # they were kept aside
+
+    def test_an_interrupt_before_the_first_epoch_keeps_everything(self, monkeypatch):
+        X, y, X_val, y_val = self.halves()
+        clf = small(early_stopping=True, warm_start=True, max_iter=30, learning_rate_init=0.1, n_jobs=1)
+        clf.fit(X, y, X_val=X_val, y_val=y_val)
+        best, score, last = clf.coefs_[0].copy(), clf.best_validation_score_, clf._last_theta.copy()
+
+        def interrupted(*args):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(step, "train_serial", interrupted)
+        with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+            clf.fit(X, y, X_val=X_val, y_val=y_val)
+        assert_array_equal(clf.coefs_[0], best)
+        assert_array_equal(clf._last_theta, last)
+        assert clf.best_validation_score_ == score
+
+
 class TestContinuing:
     """The state that one fit or partial_fit leaves to the next."""
+
+    def test_the_best_score_of_partial_fit_without_early_stopping_is_that_of_all_calls(self):
+        X, y = iris()
+        clf = small(learning_rate_init=0.5)
+        for _ in range(12):
+            clf.partial_fit(X, y, classes=[0, 1, 2], X_val=X, y_val=y)
+            assert clf.best_validation_score_ == max(clf.validation_scores_)
+        clf.set_params(learning_rate_init=50.0).partial_fit(X, y, X_val=X, y_val=y)
+        assert clf.best_validation_score_ == max(clf.validation_scores_) > clf.validation_scores_[-1]
 
     def test_a_best_score_without_its_weights_is_forgotten(self):
         X, y = iris()

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -403,7 +404,35 @@ class TestTraining:
         X = X.astype(given)
         reg = small(dtype=dtype, solver=solver).fit(X, y)
         assert {array.dtype for array in reg.coefs_ + reg.intercepts_} == {np.dtype(expected)}
-        assert reg.predict(X).dtype == expected
+        assert reg.predict(X).dtype == ("float32" if given == "float32" else "float64")
+
+    @pytest.mark.parametrize("n_outputs", [1, 3])
+    def test_scaled_targets_far_from_zero_keep_their_precision_in_float32(self, n_outputs):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(500, n_outputs))
+        y = np.squeeze(1.7e12 + 100 * X)
+        reg = small(dtype="float32", hidden_layer_sizes=(), solver="lbfgs", max_iter=50)
+        model = TransformedTargetRegressor(reg, transformer=StandardScaler()).fit(X, y)
+        assert model.regressor_.coefs_[0].dtype == np.float32
+        assert model.score(X, y) > 0.999
+        assert model.predict(X[:1]).dtype == np.float64
+
+    @pytest.mark.parametrize(
+        ("X_dtype", "y_dtype", "expected"),
+        [
+            ("float64", "float64", "float64"),
+            ("float64", "int64", "float64"),
+            ("float32", "float64", "float32"),  # as in scikit-learn
+            ("float64", "float32", "float32"),
+        ],
+    )
+    def test_predictions_of_float32_weights_are_float64_if_the_data_were(self, X_dtype, y_dtype, expected):
+        X, y = diabetes()
+        reg = small(dtype="float32").fit(X.astype(X_dtype), (100 * y).astype(y_dtype))
+        for Z in (X, X.astype("float32"), X[:1]):
+            assert reg.predict(Z).dtype == expected
+        assert reg.partial_fit(X, y).predict(X).dtype == "float64"
+        assert pickle.loads(pickle.dumps(reg)).predict(X).dtype == "float64"
 
     @pytest.mark.parametrize("solver", SOLVERS)
     def test_without_intercepts(self, solver):

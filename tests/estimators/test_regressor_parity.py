@@ -51,6 +51,7 @@ def test_signature_is_that_of_mlp_regressor_then_the_new_keywords():
         ("gtol", 1e-5),
         ("dtype", "auto"),
         ("n_jobs", None),
+        ("monitor", "score"),
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in new)
 

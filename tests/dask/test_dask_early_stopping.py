@@ -1,0 +1,88 @@
+"""Early stopping across calls, by the loss and by scorers, and unusual weights on Dask: as on one machine."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from numpy.testing import assert_allclose
+
+import fastbp
+import fastbp.dask
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+OPTIONS = {"hidden_layer_sizes": (8,), "alpha": 0.1, "batch_size": 25, "max_iter": 5, "random_state": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def client():
+    """A client of a worker in this process."""
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def X():
+    return np.random.default_rng(0).normal(size=(60, 5))
+
+
+@pytest.fixture(scope="module")
+def y(X):
+    return np.digitize(X @ np.arange(1, 6), [-3, 7])
+
+
+def partitioned(values, rows=(7, 13, 40)):
+    return da.from_array(values, chunks=(rows, *values.shape[1:]))
+
+
+def assert_same_model(found, expected, tolerance=1e-8):
+    assert found.n_iter_ == expected.n_iter_
+    for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):
+        if getattr(expected, name) is not None:
+            assert_allclose(getattr(found, name), getattr(expected, name), rtol=tolerance, err_msg=name)
+    for ours, theirs in zip(found.coefs_ + found.intercepts_, expected.coefs_ + expected.intercepts_, strict=True):
+        assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("factor", [1e36, 1e-36, 1e-300])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_common_factor_of_the_weights_gives_the_same_model(dtype, factor, X, y):
+    weights = np.random.default_rng(1).integers(0, 4, size=60) * 0.5
+    options = OPTIONS | {"solver": "gd", "dtype": dtype, "alpha": 0.0}
+    expected = fastbp.BackpropClassifier(**options).fit(X, y, weights)
+    found = fastbp.dask.BackpropClassifier(**options).fit(partitioned(X), y, factor * weights)
+    assert_same_model(found, expected, 1e-4 if dtype == "float32" else 1e-8)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_early_stopping_by_the_loss_is_that_of_one_machine(given, X, y):
+    options = OPTIONS | {"solver": "adam", "early_stopping": True, "monitor": "loss", "n_iter_no_change": 2}
+    options |= {"validation_fraction": 0.3, "learning_rate_init": 0.05, "max_iter": 40}
+    expected, found = fastbp.BackpropClassifier(**options), fastbp.dask.BackpropClassifier(**options)
+    expected.fit(X, y, **({"X_val": X[:20], "y_val": y[:20]} if given else {}))
+    found.fit(partitioned(X), y, **({"X_val": partitioned(X[:20], (9, 11)), "y_val": y[:20]} if given else {}))
+    assert_same_model(found, expected)
+    assert expected.converged_
+    assert found.converged_
+
+
+def test_early_stopping_goes_on_across_warm_fits(X, y):
+    options = OPTIONS | {"solver": "sgd", "early_stopping": True, "warm_start": True, "max_iter": 1}
+    expected, found = fastbp.BackpropClassifier(**options), fastbp.dask.BackpropClassifier(**options)
+    for _ in range(6):
+        expected.fit(X, y)
+        found.fit(partitioned(X), y)
+    assert_same_model(found, expected)
+    assert len(set(found.loss_curve_)) == 6
+
+
+def test_a_scorer_reads_a_validation_set_in_memory_only(X, y):
+    options = OPTIONS | {"solver": "adam", "early_stopping": True, "monitor": "neg_log_loss", "max_iter": 4}
+    found = fastbp.dask.BackpropClassifier(**options)
+    with pytest.raises(ValueError, match=r"monitor='neg_log_loss' needs a validation set in memory.*'score' or 'loss'"):
+        found.fit(partitioned(X), y)
+    with pytest.raises(ValueError, match="monitor='neg_log_loss' needs a validation set in memory"):
+        found.fit(partitioned(X), y, X_val=partitioned(X), y_val=y)
+    expected = fastbp.BackpropClassifier(**options).fit(X, y, X_val=X, y_val=y)
+    assert_same_model(found.fit(partitioned(X), y, X_val=X, y_val=y), expected)
+    assert_same_model(found.fit(X, y, X_val=X, y_val=y), expected)
