@@ -12,6 +12,10 @@ DEFAULT = " (default: %(default)s)"
 # Several jobs have these options.
 HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
 SEED_HELP = f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}"
+DATA_HELP = (
+    "a CSV or TSV file whose first line has the names, also compressed (.gz, .bz2, .xz, .zst, .zip), or Parquet; - is "
+    "the standard input"
+)
 
 
 def positive(text: str) -> int:
@@ -46,6 +50,23 @@ def layer_sizes(text: str) -> tuple[int, ...]:
     except argparse.ArgumentTypeError:
         message = f"{text!r} is not a list of whole numbers above 0 such as 100 or 64,32"
         raise argparse.ArgumentTypeError(message) from None
+
+
+def separator(text: str) -> str:
+    """One character; a tab may be written as \\t, as shells pass it on."""
+    text = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if len(text) != 1 or text in '\n\r"':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate columns")
+    return text
+
+
+def encoding(text: str) -> str:
+    """The name of an encoding that Python knows."""
+    try:
+        "".encode(text)
+    except (LookupError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an encoding, such as utf-8 or latin-1") from None
+    return text
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -87,7 +108,7 @@ def _add_train(commands: Any) -> None:
         "missing number becomes the median of its column. In any other column each value is a category, and so is a "
         "missing value.",
     )
-    train.add_argument("data", metavar="DATA", help="a CSV or TSV file whose first line has the names, or Parquet")
+    train.add_argument("data", metavar="DATA", help=DATA_HELP)
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
     train.add_argument("--output", metavar="MODEL", help="write the model to this file, to predict with it")
     train.add_argument("--plot", metavar="FILE", help="draw the loss curves to this file, such as loss.png")
@@ -104,7 +125,16 @@ def _add_train(commands: Any) -> None:
         "--held-out", type=fraction, default=0.2, help=f"share of the rows to hold out for the score{DEFAULT}"
     )
     train.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
+    _add_format(train)
     train.set_defaults(job="train")
+
+
+def _add_format(command: Any) -> None:
+    """The options that say how a text file is written."""
+    form = command.add_argument_group("how the file is written, if it is text (default: found out from the file)")
+    form.add_argument("--sep", type=separator, help=r"the character between two columns, such as ';' or '\t'")
+    form.add_argument("--decimal", choices=[".", ","], help="the sign before the decimals of a number")
+    form.add_argument("--encoding", type=encoding, metavar="NAME", help="such as utf-8, latin-1 or cp1252")
 
 
 def _add_predict(commands: Any) -> None:
@@ -114,9 +144,10 @@ def _add_predict(commands: Any) -> None:
         description="Predict the target of each row of a table, and write the predictions as CSV.",
     )
     predict.add_argument("model", metavar="MODEL", help="a file that train has written")
-    predict.add_argument("data", metavar="DATA", help="a table with the columns that the model was trained on")
+    predict.add_argument("data", metavar="DATA", help=f"the columns that the model was trained on: {DATA_HELP}")
     predict.add_argument("--output", metavar="FILE", help="write to this file instead of the standard output")
     predict.add_argument("--proba", action="store_true", help="add a column with the probability of each class")
+    _add_format(predict)
     predict.set_defaults(job="predict")
 
 

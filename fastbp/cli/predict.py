@@ -5,10 +5,10 @@ import sys
 from typing import Any
 
 from ..extras import require
-from . import tables
 from .errors import UserError
 from .model_files import Model
 from .output_files import check_output, write_whole
+from .reading import Format, read
 
 
 def run(options: argparse.Namespace) -> None:
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     model = Model.load(options.model)
     if options.proba and not hasattr(model.pipeline, "predict_proba"):
         raise UserError(f"--proba: {options.model} predicts numbers, which have no probabilities")
-    X = model.columns.taken_from(tables.read(options.data), options.data)
+    X = model.columns.taken_from(read(options.data, Format.of(options)), options.data)
     predictions: dict[str, Any] = {model.target: model.pipeline.predict(X)}
     if options.proba:
         by_class = zip(model.pipeline.classes_, model.pipeline.predict_proba(X).T, strict=True)

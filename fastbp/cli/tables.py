@@ -1,50 +1,15 @@
-"""Reading data files, and preparing their columns for a pipeline. This needs pandas, from the extra `cli`."""
+"""The columns of a table, prepared for a pipeline. This needs pandas, from the extra `cli`."""
 
 import dataclasses
-import pathlib
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..extras import require
-from .errors import UserError, listed, reason
+from .errors import UserError, listed
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
-
-PARQUET = (".parquet", ".pq")
-
-
-def read(path: str) -> "DataFrame":
-    """The table in a CSV or Parquet file; raises UserError.
-
-    All columns of a CSV file are read as text, with NaN where a value is missing. `numbers` decides later whether a
-    column holds numbers.
-    """
-    import pandas as pd
-
-    suffix = pathlib.Path(path).suffix.lower()
-    if suffix in PARQUET:
-        require("pyarrow", extra="cli", by="Reading Parquet files")
-    try:
-        if suffix in PARQUET:
-            frame = pd.read_parquet(path, engine="pyarrow").reset_index(drop=True)
-        else:
-            options: dict[str, Any] = {"sep": "\t" if ".tsv" in path.lower() else ",", "dtype": str}
-            header = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options).iloc[0]
-            frame = pd.read_csv(path, **options)
-    except Exception as error:  # the parsers raise errors of many kinds if the format does not match the file's name
-        raise UserError(f"cannot read {path}: {reason(error)}") from error
-    if suffix not in PARQUET:
-        if not isinstance(frame.index, pd.RangeIndex):
-            raise UserError(f"cannot read {path}: its rows have more values than the first line has names")
-        if header.duplicated().any():  # pandas has renamed them
-            raise UserError(f"{path} has several columns of one name: {listed(header[header.duplicated()].unique())}")
-    frame.columns = frame.columns.map(str)
-    if frame.empty:
-        raise UserError(f"{path} has no rows")
-    return frame
 
 
 def numbers(column: "Series") -> NDArray[np.float64] | None:

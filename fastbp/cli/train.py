@@ -13,7 +13,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from ..displays import network_in
 from ..extras import require
 from ..training.observer import watch
-from . import tables
 from .errors import UserError, listed, reason
 from .live_line import LiveLine
 from .model_files import Model
@@ -21,6 +20,7 @@ from .output_files import check_output
 from .picture import check_picture, draw
 from .pipeline import network, preprocessor
 from .progress import Compiling, Progress, interrupts_raised
+from .reading import Format, read
 from .tables import Columns
 from .target import target_of
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     """Train on a file, print the score on the rows held out, and write the model and the picture if asked to."""
     require("pandas", "skops", extra="cli", by="python -m fastbp train")
     _check_outputs(options)
-    frame, n_unknown = _read(options.data, options.target)
+    frame, n_unknown = _read(options.data, options.target, Format.of(options))
     y = target_of(frame.pop(options.target), options.task)
     columns, left_out = Columns.of(frame)
     X = columns.taken_from(frame, options.data)
@@ -65,11 +65,12 @@ def _check_outputs(options: argparse.Namespace) -> None:
         check_output(options.output, options.data)
 
 
-def _read(path: str, target: str) -> tuple["DataFrame", int]:
+def _read(path: str, target: str, given: Format) -> tuple["DataFrame", int]:
     """The rows of a file that have a target, and the number of those that have none; raises UserError."""
-    frame = tables.read(path)
+    frame = read(path, given)
     if target not in frame:
-        raise UserError(f"{path} has no column {target!r}; it has {listed(frame.columns)}")
+        hint = " (perhaps its columns are separated otherwise: see --sep)" if frame.shape[1] == 1 else ""
+        raise UserError(f"{path} has no column {target!r}; it has {listed(frame.columns)}{hint}")
     known = frame[target].notna()
     frame = frame[known].reset_index(drop=True)
     if len(frame) < FEWEST_ROWS:

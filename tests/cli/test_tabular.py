@@ -21,6 +21,7 @@ from fastbp.cli.errors import UserError
 from fastbp.cli.main import main
 from fastbp.cli.model_files import FORMAT, Model
 from fastbp.cli.output_files import write_whole
+from fastbp.cli.reading import read
 from fastbp.training.observer import watch
 from support.documents import TEXT
 
@@ -210,7 +211,7 @@ def test_a_category_of_digits_is_the_same_one_in_a_file_that_has_nothing_else():
     columns, _ = tables.Columns.of(pd.DataFrame({"zip": ["075", "2A", "075", "2A"]}))
     assert columns == tables.Columns([], ["zip"])
     pathlib.Path("digits.csv").write_text("zip,x\n075,1\n,2\n")
-    taken = columns.taken_from(tables.read("digits.csv"), "digits.csv")
+    taken = columns.taken_from(read("digits.csv"), "digits.csv")
     assert taken["zip"][0] == "075"
     assert np.isnan(taken["zip"][1])
 
@@ -244,9 +245,10 @@ def test_a_column_is_numeric_if_all_its_values_are_numbers(column, kind):
 BAD_DATA = {
     "empty": (b"", "cannot read bad.csv: No columns to parse from file"),
     "names only": (b"a,y\n", "bad.csv has no rows"),
-    "not text": (b"a,y\n\xff\xfe,2\n", "cannot read bad.csv: 'utf-8' codec can't decode byte 0xff"),
-    "binary": (bytes(range(256)) * 9, "cannot read bad.csv: "),
-    "ragged": (b"a,y\n1,2\n1,2,3\n", "cannot read bad.csv: .*line 3, saw 3"),
+    "not text": (b"a,y\n\x81\xfe,2\n", "cannot read bad.csv: it is binary, or not text in cp1252 .*; see --encoding"),
+    "binary": (bytes(range(256)) * 9, "cannot read bad.csv: it is binary"),
+    "NUL": (b"a\0b,y\n1,2\n", "cannot read bad.csv: it has NUL characters, so it is binary or in another encoding"),
+    "ragged": (b"a,y\n1,2\n1,2,3\n", "cannot read bad.csv: .*line 3, saw 3; .* at ',', see --sep"),
     "too wide": (
         b"a,y\n1,2,3\n4,5,6\n",
         "cannot read bad.csv: its rows have more values than the first line has names",
