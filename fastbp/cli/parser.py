@@ -110,6 +110,13 @@ def _add_train(commands: Any) -> None:
     )
     train.add_argument("data", metavar="DATA", help=DATA_HELP)
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
+    train.add_argument(
+        "--drop",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="leave out this column; may be repeated",
+    )
     train.add_argument("--output", metavar="MODEL", help="write the model to this file, to predict with it")
     train.add_argument("--plot", metavar="FILE", help="draw the loss curves to this file, such as loss.png")
     train.add_argument(
@@ -132,8 +139,10 @@ def _add_train(commands: Any) -> None:
 def _add_format(command: Any) -> None:
     """The options that say how a text file is written."""
     form = command.add_argument_group("how the file is written, if it is text (default: found out from the file)")
-    form.add_argument("--sep", type=separator, help=r"the character between two columns, such as ';' or '\t'")
-    form.add_argument("--decimal", choices=[".", ","], help="the sign before the decimals of a number")
+    form.add_argument(
+        "--sep", type=separator, metavar="SIGN", help=r"the character between two columns, such as ';' or '\t'"
+    )
+    form.add_argument("--decimal", choices=[".", ","], metavar="SIGN", help="the sign before decimals, . or ,")
     form.add_argument("--encoding", type=encoding, metavar="NAME", help="such as utf-8, latin-1 or cp1252")
 
 
@@ -141,7 +150,9 @@ def _add_predict(commands: Any) -> None:
     predict = commands.add_parser(
         "predict",
         help="predict with a model that train has written",
-        description="Predict the target of each row of a table, and write the predictions as CSV.",
+        description="Predict the target of each row of a table, and write the predictions as CSV. Labels are written "
+        "as they are in the training file, also those that a spreadsheet would run as a formula (they begin with =, +, "
+        "- or @). Values that the training did not know are reported on the standard error.",
     )
     predict.add_argument("model", metavar="MODEL", help="a file that train has written")
     predict.add_argument("data", metavar="DATA", help=f"the columns that the model was trained on: {DATA_HELP}")

@@ -23,7 +23,11 @@ MISSING = "(missing)"
 
 def preprocessor(columns: Columns) -> ColumnTransformer:
     """The step from the columns that `Columns.taken_from` gives to standardised numbers."""
-    numeric = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    numeric = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(with_std=False),  # the next step would take 10^17, 10^17 + 1, ... for a constant
+        StandardScaler(),
+    )
     categorical = make_pipeline(
         SimpleImputer(strategy="constant", fill_value=MISSING),
         OneHotEncoder(
@@ -31,7 +35,7 @@ def preprocessor(columns: Columns) -> ColumnTransformer:
         ),
     )
     return ColumnTransformer(
-        [("numeric", numeric, columns.numeric), ("categorical", categorical, columns.categorical)],
+        [("numeric", numeric, columns.numeric_inputs), ("categorical", categorical, columns.categorical_inputs)],
     )
 
 

@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from ..extras import require
+from . import remarks
 from .errors import UserError
 from .model_files import Model
 from .output_files import check_output, write_whole
@@ -21,13 +23,25 @@ def run(options: argparse.Namespace) -> None:
     model = Model.load(options.model)
     if options.proba and not hasattr(model.pipeline, "predict_proba"):
         raise UserError(f"--proba: {options.model} predicts numbers, which have no probabilities")
-    X = model.columns.taken_from(read(options.data, Format.of(options)), options.data)
-    predictions: dict[str, Any] = {model.target: model.pipeline.predict(X)}
+    frame = read(options.data, Format.of(options))
+    X = model.columns.taken_from(frame, options.data)
+    remarks.warn_of(model, frame, X)
+    results: list[tuple[str, Any]] = [(model.target, model.pipeline.predict(X))]
     if options.proba:
         by_class = zip(model.pipeline.classes_, model.pipeline.predict_proba(X).T, strict=True)
-        predictions |= {f"probability of {label}": column for label, column in by_class}
-    content = pd.DataFrame(predictions).to_csv(index=False)
+        results += [(f"probability of {label}", column) for label, column in by_class]
+    content = pd.DataFrame(dict(_named(results))).to_csv(index=False)
     if options.output:
         write_whole(options.output, lambda stream: stream.write(content.encode()))
     else:
         sys.stdout.write(content)
+
+
+def _named(columns: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The columns with a name of its own for each: a name that a column before has gets "predicted " in front."""
+    taken: set[str] = set()
+    for name, column in columns:
+        while name in taken:
+            name = f"predicted {name}"
+        taken.add(name)
+        yield name, column

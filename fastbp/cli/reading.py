@@ -193,12 +193,12 @@ def _sniffed_separator(text: str) -> str:
 
 
 def _sniffed_decimal(frame: "DataFrame", sep: str) -> str:
-    """A comma if some numbers have commas and none has a point."""
+    """A comma if more numbers have commas than points."""
     if sep == ",":
         return "."
     cells = frame.head(ROWS_TO_SNIFF).stack().astype(str)
-    commas, points = cells.str.fullmatch(COMMA_NUMBER).any(), cells.str.fullmatch(POINT_NUMBER).any()
-    return "," if commas and not points else "."
+    commas, points = (cells.str.fullmatch(number).sum() for number in (COMMA_NUMBER, POINT_NUMBER))
+    return "," if commas > points else "."
 
 
 def _with_points(frame: "DataFrame") -> "DataFrame":

@@ -13,7 +13,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from ..displays import network_in
 from ..extras import require
 from ..training.observer import watch
-from .errors import UserError, listed, reason
+from . import remarks
+from .errors import UserError, listed, reason, warn
 from .live_line import LiveLine
 from .model_files import Model
 from .output_files import check_output
@@ -21,8 +22,8 @@ from .picture import check_picture, draw
 from .pipeline import network, preprocessor
 from .progress import Compiling, Progress, interrupts_raised
 from .reading import Format, read
-from .tables import Columns
-from .target import target_of
+from .tables import Columns, cells, not_numbers
+from .target import classes, is_measured, measured, same_numbers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,17 +35,19 @@ def run(options: argparse.Namespace) -> None:
     """Train on a file, print the score on the rows held out, and write the model and the picture if asked to."""
     require("pandas", "skops", extra="cli", by="python -m fastbp train")
     _check_outputs(options)
-    frame, n_unknown = _read(options.data, options.target, Format.of(options))
-    y = target_of(frame.pop(options.target), options.task)
+    frame, y, dropped = _read(options)
     columns, left_out = Columns.of(frame)
     X = columns.taken_from(frame, options.data)
     if not X.shape[1]:
         raise UserError(f"{options.data} has no column to predict {options.target!r} from")
-    print(f"{options.data}: {len(columns.numeric)} numeric and {len(columns.categorical)} categorical columns")
+    kinds = [f"{len(columns.numeric)} numeric", f"{len(columns.categorical)} categorical"]
+    print(f"{options.data}: {' and '.join(kinds)} columns{f', {len(columns.dates)} of dates' if columns.dates else ''}")
     for name, why in left_out.items():
         print(f"  left out: {name!r} ({why})")
-    if n_unknown:
-        print(f"  left out: {n_unknown} rows without a {options.target!r}")
+    for rows in dropped:
+        print(f"  left out: {rows}")
+    for remark in (*remarks.of_values(columns, frame), *remarks.of_columns(columns, frame)):
+        print(f"  note: {remark}")
     X_train, X_test, y_train, y_test = _split(X, y, options.held_out, options.seed)
     task = "regression" if y.dtype.kind == "f" else f"classification, {len(np.unique(y))} classes"
     print(f"target {options.target!r}: {task}; {len(y_train)} rows to train on, {len(y_test)} held out")
@@ -65,17 +68,34 @@ def _check_outputs(options: argparse.Namespace) -> None:
         check_output(options.output, options.data)
 
 
-def _read(path: str, target: str, given: Format) -> tuple["DataFrame", int]:
-    """The rows of a file that have a target, and the number of those that have none; raises UserError."""
-    frame = read(path, given)
-    if target not in frame:
+def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]:
+    """The rows with a target without it, their targets, and what is left out; raises UserError."""
+    path, target = options.data, options.target
+    frame = read(path, Format.of(options))
+    if absent := [name for name in (target, *options.drop) if name not in frame]:
         hint = " (perhaps its columns are separated otherwise: see --sep)" if frame.shape[1] == 1 else ""
-        raise UserError(f"{path} has no column {target!r}; it has {listed(frame.columns)}{hint}")
-    known = frame[target].notna()
-    frame = frame[known].reset_index(drop=True)
-    if len(frame) < FEWEST_ROWS:
-        raise UserError(f"{path} has {len(frame)} rows with a {target!r}, at least {FEWEST_ROWS} are needed")
-    return frame, int((~known).sum())
+        raise UserError(f"{path} has no column {absent[0]!r}; it has {listed(frame.columns)}{hint}")
+    if target in options.drop:
+        raise UserError(f"--drop {target}: this is the target")
+    words = frame.attrs.get("missing", {}).get(target, {})
+    frame = frame.drop(columns=options.drop)
+    column, dropped = frame.pop(target), []
+    if n_missing := column.isna().sum():
+        counts = ", ".join(f"{count} {word!r}" for word, count in words.items())
+        dropped.append(f"{n_missing} rows without a {target!r}{f' (of them {counts})' if words else ''}")
+    column = column.dropna()
+    if len(column) < FEWEST_ROWS:
+        raise UserError(f"{path} has {len(column)} rows with a {target!r}, at least {FEWEST_ROWS} are needed")
+    if options.task == "classification" or (options.task == "auto" and not is_measured(column)):
+        if same_numbers(column):
+            warn(f"the target {target!r} writes a number in several ways; each of them is a class")
+        return frame.loc[column.index], classes(column), dropped
+    y = measured(column)
+    if np.isnan(y).any():
+        strange = not_numbers(column)
+        dropped.append(f"{len(strange)} rows whose {target!r} is not a number: {cells(strange)}")
+    known = ~np.isnan(y)
+    return frame.loc[column.index[known]], y[known], dropped
 
 
 def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
@@ -88,8 +108,8 @@ def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
         raise UserError(f"--held-out {held_out:g} of {len(y)} rows holds {n_test} of them out, too few")
     stratify = None
     if y.dtype.kind != "f":
-        classes, counts = np.unique(y, return_counts=True)
-        if counts.min() > 1 and len(classes) <= min(n_test, n_train):
+        counts = np.unique(y, return_counts=True)[1]
+        if counts.min() > 1 and len(counts) <= min(n_test, n_train):
             stratify = y
     parts = train_test_split(X, y, test_size=n_test, random_state=seed, stratify=stratify)
     if stratify is None and y.dtype.kind != "f" and len(np.unique(parts[2])) < 2:

@@ -58,9 +58,10 @@ def test_what_is_given_is_not_found_out_and_not_said(capsys):
 
 
 def test_commas_are_decimals_in_numbers_only():
-    pathlib.Path("t.csv").write_text("x;text;n\n1,5;a,b;02134\n1.234,25;1,5;1\n-3,5e2;c;1\n", "utf-8")
+    pathlib.Path("t.csv").write_text("x;text;n;p\n1,5;a,b;02134;1.5\n1.234,25;1,5;1;2\n-3,5e2;c;1;3\n", "utf-8")
     frame = read("t.csv")
     assert list(frame["x"]) == ["1.5", "1234.25", "-3.5e2"]
+    assert list(frame["p"]) == ["1.5", "2", "3"]  # Python wrote this one
     assert list(frame["text"]) == ["a,b", "1,5", "c"]
     assert list(frame["n"]) == ["02134", "1", "1"]
 
