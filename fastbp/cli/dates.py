@@ -4,7 +4,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .reading import ENOUGH, ROWS_TO_SNIFF
+from .limits import ENOUGH
+from .reading import ROWS_TO_SNIFF
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

@@ -4,10 +4,9 @@ import argparse
 from typing import Any
 
 from ..version import __version__
+from .limits import ENOUGH, FEWEST_OF_CATEGORY, MOST_CATEGORIES, MOST_INTEGER_CLASSES
 
 TASKS = ("classification", "regression")
-# `--task auto` is regression for a target of more than MOST_INTEGER_CLASSES different whole numbers.
-MOST_INTEGER_CLASSES = 20
 DEFAULT = " (default: %(default)s)"
 # Several jobs have these options.
 HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
@@ -94,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="other jobs", metavar="COMMAND")
     _add_train(commands)
     _add_predict(commands)
+    _add_evaluate(commands)
     _add_warmup(commands)
     _add_info(commands)
     return parser
@@ -103,10 +103,13 @@ def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="train on a CSV or Parquet file",
-        description="Train a network to predict one column of a table from the others. Print its score on rows held "
-        "out, beside the score of a guess that ignores the other columns. Columns of numbers are standardised, and a "
-        "missing number becomes the median of its column. In any other column each value is a category, and so is a "
-        "missing value.",
+        description="Train a network to predict one column of a table from the others. Print metrics on rows held out, "
+        "beside those of a guess that ignores the other columns. Columns of numbers are standardised, and a missing "
+        f"number becomes the median of its column. If at least {ENOUGH:.0%} of the values of a column are numbers, the "
+        "others count as missing. Dates likewise: they become a number in time, with month, weekday and hour as "
+        "categories. In any other column each value is a category, and so is a missing value. A column gives at most "
+        f"{MOST_CATEGORIES} inputs: its rarest categories share one, and so do those of fewer than "
+        f"{FEWEST_OF_CATEGORY} rows.",
     )
     train.add_argument("data", metavar="DATA", help=DATA_HELP)
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
@@ -124,7 +127,7 @@ def _add_train(commands: Any) -> None:
         choices=["auto", *TASKS],
         default="auto",
         help="auto: classification if the target has other values than numbers, or at most "
-        f"{MOST_INTEGER_CLASSES} different whole numbers{DEFAULT}",
+        f"{MOST_INTEGER_CLASSES} different whole numbers; more of them are regression{DEFAULT}",
     )
     train.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
     train.add_argument("--epochs", type=positive, default=200, help=f"largest number of passes over the rows{DEFAULT}")
@@ -132,6 +135,7 @@ def _add_train(commands: Any) -> None:
         "--held-out", type=fraction, default=0.2, help=f"share of the rows to hold out for the score{DEFAULT}"
     )
     train.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
+    _add_metric(train)
     _add_format(train)
     train.set_defaults(job="train")
 
@@ -157,9 +161,37 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument("model", metavar="MODEL", help="a file that train has written")
     predict.add_argument("data", metavar="DATA", help=f"the columns that the model was trained on: {DATA_HELP}")
     predict.add_argument("--output", metavar="FILE", help="write to this file instead of the standard output")
+    predict.add_argument(
+        "--id", metavar="COLUMN", action="append", default=[], help="write this column too, first; may be repeated"
+    )
     predict.add_argument("--proba", action="store_true", help="add a column with the probability of each class")
     _add_format(predict)
     predict.set_defaults(job="predict")
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="print metrics of a model that train has written",
+        description="Predict the rows of a table that has the target, and print how good the predictions are: "
+        "accuracy, log loss, area under the ROC curve and F1, or R^2, root mean squared error and mean absolute error.",
+    )
+    evaluate.add_argument("model", metavar="MODEL", help="a file that train has written")
+    evaluate.add_argument("data", metavar="DATA", help=f"the columns of the training and the target: {DATA_HELP}")
+    _add_metric(evaluate)
+    _add_format(evaluate)
+    evaluate.set_defaults(job="evaluate")
+
+
+def _add_metric(command: Any) -> None:
+    command.add_argument(
+        "--metric",
+        metavar="SCORER",
+        action="append",
+        default=[],
+        help="print this scorer of scikit-learn too, such as balanced_accuracy or neg_median_absolute_error; may be "
+        "repeated. Of two classes the last is the positive one",
+    )
 
 
 def _add_warmup(commands: Any) -> None:

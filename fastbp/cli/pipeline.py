@@ -11,11 +11,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ..estimators.classifier import BackpropClassifier
 from ..estimators.regressor import BackpropRegressor
+from .limits import FEWEST_OF_CATEGORY, MOST_CATEGORIES
 from .tables import Columns
 
-# Categories of fewer than FEWEST_OF_CATEGORY rows share one input of the network. Other rare categories share it too if
-# the column would otherwise give more than MOST_CATEGORIES inputs.
-FEWEST_OF_CATEGORY, MOST_CATEGORIES = 5, 100
 # On a validation set of fewer than FEWEST_TO_STOP_BY rows, chance would decide when training stops.
 FEWEST_TO_STOP_BY = 100
 MISSING = "(missing)"

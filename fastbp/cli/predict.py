@@ -7,10 +7,11 @@ from typing import Any
 
 from ..extras import require
 from . import remarks
-from .errors import UserError
+from .errors import UserError, listed
 from .model_files import Model
 from .output_files import check_output, write_whole
 from .reading import Format, read
+from .scaling import scaled
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,11 +25,15 @@ def run(options: argparse.Namespace) -> None:
     if options.proba and not hasattr(model.pipeline, "predict_proba"):
         raise UserError(f"--proba: {options.model} predicts numbers, which have no probabilities")
     frame = read(options.data, Format.of(options))
+    if absent := [name for name in options.id if name not in frame]:
+        raise UserError(f"{options.data} has no column {absent[0]!r}; it has {listed(frame.columns)}")
     X = model.columns.taken_from(frame, options.data)
     remarks.warn_of(model, frame, X)
-    results: list[tuple[str, Any]] = [(model.target, model.pipeline.predict(X))]
+    Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
+    results: list[tuple[str, Any]] = [(name, frame[name]) for name in options.id]
+    results.append((model.target, last.predict(Z)))
     if options.proba:
-        by_class = zip(model.pipeline.classes_, model.pipeline.predict_proba(X).T, strict=True)
+        by_class = zip(last.classes_, last.predict_proba(Z).T, strict=True)
         results += [(f"probability of {label}", column) for label, column in by_class]
     content = pd.DataFrame(dict(_named(results))).to_csv(index=False)
     if options.output:

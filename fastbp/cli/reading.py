@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ..extras import require
 from .errors import UserError, listed, reason, warn
+from .limits import ENOUGH
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -31,8 +32,6 @@ MISSING_WORDS = (
     *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
 POINT_NUMBER, COMMA_NUMBER = r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?", r"[+-]?[\d.]*\d,\d+(?:[eE][+-]?\d+)?"
-# A column holds numbers if at least ENOUGH of its values are numbers. The others then count as missing.
-ENOUGH = 0.95
 ROWS_TO_SNIFF = 1000
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import listed, warn
+from .limits import ENOUGH, MOST_CATEGORIES
 from .model_files import Model
-from .pipeline import MISSING, MOST_CATEGORIES
-from .reading import ENOUGH
+from .pipeline import MISSING
 from .tables import Columns, cells, not_numbers, numbers
 
 if TYPE_CHECKING:

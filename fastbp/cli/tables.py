@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from . import dates
 from .errors import UserError, listed
-from .reading import ENOUGH
+from .limits import ENOUGH
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UserError
-from .parser import MOST_INTEGER_CLASSES
+from .limits import MOST_INTEGER_CLASSES
 from .tables import cells, not_numbers, numbers, text
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from ..displays import network_in
 from ..extras import require
 from ..training.observer import watch
-from . import remarks
+from . import metrics, remarks
 from .errors import UserError, listed, reason, warn
 from .live_line import LiveLine
 from .model_files import Model
@@ -22,6 +22,7 @@ from .picture import check_picture, draw
 from .pipeline import network, preprocessor
 from .progress import Compiling, Progress, interrupts_raised
 from .reading import Format, read
+from .scaling import scaled
 from .tables import Columns, cells, not_numbers
 from .target import classes, is_measured, measured, same_numbers
 
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace) -> None:
     """Train on a file, print the score on the rows held out, and write the model and the picture if asked to."""
     require("pandas", "skops", extra="cli", by="python -m fastbp train")
     _check_outputs(options)
+    metrics.check_scorers(options.metric)
     frame, y, dropped = _read(options)
     columns, left_out = Columns.of(frame)
     X = columns.taken_from(frame, options.data)
@@ -52,10 +54,15 @@ def run(options: argparse.Namespace) -> None:
     task = "regression" if y.dtype.kind == "f" else f"classification, {len(np.unique(y))} classes"
     print(f"target {options.target!r}: {task}; {len(y_train)} rows to train on, {len(y_test)} held out")
 
+    name, guess = _guess(y_train)
+    scores_of_guess = metrics.scores(guess, X_test, y_test, options.metric)  # a --metric that fails does so now
     last_step = network(y_train, hidden=options.hidden, epochs=options.epochs, seed=options.seed)
     pipeline = make_pipeline(preprocessor(columns), last_step)
     _fit(pipeline, X_train, y_train)
-    _print_scores(pipeline, X_test, y_test, _guess(X_train, y_train))
+    with Compiling():  # The kernels of a prediction compile in a second. That is not worth a line.
+        Z_test = scaled(pipeline, columns, X_test, options.data)
+        scores = metrics.scores(pipeline[-1], Z_test, y_test, options.metric)
+    print("\n" + metrics.table("on the rows held out", {"network": scores, name: scores_of_guess}))
     _write(pipeline, columns, options)
 
 
@@ -133,21 +140,13 @@ def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
     line.done(f"{fitted.n_iter_} epochs, {time.perf_counter() - start:.1f} s{compiled}: {ended}")
 
 
-def _guess(X: "DataFrame", y: NDArray) -> tuple[str, Any]:
-    """(name, estimator) of the guess that ignores X: the mean of the numbers or the most frequent class."""
+def _guess(y: NDArray) -> tuple[str, Any]:
+    """(name, estimator) of the guess that ignores X: the mean of the numbers, or the shares of the classes."""
+    rows = np.zeros((len(y), 1))
     if y.dtype.kind == "f":
-        return "mean", DummyRegressor().fit(X, y)
-    majority = DummyClassifier(strategy="most_frequent").fit(X, y)
-    return f"majority, {str(majority.predict(X[:1])[0])!r}", majority
-
-
-def _print_scores(pipeline: Pipeline, X: "DataFrame", y: NDArray, guess: tuple[str, Any]) -> None:
-    name, baseline = guess
-    with Compiling():  # The kernels of a prediction compile in a second. That is not worth a line.
-        scores = {"network": pipeline.score(X, y), name: baseline.score(X, y)}
-    width = max(map(len, scores))
-    print(f"\n{'R^2' if y.dtype.kind == 'f' else 'accuracy'} on the rows held out")
-    print("\n".join(f"  {name:{width}}  {score:.4f}" for name, score in scores.items()))
+        return "mean", DummyRegressor().fit(rows, y)
+    majority = DummyClassifier(strategy="prior").fit(rows, y)  # it predicts the most frequent class
+    return f"majority, {str(majority.predict(rows[:1])[0])!r}", majority
 
 
 def _write(pipeline: Pipeline, columns: Columns, options: argparse.Namespace) -> None:

@@ -131,6 +131,19 @@ def test_a_parquet_file_keeps_truth_values_with_gaps_bytes_and_a_named_index():
     assert len(read("parts.parquet")) == 3
 
 
+def test_categories_of_parquet_are_what_they_are_categories_of():
+    pd.DataFrame({"c": pd.Categorical([3, 1, 3]), "t": pd.Categorical(["a", None, "b"])}).to_parquet("t.parquet")
+    assert list(read("t.parquet")["c"]) == [3, 1, 3]
+    assert pd.api.types.is_integer_dtype(read("t.parquet")["c"])
+    assert list(read("t.parquet")["t"].dropna()) == ["a", "b"]
+
+
+def test_a_nul_in_a_name_is_refused():
+    pd.DataFrame({"a\0b": [1], "c": [2]}).to_parquet("t.parquet")
+    with pytest.raises(UserError, match=r"t.parquet has a NUL character in the name of a column: 'a\\x00b'"):
+        read("t.parquet")
+
+
 def test_words_for_missing_values_are_missing_and_counted():
     frame = read_text("a,b\nNA,1\nNone,2\nNA,\n,3\nnorth,4\n")
     assert_array_equal(frame["a"].isna(), [True, True, True, True, False])

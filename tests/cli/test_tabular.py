@@ -93,9 +93,7 @@ def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(f
     assert "left out: 'remark' (no value)" in printed
     assert "target 'bought': classification, 2 classes; 240 rows to train on, 60 held out" in printed
     assert "60 epochs, " in printed
-    score, baseline = (
-        float(line.split()[-1]) for line in printed.splitlines() if line.startswith("  ") and "." in line
-    )
+    score, baseline = (float(number) for number in re.findall(r"^  (?:network|majority, .*?) {2,}(\S+)", printed, re.M))
     assert score > baseline + 0.2
     frame = people()
     y_train, y_test = train_test_split(frame.bought, test_size=60, random_state=seed, stratify=frame.bought)
@@ -106,7 +104,7 @@ def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(f
 def test_the_printed_score_is_that_of_the_saved_model_on_the_rows_held_out(models, capsys):
     for target, measure in (("bought", accuracy_score), ("income", r2_score)):
         assert main(["train", "people.csv", "--target", target, "--output", "m", "--epochs", "30"]) == 0
-        (printed,) = (line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("  network"))
+        (printed,) = re.findall(r"^  network +(\S+)", capsys.readouterr().out, re.M)
         y = people()[target]
         held_out = train_test_split(
             np.arange(N), test_size=60, random_state=0, stratify=y if target == "bought" else None
@@ -140,7 +138,7 @@ def test_the_task_follows_from_the_target_unless_it_is_given(target, task, expec
     assert main(["train", "people.csv", "--target", target, "--task", task, "--epochs", "2"]) == 0
     printed = capsys.readouterr().out
     assert f"target {target!r}: {expected};" in printed
-    assert ("R^2 on the rows held out" in printed) == (expected == "regression")
+    assert ("  R^2  " in printed) == (expected == "regression")
 
 
 def test_rows_without_a_target_are_left_out_and_said_to_be(capsys):
@@ -165,6 +163,13 @@ def test_classes_of_a_single_row_do_not_stop_the_training(capsys):
     frame.to_csv("rare.csv", index=False)
     assert main(["train", "rare.csv", "--target", "bought", "--epochs", "2"]) == 0
     assert "classification, 3 classes" in capsys.readouterr().out
+
+
+def test_a_class_that_only_the_rows_held_out_have_is_said_to_be_too_small(capsys):
+    pathlib.Path("rare.csv").write_text("x,y\n" + "1,a\n2,a\n" * 10 + "3,b\n")
+    codes = [main(["train", "rare.csv", "--target", "y", "--epochs", "1", "--seed", str(seed)]) for seed in range(12)]
+    assert set(codes) == {0, 2}
+    assert "the rows to train on have one class, 'a': the other classes are too small" in capsys.readouterr().err
 
 
 def test_options_reach_the_network():
