@@ -53,7 +53,7 @@ def days(moments: "Series") -> "Series":
     """Days since 1970, with decimals, and NaN where the time is missing."""
     import pandas as pd
 
-    return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+    return (moments - pd.Timestamp("1970-01-01", tz="UTC")) / pd.Timedelta(days=1)
 
 
 def varying_parts(moments: "Series") -> list[str]:

@@ -3,7 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..extras import require
@@ -12,8 +11,8 @@ from .errors import UserError, listed
 from .model_files import Model
 from .reading import Format, read
 from .scaling import scaled
-from .tables import cells, not_numbers, numbers
-from .target import labels_of
+from .tables import cells, not_numbers
+from .target import labels_of, measured
 
 if TYPE_CHECKING:
     from pandas import Series
@@ -58,12 +57,7 @@ def _numbers(target: "Series") -> "Series":
     """The rows whose target is a number."""
     import pandas as pd
 
-    values = numbers(target)
-    if values is None:
-        raise UserError(f"column {target.name!r} is to hold numbers, but does not: {cells(not_numbers(target))}")
-    if np.isinf(values).any():
-        raise UserError(f"column {target.name!r}, the target, has an infinite value")
-    y = pd.Series(values, index=target.index)
+    y = pd.Series(measured(target), index=target.index)
     if y.isna().any():
         print(f"left out: {y.isna().sum()} rows whose {target.name!r} is not a number: {cells(not_numbers(target))}")
     return y.dropna()

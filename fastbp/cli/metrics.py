@@ -74,16 +74,25 @@ def _of_numbers(estimator: Any, X: Any, y: NDArray) -> dict[str, float]:
 
 
 def _of_classes(estimator: Any, X: Any, y: NDArray) -> dict[str, float]:
-    """AUC of several classes is the mean over one class against the rest, and F1 the mean over the classes."""
+    """AUC of several classes is the mean over one class against the rest, and F1 the mean over the classes.
+
+    Log loss and AUC leave out rows of classes that the estimator does not know.
+    """
     classes, predictions, probabilities = estimator.classes_, estimator.predict(X), estimator.predict_proba(X)
-    result = {"accuracy": accuracy_score(y, predictions), "log loss": log_loss(y, probabilities, labels=classes)}
-    if len(classes) == 2:
-        last = classes[-1]
-        result["AUC"] = roc_auc_score(y == last, probabilities[:, 1])
-        f1 = f1_score(y, predictions, pos_label=last, zero_division=0)
-        return result | {f"F1 of {str(last)!r:.22}": f1}
-    result["AUC"] = roc_auc_score(y, probabilities, multi_class="ovr", labels=classes)
-    return result | {"F1": f1_score(y, predictions, average="macro", zero_division=0)}
+    result, last, known = {"accuracy": accuracy_score(y, predictions)}, classes[-1], np.isin(y, classes)
+    result |= _of_probabilities(y[known], probabilities[known], classes)
+    if len(classes) > 2:
+        return result | {"F1": f1_score(y, predictions, average="macro", zero_division=0)}
+    return result | {f"F1 of {str(last)!r:.22}": f1_score(y == last, predictions == last, zero_division=0)}
+
+
+def _of_probabilities(y: NDArray, probabilities: NDArray, classes: NDArray) -> dict[str, float]:
+    if not len(y):
+        return {"log loss": np.nan, "AUC": np.nan}
+    of_last = len(classes) == 2
+    scores, truth = (probabilities[:, 1], y == classes[-1]) if of_last else (probabilities, y)
+    auc = roc_auc_score(truth, scores, multi_class="ovr", labels=None if of_last else classes)
+    return {"log loss": log_loss(y, probabilities, labels=classes), "AUC": auc}
 
 
 class _Numbered(ClassifierMixin, BaseEstimator):
@@ -103,7 +112,9 @@ class _Numbered(ClassifierMixin, BaseEstimator):
 
 def _scored(name: str, estimator: Any, X: Any, y: NDArray) -> float:
     if hasattr(estimator, "classes_"):
-        estimator, y = _Numbered(estimator), np.searchsorted(estimator.classes_, y)
+        known = np.isin(y, estimator.classes_)
+        X, y = X[known], np.searchsorted(estimator.classes_, y[known])
+        estimator = _Numbered(estimator)
     return float(get_scorer(name)(estimator, X, y))
 
 

@@ -167,7 +167,7 @@ def _decoded(data: bytes, encoding: str | None, path: str) -> tuple[str, str]:
         raise UserError(f"cannot read {path}: it is binary, or not text in {used} ({reason(error)}); {hint}") from error
     if "\0" in text:
         raise UserError(f"cannot read {path}: it has NUL characters, so it is binary or in another encoding")
-    return text, used
+    return text.removeprefix("\ufeff"), used  # the mark of Windows, if the encoding was given as utf-8
 
 
 def _sniffed_encoding(data: bytes) -> str:

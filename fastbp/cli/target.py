@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .errors import UserError
 from .limits import MOST_INTEGER_CLASSES
-from .tables import cells, not_numbers, numbers, text
+from .tables import LARGEST, cells, not_numbers, numbers, text
 
 if TYPE_CHECKING:
     from pandas import Series
@@ -23,14 +23,16 @@ def is_measured(column: "Series") -> bool:
 
 
 def measured(column: "Series") -> NDArray[np.float64]:
-    """A target of numbers; raises UserError."""
+    """A target of numbers, with NaN for values that are none; raises UserError."""
     values, name = numbers(column), column.name
     if values is None:
-        raise UserError(f"column {name!r} is not numbers, as --task regression needs: {cells(not_numbers(column))}")
+        raise UserError(
+            f"column {name!r}, the target, is not numbers, as regression needs: {cells(not_numbers(column))}"
+        )
     if np.isinf(values).any():
         raise UserError(f"column {name!r}, the target, has an infinite value")
-    if np.ptp(values) == 0:
-        raise UserError(f"column {name!r}, the target, has one value throughout: {values[0]:g}")
+    if (abs(values) > LARGEST).any():
+        raise UserError(f"column {name!r}, the target, has a number beyond float32")
     return values
 
 
@@ -38,6 +40,8 @@ def classes(column: "Series") -> NDArray:
     """A target of labels: whole numbers if all are written as such, or else strings; raises UserError."""
     labels = labels_of(column).astype(str)
     distinct = np.unique(labels)
+    if len(distinct) < column.astype(str).nunique():  # NumPy's strings end before a NUL
+        raise UserError(f"column {column.name!r}, the target, has labels that end with a NUL character")
     if len(distinct) < 2:
         raise UserError(f"column {column.name!r}, the target, has one class: {str(distinct[0])!r}")
     # Whole numbers have the order of numbers. 02134 is a string, because a prediction is to be written like it.

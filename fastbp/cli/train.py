@@ -2,6 +2,7 @@
 
 import argparse
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,8 @@ def run(options: argparse.Namespace) -> None:
 
     name, guess = _guess(y_train)
     scores_of_guess = metrics.scores(guess, X_test, y_test, options.metric)  # a --metric that fails does so now
+    if y.dtype.kind != "f" and (strangers := ~np.isin(y_test, y_train)).any():
+        warn(f"{strangers.sum()} of the rows held out have classes that no other row has: log loss and AUC omit them")
     last_step = network(y_train, hidden=options.hidden, epochs=options.epochs, seed=options.seed)
     pipeline = make_pipeline(preprocessor(columns), last_step)
     _fit(pipeline, X_train, y_train)
@@ -96,12 +99,18 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
     if options.task == "classification" or (options.task == "auto" and not is_measured(column)):
         if same_numbers(column):
             warn(f"the target {target!r} writes a number in several ways; each of them is a class")
-        return frame.loc[column.index], classes(column), dropped
+        y = classes(column)
+        if (n_classes := len(np.unique(y))) > len(y) // 2:
+            example = f"{n_classes} classes in {len(y)} rows, such as {str(column.iloc[0])!r:.50}"
+            warn(f"the target {target!r} has {example}; is it to be numbers?")
+        return frame.loc[column.index], y, dropped
     y = measured(column)
     if np.isnan(y).any():
         strange = not_numbers(column)
         dropped.append(f"{len(strange)} rows whose {target!r} is not a number: {cells(strange)}")
     known = ~np.isnan(y)
+    if np.ptp(y[known]) == 0:
+        raise UserError(f"column {target!r}, the target, has one value throughout: {y[known][0]:g}")
     return frame.loc[column.index[known]], y[known], dropped
 
 
@@ -129,6 +138,7 @@ def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
     line, start = LiveLine(), time.perf_counter()
     try:
         with interrupts_raised(), Compiling(line) as compiling, watch(Progress("network", line)):
+            warnings.filterwarnings("ignore", "The number of unique classes")  # said in other words
             pipeline.fit(X, y)
     except ValueError as error:
         line.clear()

@@ -146,6 +146,12 @@ def test_dates_and_durations_of_parquet_are_numbers(x):
     assert not columns.not_understood(frame)
 
 
+def test_dates_of_all_centuries_are_numbers():
+    column = pd.DataFrame({"d": [f"{year:04}-01-01" for year in range(1000, 9999, 40)]})
+    columns, _ = Columns.of(column)
+    assert columns.taken_from(column, "")["d"].iloc[-1] == pytest.approx(365.2425 * (9960 - 1970), abs=2)
+
+
 @pytest.mark.parametrize(
     "values", [["may", "june"], ["5-10", "10-15"], ["A1", "B2"], ["10.0.0.1", "10.0.0.2"], ["+49 30 1", "+49 30 2"]]
 )
@@ -217,12 +223,27 @@ def test_labels_that_are_words_for_missing_values_are_dropped_and_said_to_be(x, 
     assert f"  left out: {words['NA'] + words['None'] + words['']} rows without a 'y' ({counts})\n" in printed
 
 
+def test_labels_that_numpy_would_cut_are_refused(x, capsys):
+    pd.DataFrame({"x": x, "y": ["a" if value > 0 else "a\0" for value in x]}).to_parquet("t.parquet")
+    assert main(["train", "t.parquet", "--target", "y"]) == 2
+    assert "column 'y', the target, has labels that end with a NUL character" in capsys.readouterr().err
+
+
 def test_a_target_of_numbers_with_a_few_other_cells_is_regression_without_these_rows(x, capsys):
     frame = pd.DataFrame({"x": x, "y": x.astype(object)})
     frame.loc[[3, 5], "y"] = "?"
     printed = trained(capsys, frame)
     assert "  left out: 2 rows whose 'y' is not a number: '?' in row 4, '?' in row 6\n" in printed
     assert "regression; 318 rows to train on, 80 held out" in printed
+
+
+def test_a_target_of_texts_that_hardly_repeat_is_said_to_be(x, capsys):
+    frame = pd.DataFrame({"x": x, "y": [f"{i % 300} EUR" for i in range(N)]})
+    frame.to_csv("t.csv", index=False)
+    assert main(["train", "t.csv", "--target", "y", "--epochs", "2"]) == 0
+    errors = capsys.readouterr().err
+    assert "the target 'y' has 300 classes in 400 rows, such as '0 EUR'; is it to be numbers?" in errors
+    assert "of the rows held out have classes that no other row has: log loss and AUC omit them" in errors
 
 
 def test_a_number_written_in_several_ways_is_several_classes_and_said_to_be(x, capsys):

@@ -120,6 +120,16 @@ def test_a_metric_that_is_not_defined_is_a_dash():
     assert np.isnan(scores(few, np.zeros((2, 1)), np.array([1, 1]), [])["AUC"])
 
 
+def test_classes_that_an_estimator_does_not_know_are_wrong_and_have_no_log_loss():
+    guess = DummyClassifier(strategy="prior").fit(np.zeros((3, 1)), np.array([0, 1, 1]))
+    row = scores(guess, np.zeros((4, 1)), np.array([0, 1, 2, 2]), ["f1", "balanced_accuracy"])
+    assert row["accuracy"] == 0.25
+    assert row["log loss"] == pytest.approx(np.mean(-np.log([1 / 3, 2 / 3])))
+    assert (row["AUC"], row["F1 of '1'"]) == (0.5, pytest.approx(0.4))
+    assert (row["f1"], row["balanced_accuracy"]) == (pytest.approx(2 / 3), 0.5)
+    assert np.isnan(scores(guess, np.zeros((1, 1)), np.array([2]), [])["log loss"])
+
+
 def test_numbers_with_a_unit_keep_their_digits():
     y = np.array([1.0, 3.0])
     for scale, expected in ((1e-6, "1e-06"), (1, "1.0000"), (1e6, "1e+06")):
@@ -175,7 +185,7 @@ def test_evaluate_refuses_what_it_cannot_compare(model, capsys):
     assert complaint(capsys, "evaluate", "m", "other.csv") == "other.csv has no row to evaluate with"
     model("number")
     assert complaint(capsys, "evaluate", "m", "other.csv").startswith(
-        "column 'number' is to hold numbers, but does not"
+        "column 'number', the target, is not numbers, as regression needs: 'x' in row 1"
     )
     assert complaint(capsys, "evaluate", "m", "inf.csv") == "column 'number', the target, has an infinite value"
 

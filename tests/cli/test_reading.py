@@ -57,6 +57,11 @@ def test_what_is_given_is_not_found_out_and_not_said(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_the_mark_of_windows_is_not_in_the_first_name():
+    pathlib.Path("t.csv").write_bytes(TABLE.encode("utf-8-sig"))
+    assert_is_the_table(read("t.csv", Format(encoding="utf-8")))
+
+
 def test_commas_are_decimals_in_numbers_only():
     pathlib.Path("t.csv").write_text("x;text;n;p\n1,5;a,b;02134;1.5\n1.234,25;1,5;1;2\n-3,5e2;c;1;3\n", "utf-8")
     frame = read("t.csv")

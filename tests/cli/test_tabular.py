@@ -4,8 +4,6 @@ import io
 import os
 import pathlib
 import re
-import stat
-import subprocess
 import sys
 
 import numpy as np
@@ -17,10 +15,8 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 
 from fastbp.cli import tables, train
-from fastbp.cli.errors import UserError
 from fastbp.cli.main import main
 from fastbp.cli.model_files import FORMAT, Model
-from fastbp.cli.output_files import write_whole
 from fastbp.cli.reading import read
 from fastbp.training.observer import watch
 from support.documents import TEXT
@@ -264,6 +260,7 @@ BAD_DATA = {
     "one class": (b"a,y\n1,u\n" + b"2,u\n" * 20, "column 'y', the target, has one class: 'u'"),
     "one number": (b"a,y\n1,.5\n" + b"2,.5\n" * 20, "column 'y', the target, has one value throughout: 0.5"),
     "infinite target": (b"a,y\n1,1.5\n" + b"2,inf\n" * 20, "column 'y', the target, has an infinite value"),
+    "huge target": (b"a,y\n1,1.5\n" + b"2,1e300\n" * 20, "column 'y', the target, has a number beyond float32"),
     "no features": (b"y\n" + b"1\n2\n" * 20, "bad.csv has no column to predict 'y' from"),
     "infinite": (b"a,y\n" + b"1,u\ninf,v\n" * 20, "column 'a' of bad.csv has an infinite value in row 2"),
     "no Parquet": (b"a,y\n1,2\n", "cannot read bad.parquet: .*[Pp]arquet"),
@@ -291,7 +288,7 @@ def test_a_bad_file_gives_one_line_and_no_model(what, capsys):
         (["people.csv", "--plot", "m.png", "--output", "m.png"], "m.png is to be written, but is also another file"),
         (["people.csv", "--plot", "loss.doc"], r"--plot loss.doc: its name must end in one of .*\.png"),
         (["people.csv", "--plot", "no/loss.png"], "cannot write no/loss.png: there is no directory"),
-        (["people.csv", "--task", "regression"], "column 'bought' is not numbers, as --task regression needs"),
+        (["people.csv", "--task", "regression"], "column 'bought', the target, is not numbers, as regression needs: "),
         (["people.csv", "--held-out", "0.99"], "--held-out 0.99 of 300 rows leaves 3 of them to train on"),
         (["people.csv", "--held-out", "0.001"], "--held-out 0.001 of 300 rows holds 1 of them out"),
     ],
@@ -368,78 +365,6 @@ def test_a_missing_package_is_named_with_its_extra(module, arguments, extra, cap
     monkeypatch.setitem(sys.modules, module, None)
     line = complaint(capsys, *arguments)
     assert line.endswith(f'{module}, which can be installed with: pip install "fastbp[{extra}]"')
-
-
-# ---------------------------------------------------------------- whole files
-
-
-@pytest.mark.parametrize(
-    ("error", "raised", "message"),
-    [
-        (RuntimeError("a bug"), RuntimeError, "a bug"),
-        (KeyboardInterrupt(), KeyboardInterrupt, None),
-        (OSError(28, "No space left on device"), UserError, "cannot write m: No space left on device"),
-    ],
-)
-def test_an_error_in_the_middle_of_writing_leaves_the_existing_file_whole(error, raised, message, folder):
-    def write(stream):
-        stream.write(b"half")
-        stream.flush()
-        raise error
-
-    pathlib.Path("m").write_bytes(b"what was there")
-    with pytest.raises(raised, match=message):
-        write_whole("m", write)
-    assert pathlib.Path("m").read_bytes() == b"what was there"
-    assert {path.name for path in folder.iterdir()} == {"people.csv", "people.parquet", "m"}
-
-
-def test_a_process_killed_in_the_middle_of_writing_leaves_the_existing_file_whole():
-    pathlib.Path("m").write_bytes(b"what was there")
-    program = """
-import os, signal
-from fastbp.cli.output_files import write_whole
-def write(stream):
-    stream.write(b"half")
-    stream.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
-write_whole("m", write)
-"""
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode < 0
-    assert pathlib.Path("m").read_bytes() == b"what was there"
-
-
-def test_a_file_is_on_the_disk_before_it_gets_its_name(monkeypatch):
-    events, fsync, replace = [], os.fsync, pathlib.Path.replace
-
-    def recorded_fsync(handle):
-        events.append("directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.fstat(handle).st_size)
-        fsync(handle)
-
-    def recorded_replace(path, target):
-        events.append("name")
-        return replace(path, target)
-
-    monkeypatch.setattr(os, "fsync", recorded_fsync)
-    monkeypatch.setattr(pathlib.Path, "replace", recorded_replace)
-    write_whole("m", lambda stream: stream.write(b"12345"))
-    assert events == [5, "name", "directory"]
-    assert pathlib.Path("m").read_bytes() == b"12345"
-
-
-def test_permissions_and_links_stay_and_a_new_file_gets_the_usual_ones():
-    mask = os.umask(0o027)
-    try:
-        write_whole("new", lambda stream: stream.write(b"1"))
-    finally:
-        os.umask(mask)
-    assert stat.S_IMODE(os.stat("new").st_mode) == 0o640
-    os.chmod("new", 0o604)
-    os.symlink("new", "link")
-    write_whole("link", lambda stream: stream.write(b"2"))
-    assert os.path.islink("link")
-    assert pathlib.Path("new").read_bytes() == b"2"
-    assert stat.S_IMODE(os.stat("new").st_mode) == 0o604
 
 
 def test_an_interrupted_training_writes_no_model(capsys):
