@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .limits import ENOUGH
 from .reading import ROWS_TO_SNIFF
 
@@ -65,4 +67,5 @@ def taken_parts(moments: "Series", parts: dict[str, str]) -> "DataFrame":
     """Some parts of the calendar, each under its own name, as strings with NaN."""
     import pandas as pd
 
-    return pd.DataFrame({name: PARTS[part](moments.dt).astype(object) for part, name in parts.items()})
+    taken = pd.DataFrame({name: PARTS[part](moments.dt).astype(object) for part, name in parts.items()})
+    return taken.where(taken.notna(), np.nan)

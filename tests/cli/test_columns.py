@@ -146,6 +146,14 @@ def test_dates_and_durations_of_parquet_are_numbers(x):
     assert not columns.not_understood(frame)
 
 
+def test_a_missing_date_has_no_parts():
+    frame = pd.DataFrame({"d": ["2024-01-01 00:30", "2024-02-03 02:00", None, "2025-03-04 07:00"] * 5})
+    columns, _ = Columns.of(frame)
+    taken = columns.taken_from(frame, "")
+    assert list(taken) == ["d", "d (month)", "d (weekday)", "d (hour)"]
+    assert all(isinstance(value, float) and np.isnan(value) for value in taken.loc[2])
+
+
 def test_dates_of_all_centuries_are_numbers():
     column = pd.DataFrame({"d": [f"{year:04}-01-01" for year in range(1000, 9999, 40)]})
     columns, _ = Columns.of(column)
