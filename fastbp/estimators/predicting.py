@@ -68,6 +68,10 @@ class Predictor(Parameters):
         scikit-learn would convert and check an X in a file as a whole. That may need more memory than there is, and
         Ctrl-C would have to wait. So such an X is checked here, some rows at a time.
         """
+        if scipy.sparse.issparse(X):
+            data.check_sparse(X, "X")
+        if scipy.sparse.issparse(y):
+            data.check_indicator(y, "y")
         in_file = data.is_file(X)
         dtype = None if in_file else data.FLOATS
         result = validate_data(
