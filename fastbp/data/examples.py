@@ -177,7 +177,7 @@ def check_sparse(matrix: Any, name: str) -> None:
 def check_indicator(matrix: Any, name: str) -> None:
     """As `check_sparse`, with the columns of CSR too."""
     check_sparse(matrix, name)
-    if matrix.format == "csr":
+    if matrix.format == "csr" and matrix.ndim == 2:
         _check_range(matrix.indices, name, "indices", matrix.shape[1])
 
 
