@@ -25,6 +25,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from ..estimators.classifier import BackpropClassifier
 from ..estimators.regressor import BackpropRegressor
 from ..training import OptimizerState
+from .dates import PARTS
 from .errors import UserError, reason
 from .output_files import write_whole
 from .pipeline import preprocessor
@@ -168,22 +169,34 @@ def _checked(content: Any) -> tuple[Pipeline, Columns, str]:
     columns, target, pipeline = Columns(**content["columns"]), content["target"], content["pipeline"]
     if not type(columns.numeric) is type(columns.categorical) is list:
         raise ValueError("its columns must be lists")
-    names = [target, *columns.numeric, *columns.categorical]
+    _check_dates(columns)
+    names = [target, *columns.numeric_inputs, *columns.categorical_inputs]
     if not all(type(name) is str for name in names) or len(set(names)) < len(names):
         raise ValueError("its columns must have different names")
     _check_alike(pipeline, _template(pipeline, columns), "pipeline")
     fitted = {name: step for name, step, _ in pipeline[0].transformers_}
     _check_alike(pipeline[0].transformers_, pipeline[0].transformers, "pipeline")
-    if columns.numeric:
-        _check_numeric(fitted["numeric"], len(columns.numeric))
-    if columns.categorical:
-        _check_categorical(fitted["categorical"], len(columns.categorical))
+    if columns.numeric_inputs:
+        _check_numeric(fitted["numeric"], len(columns.numeric_inputs))
+    if columns.categorical_inputs:
+        _check_categorical(fitted["categorical"], len(columns.categorical_inputs))
     if isinstance(pipeline[-1], TransformedTargetRegressor):
         last = pipeline[-1]
         _check_alike([last.regressor_, last.transformer_], [last.regressor, last.transformer], "pipeline")
         _check_floats(last.transformer_, ("mean_", "var_", "scale_"), 1)
     _predict_all(pipeline, columns, fitted)
     return pipeline, columns, target
+
+
+def _check_dates(columns: Columns) -> None:
+    """Check the formats of dates and the names of their parts."""
+    kinds = {type(columns.dates), type(columns.parts)}
+    if kinds != {dict} or columns.dates.keys() != columns.parts.keys():
+        raise ValueError("its dates and their parts must be dictionaries with the same columns")
+    if not all(type(form) is str for form in columns.dates.values()):
+        raise ValueError("its formats of dates must be texts")
+    if not all(type(parts) is dict and parts.keys() <= PARTS.keys() for parts in columns.parts.values()):
+        raise ValueError(f"its parts of dates must be among {', '.join(PARTS)}")
 
 
 def _template(pipeline: Any, columns: Columns) -> Pipeline:
@@ -226,8 +239,9 @@ def _check_floats(step: Any, names: tuple[str, ...], n: int) -> None:
 
 
 def _check_numeric(steps: Pipeline, n: int) -> None:
-    imputer, scaler = (step for _, step in steps.steps)
+    imputer, centering, scaler = (step for _, step in steps.steps)
     _check_floats(imputer, ("statistics_",), n)
+    _check_floats(centering, ("mean_",), n)
     _check_floats(scaler, ("mean_", "var_", "scale_"), n)
 
 
@@ -293,10 +307,10 @@ def _all_categories(columns: Columns, fitted: dict[str, Any]) -> "DataFrame":
     """A table in which each category occurs. All numbers are missing: any number may be too large for a model."""
     import pandas as pd
 
-    categories = fitted["categorical"][-1].categories_ if columns.categorical else []
+    categories = fitted["categorical"][-1].categories_ if columns.categorical_inputs else []
     n = 2 + max(map(len, categories), default=0)
-    table: dict[str, Any] = {name: np.full(n, np.nan) for name in columns.numeric}
-    for name, labels in zip(columns.categorical, categories, strict=True):
+    table: dict[str, Any] = {name: np.full(n, np.nan) for name in columns.numeric_inputs}
+    for name, labels in zip(columns.categorical_inputs, categories, strict=True):
         values = [np.nan, *labels]
         table[name] = pd.Series(values + [np.nan] * (n - len(values)), dtype=object)
     return pd.DataFrame(table, index=range(n))

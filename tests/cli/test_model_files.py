@@ -66,6 +66,18 @@ def test_what_train_writes_is_taken(folder, name, capsys):
     assert len(capsys.readouterr().out.splitlines()) == N + 1
 
 
+def test_a_model_with_dates_is_taken(folder, capsys):
+    frame = table().assign(since=pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y"))
+    frame.to_csv(folder / "dates.csv", index=False)
+    for columns, name in ((["age", "since", "bought"], "with-dates"), (["since", "bought"], "only-dates")):
+        dropped = [f"--drop={column}" for column in frame if column not in columns]
+        arguments = ["--target", "bought", "--output", str(folder / name), "--epochs", "2", *dropped]
+        assert main(["train", str(folder / "dates.csv"), *arguments]) == 0
+        capsys.readouterr()
+        assert main(["predict", str(folder / name), str(folder / "dates.csv")]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == N + 1
+
+
 def an_estimator(name):
     def change(content):
         X = np.random.default_rng(0).normal(size=(50, 1))
@@ -100,6 +112,13 @@ def columns_text(content):
     content["columns"]["numeric"] = "as"
 
 
+def dates(by_column, parts):
+    def change(content):
+        content["columns"] |= {"dates": by_column, "parts": parts}
+
+    return change
+
+
 def attribute(step, name, by):
     def change(content):
         fitted = {name: fitted for name, fitted, _ in content["pipeline"][0].transformers_}[step[0]][step[1]]
@@ -126,6 +145,12 @@ FOREIGN = {
     "another key": (another_key, "does not hold a format, a target, columns and a pipeline"),
     "a column twice": (columns_repeated, "its columns must have different names"),
     "a column less": (columns_missing, "has 1 parts, not 2|parts"),
+    "a list of dates": (dates([], []), "its dates and their parts must be dictionaries with the same columns"),
+    "a date without parts": (dates({"d": "ISO8601"}, {}), "must be dictionaries with the same columns"),
+    "a format of no text": (dates({"d": None}, {"d": {}}), "its formats of dates must be texts"),
+    "a part of no date": (dates({"d": "ISO8601"}, {"d": {"year": "y"}}), "must be among month, weekday, hour"),
+    "a list of parts": (dates({"d": "ISO8601"}, {"d": ["month"]}), "must be among month, weekday, hour"),
+    "a date more": (dates({"d": "ISO8601"}, {"d": {}}), "pipeline"),
     "a text for columns": (columns_text, "its columns must be lists"),
     "dense output": (attribute(ENCODER, "sparse_output", lambda _: False), "sparse_output is False, not True"),
     "another strategy": (attribute(NUMBERS, "strategy", lambda _: "mean"), "strategy is 'mean', not 'median'"),
