@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 ISO = "ISO8601"  # pandas' name for 2024-12-31 and for 2024-12-31T23:59:59.5+01:00
+# Formats that pandas does not guess from a value: halves of the day, and years of two digits.
+MORE_FORMATS = (
+    *(f"{day} %I:%M{second} %p" for day in ("%m/%d/%Y", "%d/%m/%Y", "%Y-%m-%d") for second in ("", ":%S")),
+    *("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y"),
+)
 PARTS: dict[str, Callable[[Any], Any]] = {
     "month": lambda times: times.month_name(),
     "weekday": lambda times: times.day_name(),
@@ -36,10 +41,11 @@ def format_of(column: "Series") -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values that are no dates
         guesses = (pd.tseries.api.guess_datetime_format(head.iloc[0], dayfirst=first) for first in (False, True))
-        formats = [ISO, *(guess for guess in guesses if guess and "%d" in guess)]
-    shares = {form: times(values, form).notna().mean() for form in formats}
-    best = max(shares, key=lambda form: shares[form])
-    return best if shares[best] >= ENOUGH else None
+        formats = [ISO, *(guess for guess in guesses if guess and "%d" in guess), *MORE_FORMATS]
+    likely = [form for form in formats if times(head, form).notna().mean() >= ENOUGH]
+    shares = {form: times(values, form).notna().mean() for form in likely}
+    best = max(shares, key=lambda form: shares[form], default=None)
+    return best if best and shares[best] >= ENOUGH else None
 
 
 def times(column: "Series", form: str) -> "Series":

@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> None:
     metrics.check_scorers(options.metric)
     model = Model.load(options.model)
     frame = read(options.data, Format.of(options))
+    frame.attrs.clear()
     if model.target not in frame:
         raise UserError(f"{options.data} has no column {model.target!r}, the target; it has {listed(frame.columns)}")
     target = frame[model.target].dropna()

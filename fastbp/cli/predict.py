@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ..extras import require
 from . import remarks
 from .errors import UserError, listed
@@ -25,12 +27,15 @@ def run(options: argparse.Namespace) -> None:
     if options.proba and not hasattr(model.pipeline, "predict_proba"):
         raise UserError(f"--proba: {options.model} predicts numbers, which have no probabilities")
     frame = read(options.data, Format.of(options))
+    words = frame.attrs.pop("missing", {})
     if absent := [name for name in options.id if name not in frame]:
         raise UserError(f"{options.data} has no column {absent[0]!r}; it has {listed(frame.columns)}")
     X = model.columns.taken_from(frame, options.data)
     remarks.warn_of(model, frame, X)
     Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
-    results: list[tuple[str, Any]] = [(name, frame[name]) for name in options.id]
+    results: list[tuple[str, Any]] = [
+        (name, frame[name].astype(object).fillna(words.get(name, np.nan))) for name in options.id
+    ]
     results.append((model.target, last.predict(Z)))
     if options.proba:
         by_class = zip(last.classes_, last.predict_proba(Z).T, strict=True)

@@ -59,8 +59,8 @@ def read(path: str, given: Format = UNGUESSED) -> "DataFrame":
     """The table in a file, or in the standard input if the path is "-"; raises UserError.
 
     All columns of a text file are read as text, with NaN where a value is missing. `tables.numbers` decides later
-    whether a column holds numbers. `attrs["missing"]` of the table counts the words of each column that stand for a
-    missing value.
+    whether a column holds numbers. `attrs["missing"]` of the table has the words of each column that stand for missing
+    values. Take it out at once, because pandas copies it with every column.
     """
     try:
         frame = _read_any(path, given)
@@ -149,12 +149,13 @@ def _read_text(data: bytes, path: str, given: Format, *, tabs: bool) -> "DataFra
     frame.columns = header  # pandas has changed names that occur twice
     words = {} if header.duplicated().any() else {name: _missing_words(frame[name]) for name in frame}
     frame = frame.mask(frame.isin(MISSING_WORDS))
-    frame.attrs["missing"] = {str(name): counts for name, counts in words.items() if counts}
     decimal = given.decimal or _sniffed_decimal(frame, sep)
     used = Format(sep, decimal, encoding)
     if any(new and not old for new, old in zip(_unusual(used, tabs), dataclasses.astuple(given), strict=True)):
         warn(f"{path} is read with {used}")
-    return _with_points(frame) if decimal == "," else frame
+    frame = _with_points(frame) if decimal == "," else frame
+    frame.attrs["missing"] = {str(name): column for name, column in words.items() if len(column)}
+    return frame
 
 
 def _decoded(data: bytes, encoding: str | None, path: str) -> tuple[str, str]:
@@ -217,7 +218,6 @@ def _unusual(used: Format, tabs: bool) -> tuple[bool, bool, bool]:
     return used.sep != ("\t" if tabs else ","), used.decimal != ".", used.encoding not in ("utf-8", "utf-8-sig")
 
 
-def _missing_words(column: "Series") -> dict[str, int]:
-    """How often each word for a missing value occurs in a column of text; empty cells are not counted."""
-    words = column[column.isin(MISSING_WORDS[1:])].value_counts()
-    return {str(word): int(count) for word, count in words.items()}
+def _missing_words(column: "Series") -> "Series":
+    """The words for missing values in a column of text, without the empty ones."""
+    return column[column.isin(MISSING_WORDS[1:])].astype(object)

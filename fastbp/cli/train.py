@@ -3,6 +3,7 @@
 import argparse
 import time
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,17 +83,17 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
     """The rows with a target without it, their targets, and what is left out; raises UserError."""
     path, target = options.data, options.target
     frame = read(path, Format.of(options))
+    words = frame.attrs.pop("missing", {}).get(target, ())
     if absent := [name for name in (target, *options.drop) if name not in frame]:
         hint = " (perhaps its columns are separated otherwise: see --sep)" if frame.shape[1] == 1 else ""
         raise UserError(f"{path} has no column {absent[0]!r}; it has {listed(frame.columns)}{hint}")
     if target in options.drop:
         raise UserError(f"--drop {target}: this is the target")
-    words = frame.attrs.get("missing", {}).get(target, {})
     frame = frame.drop(columns=options.drop)
     column, dropped = frame.pop(target), []
     if n_missing := column.isna().sum():
-        counts = ", ".join(f"{count} {word!r}" for word, count in words.items())
-        dropped.append(f"{n_missing} rows without a {target!r}{f' (of them {counts})' if words else ''}")
+        counts = ", ".join(f"{count} {word!r}" for word, count in Counter(words).most_common())
+        dropped.append(f"{n_missing} rows without a {target!r}{f' (of them {counts})' if counts else ''}")
     column = column.dropna()
     if len(column) < FEWEST_ROWS:
         raise UserError(f"{path} has {len(column)} rows with a {target!r}, at least {FEWEST_ROWS} are needed")

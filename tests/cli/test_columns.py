@@ -97,6 +97,8 @@ def test_numbers_taken_as_categories_and_many_categories_are_said(x, capsys):
         ("%d/%m/%Y", "%d/%m/%Y"),
         ("%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M"),
         ("%d %b %Y", "%d %b %Y"),
+        ("%d/%m/%Y %I:%M %p", "%d/%m/%Y %I:%M %p"),
+        ("%d.%m.%y", "%d.%m.%y"),
     ],
 )
 def test_a_date_is_a_number_in_time_with_parts_of_the_calendar(written, form, capsys):
@@ -106,7 +108,7 @@ def test_a_date_is_a_number_in_time_with_parts_of_the_calendar(written, form, ca
     moments = moments.insert(0, pd.Timestamp("2023-01-13"))[:N]
     frame = pd.DataFrame({"d": moments.strftime(written), "y": (moments - moments[0]) / pd.Timedelta(days=1)})
     printed = trained(capsys, frame, epochs=60)
-    parts = "month, weekday, hour" if "%H" in written else "month, weekday"
+    parts = "month, weekday, hour" if "M" in written else "month, weekday"
     assert "0 numeric and 0 categorical columns, 1 of dates" in printed
     assert f"  note: 'd' holds dates as {form}: the inputs are time, {parts}\n" in printed
     columns, _ = Columns.of(frame.drop(columns="y"))

@@ -197,6 +197,10 @@ def test_predict_passes_columns_through(model, capsys):
     assert list(printed) == ["id", "two", "predicted two"]
     frame = pd.read_csv("new.csv", dtype=str)
     pd.testing.assert_frame_equal(printed[["id", "two"]], frame[["id", "two"]])
+    frame.loc[:2, "id"] = ["NA", "None", ""]
+    frame.to_csv("new.csv", index=False)
+    assert main(["predict", "m", "new.csv", "--id", "id"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:5]] == ["NA", "None", "", "0303"]
     assert complaint(capsys, "predict", "m", "new.csv", "--id", "no").startswith(
         "new.csv has no column 'no'; it has 'id'"
     )
