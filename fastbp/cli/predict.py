@@ -33,9 +33,10 @@ def run(options: argparse.Namespace) -> None:
     X = model.columns.taken_from(frame, options.data)
     remarks.warn_of(model, frame, X)
     Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
-    results: list[tuple[str, Any]] = [
-        (name, frame[name].astype(object).fillna(words.get(name, np.nan))) for name in options.id
-    ]
+    results: list[tuple[str, Any]] = []
+    for name in options.id:  # as in the file: NA may be an identifier
+        column = frame[name].astype(object)
+        results.append((name, column.where(column.notna(), words.get(name, np.nan))))
     results.append((model.target, last.predict(Z)))
     if options.proba:
         by_class = zip(last.classes_, last.predict_proba(Z).T, strict=True)
