@@ -1,5 +1,6 @@
 """Errors of the user, and words for the messages about them."""
 
+import sys
 from typing import Any
 
 SHOWN = 8  # most names in one message
@@ -20,3 +21,8 @@ def listed(names: Any) -> str:
     """Names for a message; if there are many, the first of them and the number of the others."""
     names = [repr(str(name)) for name in names]
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def warn(text: str) -> None:
+    """Tell the user something on the standard error, so that it is not among the results."""
+    print(f"fastbp: warning: {text}", file=sys.stderr)

@@ -4,14 +4,17 @@ import argparse
 from typing import Any
 
 from ..version import __version__
+from .limits import ENOUGH, FEWEST_OF_CATEGORY, MOST_CATEGORIES, MOST_INTEGER_CLASSES
 
 TASKS = ("classification", "regression")
-# `--task auto` is regression for a target of more than MOST_INTEGER_CLASSES different whole numbers.
-MOST_INTEGER_CLASSES = 20
 DEFAULT = " (default: %(default)s)"
 # Several jobs have these options.
 HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
 SEED_HELP = f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}"
+DATA_HELP = (
+    "a CSV or TSV file whose first line has the names, also compressed (.gz, .bz2, .xz, .zst, .zip), or Parquet; - is "
+    "the standard input"
+)
 
 
 def positive(text: str) -> int:
@@ -48,6 +51,23 @@ def layer_sizes(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(message) from None
 
 
+def separator(text: str) -> str:
+    """One character; a tab may be written as \\t, as shells pass it on."""
+    text = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if len(text) != 1 or text in '\n\r"':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate columns")
+    return text
+
+
+def encoding(text: str) -> str:
+    """The name of an encoding that Python knows."""
+    try:
+        "".encode(text)
+    except (LookupError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an encoding, such as utf-8 or latin-1") from None
+    return text
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
@@ -73,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="other jobs", metavar="COMMAND")
     _add_train(commands)
     _add_predict(commands)
+    _add_evaluate(commands)
     _add_warmup(commands)
     _add_info(commands)
     return parser
@@ -82,13 +103,23 @@ def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="train on a CSV or Parquet file",
-        description="Train a network to predict one column of a table from the others. Print its score on rows held "
-        "out, beside the score of a guess that ignores the other columns. Columns of numbers are standardised, and a "
-        "missing number becomes the median of its column. In any other column each value is a category, and so is a "
-        "missing value.",
+        description="Train a network to predict one column of a table from the others. Print metrics on rows held out, "
+        "beside those of a guess that ignores the other columns. Columns of numbers are standardised, and a missing "
+        f"number becomes the median of its column. If at least {ENOUGH:.0%} of the values of a column are numbers, the "
+        "others count as missing. Dates likewise: they become a number in time, with month, weekday and hour as "
+        "categories. In any other column each value is a category, and so is a missing value. A column gives at most "
+        f"{MOST_CATEGORIES} inputs: its rarest categories share one, and so do those of fewer than "
+        f"{FEWEST_OF_CATEGORY} rows.",
     )
-    train.add_argument("data", metavar="DATA", help="a CSV or TSV file whose first line has the names, or Parquet")
+    train.add_argument("data", metavar="DATA", help=DATA_HELP)
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
+    train.add_argument(
+        "--drop",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="leave out this column; may be repeated",
+    )
     train.add_argument("--output", metavar="MODEL", help="write the model to this file, to predict with it")
     train.add_argument("--plot", metavar="FILE", help="draw the loss curves to this file, such as loss.png")
     train.add_argument(
@@ -96,7 +127,7 @@ def _add_train(commands: Any) -> None:
         choices=["auto", *TASKS],
         default="auto",
         help="auto: classification if the target has other values than numbers, or at most "
-        f"{MOST_INTEGER_CLASSES} different whole numbers{DEFAULT}",
+        f"{MOST_INTEGER_CLASSES} different whole numbers; more of them are regression{DEFAULT}",
     )
     train.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
     train.add_argument("--epochs", type=positive, default=200, help=f"largest number of passes over the rows{DEFAULT}")
@@ -104,20 +135,63 @@ def _add_train(commands: Any) -> None:
         "--held-out", type=fraction, default=0.2, help=f"share of the rows to hold out for the score{DEFAULT}"
     )
     train.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
+    _add_metric(train)
+    _add_format(train)
     train.set_defaults(job="train")
+
+
+def _add_format(command: Any) -> None:
+    """The options that say how a text file is written."""
+    form = command.add_argument_group("how the file is written, if it is text (default: found out from the file)")
+    form.add_argument(
+        "--sep", type=separator, metavar="SIGN", help=r"the character between two columns, such as ';' or '\t'"
+    )
+    form.add_argument("--decimal", choices=[".", ","], metavar="SIGN", help="the sign before decimals, . or ,")
+    form.add_argument("--encoding", type=encoding, metavar="NAME", help="such as utf-8, latin-1 or cp1252")
 
 
 def _add_predict(commands: Any) -> None:
     predict = commands.add_parser(
         "predict",
         help="predict with a model that train has written",
-        description="Predict the target of each row of a table, and write the predictions as CSV.",
+        description="Predict the target of each row of a table, and write the predictions as CSV. Labels are written "
+        "as they are in the training file, also those that a spreadsheet would run as a formula (they begin with =, +, "
+        "- or @). Values that the training did not know are reported on the standard error.",
     )
     predict.add_argument("model", metavar="MODEL", help="a file that train has written")
-    predict.add_argument("data", metavar="DATA", help="a table with the columns that the model was trained on")
+    predict.add_argument("data", metavar="DATA", help=f"the columns that the model was trained on: {DATA_HELP}")
     predict.add_argument("--output", metavar="FILE", help="write to this file instead of the standard output")
+    predict.add_argument(
+        "--id", metavar="COLUMN", action="append", default=[], help="write this column too, first; may be repeated"
+    )
     predict.add_argument("--proba", action="store_true", help="add a column with the probability of each class")
+    _add_format(predict)
     predict.set_defaults(job="predict")
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="print metrics of a model that train has written",
+        description="Predict the rows of a table that has the target, and print how good the predictions are: "
+        "accuracy, log loss, area under the ROC curve and F1, or R^2, root mean squared error and mean absolute error.",
+    )
+    evaluate.add_argument("model", metavar="MODEL", help="a file that train has written")
+    evaluate.add_argument("data", metavar="DATA", help=f"the columns of the training and the target: {DATA_HELP}")
+    _add_metric(evaluate)
+    _add_format(evaluate)
+    evaluate.set_defaults(job="evaluate")
+
+
+def _add_metric(command: Any) -> None:
+    command.add_argument(
+        "--metric",
+        metavar="SCORER",
+        action="append",
+        default=[],
+        help="print this scorer of scikit-learn too, such as balanced_accuracy or neg_median_absolute_error; may be "
+        "repeated. Of two classes the last is the positive one",
+    )
 
 
 def _add_warmup(commands: Any) -> None:

@@ -11,11 +11,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ..estimators.classifier import BackpropClassifier
 from ..estimators.regressor import BackpropRegressor
+from .limits import FEWEST_OF_CATEGORY, MOST_CATEGORIES
 from .tables import Columns
 
-# Categories of fewer than FEWEST_OF_CATEGORY rows share one input of the network. Other rare categories share it too if
-# the column would otherwise give more than MOST_CATEGORIES inputs.
-FEWEST_OF_CATEGORY, MOST_CATEGORIES = 5, 100
 # On a validation set of fewer than FEWEST_TO_STOP_BY rows, chance would decide when training stops.
 FEWEST_TO_STOP_BY = 100
 MISSING = "(missing)"
@@ -23,7 +21,11 @@ MISSING = "(missing)"
 
 def preprocessor(columns: Columns) -> ColumnTransformer:
     """The step from the columns that `Columns.taken_from` gives to standardised numbers."""
-    numeric = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    numeric = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(with_std=False),  # the next step would take 10^17, 10^17 + 1, ... for a constant
+        StandardScaler(),
+    )
     categorical = make_pipeline(
         SimpleImputer(strategy="constant", fill_value=MISSING),
         OneHotEncoder(
@@ -31,7 +33,7 @@ def preprocessor(columns: Columns) -> ColumnTransformer:
         ),
     )
     return ColumnTransformer(
-        [("numeric", numeric, columns.numeric), ("categorical", categorical, columns.categorical)],
+        [("numeric", numeric, columns.numeric_inputs), ("categorical", categorical, columns.categorical_inputs)],
     )
 
 

@@ -2,13 +2,18 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ..extras import require
-from . import tables
-from .errors import UserError
+from . import remarks
+from .errors import UserError, listed
 from .model_files import Model
 from .output_files import check_output, write_whole
+from .reading import Format, read
+from .scaling import scaled
 
 
 def run(options: argparse.Namespace) -> None:
@@ -21,13 +26,33 @@ def run(options: argparse.Namespace) -> None:
     model = Model.load(options.model)
     if options.proba and not hasattr(model.pipeline, "predict_proba"):
         raise UserError(f"--proba: {options.model} predicts numbers, which have no probabilities")
-    X = model.columns.taken_from(tables.read(options.data), options.data)
-    predictions: dict[str, Any] = {model.target: model.pipeline.predict(X)}
+    frame = read(options.data, Format.of(options))
+    words = frame.attrs.pop("missing", {})
+    if absent := [name for name in options.id if name not in frame]:
+        raise UserError(f"{options.data} has no column {absent[0]!r}; it has {listed(frame.columns)}")
+    X = model.columns.taken_from(frame, options.data)
+    remarks.warn_of(model, frame, X)
+    Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
+    results: list[tuple[str, Any]] = []
+    for name in options.id:  # as in the file: NA may be an identifier
+        column = frame[name].astype(object)
+        results.append((name, column.where(column.notna(), words.get(name, np.nan))))
+    results.append((model.target, last.predict(Z)))
     if options.proba:
-        by_class = zip(model.pipeline.classes_, model.pipeline.predict_proba(X).T, strict=True)
-        predictions |= {f"probability of {label}": column for label, column in by_class}
-    content = pd.DataFrame(predictions).to_csv(index=False)
+        by_class = zip(last.classes_, last.predict_proba(Z).T, strict=True)
+        results += [(f"probability of {label}", column) for label, column in by_class]
+    content = pd.DataFrame(dict(_named(results))).to_csv(index=False)
     if options.output:
         write_whole(options.output, lambda stream: stream.write(content.encode()))
     else:
         sys.stdout.write(content)
+
+
+def _named(columns: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The columns with a name of its own for each: a name that a column before has gets "predicted " in front."""
+    taken: set[str] = set()
+    for name, column in columns:
+        while name in taken:
+            name = f"predicted {name}"
+        taken.add(name)
+        yield name, column

@@ -1,63 +1,46 @@
-"""Reading data files, and preparing their columns for a pipeline. This needs pandas, from the extra `cli`."""
+"""The columns of a table, prepared for a pipeline. This needs pandas, from the extra `cli`."""
 
 import dataclasses
-import pathlib
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..extras import require
-from .errors import UserError, listed, reason
+from . import dates
+from .errors import UserError, listed
+from .limits import ENOUGH
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-PARQUET = (".parquet", ".pq")
-
-
-def read(path: str) -> "DataFrame":
-    """The table in a CSV or Parquet file; raises UserError.
-
-    All columns of a CSV file are read as text, with NaN where a value is missing. `numbers` decides later whether a
-    column holds numbers.
-    """
-    import pandas as pd
-
-    suffix = pathlib.Path(path).suffix.lower()
-    if suffix in PARQUET:
-        require("pyarrow", extra="cli", by="Reading Parquet files")
-    try:
-        if suffix in PARQUET:
-            frame = pd.read_parquet(path, engine="pyarrow").reset_index(drop=True)
-        else:
-            options: dict[str, Any] = {"sep": "\t" if ".tsv" in path.lower() else ",", "dtype": str}
-            header = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options).iloc[0]
-            frame = pd.read_csv(path, **options)
-    except Exception as error:  # the parsers raise errors of many kinds if the format does not match the file's name
-        raise UserError(f"cannot read {path}: {reason(error)}") from error
-    if suffix not in PARQUET:
-        if not isinstance(frame.index, pd.RangeIndex):
-            raise UserError(f"cannot read {path}: its rows have more values than the first line has names")
-        if header.duplicated().any():  # pandas has renamed them
-            raise UserError(f"{path} has several columns of one name: {listed(header[header.duplicated()].unique())}")
-    frame.columns = frame.columns.map(str)
-    if frame.empty:
-        raise UserError(f"{path} has no rows")
-    return frame
+# The network computes in float32. Its scaled inputs are checked again, in `scaling`.
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def numbers(column: "Series") -> NDArray[np.float64] | None:
-    """A column as numbers, with NaN where one is missing; None if the column holds anything else, or truth values."""
+    """A column as numbers, with NaN where there is none; None if fewer than ENOUGH of its values are numbers."""
     import pandas as pd
 
     kinds = pd.api.types
-    if kinds.is_bool_dtype(column) or kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column):
+    if kinds.is_timedelta64_dtype(column):
+        return np.asarray(column.dt.total_seconds())
+    if kinds.is_bool_dtype(column) or kinds.is_datetime64_any_dtype(column):
         return None
     converted = pd.to_numeric(column, errors="coerce")
-    if kinds.is_complex_dtype(converted) or (converted.isna() & column.notna()).any():
+    if kinds.is_complex_dtype(converted) or converted.notna().sum() < ENOUGH * column.notna().sum():
         return None
     return np.asarray(converted.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def not_numbers(column: "Series") -> "Series":
+    """The values of a column that are present but are not numbers."""
+    import pandas as pd
+
+    if pd.api.types.is_timedelta64_dtype(column):
+        return column[:0]
+    if pd.api.types.is_bool_dtype(column):
+        return column.dropna()
+    return column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
 
 
 def text(column: "Series") -> NDArray[np.object_]:
@@ -76,48 +59,99 @@ class Columns:
         Columns of numbers.
     categorical : list of str
         Columns of anything else: each different value is a category.
+    dates : dict of str to str
+        Columns of dates, and the format of each as `pandas.to_datetime` takes it.
+    parts : dict of str to dict of str to str
+        For each column of dates, the parts of the calendar that are categories, and the names of their inputs.
     """
 
     numeric: list[str]
     categorical: list[str]
+    dates: dict[str, str] = dataclasses.field(default_factory=dict)
+    parts: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, frame: "DataFrame") -> tuple[Self, dict[str, str]]:
         """The columns to learn from, and the reason why each of the others is left out."""
-        numeric, categorical, left_out = [], [], {}
+        columns, left_out = cls([], []), {}
         for name in frame.columns:
             column = frame[name]
-            present, values = column.notna().sum(), numbers(column)
+            present = column.notna().sum()
             distinct = column.astype(str)[column.notna()].nunique()
             if not present:
                 left_out[name] = "no value"
             elif distinct == 1 and present == len(column):
                 left_out[name] = "one value throughout"
-            elif values is not None:
-                numeric.append(name)
+            elif numbers(column) is not None:
+                columns.numeric.append(name)
+            elif form := dates.format_of(column):
+                columns.dates[name] = form
+                parts = {part: f"{name} ({part})" for part in dates.varying_parts(dates.times(column, form))}
+                columns.parts[name] = {part: new for part, new in parts.items() if new not in frame}
             elif distinct == present:
                 left_out[name] = "no number, and no value occurs twice"
             else:
-                categorical.append(name)
-        return cls(numeric, categorical), left_out
+                columns.categorical.append(name)
+        return columns, left_out
+
+    @property
+    def names(self) -> list[str]:
+        """The columns of the table."""
+        return [*self.numeric, *self.categorical, *self.dates]
+
+    @property
+    def numeric_inputs(self) -> list[str]:
+        """The columns of numbers that `taken_from` gives."""
+        return [*self.numeric, *self.dates]
+
+    @property
+    def categorical_inputs(self) -> list[str]:
+        """The columns of categories that `taken_from` gives."""
+        return [*self.categorical, *(name for parts in self.parts.values() for name in parts.values())]
 
     def taken_from(self, frame: "DataFrame", path: str) -> "DataFrame":
         """These columns of a table that was read from a path, as float64 and as strings; raises UserError."""
         import pandas as pd
 
-        names = [*self.numeric, *self.categorical]
-        if missing := [name for name in names if name not in frame]:
+        if missing := [name for name in self.names if name not in frame]:
             raise UserError(f"{path} lacks columns that the model was trained on: {listed(missing)}")
-        taken: dict[str, Any] = {}
-        for name in self.numeric:
-            values = numbers(frame[name])
-            if values is None:
-                strange = frame[name][pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()]
-                example = f": {str(strange.iloc[0])!r:.50} in row {strange.index[0] + 1}" if len(strange) else ""
-                raise UserError(f"column {name!r} of {path} is to hold numbers, but does not{example}")
-            if np.isinf(values).any():
-                row = int(np.flatnonzero(np.isinf(values))[0]) + 1
-                raise UserError(f"column {name!r} of {path} has an infinite value in row {row}")
-            taken[name] = values
-        taken |= {name: pd.Series(text(frame[name]), dtype=object) for name in self.categorical}
-        return pd.DataFrame(taken, index=range(len(frame)))
+        taken: dict[str, Any] = {name: _checked(frame[name], path) for name in self.numeric}
+        taken |= {name: text(frame[name]) for name in self.categorical}
+        for name, form in self.dates.items():
+            moments = dates.times(frame[name], form)
+            strange = frame[name][moments.isna() & frame[name].notna()]
+            if len(strange) > (1 - ENOUGH) * frame[name].notna().sum():
+                raise UserError(f"column {name!r} of {path} is to hold dates as {form}, but does not: {cells(strange)}")
+            taken[name] = dates.days(moments).to_numpy(dtype=np.float64)
+            parts = dates.taken_parts(moments, self.parts[name])
+            taken |= {part: parts[part].to_numpy(dtype=object) for part in parts}
+        for name in self.categorical_inputs:
+            taken[name] = pd.Series(taken[name], dtype=object, index=frame.index)
+        return pd.DataFrame(taken, index=frame.index)
+
+    def not_understood(self, frame: "DataFrame") -> dict[str, "Series"]:
+        """For each column of numbers or dates, the values that are neither missing nor what the column holds."""
+        strange = {name: not_numbers(frame[name]) for name in self.numeric}
+        for name, form in self.dates.items():
+            strange[name] = frame[name][dates.times(frame[name], form).isna() & frame[name].notna()]
+        return {name: values for name, values in strange.items() if len(values)}
+
+
+def cells(values: "Series", most: int = 3) -> str:
+    """Some values of a column with their rows, for a message."""
+    shown = ", ".join(f"{str(value)!r:.50} in row {row + 1}" for row, value in values.head(most).items())
+    return shown + (f" and {len(values) - most} more" if len(values) > most else "")
+
+
+def _checked(column: "Series", path: str) -> NDArray[np.float64]:
+    """Numbers that a network can take, and NaN; raises UserError."""
+    values = numbers(column)
+    if values is None:
+        strange = not_numbers(column)
+        example = f": {cells(strange)}" if len(strange) else ""
+        raise UserError(f"column {column.name!r} of {path} is to hold numbers, but does not{example}")
+    for wrong, what in ((np.isinf(values), "an infinite value"), (abs(values) > LARGEST, "a number beyond float32")):
+        if wrong.any():
+            row = column.index[np.flatnonzero(wrong)[0]] + 1
+            raise UserError(f"column {column.name!r} of {path} has {what} in row {row}")
+    return values

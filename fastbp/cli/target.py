@@ -6,35 +6,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UserError
-from .parser import MOST_INTEGER_CLASSES
-from .tables import numbers, text
+from .limits import MOST_INTEGER_CLASSES
+from .tables import LARGEST, cells, not_numbers, numbers, text
 
 if TYPE_CHECKING:
     from pandas import Series
 
 
-def target_of(column: "Series", task: str) -> NDArray:
-    """The values to predict: whole numbers or strings for classes, float64 for regression; raises UserError."""
-    values, name = numbers(column), column.name
-    whole = values is not None and bool((np.isfinite(values) & (values == np.floor(values))).all())
-    few = values is not None and len(np.unique(values)) <= MOST_INTEGER_CLASSES
-    if task == "auto":
-        task = "classification" if values is None or (whole and few) else "regression"
-    if task == "regression":
-        return _numbers_of(values, name)
-    # Above 2^53 two whole numbers may be the same float.
-    y = values.astype(np.int64) if values is not None and whole and abs(values).max() < 2**53 else text(column)
-    y = y if y.dtype != object else y.astype(str)
-    if len(np.unique(y)) < 2:
-        raise UserError(f"column {name!r}, the target, has one class: {str(y[0])!r}")
-    return y
-
-
-def _numbers_of(values: NDArray[np.float64] | None, name: str) -> NDArray[np.float64]:
+def is_measured(column: "Series") -> bool:
+    """Whether `--task auto` is regression: numbers that are not whole, or many different whole numbers."""
+    values = numbers(column)
     if values is None:
-        raise UserError(f"column {name!r} is not numbers, as --task regression needs")
+        return False
+    known = values[~np.isnan(values)]
+    return bool((known != np.floor(known)).any() or len(np.unique(known)) > MOST_INTEGER_CLASSES)
+
+
+def measured(column: "Series") -> NDArray[np.float64]:
+    """A target of numbers, with NaN for values that are none; raises UserError."""
+    values, name = numbers(column), column.name
+    if values is None:
+        raise UserError(
+            f"column {name!r}, the target, is not numbers, as regression needs: {cells(not_numbers(column))}"
+        )
     if np.isinf(values).any():
         raise UserError(f"column {name!r}, the target, has an infinite value")
-    if np.ptp(values) == 0:
-        raise UserError(f"column {name!r}, the target, has one value throughout: {values[0]:g}")
+    if (abs(values) > LARGEST).any():
+        raise UserError(f"column {name!r}, the target, has a number beyond float32")
     return values
+
+
+def classes(column: "Series") -> NDArray:
+    """A target of labels: whole numbers if all are written as such, or else strings; raises UserError."""
+    labels = labels_of(column).astype(str)
+    distinct = np.unique(labels)
+    if len(distinct) < column.astype(str).nunique():  # NumPy's strings end before a NUL
+        raise UserError(f"column {column.name!r}, the target, has labels that end with a NUL character")
+    if len(distinct) < 2:
+        raise UserError(f"column {column.name!r}, the target, has one class: {str(distinct[0])!r}")
+    # Whole numbers have the order of numbers. 02134 is a string, because a prediction is to be written like it.
+    return labels.astype(np.int64) if all(map(_is_whole, distinct)) else labels
+
+
+def same_numbers(column: "Series") -> bool:
+    """Whether a column of text writes a number in several ways, such as 1 and 1.0."""
+    values = numbers(column)
+    return values is not None and len(np.unique(values)) < column.astype(str).nunique()
+
+
+def labels_of(column: "Series") -> NDArray[np.object_]:
+    """The labels as they are in the file. Those that Parquet holds as whole floats have no decimals."""
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(column) and (abs(column) < 2**53).all() and (column % 1 == 0).all():
+        column = column.astype(np.int64)
+    return text(column)
+
+
+def _is_whole(label: str) -> bool:
+    """Whether a label is written as NumPy writes a whole number."""
+    return label.removeprefix("-").isdecimal() and str(int(label)) == label and abs(int(label)) < 2**63

@@ -5,7 +5,7 @@ X may be a file that is larger than the memory. Nothing here reads such an X as 
 
 import math
 import mmap
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # the dtypes that the kernels read
 CONVERTED_BYTES = 1 << 22  # a file of another dtype is converted in parts, at most CONVERTED_BYTES at a time
+CONTIGUOUS: tuple[Literal["C"], Literal["A"]] = ("C", "A")  # the kernels read arrays that are contiguous and aligned
+CHECKED_ENTRIES = 1 << 15  # the order of a sparse X is checked in parts of CHECKED_ENTRIES, which stay in a cache
 
 
 class Examples(NamedTuple):
@@ -141,6 +143,103 @@ def converted_rows(X: NDArray) -> int:
     return max(1, CONVERTED_BYTES // (FLOATS[0].itemsize * max(X.shape[1], 1)))
 
 
+def check_sparse(matrix: Any, name: str) -> None:
+    """Check the structure of a sparse matrix before SciPy reads it; raises ValueError, which names the matrix.
+
+    SciPy's compiled code believes the structure, and the user may have edited it. Only the columns of CSR are not
+    checked here: `as_examples` checks them, and nothing else reads them until then.
+    """
+    if matrix.ndim != 2:
+        return  # scikit-learn refuses it
+    rows, columns = matrix.shape
+    if matrix.format == "csr":
+        _check_rows(matrix, name, rows)
+    elif matrix.format == "csc":
+        _check_rows(matrix, name, columns)
+        _check_range(matrix.indices, name, "indices", rows)
+    elif matrix.format == "bsr":
+        if matrix.data.ndim != 3 or 0 in matrix.data.shape[1:]:
+            raise ValueError(f"Input {name} in BSR format must have data of 3 dimensions, got {matrix.data.shape}.")
+        n, m = matrix.data.shape[1:]
+        _check_rows(matrix, name, rows // n)
+        _check_range(matrix.indices, name, "indices", columns // m)
+    elif matrix.format == "coo":
+        for axis, indices, length in (("row", matrix.row, rows), ("col", matrix.col, columns)):
+            _check_integers(indices, name, axis)
+            _check_range(indices, name, axis, length)
+            if len(indices) != len(matrix.data):
+                raise ValueError(
+                    f"Input {name} must have as many values in {axis} as in data, got {len(indices)} and "
+                    f"{len(matrix.data)}."
+                )
+
+
+def check_indicator(matrix: Any, name: str) -> None:
+    """As `check_sparse`, with the columns of CSR too."""
+    check_sparse(matrix, name)
+    if matrix.format == "csr" and matrix.ndim == 2:
+        _check_range(matrix.indices, name, "indices", matrix.shape[1])
+
+
+def _check_integers(values: Any, name: str, part: str) -> None:
+    if not (isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iu"):
+        raise ValueError(f"Input {name} must have a vector of integers as {part}, got {values!r:.100}.")
+
+
+def _check_range(indices: NDArray, name: str, part: str, length: int) -> None:
+    if indices.size and not (indices.min() >= 0 and indices.max() < length):
+        bad = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"Input {name} must have {part} from 0 to {length - 1}, got {bad}.")
+
+
+def _check_rows(matrix: Any, name: str, n_rows: int) -> None:
+    """Check the arrays of CSR, or those of CSC by columns or of BSR by blocks, except for the range of indices."""
+    indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
+    _check_integers(indptr, name, "indptr")
+    _check_integers(indices, name, "indices")
+    if len(indptr) != n_rows + 1:
+        raise ValueError(f"Input {name} must have {n_rows + 1} values in indptr, got {len(indptr)}.")
+    if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
+        raise ValueError(f"Input {name} must have an indptr that begins with 0 and never decreases, got {indptr!r}.")
+    if not isinstance(data, np.ndarray) or data.ndim != (3 if matrix.format == "bsr" else 1):
+        raise ValueError(f"Input {name} must have a vector of numbers as data, got {data!r:.100}.")
+    if indptr[-1] > min(len(indices), len(data)):
+        raise ValueError(
+            f"Input {name} must have an indptr that ends with at most the number of entries, got {indptr[-1]}, but "
+            f"there are {len(indices)} indices and {len(data)} values."
+        )
+
+
+def in_order(X: Any) -> Any:
+    """A CSR matrix, or a copy with the entries of each row in the order of columns, each column once.
+
+    SciPy's own flags for this are not used, because they do not change when the user edits the arrays. Raises
+    ValueError if the structure is not that of a CSR matrix.
+    """
+    _check_rows(X, "X", X.shape[0])
+    indptr, indices, n = X.indptr, X.indices, int(X.indptr[-1])
+    has_entries = indptr[1:] > indptr[:-1]
+    begins, ends = (
+        (indptr[:-1], indptr[1:]) if has_entries.all() else (indptr[:-1][has_entries], indptr[1:][has_entries])
+    )
+    first, last = indices[begins], indices[ends - 1]
+    # Where a row ends, columns may fall; nowhere else.
+    falls = -np.count_nonzero(first[1:] <= last[:-1])
+    for start in range(0, n - 1, CHECKED_ENTRIES):
+        part = indices[start : min(start + CHECKED_ENTRIES + 1, n)]
+        falls += np.count_nonzero(part[1:] <= part[:-1])
+    if falls == 0:
+        _check_range(first, "X", "indices", X.shape[1])
+        _check_range(last, "X", "indices", X.shape[1])
+        return X
+    _check_range(indices[:n], "X", "indices", X.shape[1])
+    X = scipy.sparse.csr_matrix((X.data[:n], indices[:n], indptr), X.shape, copy=True)
+    X.sum_duplicates()
+    if not np.isfinite(X.data).all():  # each entry alone was finite
+        raise ValueError("Input X contains infinity or a value too large: the sum of its repeated entries.")
+    return X
+
+
 def _flat(X: NDArray) -> tuple[NDArray, int, int] | None:
     """(vector over the memory of X, strides of rows and columns in elements), or None if the kernels cannot read X.
 
@@ -190,14 +289,10 @@ def as_examples(
     weights = NO_WEIGHTS if weights is None else np.array(weights, np.float64)
     indices, indptr, row_stride, column_stride = NO_INDICES, NO_INDPTR, 0, 0
     if scipy.sparse.issparse(X):
-        if not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-            if not np.isfinite(X.data).all():  # each entry alone was finite
-                raise ValueError("Input X contains infinity or a value too large: the sum of its repeated entries.")
-        values = X.data
-        indices = _read_only(X.indices.astype(np.int32, copy=False))
-        indptr = _read_only(X.indptr.astype(np.int64, copy=False))
+        X = in_order(X)
+        values = np.require(X.data, requirements=CONTIGUOUS)
+        indices = _read_only(np.require(X.indices, np.int32, CONTIGUOUS))
+        indptr = _read_only(np.require(X.indptr, np.int64, CONTIGUOUS))
     else:
         flat = _flat(X)
         if flat is None and is_file(X):

@@ -104,6 +104,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         """Check parameters and data, then make everything that the training needs."""
         hidden = self._hidden_layers()
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
+        if continues:
+            self._check_fitted()
         X, y = self._validated(X, y, reset=not continues)
         dtype = self._dtype_for(X, continues=continues)
         target = self._target_of(y, classes, continues=continues, incremental=incremental)

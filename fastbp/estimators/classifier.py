@@ -19,6 +19,7 @@ from ..typing import Array
 from .base import Perceptron
 from .class_weights import class_weights
 from .parameters import Decorator, fits, if_stochastic
+from .predicting import check_classes
 from .validation_set import GivenValidation
 
 if TYPE_CHECKING:  # `convert` imports it when it is needed
@@ -382,6 +383,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         if incremental:
             _check_partial_fit_first_call(self, classes)  # sets classes_ in the first call
         known = self.classes_ if incremental or continues else None
+        if known is not None:
+            check_classes(known)
         target = Labels.of(y, self.loss, known, subset=incremental)
         self.classes_ = target.classes
         weights = class_weights(self.class_weight, target, y, incremental=incremental)

@@ -184,6 +184,14 @@ class Parameters(BaseEstimator):
             )
         return network
 
+    def _checked_jobs(self) -> int | None:
+        """n_jobs of a prediction. A fit has checked it, but the user may have changed it since."""
+        if self.n_jobs is None:
+            return None
+        if not (isinstance(self.n_jobs, Integral) and self.n_jobs != 0):
+            raise ValueError(f"n_jobs must be None or a whole number other than 0, got {self.n_jobs!r}.")
+        return int(self.n_jobs)
+
     # ---------------------------------------------------------------- of the solver
 
     def _batch_size(self, n_samples: int, history: History) -> int:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+import functools
+import operator
 from collections.abc import Callable
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from ..data import examples as data
 from ..data.examples import as_examples
-from ..data.targets import Target
+from ..data.targets import MULTILABEL, Target, Values
 from ..network import architecture, costs
 from ..network.architecture import Network, network_of
 from ..parallel.team import team_for
 from ..training import evaluation
-from ..training.optimizer_state import OptimizerState
+from ..training.optimizer_state import MOST_STEPS, OptimizerState
 from ..typing import Array
 from ..version import stamped, unstamped
 from .parameters import Parameters
 
 # From LARGE elements of X on, scikit-learn's check is as fast as `_is_valid`, and it makes no array of booleans.
 LARGE = 1 << 20
+LISTS = (list, tuple)
+
+Shapes = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # of coefs_ and of intercepts_
 
 
 class Predictor(Parameters):
@@ -71,6 +78,10 @@ class Predictor(Parameters):
         scikit-learn would convert and check an X in a file as a whole. That may need more memory than there is, and
         Ctrl-C would have to wait. So such an X is checked here, some rows at a time.
         """
+        if scipy.sparse.issparse(X):
+            data.check_sparse(X, "X")
+        if scipy.sparse.issparse(y):
+            data.check_indicator(y, "y")
         in_file = data.is_file(X)
         dtype = None if in_file else data.FLOATS
         result = validate_data(
@@ -89,13 +100,18 @@ class Predictor(Parameters):
         if not self._is_valid(X):
             check_is_fitted(self)
             X = self._validate_data(X, reset=False)
+        shapes = self._weight_shapes()
+        try:
+            units = [shape[-1] for shape in shapes[0][:-1]]
+        except IndexError:
+            raise ValueError(f"coefs_ must hold matrices, got shapes {shapes[0]}.") from None
         network = network_of(
-            (X.shape[1], *(np.shape(coef)[-1] for coef in self.coefs_[:-1]), self.n_outputs_),
-            (*architecture.hidden_activations(self.activation, len(self.coefs_) - 1), self.out_activation_),
+            (X.shape[1], *units, self._checked_outputs()),
+            (*architecture.hidden_activations(self.activation, len(units)), self.out_activation_),
             self.loss,
             self._weights_dtype(),
         )
-        self._check_weights(network, "for this X the layers must have")
+        self._check_weights(network, "for this X the layers must have", shapes)
         return X, network
 
     def _is_valid(self, X: Any) -> bool:
@@ -113,10 +129,76 @@ class Predictor(Parameters):
             and bool(np.isfinite(X).all())
         )
 
-    def _check_weights(self, network: Network, needed_by: str) -> None:
-        """Check that coefs_ and intercepts_ have the shapes of this network. The user may have edited them."""
+    def _weight_shapes(self) -> Shapes:
+        """The shapes of coefs_ and of intercepts_; raises ValueError if they are not lists."""
+        coefs, intercepts = self.coefs_, self.intercepts_
+        if not (isinstance(coefs, LISTS) and isinstance(intercepts, LISTS) and coefs):
+            raise ValueError(
+                f"coefs_ and intercepts_ must be lists with an array per layer after the input, got {coefs!r:.100} and "
+                f"{intercepts!r:.100}."
+            )
+        return [np.shape(coef) for coef in coefs], [np.shape(intercept) for intercept in intercepts]
+
+    def _checked_outputs(self) -> int:
+        """n_outputs_, after a check that it goes with classes_ and with the kind of the target; raises ValueError."""
+        kind, n_outputs = self._target_kind, self.n_outputs_
+        if type(n_outputs) is not int:
+            try:
+                n_outputs = operator.index(n_outputs)
+            except TypeError:
+                raise ValueError(f"n_outputs_ must be a whole number, got {n_outputs!r}.") from None
+        if not isinstance(self, ClassifierMixin):
+            if kind != Values.kind:
+                raise ValueError(f"_target_kind of a regressor must be {Values.kind!r}, got {kind!r}.")
+            return n_outputs
+        check_classes(self.classes_)
+        n = len(self.classes_)
+        if kind == "binary":
+            legal = n <= 2 and n_outputs in (1, n)
+        elif kind == "multiclass":
+            legal = 2 < n == n_outputs
+        else:
+            legal = kind == MULTILABEL and n_outputs <= n
+        if not legal:
+            raise ValueError(
+                f"classes_, n_outputs_ and the kind of the target must go together, got {n} classes, "
+                f"n_outputs_={n_outputs} and _target_kind={kind!r}."
+            )
+        return n_outputs
+
+    def _check_fitted(self) -> None:
+        """Check the fitted attributes with which a fit goes on, before any kernel runs; raises ValueError."""
+        n_outputs, shape = self._checked_outputs(), self._weight_shapes()[0][-1]
+        if shape[-1:] != (n_outputs,):
+            raise ValueError(f"n_outputs_ must be the width of the last coefs_, of shape {shape}, got {n_outputs}.")
+        for name in ("t_", "_n_without_improvement"):
+            value = getattr(self, name)
+            if not (isinstance(value, Integral) and 0 <= int(value) < MOST_STEPS):
+                raise ValueError(f"{name} must be a whole number >= 0, got {value!r}.")
+            setattr(self, name, operator.index(value))  # an np.uint8 would overflow
+        for name in ("best_loss_", "best_validation_score_"):
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, Real)):
+                raise ValueError(f"{name} must be a number or None, got {value!r:.100}.")
+        for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):
+            values = getattr(self, name)
+            if not (values is None or isinstance(values, list)):
+                raise ValueError(f"{name} must be a list of numbers or None, got {values!r:.100}.")
+        best, state = self._best_theta, self._optimizer_state
+        if best is not None and not (isinstance(best, np.ndarray) and best.ndim == 1 and best.dtype.kind == "f"):
+            raise ValueError(f"_best_theta must be a vector of floats or None, got {best!r:.100}.")
+        if state is not None:
+            if not isinstance(state, OptimizerState):
+                raise ValueError(f"_optimizer_state must be an OptimizerState or None, got {state!r:.100}.")
+            state.check()
+
+    def _check_weights(self, network: Network, needed_by: str, found: Shapes | None = None) -> None:
+        """Check that coefs_ and intercepts_ have the shapes of this network. The user may have edited them.
+
+        found: their shapes, if they are known already.
+        """
         coefs, intercepts = list(pairwise(network.widths)), [(width,) for width in network.widths[1:]]
-        found = [np.shape(coef) for coef in self.coefs_], [np.shape(intercept) for intercept in self.intercepts_]
+        found = found or self._weight_shapes()
         if found != (coefs, intercepts):
             raise ValueError(
                 f"coefs_ and intercepts_ have shapes {found[0]} and {found[1]}, but {needed_by} {coefs} and "
@@ -161,7 +243,7 @@ class Predictor(Parameters):
             output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
         else:
             examples = as_examples(X, network.dtype)
-            with team_for(self.n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
+            with team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
                 output = evaluation.predict(network, self._theta(network), examples, np.arange(examples.n), team)
         refuse_overflow(X, output)
         return output
@@ -186,7 +268,7 @@ class Predictor(Parameters):
         """
         X, network = self._validated_for_prediction(X)
         examples = as_examples(X, network.dtype)
-        with team_for(self.n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
+        with team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
             layers = evaluation.hidden_layers(network, self._theta(network), examples, team)
         for layer in layers:
             refuse_overflow(X, layer)
@@ -206,6 +288,27 @@ class Predictor(Parameters):
         return tags
 
 
+def check_classes(classes: Any) -> None:
+    """Check that class labels are different and in order, because labels are looked up in them; raises ValueError."""
+    if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
+        raise ValueError(f"classes_ must be a vector of labels, got {classes!r:.100}.")
+    # A prediction of one row has no time to compare the labels, so the last checks are kept.
+    plain = classes.dtype.kind in "biufUSMm"
+    if not (_ascend(classes.dtype, classes.tobytes()) if plain else _objects_ascend(tuple(classes))):
+        raise ValueError(f"classes_ must be different labels in ascending order, got {classes!r:.100}.")
+
+
+@functools.lru_cache(maxsize=64)
+def _ascend(dtype: np.dtype, labels: bytes) -> bool:
+    values = np.frombuffer(labels, dtype)
+    return bool((values[1:] > values[:-1]).all())
+
+
+@functools.lru_cache(maxsize=64)
+def _objects_ascend(labels: tuple[Any, ...]) -> bool:
+    return all(a < b for a, b in pairwise(labels))
+
+
 def refuse_overflow(X: Any, activations: Array) -> None:
     """Raise ValueError if an activation is not finite: NaN would become some class, or reach the user unnoticed."""
     if np.isfinite(activations).all():
@@ -223,6 +326,7 @@ def refuse_overflow(X: Any, activations: Array) -> None:
 def expected_outputs(estimator: Predictor, X: Any, y: Any) -> tuple[Any, NDArray]:
     """X after its checks, and the outputs of shape (n_samples, S_L) that a fitted network should give for y."""
     X, y = estimator._validated(X, y, reset=False)
+    estimator._checked_outputs()
     target = estimator._fitted_target()
     target.check_held_out(y, "y")
     codes, Y = target.encode(y, estimator.loss)

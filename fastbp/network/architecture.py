@@ -2,12 +2,15 @@
 
 import dataclasses
 import functools
+import operator
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..kernels.activations import HIDDEN
+from ..kernels.losses import LEGAL_OUTPUTS, OUTPUTS
 from .layout import Layout
 from .memory import kept
 
@@ -52,8 +55,37 @@ class Network:
         return sum(n * m for n, m in pairwise(self.widths[1:]))
 
 
-# Equal architectures give the same object, so that predictions and calls of partial_fit do not make its layout again.
-network_of = functools.lru_cache(maxsize=64)(Network)
+def network_of(
+    widths: Iterable[Any], activations: Iterable[str], loss: str, dtype: np.dtype, fit_intercept: bool = True
+) -> Network:
+    """The network with these fields. Equal fields give the same object, so that its layout is made once.
+
+    All networks whose fields a user or a file may have edited are made here. A width that is not an integer raises
+    TypeError, any other field that is not legal raises ValueError.
+    """
+    # The cache takes 255, 255.0 and np.uint8(255) for one key, and np.uint8(255) overflows when it is rounded up.
+    widths = tuple(map(operator.index, widths))
+    return _kept_network(widths, tuple(activations), loss, dtype, bool(fit_intercept))
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_network(
+    widths: tuple[int, ...], activations: tuple[str, ...], loss: str, dtype: np.dtype, fit_intercept: bool
+) -> Network:
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(f"A network must have at least two layers of at least 1 unit, got the widths {widths}.")
+    if len(activations) != len(widths) - 1:
+        raise ValueError(f"Each layer after the input must have an activation, got {activations} for {widths}.")
+    for name in activations[:-1]:
+        if name not in HIDDEN:
+            raise ValueError(f"The activation of a hidden layer must be among {', '.join(HIDDEN)}, got {name!r}.")
+    if activations[-1] not in OUTPUTS:
+        raise ValueError(f"The output activation must be among {', '.join(OUTPUTS)}, got {activations[-1]!r}.")
+    if loss not in LEGAL_OUTPUTS:
+        raise ValueError(f"loss must be among {', '.join(LEGAL_OUTPUTS)}, got {loss!r}.")
+    if not (isinstance(dtype, np.dtype) and dtype in (np.float32, np.float64)):
+        raise ValueError(f"The dtype of a network must be float32 or float64, got {dtype}.")
+    return Network(tuple(map(int, widths)), activations, loss, dtype, fit_intercept)
 
 
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
@@ -62,6 +94,8 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
     activation: one name for all layers, or a name for each layer; anything else raises ValueError.
     """
     one_for_all = isinstance(activation, str)
+    if one_for_all and activation in HIDDEN:
+        return (str(activation),) * n_hidden
     given = np.asarray(activation, dtype=object).ravel()  # dtype object: the list may be ragged or hold other types
     if not all(isinstance(name, str) and name in HIDDEN for name in given):
         raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {activation!r}.")

@@ -156,6 +156,8 @@ class Layout:
         """The values as a contiguous array of the network's dtype, without a copy if possible."""
         if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
             return values
+        if np.asarray(values).dtype.kind not in "biuf":  # NumPy would convert text too
+            raise ValueError(f"coefs_ and intercepts_ must hold numbers, got dtype {np.asarray(values).dtype}.")
         return np.array(values, self.dtype, order="C", subok=False)
 
     def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:

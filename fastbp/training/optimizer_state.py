@@ -1,13 +1,17 @@
 """The optimiser's state, with which partial_fit goes on, and its hyperparameters, which every fit sets anew."""
 
 import dataclasses
+import math
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 
-from ..network.architecture import Network
+from ..network.architecture import Network, network_of
 from ..typing import Array
 from .solver import AnyTrainer
+
+MOST_STEPS = 1 << 62  # the kernels count steps in 64 bits
 
 
 @dataclasses.dataclass
@@ -41,6 +45,29 @@ class OptimizerState:
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self.unpadded())
+
+    def check(self) -> None:
+        """Check the fields, because the user may have edited them or read them from a file; raises ValueError."""
+        network = self.network
+        if network is not None and not isinstance(network, Network):
+            raise ValueError(f"_optimizer_state.network must be a Network or None, got {network!r:.100}.")
+        vectors = {"moment_1": self.moment_1, "moment_2": self.moment_2}
+        for name, vector in vectors.items():
+            if not (isinstance(vector, np.ndarray) and vector.ndim == 1 and vector.dtype.kind == "f"):
+                raise ValueError(f"_optimizer_state.{name} must be a vector of floats, got {vector!r:.100}.")
+        if network is None:
+            n = len(self.moment_1)
+        else:
+            n = network_of(*(getattr(network, field.name) for field in dataclasses.fields(Network))).layout.size
+        sizes = [len(vector) for vector in vectors.values()]
+        if sizes != [n, n if self.solver == "adam" else 0]:
+            raise ValueError(f"The vectors of _optimizer_state do not fit {self.solver!r}: got {sizes} numbers.")
+        if not (isinstance(self.t, Integral) and 0 <= int(self.t) < MOST_STEPS):
+            raise ValueError(f"_optimizer_state.t must be a whole number of steps >= 0, got {self.t!r}.")
+        for name in ("rate", "learning_rate_init"):
+            rate = getattr(self, name)
+            if not (isinstance(rate, Real) and math.isfinite(rate) and rate >= 0):
+                raise ValueError(f"_optimizer_state.{name} must be a finite number >= 0, got {rate!r}.")
 
     def fits(self, solver: str, trainer: AnyTrainer) -> bool:
         """Whether this is a state of the same solver, for as many parameters as the trainer has."""

@@ -37,6 +37,9 @@ class _Passes(Workspace):
         self, network: Network, theta: Array, examples: Examples, *, batch: int, team: Team, chunk: int | None
     ):
         super().__init__(network, examples, batch, team, chunk=chunk)
+        codes, n_codes = examples.codes, max(2, network.widths[-1])  # kernels write to the output of a code
+        if codes.size and not (codes.min() >= 0 and codes.max() < n_codes):
+            raise ValueError(f"y must have class codes from 0 to {n_codes - 1}, got {codes.min()} to {codes.max()}.")
         self.theta, self.batch = theta, batch
         self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
         self.rates: Any = self._rates[0]  # shares the memory of _rates

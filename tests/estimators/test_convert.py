@@ -266,7 +266,7 @@ class TestFromSklearn:
         before, kept = mlp.predict_proba(X), pickle.dumps(mlp)
         ours = from_sklearn(mlp)
         ours.coefs_[0][:] = 0
-        ours.classes_[:] = 5
+        ours.classes_[:] = 5, 6
         ours.partial_fit(X, np.full(len(y), 5))
         assert_array_equal(mlp.predict_proba(X), before)
         assert pickle.dumps(mlp) == kept

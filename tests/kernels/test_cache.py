@@ -260,6 +260,47 @@ def test_code_that_only_this_user_can_have_put_there_runs(places, change):
 
 
 @as_root
+@pytest.mark.parametrize("chain", ["its link", "our link to its link"])
+def test_a_link_of_another_user_is_not_followed(places, tmp_path, chain):
+    victim, ours = (
+        tmp_path / "victim",
+        [tmp_path / "victim" / f"kernels-{i:016}" for i in range(cache.KEPT_FOLDERS + 4)],
+    )
+    for folder in ours:
+        folder.mkdir(parents=True)
+        (folder / "multiply.kernel").touch()
+    for place in places:
+        link = place.parent
+        link.parent.mkdir(exist_ok=True)
+        if chain != "its link":
+            link.symlink_to(tmp_path / f"second {link.parent.name} {link.name}")
+            link = tmp_path / f"second {link.parent.name} {link.name}"
+        link.symlink_to(victim)
+        os.lchown(link, 12345, -1)
+    assert [times(2), times(3)] == [(20, False), (30, False)]
+    assert set(victim.iterdir()) == set(ours)
+    assert all("is a link of another user" in cache.refusal(folder) for folder in cache.folders())
+
+
+@as_root
+def test_a_link_that_another_user_makes_at_the_last_moment_is_not_followed(places, monkeypatch, tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    make = pathlib.Path.mkdir
+
+    def replaced(self, *args, **kwargs):
+        if self in places:
+            self.symlink_to(victim)
+            os.lchown(self, 12345, -1)
+        else:
+            make(self, *args, **kwargs)
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", replaced)
+    assert [times(2), times(3)] == [(20, False), (30, False)]
+    assert not list(victim.iterdir())
+
+
+@as_root
 def test_code_of_the_owner_of_the_package_is_trusted_by_all_who_run_the_package(places, monkeypatch, tmp_path):
     file = saved(places)
     for path in (file, places[0]):
@@ -311,6 +352,55 @@ def test_only_the_most_recently_used_versions_are_kept(places):
     (base / "unrelated").mkdir()
     times(2)
     assert set(base.iterdir()) == {places[0], base / "unrelated", *others[: cache.KEPT_FOLDERS - 1]}
+
+
+def a_link(folder, elsewhere):
+    elsewhere.mkdir()
+    (elsewhere / "multiply.kernel").touch()
+    folder.symlink_to(elsewhere)
+
+
+def with_a_file(name):
+    def make(folder, elsewhere):
+        folder.mkdir()
+        (folder / "multiply.kernel").touch()
+        (folder / name).touch()
+
+    return make
+
+
+def with_a_folder(folder, elsewhere):
+    (folder / "multiply.kernel").mkdir(parents=True)
+
+
+def with_a_link(folder, elsewhere):
+    elsewhere.mkdir()
+    folder.mkdir()
+    (folder / "multiply.kernel").symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("make", [a_link, with_a_file("thesis.txt"), with_a_folder, with_a_link])
+def test_what_this_cache_did_not_make_is_never_removed(places, tmp_path, make):
+    base = places[0].parent
+    base.mkdir(parents=True)
+    for i in range(cache.KEPT_FOLDERS + 4):
+        make(base / f"kernels-{i:016}", tmp_path / f"elsewhere-{i}")
+        (base / f"kernels-{i}").mkdir()
+        os.utime(base / f"kernels-{i:016}", (1e9, 1e9))
+    before = set(tmp_path.rglob("*"))
+    times(2)
+    assert before <= set(tmp_path.rglob("*"))
+
+
+def test_folders_beside_the_target_of_a_link_are_not_removed(places, tmp_path):
+    beside = [tmp_path / "project" / f"kernels-{i:016}" for i in range(cache.KEPT_FOLDERS + 5)]
+    for folder in beside:
+        folder.mkdir(parents=True)
+    (tmp_path / "project" / "target").mkdir()
+    places[0].parent.mkdir(parents=True)
+    places[0].symlink_to(tmp_path / "project" / "target")
+    assert [times(2), times(3)] == [(20, False), (20, True)]
+    assert all(folder.is_dir() for folder in beside)
 
 
 def test_loading_counts_as_use(places):

@@ -18,7 +18,7 @@ import importlib.machinery
 import os
 import pathlib
 import pickle
-import shutil
+import re
 import stat
 import tempfile
 import uuid
@@ -49,6 +49,10 @@ PYCACHE = HERE / "__pycache__"
 # Only the KEPT_FOLDERS most recently used folders stay, because a folder has some megabytes, and every edit of a kernel
 # makes a new folder.
 KEPT_FOLDERS = 8
+# The names of the folders and files that this cache makes. It removes no others. A file that is not yet whole has a
+# number after its name.
+OUR_FOLDER, OUR_FILE = re.compile(r"kernels-[0-9a-f]{16}"), re.compile(r"\w+(-[0-9a-f]{16})?\.kernel(\.[0-9a-f]{32})?")
+MOST_LINKS = 40  # in one path; Linux has the same limit
 # SETTINGS are the settings of Numba that change the machine code. The name of the CPU does not contain them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -84,13 +88,46 @@ def _bases() -> Iterator[pathlib.Path]:
 def folders() -> Iterator[pathlib.Path]:
     """The folders that may have the kernels of this version, in the order of the search.
 
-    The paths have no symbolic links, so that the folder that is checked is the folder that is used. A frozen
-    application has no such folders, because its sources are not there for the digest.
+    The paths have no symbolic links, so that the folder that is checked is the folder that is used. A path
+    that contains a link of another user keeps that link, and `refusal` refuses the path. A frozen application has no folders, because its sources
+    cannot be seen.
     """
     if pathlib.Path(__file__).exists():
         for base in _bases():
-            with contextlib.suppress(OSError, RuntimeError):  # circular links, or relative to a folder that is gone
-                yield (base / f"kernels-{DIGEST}").resolve()
+            with contextlib.suppress(OSError):  # links in a circle, or relative to a folder that is gone
+                yield _resolved(base / f"kernels-{DIGEST}")
+
+
+def _resolved(path: pathlib.Path) -> pathlib.Path:
+    """The path without symbolic links, but the first link of another user stays: that user could lead us anywhere."""
+    path = path.absolute()
+    done, rest, n_links = pathlib.Path(path.anchor), list(path.parts[:0:-1]), 0
+    while rest:
+        part = rest.pop()
+        if part == os.pardir:
+            done = done.parent
+            continue
+        done /= part
+        if not done.is_symlink():
+            continue
+        if _foreign(done.lstat()):
+            return done.joinpath(*reversed(rest))
+        n_links += 1
+        if n_links > MOST_LINKS:
+            raise OSError(f"{path} has too many symbolic links")
+        target = pathlib.Path(os.readlink(done))
+        done = pathlib.Path(target.anchor) if target.is_absolute() else done.parent
+        rest += [part for part in reversed(target.parts) if part != target.anchor]
+    return done
+
+
+def _foreign(status: os.stat_result) -> bool:
+    """Whether a file or folder of this status belongs to another user.
+
+    Root and the owner of our sources do not count as other users.
+    """
+    # Windows has no such owners.
+    return hasattr(os, "geteuid") and status.st_uid not in (0, os.geteuid(), HERE.stat().st_uid)
 
 
 def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
@@ -101,7 +138,7 @@ def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
     """
     if not hasattr(os, "geteuid"):
         return ""  # Windows, where these bits mean nothing
-    if status.st_uid not in (0, os.geteuid(), HERE.stat().st_uid):
+    if _foreign(status):
         return f"belongs to user {status.st_uid}"
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (sticky and status.st_mode & stat.S_ISVTX):
         return f"may be written by others ({stat.filemode(status.st_mode)})"
@@ -114,16 +151,21 @@ def refusal(folder: pathlib.Path) -> str:
     The reason is that another user could write to the folder or replace it, or that this process cannot examine it.
     """
     for part in (folder, *folder.parents):
-        if part == PYCACHE:
-            break  # a user who can write there can change the code that is running here
+        suspicion = ""
         try:
-            suspicion = _suspicion(part.stat(), sticky=part != folder)
+            status = part.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                suspicion = "is a link of another user"  # `folders` has followed the links of this user
+            elif part != PYCACHE:
+                suspicion = _suspicion(status, sticky=part != folder)
         except FileNotFoundError:
-            continue  # this process will make the folder
+            pass  # this process will make the folder
         except OSError as error:
             return str(error)
         if suspicion:
             return f"{part} {suspicion}"
+        if part == PYCACHE:
+            break  # a user who can write there can change the code that is running here
     return ""
 
 
@@ -144,6 +186,8 @@ def _write(path: pathlib.Path, key: str, code: bytes) -> None:
     for part in reversed((path.parent, *path.parent.parents)):
         if not part.exists():
             part.mkdir(mode=0o755, exist_ok=True)
+    if suspicion := refusal(path.parent):  # another user may have made a folder or a link since the first check
+        raise OSError(suspicion)
     data = key.encode() + b"\0" + code
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
@@ -154,14 +198,30 @@ def _write(path: pathlib.Path, key: str, code: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _remove_old(base: pathlib.Path) -> None:
-    """Keep only the most recently used folders. A process that still writes to a removed folder makes it again."""
+def _remove_old(folder: pathlib.Path) -> None:
+    """Remove all but the most recently used folders beside this one, if this cache has made them.
+
+    A process that still uses another folder makes it again.
+    """
+    if not OUR_FOLDER.fullmatch(folder.name):
+        return  # a link of this user led here, and the folders beside it are not ours
     used = {}
-    for folder in base.glob("kernels-*"):
+    for other in folder.parent.glob("kernels-*"):
         with contextlib.suppress(OSError):  # another process has removed it
-            used[folder] = folder.stat().st_mtime
-    for folder in sorted(used, key=used.__getitem__, reverse=True)[KEPT_FOLDERS:]:
-        shutil.rmtree(folder, ignore_errors=True)
+            if OUR_FOLDER.fullmatch(other.name) and not refusal(other):
+                used[other] = other.stat().st_mtime
+    for old in sorted(used, key=used.__getitem__, reverse=True)[KEPT_FOLDERS:]:
+        with contextlib.suppress(OSError):  # another process is at work in it
+            _remove(old)
+
+
+def _remove(folder: pathlib.Path) -> None:
+    """Remove a folder, unless it has anything that this cache did not make; raises OSError."""
+    files = list(folder.iterdir())
+    if all(OUR_FILE.fullmatch(file.name) and stat.S_ISREG(file.lstat().st_mode) for file in files):
+        for file in files:
+            file.unlink()
+        folder.rmdir()
 
 
 def conditions(codegen, variant: str) -> str:
@@ -219,5 +279,5 @@ class KernelCache(NullCache):
                 with contextlib.suppress(OSError):  # not writable, or full
                     _write(path, key, code)
                     self.files[sig] = path
-                    _remove_old(path.parent.parent)
+                    _remove_old(path.parent)
                     return
