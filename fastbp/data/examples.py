@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # the dtypes that the kernels read
+MOST_OFFSET = 1 << 30  # SciPy computes with the offsets of diagonals in 32 bits
 CONVERTED_BYTES = 1 << 22  # a file of another dtype is converted in parts, at most CONVERTED_BYTES at a time
 CONTIGUOUS: tuple[Literal["C"], Literal["A"]] = ("C", "A")  # the kernels read arrays that are contiguous and aligned
 CHECKED_ENTRIES = 1 << 15  # the order of a sparse X is checked in parts of CHECKED_ENTRIES, which stay in a cache
@@ -172,6 +173,21 @@ def check_sparse(matrix: Any, name: str) -> None:
                     f"Input {name} must have as many values in {axis} as in data, got {len(indices)} and "
                     f"{len(matrix.data)}."
                 )
+    elif matrix.format == "lil":
+        lists = matrix.rows, matrix.data
+        are_lists = all(
+            isinstance(part, np.ndarray) and part.shape == (rows,) and all(type(row) is list for row in part)
+            for part in lists
+        )
+        if not are_lists or [*map(len, lists[0])] != [*map(len, lists[1])]:
+            raise ValueError(f"Input {name} in LIL format must have lists of the same lengths as rows and as data.")
+    elif matrix.format == "dia":
+        offsets, data = matrix.offsets, matrix.data
+        _check_integers(offsets, name, "offsets")
+        if not (isinstance(data, np.ndarray) and data.ndim == 2 and len(data) == len(offsets)):
+            raise ValueError(f"Input {name} in DIA format must have a row of data per offset, got {data!r:.100}.")
+        if len(np.unique(offsets)) < len(offsets) or np.abs(offsets.astype(float)).max(initial=0) > MOST_OFFSET:
+            raise ValueError(f"Input {name} in DIA format must have offsets that differ, got {offsets!r:.100}.")
 
 
 def check_indicator(matrix: Any, name: str) -> None:

@@ -159,6 +159,46 @@ def test_other_formats_are_checked_before_scipy_converts_them(format, part, valu
     refused(lambda: small(BackpropClassifier).fit(X, y), str(value))
 
 
+def longer_row(X):
+    X.data[0] = [*X.data[0], 1.0]
+
+
+def not_a_list(X):
+    X.rows[0] = 3
+
+
+def other_number_of_rows(X):
+    X.rows = X.rows[:-1]
+
+
+def offset_twice(X):
+    X.offsets[1] = X.offsets[0]
+
+
+def offset_large(X):
+    X.offsets = X.offsets.astype(np.int64) + 2**40
+
+
+def fewer_diagonals(X):
+    X.data = X.data[:-1]
+
+
+@pytest.mark.parametrize(
+    ("format", "change", "message"),
+    [
+        *[("lil", change, "lists of the same lengths") for change in (longer_row, not_a_list, other_number_of_rows)],
+        *[("dia", change, "offsets that differ") for change in (offset_twice, offset_large)],
+        ("dia", fewer_diagonals, "a row of data per offset"),
+    ],
+)
+def test_lists_of_rows_and_diagonals_are_checked(format, change, message):
+    X, y = a_matrix(format), targets()
+    model = small(BackpropClassifier).fit(X, y)
+    change(X)
+    with pytest.raises(ValueError, match=message):
+        model.predict(X)
+
+
 def test_a_sparse_y_is_checked_too():
     X, y = a_matrix().toarray(), sparse.csr_matrix(np.random.default_rng(0).integers(0, 2, (N, 3)))
     small(BackpropClassifier).fit(X, y)
