@@ -4,7 +4,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not what it s
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -59,6 +59,18 @@ class Predictor(Parameters):
     def _fitted_target(self) -> Target:
         """The target of the fit: classes or numbers."""
         raise NotImplementedError
+
+    # ---------------------------------------------------------------- beside other threads
+
+    def _as_now(self, *, copied: bool = False) -> Self:
+        """The estimator as it is now.
+
+        The attributes are those of now even after a fit in another thread, because a fit never changes `__dict__`: it
+        replaces it. With `copied`, the result may get attributes of its own.
+        """
+        now = object.__new__(type(self))
+        now.__dict__ = self.__dict__.copy() if copied else self.__dict__
+        return now
 
     # ---------------------------------------------------------------- checks
 
@@ -181,10 +193,11 @@ class Predictor(Parameters):
         NotFittedError, ValueError
             As `predict`.
         """
-        X, network = self._validated_for_prediction(X)
+        now = self._as_now()
+        X, network = now._validated_for_prediction(X)
         examples = as_examples(X, network.dtype)
-        with team_for(self.n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
-            layers = evaluation.hidden_layers(network, self._theta(network), examples, team)
+        with team_for(now.n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
+            layers = evaluation.hidden_layers(network, now._theta(network), examples, team)
         for layer in layers:
             refuse_overflow(X, layer)
         return layers

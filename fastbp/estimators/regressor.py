@@ -380,8 +380,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         ValueError
             X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
         """
-        outputs = self._outputs(X)
-        return self._fitted_target().predict(outputs)
+        now = self._as_now()
+        outputs = now._outputs(X)
+        return now._fitted_target().predict(outputs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
