@@ -82,9 +82,18 @@ class Predictor(Parameters):
         """
         in_file = data.is_file(X)
         dtype = None if in_file else data.FLOATS
-        result = validate_data(
-            self, X, y, accept_sparse="csr", dtype=dtype, ensure_all_finite=not in_file, reset=reset, **check_params
-        )
+        try:
+            result = validate_data(
+                self, X, y, accept_sparse="csr", dtype=dtype, ensure_all_finite=not in_file, reset=reset, **check_params
+            )
+        except (ValueError, TypeError) as error:
+            columns = _columns_of_text(X)
+            if not columns:
+                raise
+            raise (ValueError if isinstance(error, ValueError) else TypeError)(
+                f"{error}. X has columns of text: {', '.join(map(repr, columns))}. Leave them out or "
+                "encode them, for example in a Pipeline with a OneHotEncoder."
+            ) from error
         if in_file:
             checked = result if isinstance(y, str) else result[0]
             rows = data.converted_rows(checked)
@@ -214,6 +223,19 @@ class Predictor(Parameters):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _columns_of_text(X: Any) -> list[Any]:
+    """The columns of a dataframe whose values are text, in their order; none if X is not a dataframe."""
+    found = []
+    for name in X.columns if hasattr(X, "columns") else ():
+        try:
+            np.asarray(X[name]).astype(np.float64)
+        except TypeError:  # no text: a missing value, or a date
+            continue
+        except ValueError:
+            found.append(name)
+    return found
 
 
 def refuse_overflow(X: Any, activations: Array) -> None:
