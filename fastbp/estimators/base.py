@@ -141,7 +141,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 state = None
                 if is_stochastic:
                     state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer, copy=not ended)
-                return self._from_data() | fit.attributes(state)
+                # A callback gets a copy of the estimator with these. None hides the names of a previous fit.
+                unnamed = {} if ended else {"feature_names_in_": None}
+                return unnamed | self._from_data() | fit.attributes(state)
 
             fit.observer.training_begins(fit.rows, fitted)
             self._solve(fit, trainer)

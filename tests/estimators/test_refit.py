@@ -7,6 +7,7 @@ import pytest
 
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp.estimators.base import Perceptron
+from support.recorders import needs_callbacks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -92,3 +93,15 @@ def test_a_fit_that_fails_leaves_names_and_classes_as_they_were():
     with pytest.raises(ValueError, match=r"diverged|not finite|NaN"):
         model.set_params(solver="sgd", learning_rate_init=1e300).fit(np.hstack([X, X]), SIDE + 3)
     assert all(vars(model)[name] is value for name, value in before.items() if name.endswith("_"))
+
+
+@needs_callbacks
+def test_callbacks_see_the_classes_and_the_features_of_the_fit_under_way():
+    pandas = pytest.importorskip("pandas")
+    from sklearn.callback import ScoringMonitor
+
+    model = BackpropClassifier((5,), max_iter=2, random_state=0)
+    model.set_callbacks(ScoringMonitor(scoring="accuracy"))  # it predicts with a copy of the estimator
+    model.fit(pandas.DataFrame(X, columns=list("abcd")), SIDE)
+    model.fit(np.hstack([X, X]), np.array(["left", "right"])[SIDE])  # a warning about names would be an error
+    assert not hasattr(model, "feature_names_in_")
