@@ -26,7 +26,7 @@ def register_onnx_converters() -> None:
     dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
     are the outputs a^(L) of the network. A regressor has one output `variable` of shape (n_samples, n_outputs).
     Arithmetic is float64 for float64 input, otherwise float32. In float64, onnxruntime supports neither dicts (ZipMap)
-    nor scikit-learn's SimpleImputer.
+    nor scikit-learn's SimpleImputer. An estimator takes one input, a matrix.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _forward(scope: Any, operator: Any, container: Any) -> tuple[_Graph, str]:
     from onnx import TensorProto
     from skl2onnx.common.data_types import guess_proto_type
 
-    net, (given,) = operator.raw_operator, operator.inputs
+    net, given = operator.raw_operator, operator.inputs[0]  # `_only_input` has found it to be the only one
     dtype = TensorProto.DOUBLE if guess_proto_type(given.type) == TensorProto.DOUBLE else TensorProto.FLOAT
     graph = _Graph(scope, container, dtype)
     a = graph.node("Cast", given.full_name, to=dtype)
@@ -199,10 +199,23 @@ def _labels(scope: Any, net: Any) -> NDArray:
     return classes.astype(np.int64) if classes.dtype.kind in "iubf" else classes
 
 
+def _only_input(operator: Any) -> Any:
+    """The input of an estimator, a matrix; raises ValueError if there are several, such as the columns of a frame."""
+    if len(operator.inputs) != 1:
+        name, n = type(operator.raw_operator).__name__, operator.raw_operator.n_features_in_
+        raise ValueError(
+            f"{name} takes one input, a matrix of {n} columns, but to_onnx got {len(operator.inputs)} inputs: "
+            f"{', '.join(given.raw_name for given in operator.inputs)}. Of a frame, to_onnx makes an input for each "
+            f"column. Pass X.to_numpy() in place of the frame X, or convert a Pipeline whose ColumnTransformer joins "
+            "the columns."
+        )
+    return operator.inputs[0]
+
+
 def _classifier_shapes(operator: Any) -> None:
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
-    net, n = operator.raw_operator, operator.inputs[0].get_first_dimension()
+    net, n = operator.raw_operator, _only_input(operator).get_first_dimension()
     label, probabilities = operator.outputs[:2]
     probabilities.type.shape = [n, len(net.classes_)]
     if net._target_kind == MULTILABEL:
@@ -213,4 +226,4 @@ def _classifier_shapes(operator: Any) -> None:
 
 
 def _regressor_shapes(operator: Any) -> None:
-    operator.outputs[0].type.shape = [operator.inputs[0].get_first_dimension(), operator.raw_operator.n_outputs_]
+    operator.outputs[0].type.shape = [_only_input(operator).get_first_dimension(), operator.raw_operator.n_outputs_]

@@ -169,6 +169,15 @@ def test_in_a_pipeline_with_a_column_transformer(estimator, dtype):
         assert_allclose(given[1], pipeline.predict_proba(frame), rtol=0, atol=TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("estimator", [BackpropClassifier, BackpropRegressor])
+def test_a_frame_without_a_pipeline_is_refused_with_what_to_do(estimator):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["a", "b", "c"])
+    model = estimator(hidden_layer_sizes=(4,), max_iter=1, random_state=0).fit(frame, frame.a > 0)
+    with pytest.raises(ValueError, match=f"{estimator.__name__} takes one input, a matrix of 3 .* 3 inputs: a, b, c"):
+        skl2onnx.to_onnx(model, frame[:1])
+    assert [given.name for given in skl2onnx.to_onnx(model, frame[:1].to_numpy()).graph.input] == ["X"]
+
+
 @pytest.mark.parametrize("module", ["skl2onnx", "onnx"])
 def test_without_skl2onnx_the_error_names_the_extra(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)

@@ -35,6 +35,7 @@ try:
 
     from .cluster import Cluster, DistributedExamples, Partitions
     from .trainer import DistributedTrainer, validator
+    from .worker import in_order
 except ImportError:
     require("dask", "distributed", extra="dask", by="fastbp.dask")
     raise
@@ -56,8 +57,10 @@ ABOUT = """
 
     The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
     scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed
-    again from their source, so they must not be random. `fit` raises RuntimeError without a client, or if the client
-    has had no workers for a minute. If `monitor` is one of scikit-learn's scorers, X_val and y_val must be in memory.
+    again from their source, so they must not be random. `fit` raises RuntimeError without a client, if the client has
+    had no workers for a minute, or if a worker that is still connected has not reported for a minute. The partitions of
+    a dataframe may have their columns in another order than the dataframe: the names count. If `monitor` is one of
+    scikit-learn's scorers, X_val and y_val must be in memory.
 
     For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` return lazy Dask arrays with a
     block per partition. Any of Dask's schedulers can compute them.
@@ -95,11 +98,23 @@ def _one_row(X: Any) -> Any:
     return np.zeros((1, *X.shape[1:]))
 
 
-def _applied(block: Any, model: Any, method: str, like: NDArray, layer: int | None = None) -> NDArray:
-    """The result of a method of the model for a block; `like` for a block without rows."""
+def _columns(X: Any) -> list[Any] | None:
+    """The names of the columns of a Dask dataframe; None for a Dask array."""
+    return list(X.columns) if is_dataframe_like(X) else None
+
+
+def _applied(
+    block: Any,
+    model: Any,
+    method: str,
+    like: NDArray,
+    layer: int | None = None,
+    columns: list[Any] | None = None,
+) -> NDArray:
+    """The result of a method of the model for a block with these columns; `like` for a block without rows."""
     if not block.shape[0]:
         return like
-    result = getattr(model, method)(block)
+    result = getattr(model, method)(in_order(block, columns))
     return result if layer is None else result[layer]
 
 
@@ -126,7 +141,7 @@ class _OnDask(Perceptron):
             return super()._validate_data(X, _computed(y), reset=reset, **check_params)
         row = _one_row(X)
         super()._validate_data(row, None if y is None else "no_validation", reset=reset)
-        rows = Partitions(Cluster(), _blocks(X), row.shape[1], type(self).__name__)
+        rows = Partitions(Cluster(), _blocks(X), row.shape[1], type(self).__name__, _columns(X))
         if not len(rows):
             super()._validate_data(row[:0], reset=reset)  # raises scikit-learn's error for an X without rows
         y = _check_y(_computed(y), **check_params, estimator=self)
@@ -182,7 +197,7 @@ class _OnDask(Perceptron):
         # predictions do not need these, so they are not sent
         model._optimizer_state = model._best_theta = model._last_theta = None
         if is_dataframe_like(X):  # map_partitions of Dask 2025.1 would pass a Delayed on instead of its value
-            return X.map_partitions(_applied, model, method, like, layer, meta=like)
+            return X.map_partitions(_applied, model, method, like, layer, _columns(X), meta=like)
         X = X.rechunk({1: -1})
         columns: dict[str, Any] = {"chunks": (X.chunks[0], (like.shape[1],))} if like.ndim == 2 else {"drop_axis": 1}
         return X.map_blocks(

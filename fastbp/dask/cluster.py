@@ -3,8 +3,12 @@
 A worker holds only results of tasks. The scheduler knows the tasks, so another worker can compute a result again.
 """
 
+import asyncio
+import concurrent.futures
 import copy
+import inspect
 import math
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -20,9 +24,14 @@ PIECE_BYTES = 4 << 20  # largest array in one task; Dask warns of tasks above 10
 # A fit checks every LOOK_SECONDS whether there are workers. It gives up only after WORKERLESS_SECONDS without a worker,
 # because a worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
+# A worker reports to the scheduler every few seconds. A fit gives up after SILENT_SECONDS without a report of a worker
+# that is still connected: its process is stopped, or its machine hangs.
+SILENT_SECONDS = 60.0
 # Dask moves the tasks of a dead worker to other workers, until it finds that a task kills its workers. Then a fit
 # submits its tasks again. It makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
+# Some versions of Dask tell of 5 workers by default, and -1 means all; older ones tell of all.
+_ALL_WORKERS = {"n_workers": -1} if "n_workers" in inspect.signature(Client.scheduler_info).parameters else {}
 
 
 class Cluster:
@@ -61,24 +70,52 @@ class Cluster:
         return values if values.nbytes <= PIECE_BYTES else self.send(values)
 
     def results(self, futures: list[Future]) -> list[Any]:
-        """Wait for the results of the futures; raises RuntimeError after WORKERLESS_SECONDS without a worker."""
-        looks = WORKERLESS_SECONDS / LOOK_SECONDS
-        while True:
-            try:
-                wait(futures, timeout=LOOK_SECONDS)
-                break
-            except TimeoutError:
-                looks = WORKERLESS_SECONDS / LOOK_SECONDS if self.client.nthreads() else looks - 1
-                if looks <= 0:
-                    raise RuntimeError(
-                        f"{self.client} has had no workers for {WORKERLESS_SECONDS:g} seconds: start some."
-                    ) from None
+        """Wait for the results of the futures.
+
+        Raises RuntimeError after WORKERLESS_SECONDS without a worker, or SILENT_SECONDS without a report of a worker.
+        """
+        self._patiently(lambda: wait(futures, timeout=LOOK_SECONDS))
         for future in futures:
             if future.status == "error":
                 # Raise a copy, because the client keeps the original. A raised exception refers to the frames that it
                 # passes, and the frames refer to the futures. So the client would keep the futures for ever.
                 raise copy.copy(future.exception()).with_traceback(future.traceback())
-        return list(self.client.gather(futures))
+        # The results come from the workers, and a worker may stop before it has sent them.
+        gathering = asyncio.run_coroutine_threadsafe(
+            self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
+        )
+        try:
+            return list(self._patiently(lambda: gathering.result(LOOK_SECONDS)))
+        finally:
+            gathering.cancel()
+
+    def _patiently(self, step: Callable[[], Any]) -> Any:
+        """The result of a step that raises TimeoutError after LOOK_SECONDS, and is then repeated."""
+        reports: dict[str, tuple[Any, float]] = {}  # by worker: its latest report, and when this process noticed it
+        with_workers = time.monotonic()
+        while True:
+            try:
+                return step()
+            except (TimeoutError, concurrent.futures.TimeoutError):
+                now = time.monotonic()
+            workers = self.client.scheduler_info(**_ALL_WORKERS)["workers"]
+            if workers:
+                with_workers = now
+            elif now - with_workers >= WORKERLESS_SECONDS:
+                raise RuntimeError(
+                    f"{self.client} has had no workers for {WORKERLESS_SECONDS:g} seconds: start some."
+                ) from None
+            latest = {address: worker["last_seen"] for address, worker in workers.items()}
+            reports = {
+                address: reports[address] if address in reports and reports[address][0] == seen else (seen, now)
+                for address, seen in latest.items()
+            }
+            silent = [address for address, (_, noticed) in reports.items() if now - noticed >= SILENT_SECONDS]
+            if silent:
+                raise RuntimeError(
+                    f"The worker {silent[0]} is connected, but has not reported for {SILENT_SECONDS:g} seconds: its "
+                    "process is stopped, or its machine hangs. Restart it or end it, then fit again."
+                )
 
     def compute(self, ask: Callable[[], list[Future]], recover: Callable[[], None]) -> list[Any]:
         """Results of the futures that `ask` returns.
@@ -111,6 +148,8 @@ class Partitions:
         S_1.
     name : str
         Name of the estimator, for error messages.
+    columns : list or None
+        Names of the columns, if the blocks are dataframes. A block may have them in another order.
 
     Attributes
     ----------
@@ -124,8 +163,10 @@ class Partitions:
         The blocks that are not empty.
     """
 
-    def __init__(self, cluster: Cluster, blocks: list[Delayed], n_features: int, name: str):
-        self.cluster, self._blocks, self._arguments = cluster, blocks, (n_features, name)
+    def __init__(
+        self, cluster: Cluster, blocks: list[Delayed], n_features: int, name: str, columns: list[Any] | None = None
+    ):
+        self.cluster, self._blocks, self._arguments = cluster, blocks, (n_features, name, columns)
         self.futures: list[Future] = []
         found = cluster.compute(self._load_and_measure, lambda: None)
         sizes = np.array([size for size, _ in found])

@@ -4,6 +4,7 @@ A gradient is a sum over examples, so the sums of the partitions add up to the g
 travel without padding, because the padded layout depends on the CPU.
 """
 
+from collections import Counter
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -36,7 +37,25 @@ def architecture_of(network: Network) -> tuple[Any, ...]:
     return network.widths, network.activations, network.loss, network.dtype, network.fit_intercept
 
 
-def checked(block: Any, n_features: int, name: str) -> Any:
+def in_order(block: Any, columns: list[Any] | None) -> Any:
+    """A block with its columns in the order of the collection; raises ValueError if it has other columns.
+
+    `columns` has the names of the collection's columns; None if the collection is no dataframe.
+    """
+    if columns is None or list(block.columns) == columns:
+        return block
+    if not len(block):  # such as the frame that a filter leaves without rows and without columns
+        return block.reindex(columns=columns)
+    found = Counter(block.columns)
+    if found != Counter(columns) or len(found) < len(columns):
+        raise ValueError(
+            f"A partition of X has the columns {list(block.columns)}, but the collection has {columns}. All partitions "
+            "must have the same columns; only their order may differ."
+        )
+    return block[columns]
+
+
+def checked(block: Any, n_features: int, name: str, columns: list[Any] | None) -> Any:
     """A block of X in a form that the kernels read; raises scikit-learn's ValueError for values that are not valid.
 
     Parameters
@@ -47,7 +66,10 @@ def checked(block: Any, n_features: int, name: str) -> Any:
         S_1 according to the Dask collection.
     name : str
         Name of the estimator, for error messages.
+    columns : list or None
+        See `in_order`.
     """
+    block = in_order(block, columns)
     X = check_array(block, accept_sparse="csr", dtype=data.FLOATS, ensure_min_samples=0, estimator=name, input_name="X")
     if X.shape[1] != n_features:
         raise ValueError(

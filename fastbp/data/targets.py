@@ -4,6 +4,7 @@ The weights of examples are here too.
 """
 
 import dataclasses
+import numbers
 from typing import Any, Self
 
 import numpy as np
@@ -76,7 +77,7 @@ class Labels:
             return None, y
         if len(self.classes) == 1 and loss != "log_loss":
             return None, np.ones((len(y), 1))  # kernels would turn code 0 of a single output into target 0
-        return np.searchsorted(self.classes, y), None
+        return positions(self.classes, y), None
 
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
         """The weight of the label of each example; None means that every weight is 1.
@@ -88,7 +89,7 @@ class Labels:
         if self.kind == MULTILABEL:
             by_output = [w[column.astype(np.int64)] for w, column in zip(self.class_weights, y.T, strict=True)]
             return np.prod(by_output, axis=0)
-        return self.class_weights[0][np.searchsorted(self.classes, y)]
+        return self.class_weights[0][positions(self.classes, y)]
 
     def predict(self, output: Array) -> NDArray:
         """The class with the largest output, or for a multilabel target every label of output at least 1/2."""
@@ -182,6 +183,33 @@ def dense_labels(y: Any) -> NDArray:
     if y.dtype.kind in "mM" and np.isnat(y).any():
         raise ValueError("Input y contains NaT.")
     return column_or_1d(y, warn=True) if y.ndim == 2 else y
+
+
+def exact_labels(y: Any, name: str = "y") -> Any:
+    """y, or if y is a list of integers that NumPy would make floats, an array of integers.
+
+    NumPy makes floats of int64 and uint64 together. Then 2^53 and 2^53 + 1 would be one label. Raises ValueError if no
+    integer type has all labels.
+    """
+    if not (isinstance(y, list | tuple) and y and all(isinstance(label, numbers.Integral) for label in y)):
+        return y
+    if np.asarray(y).dtype.kind != "f":
+        return y
+    least, largest = int(min(y)), int(max(y))
+    dtype = next((t for t in (np.int64, np.uint64) if np.iinfo(t).min <= least and largest <= np.iinfo(t).max), None)
+    if dtype is None:
+        raise ValueError(f"{name} has integer labels from {least} to {largest}, and no integer type has all of them.")
+    return np.array([int(label) for label in y], dtype)
+
+
+def positions(classes: NDArray, labels: NDArray) -> NDArray[np.intp]:
+    """The index of each label in the sorted classes. Every label must be one of the classes.
+
+    `searchsorted` of int64 and uint64 would compare them as floats.
+    """
+    if classes.dtype != labels.dtype and classes.dtype.kind in "biuf" and labels.dtype.kind in "biuf":
+        labels = labels.astype(classes.dtype)
+    return np.searchsorted(classes, labels)
 
 
 def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:

@@ -42,6 +42,42 @@ def use_whole_ticks(ax: Axes) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def line_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a line by their long names: matplotlib also takes `c` for `color`, `ls` for `linestyle`."""
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
+    return dict(normalize_kwargs(options, Line2D))
+
+
+def show_legend(ax: Axes) -> None:
+    """Add a legend if something on the axes has a label."""
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend()
+
+
+def layer_names(n_layers: int) -> list[str]:
+    """The names of all layers of a network, the input first."""
+    return ["input", *(f"hidden {l}" for l in range(1, n_layers - 1)), "output"]
+
+
+def input_names(estimator: Any) -> Any:
+    """Names of the inputs of the network in a fitted estimator; None if they are not known.
+
+    They are the names that the network was fitted with, or those that the steps of a pipeline give their outputs.
+    """
+    names = None
+    while not isinstance(estimator, Perceptron):
+        if isinstance(estimator, Pipeline):
+            try:
+                names = estimator[:-1].get_feature_names_out(names)
+            except (AttributeError, ValueError):  # a step does not name its outputs, or the pipeline has one step only
+                names = names if len(estimator) == 1 else None
+        estimator = _inner(estimator)
+    names = getattr(estimator, "feature_names_in_", names)
+    return names if names is not None and len(names) == estimator.n_features_in_ else None
+
+
 def network_in(estimator: Any) -> Any:
     """The fitted network in an estimator.
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import textbook
 from ..estimators.predicting import expected_outputs
 from ..network.architecture import hidden_activations
-from .common import Display, as_the_network_sees, network_in, use_whole_ticks
+from .common import Display, as_the_network_sees, layer_names, line_options, network_in, show_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,21 +129,27 @@ class DeltaNormDisplay(Display):
         """
         norms = np.asarray(self.norms)
         ax = self._begin(ax)
+        names = _names_on(ax) if ax.lines else {}
         layers = np.arange(2, norms.shape[1] + 2)
-        (self.line_,) = ax.plot(layers, norms.mean(axis=0), **({"marker": "o", "label": self.name} | kwargs))
+        options = {"marker": "o", "label": self.name} | line_options(kwargs)
+        (self.line_,) = ax.plot(layers, norms.mean(axis=0), **options)
         low, high = np.percentile(norms, [10, 90], axis=0)
         colour = self.line_.get_color()
         self.band_ = ax.fill_between(layers, low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.set(
-            xlabel="layer, from the first hidden one to the output",
-            ylabel="norm of delta",
-            yscale="log",
-        )
-        use_whole_ticks(ax)
+        ax.set(xlabel="layer", ylabel="norm of delta", yscale="log")
+        for layer, name in zip(layers, layer_names(len(layers) + 1)[1:], strict=True):
+            names.setdefault(layer, []).append(name)
+        ax.set_xticks(sorted(names), [" / ".join(dict.fromkeys(names[layer])) for layer in sorted(names)])
         ax.grid(axis="y", alpha=0.3)
-        if self.name is not None:
-            ax.legend()
+        show_legend(ax)
         return self
+
+
+def _names_on(ax: Axes) -> dict[int, list[str]]:
+    """The names of layers that earlier displays have written below the axis, such as "hidden 2 / output"."""
+    ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+    written = {int(at): label.get_text().split(" / ") for at, label in ticks}
+    return {at: names for at, names in written.items() if names[0].startswith(("hidden", "output"))}
 
 
 def _delta_norms(net: Any, X: Any, y: Any) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..estimators.parameters import STOCHASTIC
-from .common import Display, network_in, use_whole_ticks
+from .common import Display, line_options, network_in, show_legend, use_whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,10 +21,11 @@ class LossCurveDisplay(Display):
     ----------
     training_loss : array-like of shape (n_iterations,)
         `loss_curve_`.
-    validation_loss : array-like of shape (n_iterations,), default=None
-        `validation_loss_curve_`.
+    validation_loss : array-like of shape (n_validated,), default=None
+        `validation_loss_curve_`. It belongs to the last epochs: fits before a warm start may have had no validation
+        set.
     best_epoch : int, default=None
-        The epoch of the weights that early stopping kept; epochs count from 1.
+        The epoch of the weights that early stopping kept; epochs of the training loss count from 1.
     unit : str, default='epoch'
         Label of the x axis. There is one loss for each unit.
     name : str, default=None
@@ -118,7 +119,8 @@ class LossCurveDisplay(Display):
         unit = "epoch" if net.solver in STOCHASTIC else "iteration"
         validation_loss, best_epoch = net.validation_loss_curve_, None
         if validation_loss is not None and net.best_loss_ is None:  # early stopping looked at the score
-            best_epoch = int(np.nanargmax(net.validation_scores_)) + 1
+            before = len(net.loss_curve_) - len(net.validation_scores_)  # epochs without a validation set
+            best_epoch = before + int(np.nanargmax(net.validation_scores_)) + 1
         display = cls(net.loss_curve_, validation_loss=validation_loss, best_epoch=best_epoch, unit=unit, name=name)
         return display.plot(ax=ax, log_scale=log_scale, **kwargs)
 
@@ -132,7 +134,8 @@ class LossCurveDisplay(Display):
         log_scale : bool, default=False
             Whether the losses have a logarithmic scale.
         **kwargs
-            Options of `matplotlib.axes.Axes.plot` for both lines.
+            Options of `matplotlib.axes.Axes.plot` for both lines. `label` is the label of the training loss, and the
+            labels of the others begin with it.
 
         Returns
         -------
@@ -144,21 +147,26 @@ class LossCurveDisplay(Display):
             matplotlib is not installed.
         """
         ax = self._begin(ax)
-        label = (lambda curve: f"{self.name}, {curve}") if self.name else (lambda curve: curve)
-        training = np.asarray(self.training_loss)
-        (self.training_line_,) = ax.plot(np.arange(1, len(training) + 1), training, label=label("training"), **kwargs)
+        options, training = line_options(kwargs), np.asarray(self.training_loss)
+        name = options.pop("label", self.name)
+
+        def label(curve: str) -> str:
+            return f"{name}, {curve}" if name else curve
+
+        first = name if "label" in kwargs else label("training")
+        (self.training_line_,) = ax.plot(np.arange(1, len(training) + 1), training, label=first, **options)
         self.validation_line_ = self.best_marker_ = None
         if self.validation_loss is not None:
-            colour: dict[str, Any] = {"color": self.training_line_.get_color()}
+            options["color"] = self.training_line_.get_color()
             validation = np.asarray(self.validation_loss)
-            epochs = np.arange(1, len(validation) + 1)
-            options = colour | {"linestyle": "--", "label": label("validation")} | kwargs
-            (self.validation_line_,) = ax.plot(epochs, validation, **options)
+            epochs = np.arange(len(training) - len(validation), len(training)) + 1
+            dashed = {"linestyle": "--", "label": label("validation")} | options
+            (self.validation_line_,) = ax.plot(epochs, validation, **dashed)
             if self.best_epoch is not None:
-                at = [self.best_epoch], validation[[self.best_epoch - 1]]
-                options = colour | {"marker": "o", "linestyle": "none", "label": label("kept weights")}
-                (self.best_marker_,) = ax.plot(*at, **options)
+                at = [self.best_epoch], validation[epochs == self.best_epoch]
+                marker = {"color": options["color"], "marker": "o", "linestyle": "none", "label": label("kept weights")}
+                (self.best_marker_,) = ax.plot(*at, **marker)
         ax.set(xlabel=self.unit, ylabel="loss", yscale="log" if log_scale else ax.get_yscale())
         use_whole_ticks(ax)
-        ax.legend()
+        show_legend(ax)
         return self

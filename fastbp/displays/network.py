@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from ..network.architecture import hidden_activations
 from ..typing import Array
-from .common import Display, network_in
+from .common import Display, input_names, layer_names, network_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,8 @@ class NetworkDisplay(Display):
     """A column of units for each layer, and lines for the weights between them.
 
     Positive weights are blue and negative weights red. The width of a line is proportional to the weight, relative to
-    the largest weight of its layer. A layer of many units is drawn with its first and its last units only.
+    the largest weight of its layer. Of a layer of many units only those with the strongest weights are drawn. Units
+    without names then have their numbers, which count from 0.
 
     Parameters
     ----------
@@ -100,7 +101,8 @@ class NetworkDisplay(Display):
         image_shape, max_units
             As in `plot`.
         feature_names : array-like of str of shape (S_1,), default=None
-            Names of the input units. None takes the names that the network was fitted with, if there are any.
+            Names of the input units. None takes the names that the network was fitted with, or those that a pipeline's
+            `get_feature_names_out` gives its inputs, if there are any.
         ax
             As in `plot`.
 
@@ -122,7 +124,7 @@ class NetworkDisplay(Display):
         net = network_in(estimator)
         hidden = hidden_activations(net.activation, len(net.coefs_) - 1)
         if feature_names is None:
-            feature_names = getattr(net, "feature_names_in_", None)
+            feature_names = input_names(estimator)
         output_names = None
         if is_classifier(net):  # the single output for two classes is the probability of the second
             output_names = net.classes_[-1:] if net.n_outputs_ == 1 else net.classes_
@@ -158,11 +160,11 @@ class NetworkDisplay(Display):
         coefs = [np.asarray(coef) for coef in self.coefs]
         widths = [len(coefs[0]), *(coef.shape[1] for coef in coefs)]
         self._check(widths, image_shape, max_units)
-        drawn = [_ends(width, max_units) for width in widths]
+        drawn = [_strongest(strengths, max_units) for strengths in _strengths(coefs)]
         first = 1 if image_shape else 0
         if image_shape:
             drawn[0] = []  # the images show more than lines from single pixels would
-        height = max(map(len, drawn)) + 1
+        height = max(_slots(len(units), width) for units, width in zip(drawn, widths, strict=True)) + 1
         apart = max(3.0, 0.4 * height)  # distance between layers
         inches = 0.55 if image_shape else 0.38  # distance between units
         size = inches * ((len(widths) - 1 - first) * apart + 1) + 3, inches * height + 1.2
@@ -177,7 +179,8 @@ class NetworkDisplay(Display):
         self._draw_units(ax, widths, with_images=bool(image_shape))
         self._write_captions(ax, widths, height / 2 + 0.2, image_shape)
         self._write_names(ax)
-        self._explain_colours(ax)
+        self._write_numbers(ax, widths, with_images=bool(image_shape))
+        self._explain_lines(ax)
         ax.set(xlim=(-0.5, self._x(-1) + 0.5), ylim=(-height / 2, height / 2), aspect="equal")
         ax.set_axis_off()
         return self
@@ -250,7 +253,7 @@ class NetworkDisplay(Display):
                 else:
                     ax.add_patch(Circle((x, y), self.RADIUS, facecolor="white", edgecolor="black", zorder=3))
             if units and len(units) < widths[l]:
-                ax.text(x, 0, "\u22ee", ha="center", va="center", fontsize="large", zorder=3)
+                ax.text(x, y - 1, "\u22ee", ha="center", va="center", fontsize="large", zorder=3)
 
     def _x(self, l: int) -> float:
         """Position of the column of layer l."""
@@ -258,12 +261,12 @@ class NetworkDisplay(Display):
 
     def _write_captions(self, ax: Axes, widths: list[int], y: float, image_shape: tuple[int, int] | None) -> None:
         """Write kind, size and activation of each layer above its column, at height y."""
-        last = len(widths) - 1
-        for l, width in enumerate(widths):
+        for l, (width, name) in enumerate(zip(widths, layer_names(len(widths)), strict=True)):
             if not self.units_[l]:
                 continue
-            kind = "input" if l == 0 else "output" if l == last else f"hidden {l}"
-            lines = [kind, f"{width} unit{'s' if width > 1 else ''}"]
+            lines = [name, f"{width} unit{'s' if width > 1 else ''}"]
+            if len(self.units_[l]) < width:
+                lines.append(f"(the {len(self.units_[l])} strongest)")
             if image_shape and l == 1:
                 lines.append(f"of {image_shape[0]} \u00d7 {image_shape[1]} weights")
             if l:
@@ -278,29 +281,54 @@ class NetworkDisplay(Display):
                     name = _shortened(str(np.asarray(names)[unit]), self.NAME_LENGTH)
                     ax.text(x + side * (self.RADIUS + 0.15), y, name, ha=align, va="center", fontsize="small")
 
-    def _explain_colours(self, ax: Axes) -> None:
+    def _write_numbers(self, ax: Axes, widths: list[int], *, with_images: bool) -> None:
+        """Write the numbers of the units, in layers without names of which some units are left out."""
+        named = {0: self.feature_names is not None, len(widths) - 1: self.output_names is not None}
+        for l, units in enumerate(self.units_):
+            if len(units) < widths[l] and not named.get(l):
+                for unit, (x, y) in units.items():
+                    if with_images and l == 1:
+                        ax.text(x - self.IMAGE / 2 - 0.1, y, str(unit), ha="right", va="center", fontsize="x-small")
+                    else:
+                        ax.text(x, y, str(unit), ha="center", va="center", fontsize=6, zorder=4)
+
+    def _explain_lines(self, ax: Axes) -> None:
         """Add the legend."""
         from matplotlib.lines import Line2D
 
         key = [Line2D([], [], color=POSITIVE, linewidth=2), Line2D([], [], color=NEGATIVE, linewidth=2)]
-        ax.legend(key, ["positive weight", "negative weight"], loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
+        ax.legend(
+            key,
+            ["positive weight", "negative weight"],
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            ncols=2,
+            title="width of a line: size of the weight,\nrelative to the largest of its layer",
+            title_fontsize="small",
+        )
 
 
-def _ends(width: int, most: int) -> list[int]:
-    """The units of a layer to draw: all, or `most` of them, from its beginning and its end."""
-    if width <= most:
-        return list(range(width))
-    first = most - most // 2
-    return [*range(first), *range(width - most // 2, width)]
+def _strengths(coefs: list[Array]) -> list[Array]:
+    """For each unit of each layer, its largest weight in or out, relative to the largest weight of that layer."""
+    relative = [np.abs(coef) / (np.abs(coef).max() or 1.0) for coef in coefs]
+    into, out_of = [weights.max(axis=0) for weights in relative], [weights.max(axis=1) for weights in relative]
+    return [out_of[0], *map(np.maximum, into[:-1], out_of[1:]), into[-1]]
+
+
+def _strongest(strengths: Array, most: int) -> list[int]:
+    """The units of a layer to draw, in their order: all, or the `most` strongest of them."""
+    return sorted(np.argsort(-strengths, kind="stable")[:most].tolist())
+
+
+def _slots(n: int, width: int) -> int:
+    """The places that n drawn units take; if the layer has more units, one more place for the dots below them."""
+    return n + (0 < n < width)
 
 
 def _heights(n: int, width: int) -> list[float]:
-    """Heights of the n drawn units of a layer, from the top, 1 apart and centred.
-
-    If the layer has more units, there is a gap in the middle.
-    """
-    steps = [k + (1 if n < width and k >= n - n // 2 else 0) for k in range(n)]
-    return [(steps[-1] / 2) - step for step in steps] if n else []
+    """Heights of the n drawn units of a layer, from the top, 1 apart; the column is centred."""
+    top = (_slots(n, width) - 1) / 2
+    return [top - k for k in range(n)]
 
 
 def _shortened(name: str, length: int) -> str:

@@ -41,6 +41,8 @@ from .validation_set import GivenValidation, ValidationSet, refuse_too_few, spli
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
+# The attributes that the checks of the data set; a fit without names of features has no feature_names_in_.
+FROM_DATA = ("n_features_in_", "feature_names_in_", "classes_")
 
 
 class Perceptron(callbacks.CallbackSupportMixin, Predictor):
@@ -64,7 +66,10 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         incremental: bool,
         classes: Any = None,
     ) -> Self:
-        """Fit from start to end. If anything raises, the estimator stays as it was."""
+        """Fit from start to end. If anything raises, the estimator stays as it was.
+
+        Another thread may predict meanwhile. So a draft is fitted, and the estimator gets all new attributes at once.
+        """
         observer = callbacks.observer(
             self,
             X,
@@ -76,13 +81,15 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
         before = self.__dict__.copy()  # with the callbacks, because scikit-learn tears them down after a failure too
+        draft = self._as_now(copied=True)
         try:
             with notice.of_fit(self.verbose):
-                fit = self._prepared(X, y, sample_weight, given, classes, observer, incremental)
-                attributes = self._train(fit)
+                fit = draft._prepared(X, y, sample_weight, given, classes, observer, incremental)
+                attributes = draft._train(fit)
             if not np.isfinite(fit.theta).all():
                 raise ValueError(diverged(fit.history.n_iter, "a weight is not finite", self.learning_rate_init))
-            self.__dict__.update(attributes)
+            kept = {name: value for name, value in self.__dict__.items() if name not in FROM_DATA or name in attributes}
+            self.__dict__ = kept | attributes
             for message, category in fit.history.warnings:
                 warnings.warn(message, category, stacklevel=USER_LEVEL)
             observer.fit_ends()
@@ -153,7 +160,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 state = None
                 if is_stochastic:
                     state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer, copy=not ended)
-                return fit.attributes(state)
+                # A callback gets a copy of the estimator with these. None hides the names of a previous fit.
+                unnamed = {} if ended else {"feature_names_in_": None}
+                return unnamed | self._from_data() | fit.attributes(state)
 
             fit.observer.training_begins(fit.rows, fitted)
             self._solve(fit, trainer)
@@ -183,6 +192,10 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             validate = self._validator(trainer, fit, fit.validation) if fit.validation else None
             epochs = self._epochs(fit.random_state, only_one=fit.incremental)
             stochastic(trainer, fit.history, fit.observer, fit.order, epochs, validate)
+
+    def _from_data(self) -> dict[str, Any]:
+        """The attributes that the checks of the data have set."""
+        return {name: getattr(self, name) for name in FROM_DATA if hasattr(self, name)}
 
     # ---------------------------------------------------------------- before the training
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
-from ..data.targets import MULTILABEL, Labels
+from ..data.targets import MULTILABEL, Labels, positions
 
 
 def class_weights(class_weight: Any, target: Labels, y: NDArray, *, incremental: bool) -> tuple[NDArray, ...] | None:
@@ -55,7 +55,7 @@ def _weights_of(class_weight: Any, classes: NDArray, y: NDArray) -> NDArray[np.f
     present = np.unique(y) if class_weight == "balanced" else classes
     weights = np.ones(len(classes))
     try:
-        weights[np.searchsorted(classes, present)] = compute_class_weight(class_weight, classes=present, y=y)
+        weights[positions(classes, present)] = compute_class_weight(class_weight, classes=present, y=y)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"class_weight must have numbers for classes among {classes}, got {class_weight!r}: {error}"

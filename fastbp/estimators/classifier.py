@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from ..data.targets import MULTILABEL, Labels, Target, dense_labels
+from ..data.targets import MULTILABEL, Labels, Target, dense_labels, exact_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
@@ -376,12 +376,12 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
-        X, y = self._validate_data(X, y, multi_output=True, reset=reset)
+        X, y = self._validate_data(X, exact_labels(y), multi_output=True, reset=reset)
         return X, dense_labels(y)
 
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
         if incremental:
-            _check_partial_fit_first_call(self, classes)  # sets classes_ in the first call
+            _check_partial_fit_first_call(self, exact_labels(classes, "classes"))  # sets classes_ in the first call
         known = self.classes_ if incremental or continues else None
         if known is not None:
             check_classes(known)
@@ -416,7 +416,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         ValueError
             X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
         """
-        return self._decisions(X, lambda output: self._fitted_target().predict(output))
+        now = self._as_now()
+        return now._decisions(X, lambda output: now._fitted_target().predict(output))
 
     @if_probabilities
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -443,10 +444,11 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         NotFittedError, ValueError
             As `predict`.
         """
-        output = self._outputs(X)
-        if self._target_kind == MULTILABEL or self.out_activation_ == "softmax":
+        now = self._as_now()
+        output = now._outputs(X)
+        if now._target_kind == MULTILABEL or now.out_activation_ == "softmax":
             return output
-        if len(self.classes_) == 1:
+        if len(now.classes_) == 1:
             return np.ones_like(output)
         if output.shape[1] == 1:
             return np.hstack([1 - output, output])

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -70,6 +70,18 @@ class Predictor(Parameters):
         """The target of the fit: classes or numbers."""
         raise NotImplementedError
 
+    # ---------------------------------------------------------------- beside other threads
+
+    def _as_now(self, *, copied: bool = False) -> Self:
+        """The estimator as it is now.
+
+        The attributes are those of now even after a fit in another thread, because a fit never changes `__dict__`: it
+        replaces it. With `copied`, the result may get attributes of its own.
+        """
+        now = object.__new__(type(self))
+        now.__dict__ = self.__dict__.copy() if copied else self.__dict__
+        return now
+
     # ---------------------------------------------------------------- checks
 
     def _validate_data(self, X: Any, y: Any = "no_validation", *, reset: bool, **check_params: Any) -> Any:
@@ -84,9 +96,18 @@ class Predictor(Parameters):
             data.check_indicator(y, "y")
         in_file = data.is_file(X)
         dtype = None if in_file else data.FLOATS
-        result = validate_data(
-            self, X, y, accept_sparse="csr", dtype=dtype, ensure_all_finite=not in_file, reset=reset, **check_params
-        )
+        try:
+            result = validate_data(
+                self, X, y, accept_sparse="csr", dtype=dtype, ensure_all_finite=not in_file, reset=reset, **check_params
+            )
+        except (ValueError, TypeError) as error:
+            columns = _columns_of_text(X)
+            if not columns:
+                raise
+            raise (ValueError if isinstance(error, ValueError) else TypeError)(
+                f"{error}. X has columns of text: {', '.join(map(repr, columns))}. Leave them out or "
+                "encode them, for example in a Pipeline with a OneHotEncoder."
+            ) from error
         if in_file:
             checked = result if isinstance(y, str) else result[0]
             rows = data.converted_rows(checked)
@@ -266,10 +287,11 @@ class Predictor(Parameters):
         NotFittedError, ValueError
             As `predict`.
         """
-        X, network = self._validated_for_prediction(X)
+        now = self._as_now()
+        X, network = now._validated_for_prediction(X)
         examples = as_examples(X, network.dtype)
-        with team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
-            layers = evaluation.hidden_layers(network, self._theta(network), examples, team)
+        with team_for(now._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
+            layers = evaluation.hidden_layers(network, now._theta(network), examples, team)
         for layer in layers:
             refuse_overflow(X, layer)
         return layers
@@ -307,6 +329,19 @@ def _ascend(dtype: np.dtype, labels: bytes) -> bool:
 @functools.lru_cache(maxsize=64)
 def _objects_ascend(labels: tuple[Any, ...]) -> bool:
     return all(a < b for a, b in pairwise(labels))
+
+
+def _columns_of_text(X: Any) -> list[Any]:
+    """The columns of a dataframe whose values are text, in their order; none if X is not a dataframe."""
+    found = []
+    for name in X.columns if hasattr(X, "columns") else ():
+        try:
+            np.asarray(X[name]).astype(np.float64)
+        except TypeError:  # no text: a missing value, or a date
+            continue
+        except ValueError:
+            found.append(name)
+    return found
 
 
 def refuse_overflow(X: Any, activations: Array) -> None:

@@ -239,6 +239,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         X_val, y_val : array-like of shape (n_val, n_features), (n_val,) or (n_val, n_outputs), default=None
             A validation set for 'sgd' and 'adam'. Its R^2 and loss are recorded after every epoch. With
             `early_stopping` it replaces the examples that `validation_fraction` would set aside.
+            TransformedTargetRegressor transforms y but not y_val, so pass it a y_val on the transformed scale.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation set.
 
@@ -394,10 +395,11 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         ValueError
             X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
         """
-        outputs = self._outputs(X)
-        if getattr(self, "_predicts_float64", False):  # models of scikit-learn and old pickles do not have it
+        now = self._as_now()
+        outputs = now._outputs(X)
+        if getattr(now, "_predicts_float64", False):  # models of scikit-learn and old pickles do not have it
             outputs = outputs.astype(np.float64, copy=False)
-        return self._fitted_target().predict(outputs)
+        return now._fitted_target().predict(outputs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

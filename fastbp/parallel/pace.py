@@ -14,9 +14,8 @@ process. This rule also missed cases where two threads were slow without sleepin
 import math
 import statistics
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numba
 
@@ -32,60 +31,70 @@ LONGEST_PAUSE_SECONDS = 10.0
 # without one. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
 # asleep need some milliseconds until each has a core.
 TRIAL_SECONDS = 0.006
+# The latest calls whose median is the time of the better number of threads. Single calls get disturbed.
+LATEST = 3
+
+
+class _State(NamedTuple):
+    """What a pace knows. It never changes: a call makes a new state, because an interrupt may come at any time."""
+
+    best: int  # the number of threads that was faster
+    other: int
+    seconds: tuple[float, ...] = ()  # the seconds per unit of work of the LATEST calls with the best number
+    trial: tuple[float, ...] = ()  # the seconds per unit of work of all calls of the present trial
+    trial_seconds: float = TRIAL_SECONDS  # of the latest trial
+    seconds_since: float = 0.0  # of the calls after the latest trial
+    pause: int = SHORTEST_PAUSE
+    last_call: float = -math.inf
+
+    @property
+    def tries(self) -> bool:
+        """Whether the next call belongs to a trial. A trial must beat the times of the calls just before it."""
+        most = max(SHORTEST_PAUSE * self.trial_seconds, LONGEST_PAUSE_SECONDS)
+        waited = self.seconds_since >= min(self.pause * self.trial_seconds, most)
+        return bool(self.trial) or (waited and len(self.seconds) == LATEST)
+
+    def begun(self, now: float) -> Self:
+        """The state when a call begins."""
+        if now <= self.last_call + LONGEST_PAUSE_SECONDS:
+            return self
+        # The machine may be more or less busy by now. A trial ends here, because rare short fits would never end it.
+        return (self.decided() if self.trial else self)._replace(seconds=())
+
+    def called(self, seconds: float, work: float) -> Self:
+        """The state after a call that did not belong to a trial."""
+        if self.last_call == -math.inf:  # the first call may compile, so its time says nothing
+            return self
+        latest = (*self.seconds, seconds / work)[-LATEST:]
+        return self._replace(seconds=latest, seconds_since=self.seconds_since + seconds)
+
+    def tried(self, seconds: float, work: float) -> Self:
+        """The state after a call of a trial."""
+        total = seconds + (self.trial_seconds if self.trial else 0.0)
+        state = self._replace(trial=(*self.trial, seconds / work), trial_seconds=total)
+        return state.decided() if total >= TRIAL_SECONDS else state
+
+    def decided(self) -> Self:
+        """The state after a trial: go on with the number of threads that was faster."""
+        state = self._replace(trial=(), seconds_since=0.0)
+        found = statistics.median_low(self.trial[len(self.trial) // 2 :])
+        if found < statistics.median_low(self.seconds):
+            return state._replace(best=self.other, other=self.best, seconds=(found,), pause=SHORTEST_PAUSE)
+        return state._replace(pause=min(2 * self.pause, LONGEST_PAUSE))
 
 
 class Pace:
     """Chooses whether one kernel runs on n_threads or on one thread, from the times of its calls."""
 
     def __init__(self, n_threads: int):
-        self._best, self._other = n_threads, 1
-        # The seconds per unit of work of the latest calls with the best number of threads. Their median counts, because
-        # single calls get disturbed.
-        self._seconds: deque[float] = deque(maxlen=3)
-        self._trial: list[float] = []  # the seconds per unit of work of all calls of the present trial
-        self._trial_seconds, self._seconds_since = TRIAL_SECONDS, 0.0  # seconds of the latest trial; of the calls since
-        self._pause, self._last_call = SHORTEST_PAUSE, -math.inf
+        self._state = _State(n_threads, 1)
 
     def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
-        first, now = self._last_call == -math.inf, time.perf_counter()
-        if now > self._last_call + LONGEST_PAUSE_SECONDS:  # the machine may be more or less busy by now
-            if self._trial:  # decide now, because short and rare fits never fill a trial
-                self._decide()
-            self._seconds.clear()
-        trial = bool(self._trial) or self._due()
-        numba.set_num_threads(self._other if trial else self._best)
+        state = self._state.begun(time.perf_counter())
+        numba.set_num_threads(state.other if state.tries else state.best)
         start = time.perf_counter()
         result = kernel(*args)
-        now = self._last_call = time.perf_counter()
-        if trial:
-            self._try(now - start, work)
-        elif not first:  # the first call may compile, so its time says nothing
-            self._seconds.append((now - start) / work)
-            self._seconds_since += now - start
+        now = time.perf_counter()
+        after = state.tried(now - start, work) if state.tries else state.called(now - start, work)
+        self._state = after._replace(last_call=now)
         return result
-
-    def _due(self) -> bool:
-        """Whether a trial begins now: the pause is over, and enough calls have been timed to compare the trial with."""
-        most = max(SHORTEST_PAUSE * self._trial_seconds, LONGEST_PAUSE_SECONDS)
-        waited = self._seconds_since >= min(self._pause * self._trial_seconds, most)
-        return waited and len(self._seconds) == self._seconds.maxlen
-
-    def _try(self, seconds: float, work: float) -> None:
-        """Note the time of a call of a trial, and end the trial if its calls have taken long enough."""
-        self._trial_seconds = seconds + (self._trial_seconds if self._trial else 0.0)
-        self._trial.append(seconds / work)
-        if self._trial_seconds >= TRIAL_SECONDS:
-            self._decide()
-
-    def _decide(self) -> None:
-        """End a trial: go on with the number of threads that was faster."""
-        found = statistics.median_low(self._trial[len(self._trial) // 2 :])
-        if found < statistics.median_low(self._seconds):
-            self._best, self._other = self._other, self._best
-            self._seconds.clear()
-            self._seconds.append(found)
-            self._pause = SHORTEST_PAUSE
-        else:
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        self._trial.clear()
-        self._seconds_since = 0.0

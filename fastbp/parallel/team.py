@@ -19,6 +19,7 @@ import math
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,18 +33,72 @@ from .pace import Pace
 # less.
 MIN_WORK = 1_000_000
 
-# The lock is reentrant: between two calls of a kernel, a callback may predict in the thread that holds the lock.
-_held = threading.RLock()
+
+class _Hold:
+    """Numba's threads, held by a caller in `thread`.
+
+    An interrupt may come between any two bytecodes, also in code that cleans up. So nothing that it leaves behind may
+    matter: `_holder` refers weakly to the hold, and `_number` has what the next caller must restore.
+    """
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
 
 
-def _renew_lock() -> None:
-    """Make a new lock in a forked child. The old lock may be held by a thread that does not exist in the child."""
-    global _held
-    _held = threading.RLock()
+# The hold that has the threads now, if any. Every change of the dict is one call into C, which no interrupt divides.
+_holder: dict[str, weakref.ref[_Hold]] = {}
+
+
+class _Number(threading.local):
+    """The number of Numba's threads in this thread before a team changed it; None if there is nothing to restore."""
+
+    before: int | None = None
+
+
+_number = _Number()
+
+
+def _current_hold() -> _Hold | None:
+    """The hold of a caller that has not left yet."""
+    reference = _holder.get("threads")
+    return None if reference is None else reference()
+
+
+def _is_mine(hold: _Hold | None) -> bool:
+    """Whether the caller's thread has this hold."""
+    return hold is not None and hold.thread == threading.get_ident()
+
+
+def _try_to_hold(hold: _Hold) -> bool:
+    """Whether the threads were free, and `hold` has them now."""
+    mine = weakref.ref(hold)
+    found = _holder.setdefault("threads", mine)
+    if found() is None:  # an interrupt kept its caller from releasing them
+        # Two threads may both see that and both go on in parallel. That is safe under every layer that gets here.
+        _holder["threads"] = found = mine
+    return found() is hold
+
+
+def _release(hold: _Hold) -> None:
+    """Free the threads if `hold` has them."""
+    if _current_hold() is hold:
+        _holder.clear()
+
+
+def _restore_number() -> None:
+    """Set Numba's number of threads as it was before a team of this thread."""
+    if _number.before is not None:
+        numba.set_num_threads(_number.before)
+
+
+def _forget_other_threads() -> None:
+    """Forget, in a forked child, the hold of a thread that does not exist there."""
+    if not _is_mine(_current_hold()):
+        _holder.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def layer_is_safe() -> bool:
@@ -146,13 +201,24 @@ def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManag
 
 @contextlib.contextmanager
 def _held_threads(n_jobs: int | None, work: float) -> Iterator[Team]:
+    # A callback may predict between two calls of a kernel, in the thread that holds the threads.
+    nested = _is_mine(_current_hold())
+    _restore_number()
     n_threads = upper_bound(n_jobs)
-    if n_threads == 1 or not layer_is_safe() or not _held.acquire(blocking=False):
+    if n_threads == 1 or not layer_is_safe():
         yield Team(1)
         return
-    held, before = _held, numba.get_num_threads()
+    hold, before = _Hold(), numba.get_num_threads()
     try:
-        yield Team(n_threads, work)
+        if nested or _try_to_hold(hold):
+            _number.before = before
+            yield Team(n_threads, work)
+        else:
+            yield Team(1)
     finally:
-        numba.set_num_threads(before)
-        held.release()
+        try:
+            _restore_number()
+            if not nested:
+                _number.before = None
+        finally:
+            _release(hold)

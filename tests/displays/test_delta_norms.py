@@ -70,3 +70,16 @@ def test_vanishing_deltas_of_deep_logistic_units_are_seen_beside_those_of_tanh()
 def test_norms_of_delta_of_an_unfitting_y_are_refused(iris, y, what):
     with pytest.raises(ValueError, match=f"^{what}"):
         DeltaNormDisplay.from_estimator(iris, X, y)
+
+
+def test_layers_have_the_names_of_the_picture_of_the_network(iris):
+    def names(ax):
+        return [(tick, label.get_text()) for tick, label in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)]
+
+    display = DeltaNormDisplay.from_estimator(iris, X, Y, label="deep", c="green")
+    assert names(display.ax_) == [(2, "hidden 1"), (3, "hidden 2"), (4, "output")]
+    assert display.line_.get_color() == "green"
+    assert legend(display.ax_) == ["deep"]
+    flat = BackpropClassifier(hidden_layer_sizes=(3,), max_iter=2, random_state=0).fit(X, Y)
+    DeltaNormDisplay.from_estimator(flat, X, Y, ax=display.ax_)
+    assert names(display.ax_) == [(2, "hidden 1"), (3, "hidden 2 / output"), (4, "output")]

@@ -66,3 +66,37 @@ def test_options_of_lines_reach_both_and_plot_may_be_called_again(iris):
     assert {line.get_color() for line in display.ax_.lines} == {"green"}
     first = display.ax_
     assert display.plot().ax_ is not first
+
+
+def test_the_validation_loss_belongs_to_the_last_epochs():
+    """The first fit had no validation set, and the second one goes on from it."""
+    clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=8, random_state=0).fit(X, Y)
+    clf.set_params(warm_start=True, early_stopping=True, max_iter=6).fit(X, Y)
+    display = LossCurveDisplay.from_estimator(clf)
+    n, n_validated = len(clf.loss_curve_), len(clf.validation_loss_curve_)
+    assert n > n_validated
+    assert_array_equal(display.training_line_.get_xdata(), np.arange(1, n + 1))
+    assert_array_equal(display.validation_line_.get_xdata(), np.arange(n - n_validated + 1, n + 1))
+    best = int(np.argmax(clf.validation_scores_))
+    assert_array_equal(
+        display.best_marker_.get_data(), [[n - n_validated + 1 + best], [clf.validation_loss_curve_[best]]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"), [("mine", ["mine", "mine, validation", "mine, kept weights"]), ("_nolegend_", None)]
+)
+def test_a_label_names_the_training_loss_as_in_matplotlib(iris, label, shown):
+    display = LossCurveDisplay.from_estimator(iris, label=label)
+    assert display.training_line_.get_label() == label
+    if shown is None:
+        assert display.ax_.get_legend() is None
+    else:
+        assert legend(display.ax_) == shown
+
+
+def test_options_may_have_matplotlibs_short_names(iris):
+    display = LossCurveDisplay.from_estimator(iris, c="green", ls=":", lw=3)
+    assert {line.get_color() for line in display.ax_.lines} == {"green"}
+    for line in (display.training_line_, display.validation_line_):
+        assert (line.get_linestyle(), line.get_linewidth()) == (":", 3)

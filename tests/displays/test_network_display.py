@@ -5,7 +5,11 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Circle
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
+from sklearn.feature_selection import SelectKBest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from fastbp import BackpropClassifier
 from fastbp.displays import NetworkDisplay
@@ -17,7 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def drawn_weights(display, l):
     """{(unit, unit of the next layer): (colour, width)} of the lines from layer l."""
-    (collection,) = [c for c in display.weights_ if np.allclose(c.get_segments()[0][0][0], display.units_[l][0][0])]
+    x = next(iter(display.units_[l].values()))[0]
+    (collection,) = [c for c in display.weights_ if np.allclose(c.get_segments()[0][0][0], x)]
     starts, ends = ({tuple(at): unit for unit, at in display.units_[k].items()} for k in (l, l + 1))
     return {
         (starts[tuple(start)], ends[tuple(end)]): (tuple(colour), width)
@@ -53,17 +58,49 @@ def test_every_unit_is_a_circle_in_the_column_of_its_layer(iris):
         assert caption in captions
 
 
-def test_of_a_wide_layer_the_first_and_the_last_units_are_drawn_and_dots_between(digits):
+def strongest(coefs, l, most):
+    """The units of layer l with the largest weights in or out, relative to the largest weight of each layer."""
+    into = abs(coefs[l - 1]).max(axis=0) / abs(coefs[l - 1]).max() if l else 0
+    out_of = abs(coefs[l]).max(axis=1) / abs(coefs[l]).max() if l < len(coefs) else 0
+    return sorted(np.argsort(-np.maximum(into, out_of))[:most])
+
+
+def test_of_a_wide_layer_the_units_with_the_strongest_weights_are_drawn_and_dots_below(digits):
     display = NetworkDisplay.from_estimator(digits, max_units=5)
-    assert list(display.units_[0]) == [0, 1, 2, 62, 63]
-    assert list(display.units_[1]) == [0, 1, 2, 18, 19]
+    for l in (0, 1):
+        assert list(display.units_[l]) == strongest(digits.coefs_, l, 5)
     assert list(display.units_[2]) == [0, 1, 2, 3]
+    for l, coef in enumerate(digits.coefs_):
+        i, j = np.unravel_index(abs(coef).argmax(), coef.shape)
+        assert drawn_weights(display, l)[i, j][1] == pytest.approx(NetworkDisplay.WIDEST)
     assert texts(display.ax_).count("\u22ee") == 2
-    heights = [y for _, y in display.units_[0].values()]
-    assert_array_equal(np.diff(heights), [-1, -1, -2, -1])
-    lines = drawn_weights(display, 1)
-    largest = abs(digits.coefs_[1]).max()
-    assert lines[19, 3][1] == pytest.approx(NetworkDisplay.WIDEST * abs(digits.coefs_[1][19, 3]) / largest)
+    assert "input\n64 units\n(the 5 strongest)" in texts(display.ax_)
+    assert_array_equal(np.diff([y for _, y in display.units_[0].values()]), -1)
+    at = {text.get_position(): text.get_text() for text in display.ax_.texts}
+    assert all(at[centre] == str(unit) for l in (0, 1) for unit, centre in display.units_[l].items())
+    assert not any(centre in at for centre in display.units_[2].values())
+
+
+def test_the_legend_says_what_a_width_means(iris):
+    title = NetworkDisplay.from_estimator(iris).ax_.get_legend().get_title().get_text()
+    assert title == "width of a line: size of the weight,\nrelative to the largest of its layer"
+
+
+def test_inputs_have_the_names_that_the_steps_of_a_pipeline_give_them():
+    frame = load_iris(as_frame=True)
+    columns = make_column_transformer((StandardScaler(), list(frame.data.columns[:2])), remainder="passthrough")
+    clf = BackpropClassifier(hidden_layer_sizes=(3,), max_iter=2, random_state=0)
+    pipe = make_pipeline(columns, clf).fit(frame.data, frame.target)
+    display = NetworkDisplay.from_estimator(pipe)
+    assert list(display.feature_names) == list(columns.fit(frame.data).get_feature_names_out())
+    nested = make_pipeline(SelectKBest(k=2), make_pipeline(StandardScaler(), clf)).fit(frame.data, frame.target)
+    assert list(NetworkDisplay.from_estimator(nested).feature_names) == ["petal length (cm)", "petal width (cm)"]
+
+
+def test_inputs_have_no_names_if_a_step_gives_none():
+    clf = BackpropClassifier(hidden_layer_sizes=(3,), max_iter=2, random_state=0)
+    pipe = make_pipeline(FunctionTransformer(np.abs), clf).fit(X, Y)
+    assert NetworkDisplay.from_estimator(pipe).feature_names is None
 
 
 def test_names_of_features_and_classes_stand_beside_their_units():
@@ -92,7 +129,8 @@ def test_a_single_output_of_two_classes_has_the_name_of_the_second():
 def test_units_on_images_are_drawn_as_images_of_their_weights(digits):
     display = NetworkDisplay.from_estimator(digits, image_shape=(8, 8), max_units=6)
     assert list(display.ax_.images) == display.images_
-    assert list(display.units_[1]) == [0, 1, 2, 17, 18, 19]
+    assert list(display.units_[1]) == strongest(digits.coefs_, 1, 6)
+    assert {str(unit) for unit in display.units_[1]} <= set(texts(display.ax_))
     limit = abs(digits.coefs_[0]).max()
     for image, (unit, (x, y)) in zip(display.images_, display.units_[1].items(), strict=True):
         assert_array_equal(image.get_array(), digits.coefs_[0][:, unit].reshape(8, 8))
@@ -101,7 +139,7 @@ def test_units_on_images_are_drawn_as_images_of_their_weights(digits):
         assert_allclose([(left + right) / 2, (bottom + top) / 2], [x, y], atol=1e-12)
         assert image.origin == "upper"
     assert len(display.weights_) == 1
-    assert "hidden 1\n20 units\nof 8 \u00d7 8 weights\nrelu" in texts(display.ax_)
+    assert "hidden 1\n20 units\n(the 6 strongest)\nof 8 \u00d7 8 weights\nrelu" in texts(display.ax_)
 
 
 def test_nothing_of_a_network_is_drawn_outside_the_figure_or_over_other_names(iris, digits):

@@ -147,6 +147,46 @@ def test_without_any_worker_the_fit_says_so(client, monkeypatch):
         fit("sgd", fastbp.dask.BackpropClassifier)
 
 
+@pytest.fixture
+def stop():
+    """A function that stops a process, until the test ends."""
+    stopped = []
+
+    def stop_one(process):
+        stopped.append(process)
+        os.kill(process, signal.SIGSTOP)
+
+    yield stop_one
+    for process in stopped:
+        os.kill(process, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("solver", ["gd", "adam"])
+def test_a_worker_that_is_stopped_ends_the_fit_with_an_error_that_names_it(client, monkeypatch, stop, solver):
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 6.0)
+    address, process = next(iter(client.run(os.getpid).items()))
+    with pytest.raises(RuntimeError, match=rf"The worker {address} is connected, but has not reported for 6 seconds"):
+        fit(solver, fastbp.dask.BackpropClassifier, lambda epoch: epoch == 2 and stop(process))
+
+
+def test_a_worker_that_stops_before_it_sends_its_results_ends_the_fit_too(client, monkeypatch, stop):
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 6.0)
+    here, done = cluster.Cluster(), cluster.wait
+    processes = client.run(os.getpid)
+
+    def wait_and_stop(futures, **options):
+        result = done(futures, **options)
+        for process in processes.values():
+            stop(process)
+        return result
+
+    monkeypatch.setattr(cluster, "wait", wait_and_stop)
+    with pytest.raises(RuntimeError, match="has not reported for 6 seconds"):
+        here.results([here.submit(np.ones, 5)])
+
+
 DIE = """
 def die(block):
     import os

@@ -26,3 +26,26 @@ def test_overlapping_users_of_one_blas_thread_leave_blas_as_it_was():
     leave.set()
     thread.join()
     assert n_threads() == before
+
+
+def test_the_first_of_overlapping_users_to_leave_does_not_restore_blas_under_the_others():
+    def n_threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before, inside, leave, left = n_threads(), threading.Event(), threading.Event(), threading.Event()
+
+    def first():
+        with one_blas_thread():
+            inside.set()
+            leave.wait()
+        left.set()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait()
+    with one_blas_thread():
+        leave.set()
+        left.wait()
+        assert set(n_threads()) <= {1}
+    thread.join()
+    assert n_threads() == before

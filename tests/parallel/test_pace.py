@@ -2,6 +2,7 @@
 
 from fastbp.parallel import pace
 from fastbp.parallel.team import Team
+from support.interrupts import at_every_bytecode
 
 
 def test_a_team_compares_calls_of_one_kernel_only(monkeypatch):
@@ -126,3 +127,23 @@ def test_times_of_long_ago_do_not_count(monkeypatch):
     run_fits(machine, 100, 1e6)
     assert machine.share(1) > 0.9
     assert set(machine.calls[:3]) == {4}
+
+
+def test_an_interrupt_between_any_two_bytecodes_never_breaks_a_pace(monkeypatch):
+    machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
+    paced, n = pace.Pace(4), -1
+
+    def call():
+        for seconds in (0.003, 0.3, 0.003):  # trials begin, are won and are lost
+            machine.seconds[4] = seconds
+            for _ in range(15):
+                paced.run(machine.kernel, ("result",), 1.0)
+            machine.now += 11.0
+
+    for n in at_every_bytecode({pace.__file__}, call):
+        if n % 50 == 0:
+            call()
+    assert n > 1000
+    team = Team(4)
+    run_for(team, machine, 30.0)
+    assert machine.share(4) > 0.5
