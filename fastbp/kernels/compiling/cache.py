@@ -88,9 +88,9 @@ def _bases() -> Iterator[pathlib.Path]:
 def folders() -> Iterator[pathlib.Path]:
     """The folders that may have the kernels of this version, in the order of the search.
 
-    The paths have no symbolic links, so that the folder that is checked is the folder that is used. A path that contains
-    a link of another user keeps that link, and `refusal` refuses the path. A frozen application has no folders, because
-    its sources are not there for the digest.
+    The paths have no symbolic links, so that the folder that is checked is the folder that is used. But a link of
+    another user stays in its path, and `refusal` refuses the path. A frozen application has no folders, because its
+    sources are not there for the digest.
     """
     if pathlib.Path(__file__).exists():
         for base in _bases():
