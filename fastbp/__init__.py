@@ -25,11 +25,27 @@ Examples
 True
 """
 
-from .estimators.classifier import BackpropClassifier
-from .estimators.regressor import BackpropRegressor
+from typing import TYPE_CHECKING, Any
+
 from .version import __version__
 
-# pickle and skops store the path of a type. The path `fastbp` stays valid when the module of a type moves.
-BackpropClassifier.__module__ = BackpropRegressor.__module__ = __name__
+if TYPE_CHECKING:
+    from .estimators.classifier import BackpropClassifier
+    from .estimators.regressor import BackpropRegressor
 
 __all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are first used, so that `python -m fastbp --help` does not wait for Numba."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .estimators.classifier import BackpropClassifier
+    from .estimators.regressor import BackpropRegressor
+
+    globals().update(BackpropClassifier=BackpropClassifier, BackpropRegressor=BackpropRegressor)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

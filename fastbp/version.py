@@ -3,8 +3,6 @@
 import warnings
 from typing import Any
 
-from sklearn.utils.fixes import parse_version
-
 __version__ = "0.1.0"
 STAMP = "_fastbp_version"
 
@@ -20,6 +18,8 @@ def stamped(state: dict[str, Any]) -> dict[str, Any]:
 
 def unstamped(state: dict[str, Any], name: str) -> dict[str, Any]:
     """The state of a stored model without its version; warns if the version is newer than this package."""
+    from sklearn.utils.fixes import parse_version  # here, so that `python -m fastbp --help` does not wait for it
+
     state = dict(state)
     stored = state.pop(STAMP, __version__)
     if parse_version(stored) > parse_version(__version__):

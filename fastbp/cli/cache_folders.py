@@ -1,6 +1,5 @@
 """The cache of compiled kernels on disk: its folders, their contents, and whether the next process finds kernels."""
 
-import os
 import pathlib
 
 from numba.core.registry import cpu_target
@@ -34,7 +33,7 @@ def _state(folder: pathlib.Path) -> str:
     lines = [f"  {folder}"]
     if refusal := cache.refusal(folder):
         return "\n".join([*lines, f"    refused: {refusal}"])
-    lines.append("    trusted, writable" if _writable(folder) else "    trusted, not writable")
+    lines.append("    trusted, writable" if cache.writable(folder) else "    trusted, not writable")
     conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
     files, numbers = set(folder.glob("*.kernel")), {"this CPU and these settings": 0, "other CPUs or settings": 0}
     for path in sorted(files):
@@ -47,9 +46,3 @@ def _state(folder: pathlib.Path) -> str:
     lines += [f"    for {whom}: {number} kernels" for whom, number in numbers.items() if number]
     lines[1] += f", {megabytes(files)}" if files else ", empty"
     return "\n".join(lines)
-
-
-def _writable(folder: pathlib.Path) -> bool:
-    """Whether this process can make files in the folder, or make the folder if it does not exist yet."""
-    nearest = next(part for part in (folder, *folder.parents) if part.exists())
-    return os.access(nearest, os.W_OK | os.X_OK)

@@ -481,3 +481,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+# pickle and skops store the path of a type. The path `fastbp` stays valid when this module moves.
+BackpropClassifier.__module__ = "fastbp"

@@ -19,6 +19,10 @@ TEXT = (
     "fastbp: compiling kernels for this machine, usually for 5 to 30 s; the result is kept on disk "
     "(python -m fastbp warmup compiles them beforehand)"
 )
+UNKEPT = (
+    "fastbp: compiling kernels for this machine, usually for 5 to 30 s; no folder takes the result, so every process "
+    "compiles anew (python -m fastbp info says why)"
+)
 # A fit compiles several kernels, and the prediction after it compiles more. One line in SECONDS_BETWEEN is enough.
 SECONDS_BETWEEN = 60.0
 
@@ -44,7 +48,7 @@ def announce() -> None:
         return
     with contextlib.suppress(AttributeError, OSError, ValueError):  # there is no standard error, or it is closed
         if _verbose.get() or (multiprocessing.parent_process() is None and sys.stderr.isatty()):
-            print(TEXT, file=sys.stderr, flush=True)
+            print(TEXT if cache.can_keep() else UNKEPT, file=sys.stderr, flush=True)
             _last = now
 
 

@@ -406,3 +406,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = self.loss == "poisson"
         return tags
+
+
+# pickle and skops store the path of a type. The path `fastbp` stays valid when this module moves.
+BackpropRegressor.__module__ = "fastbp"

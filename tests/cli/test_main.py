@@ -1,6 +1,7 @@
 """python -m fastbp: its options, its exit codes, and the job info."""
 
 import re
+import subprocess
 import sys
 
 import numba
@@ -87,3 +88,16 @@ def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, 
 
     folder.chmod(0o777)
     assert section()[0] == f"    refused: {folder} may be written by others (drwxrwxrwx)"
+
+
+def test_help_imports_neither_numba_nor_scikit_learn():
+    program = (
+        "import sys\n"
+        "from fastbp.cli.main import main\n"
+        "try:\n    main(['train', '--help'])\nexcept SystemExit as end:\n    code = end.code\n"
+        "heavy = {'numba', 'numpy', 'pandas', 'scipy', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(code or ' '.join(heavy) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--target" in done.stdout

@@ -182,10 +182,18 @@ def test_only_kernels_whose_sources_are_part_of_the_folders_name_are_kept():
     assert all(isinstance(kernel._cache, cache.KernelCache) for kernel in jit.KEPT)
 
 
-def test_a_frozen_package_whose_sources_cannot_be_seen_keeps_nothing(places, monkeypatch, tmp_path):
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
-    assert [times(2), times(3)] == [(20, False), (30, False)]
-    assert not files_in(places)
+def test_in_a_frozen_package_the_version_stands_for_the_sources(tmp_path, monkeypatch):
+    frozen = cache.source_digest(tmp_path / "gone")
+    assert frozen not in (cache.DIGEST, cache.source_digest())
+    monkeypatch.setattr(fastbp, "__version__", "0.0.0")
+    assert cache.source_digest(tmp_path / "gone") != frozen
+    assert cache.source_digest() == cache.DIGEST
+
+
+def test_a_frozen_package_keeps_kernels_where_it_may(places, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "HERE", tmp_path / "gone")
+    assert [times(2), times(2)] == [(20, False), (20, True)]
+    assert cache.PYCACHE not in [folder.parent for folder in cache.folders()]
 
 
 def chmod(*modes):

@@ -20,6 +20,7 @@ import pathlib
 import pickle
 import re
 import stat
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -63,10 +64,16 @@ on_compile: Callable[[], None] | None = None
 
 
 def source_digest(folder: pathlib.Path = HERE) -> str:
-    """Digest of all kernel sources, of the versions of Numba, llvmlite and NumPy, and of Python's binary interface."""
-    versions = (numba.__version__, llvmlite.__version__, np.__version__, importlib.machinery.EXTENSION_SUFFIXES[0])
+    """Digest of all kernel sources, of the versions of Numba, llvmlite and NumPy, and of Python's binary interface.
+
+    A frozen application has no sources in a folder. There the version of fastbp stands for the sources.
+    """
+    versions = [numba.__version__, llvmlite.__version__, np.__version__, importlib.machinery.EXTENSION_SUFFIXES[0]]
+    sources = sorted(folder.rglob("*.py")) if folder.is_dir() else []
+    if not sources:
+        versions.append(sys.modules[__name__.partition(".")[0]].__version__)
     digest = hashlib.sha256(" ".join(versions).encode())
-    for source in sorted(folder.rglob("*.py")):
+    for source in sources:
         digest.update(source.relative_to(folder).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -77,7 +84,8 @@ DIGEST = source_digest()
 def _bases() -> Iterator[pathlib.Path]:
     if numba.config.CACHE_DIR:
         yield pathlib.Path(numba.config.CACHE_DIR, "fastbp")
-    yield PYCACHE
+    if HERE.is_dir():  # otherwise the application is frozen
+        yield PYCACHE
     with contextlib.suppress(RuntimeError):  # no home folder
         yield pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "fastbp")
     with contextlib.suppress(OSError):  # no temporary folder
@@ -89,13 +97,22 @@ def folders() -> Iterator[pathlib.Path]:
     """The folders that may have the kernels of this version, in the order of the search.
 
     The paths have no symbolic links, so that the folder that is checked is the folder that is used. But a link of
-    another user stays in its path, and `refusal` refuses the path. A frozen application has no folders, because its
-    sources are not there for the digest.
+    another user stays in its path, and `refusal` refuses the path.
     """
-    if pathlib.Path(__file__).exists():
-        for base in _bases():
-            with contextlib.suppress(OSError):  # links in a circle, or relative to a folder that is gone
-                yield _resolved(base / f"kernels-{DIGEST}")
+    for base in _bases():
+        with contextlib.suppress(OSError):  # links in a circle, or relative to a folder that is gone
+            yield _resolved(base / f"kernels-{DIGEST}")
+
+
+def writable(folder: pathlib.Path) -> bool:
+    """Whether this process can make files in the folder, or make the folder if it does not exist yet."""
+    nearest = next(part for part in (folder, *folder.parents) if part.exists())
+    return os.access(nearest, os.W_OK | os.X_OK)
+
+
+def can_keep() -> bool:
+    """Whether there is a folder that takes compiled code."""
+    return not MISSING and any(not refusal(folder) and writable(folder) for folder in folders())
 
 
 def _resolved(path: pathlib.Path) -> pathlib.Path:
@@ -126,8 +143,10 @@ def _foreign(status: os.stat_result) -> bool:
 
     Root and the owner of our sources do not count as other users.
     """
-    # Windows has no such owners.
-    return hasattr(os, "geteuid") and status.st_uid not in (0, os.geteuid(), HERE.stat().st_uid)
+    if not hasattr(os, "geteuid"):  # Windows has no such owners
+        return False
+    owners = {HERE.stat().st_uid} if HERE.is_dir() else set()
+    return status.st_uid not in {0, os.geteuid(), *owners}
 
 
 def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
