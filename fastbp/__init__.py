@@ -11,7 +11,7 @@
 `fastbp.onnx`
     Export to ONNX. Needs skl2onnx: ``pip install "fastbp[onnx]"``.
 ``python -m fastbp --help``
-    The command line. Its commands train and predict need ``pip install "fastbp[cli]"``.
+    The command line. Its commands train, predict and evaluate need ``pip install "fastbp[cli]"``.
 
 All other modules are internal.
 

@@ -19,7 +19,6 @@ from support.documents import TESTS, TEXT
 X, Y = load_iris(return_X_y=True)
 # ELSEWHERE: rows with their tests in other files.
 ELSEWHERE = {
-    "`lbfgs`": "test_lbfgs_has_the_same_objective_and_gradient_along_the_path",
     "a fit that diverges": "test_divergence_says_what_to_change",
     "a fit that fails": "test_a_failed_fit_leaves_the_previous_model",
     "`warm_start` with `early_stopping`": "test_warm_start_with_early_stopping_keeps_weights_that_nothing_improves_on",

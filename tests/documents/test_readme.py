@@ -36,6 +36,7 @@ def test_every_block_of_commands_is_run_somewhere():
         ("memory-command", "benchmarks/README.md"),  # isolated/test_memory.py
         ("growth-command", "benchmarks/README.md"),  # isolated/test_growth.py
         ("busy-command", "benchmarks/README.md"),  # isolated/test_busy.py
+        ("sparse-command", "benchmarks/README.md"),  # isolated/test_sparse_check.py
         ("debugger-command", "fastbp/kernels/README.md"),  # below
     ]
     assert sorted(shown) == sorted(continuous_integration + by_tests)
