@@ -28,10 +28,10 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
 # bound, a slow trial beside a busy process would cause a long pause, even if that process soon ended.
 LONGEST_PAUSE_SECONDS = 10.0
 # A trial ends when its calls have taken TRIAL_SECONDS together, or at the first call after LONGEST_PAUSE_SECONDS
-# without one. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
+# without a call. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
 # asleep need some milliseconds until each has a core.
 TRIAL_SECONDS = 0.006
-# The latest calls whose median is the time of the better number of threads. Single calls get disturbed.
+# The time of the better number of threads is the median of its LATEST latest calls: a single call may be disturbed.
 LATEST = 3
 
 
