@@ -246,7 +246,7 @@ def _check_numeric(steps: Pipeline, n: int) -> None:
 
 
 def _check_categorical(steps: Pipeline, n: int) -> None:
-    """Check the categories, and that the output's columns follow from them: SciPy does not check a column's range."""
+    """Check the categories, and that the output's columns follow from them: SciPy does not check their range."""
     imputer, encoder = (step for _, step in steps.steps)
     if type(imputer.statistics_) is not np.ndarray or imputer.statistics_.tolist() != n * [imputer.fill_value]:
         raise ValueError("SimpleImputer.statistics_ is not its fill_value")

@@ -30,7 +30,7 @@ SILENT_SECONDS = 60.0
 # Dask moves the tasks of a dead worker to other workers, until it finds that a task kills its workers. Then a fit
 # submits its tasks again. It makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
-# Some versions of scheduler_info list 5 workers by default, and all for -1; older versions list all.
+# Some versions of scheduler_info list only 5 workers, unless n_workers is -1. Older versions list all.
 _ALL_WORKERS = {"n_workers": -1} if "n_workers" in inspect.signature(Client.scheduler_info).parameters else {}
 
 

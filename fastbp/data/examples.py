@@ -229,10 +229,8 @@ def _check_rows(matrix: Any, name: str, n_rows: int) -> None:
 def in_order(X: Any) -> Any:
     """The CSR matrix X if the columns within each row ascend; otherwise a copy of it in which they do.
 
-    The copy has the sum of entries that X has for one column of a row.
-
-    SciPy's own flags for this are not used, because they do not change when the user edits the arrays. Raises
-    ValueError if the structure is not that of a CSR matrix.
+    In the copy, entries of the same row and column are added up. SciPy's own flags for the order are not used, because
+    they do not change when the user edits the arrays. Raises ValueError if the structure is not that of a CSR matrix.
     """
     _check_rows(X, "X", X.shape[0])
     indptr, indices, n = X.indptr, X.indices, int(X.indptr[-1])

@@ -189,8 +189,8 @@ def dense_labels(y: Any) -> NDArray:
 def exact_labels(y: Any, name: str = "y") -> Any:
     """y itself, but a list of integers that NumPy would turn into floats becomes an array of integers.
 
-    NumPy turns a list into floats if some of its integers are int64 and others uint64. Then 2^53 and 2^53 + 1 would be
-    one label. Raises ValueError if no integer type has all labels.
+    NumPy turns a list into floats if some of its integers need int64 and others uint64. Then 2^53 and 2^53 + 1 would
+    be one label. Raises ValueError if no integer type has all labels.
     """
     if not (isinstance(y, list | tuple) and y and all(isinstance(label, numbers.Integral) for label in y)):
         return y
@@ -206,7 +206,7 @@ def exact_labels(y: Any, name: str = "y") -> Any:
 def positions(classes: NDArray, labels: NDArray) -> NDArray[np.intp]:
     """The index of each label in the sorted classes. Every label must be one of the classes.
 
-    `searchsorted` would compare int64 and uint64 as floats, so numbers get the dtype of the classes first.
+    `searchsorted` would compare int64 and uint64 as floats, so numeric labels get the dtype of the classes first.
     """
     if classes.dtype != labels.dtype and classes.dtype.kind in "biuf" and labels.dtype.kind in "biuf":
         labels = labels.astype(classes.dtype)

@@ -80,7 +80,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             # iteration, because SciPy does not say which one is the last.
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
-        before = self.__dict__.copy()  # after the callbacks, because scikit-learn tears them down even after a failure
+        # `before` includes what the callbacks have set up, because scikit-learn tears it down even after a failure.
+        before = self.__dict__.copy()
         draft = self._as_now(copied=True)
         try:
             with notice.of_fit(self.verbose):
@@ -207,7 +208,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _examples(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
     ) -> tuple[Examples, int]:
-        """(the examples as the kernels read them, the unit of their weights). X is validated; the weights are not."""
+        """(the examples as the kernels read them, the unit of their weights). X and y are validated already."""
         weights, unit = self._example_weights(X, y, sample_weight, target)
         if weights is not None:
             weights = without_negligible(weights, dtype)

@@ -131,8 +131,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         them by fork(). The result always has the same bits.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class. It multiplies the weights of the class's examples, those in a validation set included.
-        'balanced' is n_samples / (n_classes * count of the class), counted in y. For a multilabel target, the factors
-        are a list of one dict per output.
+        'balanced' is n_samples / (n_classes * count of the class), counted in y. For a multilabel target, a list
+        has one dict per output.
     monitor : str or callable, default='score'
         What `early_stopping` watches on the validation examples. 'score' is the accuracy. 'loss' is the mean cost in
         `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
@@ -155,7 +155,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        Accuracy on the validation examples, or the score by the scorer `monitor`, after each epoch. None without
+        Accuracy on the validation examples after each epoch; if `monitor` is a scorer, its scores. None without
         validation examples.
     best_validation_score_ : float or None
         The best of the validation scores. With early stopping it is the score of the best weights on the validation set
@@ -294,10 +294,10 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         of the next call.
 
         `early_stopping` with a validation set keeps the best weights aside. After more than `n_iter_no_change` calls in
-        a row without a better accuracy (or another `monitor`), training stops: the last of these calls restores the
-        best weights and sets `converged_`. With learning_rate='adaptive', 'sgd' divides the rate instead, and stops
-        only once the rate is too small. The call after a stop goes on from the weights that training had reached, and
-        counts from 0.
+        a row in which the accuracy (or another `monitor`) did not improve, training stops: the last of these calls
+        restores the best weights and sets `converged_`. With learning_rate='adaptive', 'sgd' divides the rate instead,
+        and stops only once the rate is too small. The call after a stop goes on from the weights that training had
+        reached, and counts from 0.
 
         Parameters
         ----------

@@ -315,7 +315,7 @@ def check_classes(classes: Any) -> None:
     """Check that class labels are different and in order, as a binary search needs them; raises ValueError."""
     if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
         raise ValueError(f"classes_ must be a vector of labels, got {classes!r:.100}.")
-    # To compare the labels would take long beside a prediction of one row, so the results of some checks are kept.
+    # Comparing the labels would slow down a prediction of one row, so the latest results are kept.
     plain = classes.dtype.kind in "biufUSMm"
     if not (_ascend(classes.dtype, classes.tobytes()) if plain else _objects_ascend(tuple(classes))):
         raise ValueError(f"classes_ must be different labels in ascending order, got {classes!r:.100}.")

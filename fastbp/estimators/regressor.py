@@ -130,7 +130,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        R^2 on the validation examples, or the score by the scorer `monitor`, after each epoch. None without validation
+        R^2 on the validation examples after each epoch; if `monitor` is a scorer, its scores. None without validation
         examples.
     best_validation_score_ : float or None
         The best of the validation scores. With early stopping it is the score of the best weights on the validation set
@@ -275,9 +275,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         of the next call.
 
         `early_stopping` with a validation set keeps the best weights aside. After more than `n_iter_no_change` calls in
-        a row without a better R^2 (or another `monitor`), training stops: the last of these calls restores the best
-        weights and sets `converged_`. With learning_rate='adaptive', 'sgd' divides the rate instead, and stops only
-        once the rate is too small. The call after a stop goes on from the weights that training had reached, and
+        a row in which the R^2 (or another `monitor`) did not improve, training stops: the last of these calls restores
+        the best weights and sets `converged_`. With learning_rate='adaptive', 'sgd' divides the rate instead, and stops
+        only once the rate is too small. The call after a stop goes on from the weights that training had reached, and
         counts from 0.
 
         Parameters

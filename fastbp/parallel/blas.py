@@ -21,9 +21,9 @@ class _User:
 
 
 _lock = threading.Lock()  # held while _users and _shared change, for some milliseconds
-# Whoever waits longer than PATIENCE_SECONDS goes on: an interrupt has kept the holder of the lock from releasing it.
+# Whoever waits longer than PATIENCE_SECONDS goes on: probably an interrupt kept the lock's holder from releasing it.
 PATIENCE_SECONDS = 1.0
-# The set refers weakly to the users. So if an interrupt keeps a user from leaving, it vanishes when its caller ends.
+# The set refers weakly to the users. So a user that an interrupt kept from leaving vanishes when its caller ends.
 _users: weakref.WeakSet[_User] = weakref.WeakSet()
 _shared: Numbers = []  # libraries with one number for the process: the first user notes it, the last restores it
 

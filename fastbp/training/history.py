@@ -19,7 +19,7 @@ class History:
     verbose: bool
     scored: bool  # whether progress is measured on the validation set; otherwise by the training loss
     scale: int = 1  # the loss has to fall by at least scale * tol to count as improved
-    by_loss: bool = False  # if scored: whether by the validation loss; otherwise by the score
+    by_loss: bool = False  # if scored: the validation loss measures progress, not the score
     n_iter: int = 0
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)

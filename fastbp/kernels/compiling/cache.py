@@ -165,7 +165,7 @@ def refusal(folder: pathlib.Path) -> str:
         if suspicion:
             return f"{part} {suspicion}"
         if part == PYCACHE:
-            break  # a user who can write there can change the code that is running here
+            break  # whoever can write here can change the code of this package anyway
     return ""
 
 
