@@ -23,7 +23,7 @@ def is_measured(column: "Series") -> bool:
 
 
 def measured(column: "Series") -> NDArray[np.float64]:
-    """A target of numbers, with NaN for values that are none; raises UserError."""
+    """A target of numbers, with NaN for each value that is not a number; raises UserError."""
     values, name = numbers(column), column.name
     if values is None:
         raise UserError(

@@ -53,7 +53,7 @@ ABOUT = """
     loss and gradient of its partitions in compiled loops. Only the partitions decide in which order the results are
     added up. So the same partitions give the same bits. Other partitions and a single machine give the same model up to
     rounding. A round of communication takes some hundredths of a second. 'lbfgs' and 'gd' need one round for each
-    evaluation of J. 'sgd' and 'adam' need one for each minibatch, so let `batch_size` be thousands.
+    evaluation of J. 'sgd' and 'adam' need one for each minibatch, so `batch_size` should be thousands.
 
     The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
     scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed

@@ -163,7 +163,7 @@ class NetworkDisplay(Display):
         drawn = [_strongest(strengths, max_units) for strengths in _strengths(coefs)]
         first = 1 if image_shape else 0
         if image_shape:
-            drawn[0] = []  # the images show more than lines from single pixels would
+            drawn[0] = []  # images show more than lines from single pixels would
         height = max(_slots(len(units), width) for units, width in zip(drawn, widths, strict=True)) + 1
         apart = max(3.0, 0.4 * height)  # distance between layers
         inches = 0.55 if image_shape else 0.38  # distance between units
@@ -282,7 +282,7 @@ class NetworkDisplay(Display):
                     ax.text(x + side * (self.RADIUS + 0.15), y, name, ha=align, va="center", fontsize="small")
 
     def _write_numbers(self, ax: Axes, widths: list[int], *, with_images: bool) -> None:
-        """Write the numbers of the units, in layers without names of which some units are left out."""
+        """Write the numbers of the units in each layer that has no names and lacks some of its units."""
         named = {0: self.feature_names is not None, len(widths) - 1: self.output_names is not None}
         for l, units in enumerate(self.units_):
             if len(units) < widths[l] and not named.get(l):

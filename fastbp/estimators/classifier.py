@@ -108,7 +108,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
-        'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
+        After more than this number of epochs in a row without improvement, 'sgd' and 'adam' stop, or
+        learning_rate='adaptive' divides the rate.
     max_fun : int, default=15000
         Largest number of evaluations of J by 'lbfgs'.
     loss : str, default='log_loss'
@@ -368,7 +369,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         -------
         mlp : MLPClassifier
             A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `gtol`, `n_jobs`,
-            callbacks and metadata requests are lost.
+            `converged_`, `validation_loss_curve_`, callbacks and metadata requests are lost.
 
         Raises
         ------

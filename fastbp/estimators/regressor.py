@@ -93,7 +93,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
-        'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
+        After more than this number of epochs in a row without improvement, 'sgd' and 'adam' stop, or
+        learning_rate='adaptive' divides the rate.
     max_fun : int, default=15000
         Largest number of evaluations of J by 'lbfgs'.
     out_activation : str, default='auto'
@@ -161,10 +162,10 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
     Notes
     -----
-    For several outputs scikit-learn reports the mean of 'squared_error' over the outputs, but follows the gradient of
-    their sum. J is the sum, so `loss_` is larger by a factor, the number of outputs. `tol` is multiplied by the same
-    factor, so weights and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn
-    minimises the mean and follows the gradient of the sum.
+    Of the squared errors of several outputs, scikit-learn reports the mean, but follows the gradient of the sum. J is
+    the sum, so `loss_` is larger by a factor, the number of outputs. `tol` is multiplied by the same factor, so weights
+    and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn gives SciPy the mean
+    with the gradient of the sum.
 
     Scale targets like features. scikit-learn's `TransformedTargetRegressor(BackpropRegressor(),
     transformer=StandardScaler())` does it, and predicts in the unit of y.
@@ -348,7 +349,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         -------
         mlp : MLPRegressor
             A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `gtol`, `n_jobs`,
-            callbacks and metadata requests are lost.
+            `converged_`, `validation_loss_curve_`, callbacks and metadata requests are lost.
             With 'squared_error' and several outputs, the losses and their L2 term are divided by the number of outputs;
             see the Notes of the class.
 
@@ -390,8 +391,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Outputs a^(L) of the network. They are float64 if neither X nor y of the fit was float32, also for a network
-            in float32. Otherwise they have the dtype of the network.
+            Outputs a^(L) of the network. They are float64 if neither X nor y of the fit was float32, even if the
+            network is float32. Otherwise they have the dtype of the network.
 
         Raises
         ------

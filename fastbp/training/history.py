@@ -17,7 +17,7 @@ class History:
 
     tol: float
     verbose: bool
-    scored: bool  # whether progress is measured on the validation set; otherwise by the training loss
+    scored: bool  # whether the validation set measures progress; otherwise the training loss does
     scale: int = 1  # the loss has to fall by at least scale * tol to count as improved
     by_loss: bool = False  # if scored: the validation loss measures progress, not the score
     n_iter: int = 0
