@@ -28,7 +28,7 @@ LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
 # that is still connected: its process is stopped, or its machine hangs.
 SILENT_SECONDS = 60.0
 # Dask moves the tasks of a dead worker to other workers, until it finds that a task kills its workers. Then a fit
-# submits its tasks again; it does so until it has made ATTEMPTS attempts in all.
+# submits all its tasks again, and makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
 # Some versions of scheduler_info list only 5 workers, unless n_workers is -1. Older versions list all.
 _ALL_WORKERS = {"n_workers": -1} if "n_workers" in inspect.signature(Client.scheduler_info).parameters else {}

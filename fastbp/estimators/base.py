@@ -303,8 +303,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     ) -> History:
         """The record of this fit. If the fit continues another one, the record begins with the other's record.
 
-        theta: the weights from which this fit starts. If they are the best weights of a fit that stopped early, this
-        method overwrites them with its last weights, from which training goes on. The record keeps the best weights.
+        theta: the weights from which this fit starts. If it has early stopping, and they are the best weights of the
+        other fit, this method overwrites them with that fit's last weights, from which training goes on. The record
+        keeps the best weights.
         """
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
