@@ -1,6 +1,6 @@
 """Export to ONNX: converters of the estimators for skl2onnx, alone and in pipelines. Needs the extra `onnx`.
 
-onnxruntime has some operators in float32 only. The converters build these from operators that it also has in float64.
+onnxruntime has some operators in float32 only. In their place the converters use operators that it has in float64 too.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def register_onnx_converters() -> None:
 
     A classifier has the outputs and options of scikit-learn's classifiers: `label`, and `probabilities` as a list of
     dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
-    are the outputs a^(L) of the network. A regressor has one output `variable` of shape (n_samples, n_outputs).
+    has the outputs a^(L) of the network instead. A regressor has one output `variable` of shape (n_samples, n_outputs).
     Arithmetic is float64 for float64 input, otherwise float32. In float64, onnxruntime supports neither dicts (ZipMap)
     nor scikit-learn's SimpleImputer. An estimator takes one input, a matrix.
 
@@ -136,7 +136,7 @@ def _forward(scope: Any, operator: Any, container: Any) -> tuple[_Graph, str]:
     from onnx import TensorProto
     from skl2onnx.common.data_types import guess_proto_type
 
-    net, given = operator.raw_operator, operator.inputs[0]  # `_only_input` has found it to be the only one
+    net, given = operator.raw_operator, operator.inputs[0]  # `_only_input` has checked that there is no other
     dtype = TensorProto.DOUBLE if guess_proto_type(given.type) == TensorProto.DOUBLE else TensorProto.FLOAT
     graph = _Graph(scope, container, dtype)
     a = graph.node("Cast", given.full_name, to=dtype)

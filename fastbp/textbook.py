@@ -1,7 +1,7 @@
 """The mathematics as plain functions on lists of arrays. They run the same kernels as the estimators.
 
-The functions are for learning, teaching and verifying. A network has `coefs`, the weights between layers: coefs[l] has
-the shape (S_l, S_{l+1}). It has `intercepts`, the biases: intercepts[l] has the shape (S_{l+1},). `intercepts=None`
+The functions are for learning, teaching and verifying. `coefs` are the weights between layers: coefs[l] has the shape
+(S_l, S_{l+1}). `intercepts` are the biases: intercepts[l] has the shape (S_{l+1},). `intercepts=None`
 means a network without biases. `activation` is the name of the activation of the hidden layers, or a list with one name
 per hidden layer. `out_activation` is the name of the activation of the output layer. X has the shape (m, S_1), Y has
 the shape (m, S_L).
@@ -175,9 +175,9 @@ def check_gradient(
 ) -> float:
     """Largest relative difference between the gradient and central differences of J, in float64.
 
-    It is below 1e-6 if the gradient is right. A mistake makes it much larger, and so does a kink of relu. The
-    difference of each parameter is divided by the parameter's derivative, or by a thousandth of the largest derivative
-    if that is larger.
+    This number is below 1e-6 if the gradient is right. A mistake makes it much larger, and so does a kink of relu. For
+    each parameter, the difference is divided by the parameter's derivative, or by a thousandth of the largest
+    derivative if that thousandth is larger.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def megabytes(files: set[pathlib.Path]) -> str:
 
 
 def states() -> str:
-    """The folders in the order in which a process searches them, with some lines about each."""
+    """Some lines about each folder, in the order in which a process searches them."""
     return "\n".join(_state(folder) for folder in cache.folders())
 
 

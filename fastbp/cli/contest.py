@@ -16,7 +16,7 @@ Estimator: TypeAlias = BackpropClassifier | MLPClassifier
 
 
 class Data(NamedTuple):
-    """Examples and labels, some of them to train on and the others to test on."""
+    """Examples and their labels: some to train on, the others to test on."""
 
     X_train: np.ndarray
     X_test: np.ndarray
@@ -118,7 +118,7 @@ def in_turns(
 def cold_start(entrant: Entrant, data: Data) -> float:
     """How many seconds longer the first fit and predict of this process take than the next ones.
 
-    A fit has one epoch, on the data of the real job, because a smaller job would run serially, on other kernels.
+    Each fit has one epoch on all data of the real job. A fit on less data might run serially, on other kernels.
     """
 
     def once() -> float:

@@ -28,7 +28,7 @@ PARTS: dict[str, Callable[[Any], Any]] = {
 def format_of(column: "Series") -> str | None:
     """The format in which at least ENOUGH of the values are dates; None if there is none.
 
-    Where 03/04/2024 could be in March or April and no other value decides, it is in March.
+    If no value decides whether 03/04/2024 is in March or in April, it is in March.
     """
     import pandas as pd
 
@@ -49,7 +49,7 @@ def format_of(column: "Series") -> str | None:
 
 
 def times(column: "Series", form: str) -> "Series":
-    """The values as times in UTC, with NaT where one is missing or is no date in this format."""
+    """The values as times in UTC, with NaT for each value that is missing or is no date in this format."""
     import pandas as pd
 
     if not pd.api.types.is_datetime64_any_dtype(column):

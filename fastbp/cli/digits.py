@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def digits(dtype: str, seed: int) -> Data:
-    """scikit-learn's 1797 digits: a fifth to test on, the others to train on. The others decide the standardisation."""
+    """scikit-learn's 1797 digits, a fifth of them to test on. The others, to train on, decide the standardisation."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
     scaler = StandardScaler().fit(X_train)
@@ -85,7 +85,7 @@ def entrants(options: argparse.Namespace) -> tuple[Entrant, Entrant]:
         "hidden_layer_sizes": options.hidden,
         "batch_size": options.batch_size,
         "random_state": options.seed,
-        # With these two no fit stops early, so both do the same work.
+        # With these two settings no fit stops early, so both estimators do the same work.
         "tol": 0.0,
         "n_iter_no_change": np.inf,
     }

@@ -19,7 +19,7 @@ class LiveLine:
             sys.stdout.flush()
 
     def log(self, text: str) -> None:
-        """Show a text until the next one replaces it; on another stream than a terminal it stays."""
+        """Show a text until the next one replaces it. If the stream is not a terminal, the text stays."""
         if self.live:
             self.show(text)
         else:

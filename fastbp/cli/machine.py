@@ -39,7 +39,7 @@ def _cores_in_words() -> str:
 
 
 def load() -> float | None:
-    """The average number of programs that wanted to run in the last minute; None if the system does not say."""
+    """The average number of threads that wanted to run, over the last minute; None if the system does not say."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):  # Windows has none

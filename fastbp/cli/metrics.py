@@ -119,7 +119,7 @@ def _scored(name: str, estimator: Any, X: Any, y: NDArray) -> float:
 
 
 def _number(name: str, value: float) -> str:
-    """Four decimals of a share; five digits of a number with a unit that is large or tiny."""
+    """Four decimals; five digits if the number is large or tiny and is not a share."""
     if np.isnan(value):
         return "-"
     of_shares = name.startswith(SHARES) or value == 0

@@ -1,9 +1,9 @@
 """Models in files. They need skops, from the extra `cli`.
 
-skops stores the same objects as pickle, but loading a file of unknown origin cannot run code. That is not enough: some
+skops stores the same objects as pickle, but a file that it loads cannot run code. That is not enough: some of the
 estimators that skops trusts crash if their arrays do not fit together. So a model holds what `train` writes and nothing
-else. This is checked in three steps: the size and the types of the file, before it is loaded; then that the steps are
-those of `pipeline` and their arrays fit together; then a prediction of every category.
+else. There are three checks. Before the file is loaded: its size and its types. After that: whether the steps are those
+of `pipeline`, and whether their arrays fit together. Last: whether the model can predict with every category.
 """
 
 import dataclasses
@@ -163,7 +163,7 @@ def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def _checked(content: Any) -> tuple[Pipeline, Columns, str]:
-    """The fields of a model, if they are as `train` writes them; otherwise an error of any kind."""
+    """The fields of a model; raises an error of any kind if they are not as `train` writes them."""
     if type(content) is not dict or content.keys() != {"format", "target", "columns", "pipeline"}:
         raise ValueError("it does not hold a format, a target, columns and a pipeline")
     columns, target, pipeline = Columns(**content["columns"]), content["target"], content["pipeline"]
@@ -246,7 +246,7 @@ def _check_numeric(steps: Pipeline, n: int) -> None:
 
 
 def _check_categorical(steps: Pipeline, n: int) -> None:
-    """Check the categories, and that the columns of the output follow from them: SciPy does not check their range."""
+    """Check the categories, and that the output's columns follow from them: SciPy does not check their range."""
     imputer, encoder = (step for _, step in steps.steps)
     if type(imputer.statistics_) is not np.ndarray or imputer.statistics_.tolist() != n * [imputer.fill_value]:
         raise ValueError("SimpleImputer.statistics_ is not its fill_value")
@@ -290,7 +290,7 @@ def _equal_integers(found: Any, expected: Any) -> bool:
 
 
 def _predict_all(pipeline: Pipeline, columns: Columns, fitted: dict[str, Any]) -> None:
-    """Predict every category once; a model that cannot do this raises an error of any kind."""
+    """Predict with every category once; if the model cannot do this, raise an error of any kind."""
     rows = _all_categories(columns, fitted)
     predicted = pipeline.predict(rows)
     if predicted.shape != (len(rows),):
@@ -304,7 +304,7 @@ def _predict_all(pipeline: Pipeline, columns: Columns, fitted: dict[str, Any]) -
 
 
 def _all_categories(columns: Columns, fitted: dict[str, Any]) -> "DataFrame":
-    """A table in which each category occurs. All numbers are missing: any number may be too large for a model."""
+    """A table in which each category occurs. All its numbers are missing, because any number may be too large."""
     import pandas as pd
 
     categories = fitted["categorical"][-1].categories_ if columns.categorical_inputs else []

@@ -45,7 +45,7 @@ def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
 
 
 def _permissions(target: pathlib.Path) -> int:
-    """The permissions that the file has, or the usual ones of a new file."""
+    """The permissions of the file if it exists, otherwise the usual ones of a new file."""
     if target.exists():
         return target.stat().st_mode & 0o7777
     mask = os.umask(0)

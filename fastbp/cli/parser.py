@@ -12,8 +12,8 @@ DEFAULT = " (default: %(default)s)"
 HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
 SEED_HELP = f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}"
 DATA_HELP = (
-    "a CSV or TSV file whose first line has the names, also compressed (.gz, .bz2, .xz, .zst, .zip), or Parquet; - is "
-    "the standard input"
+    "a Parquet, CSV or TSV file; text may be compressed (.gz, .bz2, .xz, .zst, .zip), and its first line names the "
+    "columns; - is the standard input"
 )
 
 
@@ -52,7 +52,7 @@ def layer_sizes(text: str) -> tuple[int, ...]:
 
 
 def separator(text: str) -> str:
-    """One character; a tab may be written as \\t, as shells pass it on."""
+    """One character. A tab may also be written as \\t or as tab, because shells pass on these words unchanged."""
     text = {"\\t": "\t", "tab": "\t"}.get(text, text)
     if len(text) != 1 or text in '\n\r"':
         raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate columns")
@@ -106,8 +106,8 @@ def _add_train(commands: Any) -> None:
         description="Train a network to predict one column of a table from the others. Print metrics on rows held out, "
         "beside those of a guess that ignores the other columns. Columns of numbers are standardised, and a missing "
         f"number becomes the median of its column. If at least {ENOUGH:.0%} of the values of a column are numbers, the "
-        "others count as missing. Dates likewise: they become a number in time, with month, weekday and hour as "
-        "categories. In any other column each value is a category, and so is a missing value. A column gives at most "
+        "others count as missing. Dates likewise: a date becomes a number of days, and month, weekday and hour become "
+        "categories. In any other column, each value is a category, and so is a missing value. A column gives at most "
         f"{MOST_CATEGORIES} inputs: its rarest categories share one, and so do those of fewer than "
         f"{FEWEST_OF_CATEGORY} rows.",
     )
@@ -126,8 +126,8 @@ def _add_train(commands: Any) -> None:
         "--task",
         choices=["auto", *TASKS],
         default="auto",
-        help="auto: classification if the target has other values than numbers, or at most "
-        f"{MOST_INTEGER_CLASSES} different whole numbers; more of them are regression{DEFAULT}",
+        help="auto: regression if the target holds numbers that are not all whole, or more than "
+        f"{MOST_INTEGER_CLASSES} different ones; otherwise classification{DEFAULT}",
     )
     train.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
     train.add_argument("--epochs", type=positive, default=200, help=f"largest number of passes over the rows{DEFAULT}")
@@ -142,7 +142,7 @@ def _add_train(commands: Any) -> None:
 
 def _add_format(command: Any) -> None:
     """The options that say how a text file is written."""
-    form = command.add_argument_group("how the file is written, if it is text (default: found out from the file)")
+    form = command.add_argument_group("how the file is written, if it is text (default: guessed from the file)")
     form.add_argument(
         "--sep", type=separator, metavar="SIGN", help=r"the character between two columns, such as ';' or '\t'"
     )
@@ -159,7 +159,7 @@ def _add_predict(commands: Any) -> None:
         "- or @). Values that the training did not know are reported on the standard error.",
     )
     predict.add_argument("model", metavar="MODEL", help="a file that train has written")
-    predict.add_argument("data", metavar="DATA", help=f"the columns that the model was trained on: {DATA_HELP}")
+    predict.add_argument("data", metavar="DATA", help=f"the table, with the columns of training: {DATA_HELP}")
     predict.add_argument("--output", metavar="FILE", help="write to this file instead of the standard output")
     predict.add_argument(
         "--id", metavar="COLUMN", action="append", default=[], help="write this column too, first; may be repeated"
@@ -177,7 +177,7 @@ def _add_evaluate(commands: Any) -> None:
         "accuracy, log loss, area under the ROC curve and F1, or R^2, root mean squared error and mean absolute error.",
     )
     evaluate.add_argument("model", metavar="MODEL", help="a file that train has written")
-    evaluate.add_argument("data", metavar="DATA", help=f"the columns of the training and the target: {DATA_HELP}")
+    evaluate.add_argument("data", metavar="DATA", help=f"the table, with all columns of training: {DATA_HELP}")
     _add_metric(evaluate)
     _add_format(evaluate)
     evaluate.set_defaults(job="evaluate")
@@ -190,7 +190,7 @@ def _add_metric(command: Any) -> None:
         action="append",
         default=[],
         help="print this scorer of scikit-learn too, such as balanced_accuracy or neg_median_absolute_error; may be "
-        "repeated. Of two classes the last is the positive one",
+        "repeated. If there are two classes, the last is the positive one",
     )
 
 

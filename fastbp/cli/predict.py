@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _named(columns: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The columns with a name of its own for each: a name that a column before has gets "predicted " in front."""
+    """The columns under different names: if an earlier column has the name, "predicted " is put in front of it."""
     taken: set[str] = set()
     for name, column in columns:
         while name in taken:

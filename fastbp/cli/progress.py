@@ -15,7 +15,7 @@ from .live_line import LiveLine
 class Progress:
     """A callback for `training.observer.watch` that shows the epochs of a fit and takes next to no time."""
 
-    REDRAW_SECONDS = 0.1  # Eyes read no faster. Drawing then costs well under 1 % of the time.
+    REDRAW_SECONDS = 0.1  # Nobody reads faster. At this pace, drawing costs well under 1 % of the time.
     LOG_SECONDS = 2.0  # A log keeps its lines. So a fit waits at least LOG_SECONDS before each line there.
     LOG_LINES = 5  # A fit writes at most LOG_LINES lines to a log.
     BAR_WIDTH = 10

@@ -37,7 +37,7 @@ ROWS_TO_SNIFF = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How a text file is written. What is None is found out from the file."""
+    """How a text file is written. A field that is None is guessed from the file."""
 
     sep: str | None = None
     decimal: str | None = None
@@ -59,14 +59,14 @@ def read(path: str, given: Format = UNGUESSED) -> "DataFrame":
     """The table in a file, or in the standard input if the path is "-"; raises UserError.
 
     All columns of a text file are read as text, with NaN where a value is missing. `tables.numbers` decides later
-    whether a column holds numbers. `attrs["missing"]` of the table has the words of each column that stand for missing
-    values. Take it out at once, because pandas copies it with every column.
+    whether a column holds numbers. `attrs["missing"]` of the table has, for each column, its words for missing values.
+    Take it out at once, because pandas copies it with every column.
     """
     try:
         frame = _read_any(path, given)
     except UserError:
         raise
-    except Exception as error:  # the parsers raise errors of many kinds if the format does not match the file's name
+    except Exception as error:  # the parsers raise errors of many kinds for broken files
         raise UserError(f"cannot read {path}: {reason(error)}") from error
     frame.columns = frame.columns.map(str)
     if (again := frame.columns.duplicated()).any():
@@ -168,11 +168,11 @@ def _decoded(data: bytes, encoding: str | None, path: str) -> tuple[str, str]:
         raise UserError(f"cannot read {path}: it is binary, or not text in {used} ({reason(error)}); {hint}") from error
     if "\0" in text:
         raise UserError(f"cannot read {path}: it has NUL characters, so it is binary or in another encoding")
-    return text.removeprefix("\ufeff"), used  # the mark of Windows, if the encoding was given as utf-8
+    return text.removeprefix("\ufeff"), used  # the byte order mark, which stays if the encoding was given as utf-8
 
 
 def _sniffed_encoding(data: bytes) -> str:
-    """UTF-8, UTF-16 if the file begins with its mark, or else the one that Windows writes in Western Europe."""
+    """UTF-16 if the file begins with its mark, UTF-8 if it is valid, otherwise that of Windows in Western Europe."""
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(data) % 2 == 0:

@@ -14,14 +14,14 @@ from .tables import Columns, cells, not_numbers, numbers
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-# Most numbers that a column of categories may have without a remark.
+# A column of categories gets a remark if at least the share FEW_NUMBERS of its values are numbers.
 FEW_NUMBERS = 0.5
-# Whole numbers that are all different are an identifier if one is at least HUGE or if each is one more than the last.
+# Whole numbers that are all different are an identifier if one is at least HUGE, or if they go up by one each time.
 HUGE = 2**31
 
 
 def of_values(columns: Columns, frame: "DataFrame") -> Iterator[str]:
-    """The values in columns of numbers and of dates that are neither."""
+    """Remarks on values that are not numbers in columns of numbers, or not dates in columns of dates."""
     for name, strange in columns.not_understood(frame).items():
         kind = "dates" if name in columns.dates else "numbers"
         yield f"{_of(len(strange), frame[name].notna().sum())} values of {name!r} are not {kind}, so they count as " + (
@@ -30,7 +30,7 @@ def of_values(columns: Columns, frame: "DataFrame") -> Iterator[str]:
 
 
 def of_columns(columns: Columns, frame: "DataFrame") -> Iterator[str]:
-    """Columns that are dates, that look like identifiers, and that have many categories."""
+    """Remarks on columns of dates, on those that look like identifiers, and on columns of categories."""
     for name, form in columns.dates.items():
         parts = "".join(f", {part}" for part in columns.parts[name])
         yield f"{name!r} holds dates as {form}: the inputs are time{parts}"

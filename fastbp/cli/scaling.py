@@ -11,12 +11,12 @@ from .tables import LARGEST, Columns
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# The network's weighted sums of inputs of FARTHEST standard deviations stay far below the largest float32.
+# If inputs are at most FARTHEST standard deviations, the network's weighted sums stay far below the largest float32.
 FARTHEST = LARGEST**0.5
 
 
 def scaled(pipeline: Any, columns: Columns, X: "DataFrame", path: str) -> Any:
-    """What the last step of a pipeline reads; raises UserError for a number that float32 would not hold."""
+    """The inputs of the last step of a pipeline; raises UserError for a number too far from those of the training."""
     Z = pipeline[:-1].transform(X)
     numeric = Z[:, : len(columns.numeric_inputs)]
     numeric = numeric.toarray() if issparse(numeric) else numeric

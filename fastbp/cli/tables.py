@@ -18,7 +18,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def numbers(column: "Series") -> NDArray[np.float64] | None:
-    """A column as numbers, with NaN where there is none; None if fewer than ENOUGH of its values are numbers."""
+    """A column as numbers, with NaN for other values; None if less than the share ENOUGH of its values are numbers."""
     import pandas as pd
 
     kinds = pd.api.types
@@ -96,7 +96,7 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """The columns of the table."""
+        """All columns of the table that the model reads."""
         return [*self.numeric, *self.categorical, *self.dates]
 
     @property

@@ -23,7 +23,7 @@ def is_measured(column: "Series") -> bool:
 
 
 def measured(column: "Series") -> NDArray[np.float64]:
-    """A target of numbers, with NaN for values that are none; raises UserError."""
+    """A target of numbers, with NaN for each value that is not a number; raises UserError."""
     values, name = numbers(column), column.name
     if values is None:
         raise UserError(
@@ -55,7 +55,7 @@ def same_numbers(column: "Series") -> bool:
 
 
 def labels_of(column: "Series") -> NDArray[np.object_]:
-    """The labels as they are in the file. Those that Parquet holds as whole floats have no decimals."""
+    """The labels as they are in the file, but without decimals if Parquet holds all of them as whole floats."""
     import pandas as pd
 
     if pd.api.types.is_float_dtype(column) and (abs(column) < 2**53).all() and (column % 1 == 0).all():

@@ -80,7 +80,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 
 def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]:
-    """The rows with a target without it, their targets, and what is left out; raises UserError."""
+    """(the rows that have a target, without its column; their targets; what is left out); raises UserError."""
     path, target = options.data, options.target
     frame = read(path, Format.of(options))
     words = frame.attrs.pop("missing", {}).get(target, ())

@@ -53,17 +53,17 @@ ABOUT = """
     loss and gradient of its partitions in compiled loops. Only the partitions decide in which order the results are
     added up. So the same partitions give the same bits. Other partitions and a single machine give the same model up to
     rounding. A round of communication takes some hundredths of a second. 'lbfgs' and 'gd' need one round for each
-    evaluation of J. 'sgd' and 'adam' need one for each minibatch, so let `batch_size` be thousands.
+    evaluation of J. 'sgd' and 'adam' need one for each minibatch, so `batch_size` should be thousands.
 
     The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
     scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed
-    again from their source, so they must not be random. `fit` raises RuntimeError without a client, if the client has
-    had no workers for a minute, or if a worker that is still connected has not reported for a minute. The partitions of
-    a dataframe may have their columns in another order than the dataframe: the names count. If `monitor` is one of
-    scikit-learn's scorers, X_val and y_val must be in memory.
+    again from their source, so they must not be random. `fit` raises RuntimeError if there is no client, if the client
+    has had no workers for a minute, or if a worker that is still connected has not reported for a minute. A partition
+    of a dataframe may have its columns in another order than the dataframe: the names count. If `monitor` is a scorer
+    of scikit-learn, X_val and y_val must be in memory.
 
-    For a Dask X `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` return lazy Dask arrays with a
-    block per partition. Any of Dask's schedulers can compute them.
+    If X is a Dask collection, `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` return lazy Dask
+    arrays with a block per partition. Any of Dask's schedulers can compute them.
 """
 
 
@@ -78,7 +78,7 @@ def _docstring(parent: type, first: str) -> str:
 
 
 def _computed(values: Any) -> Any:
-    """The values of a Dask collection in memory; anything else unchanged."""
+    """A Dask collection is computed into memory; anything else is returned as it is."""
     return values.compute() if is_dask_collection(values) else values
 
 
@@ -205,14 +205,14 @@ class _OnDask(Perceptron):
         )
 
     def _predicted(self, X: Any, method: str) -> Any:
-        """The result of an inherited method: for a Dask X a lazy Dask array."""
+        """The result of an inherited method; for a Dask X, it is a lazy Dask array."""
         return self._lazily(X, method) if is_dask_collection(X) else getattr(super(), method)(X)
 
     def predict(self, X: ArrayLike) -> Any:
         """Predict classes or numbers.
 
-        A classifier predicts the class with the largest output, or for a multilabel target every label with an output
-        of at least 1/2. A regressor predicts the outputs a^(L).
+        A classifier predicts the class with the largest output or, for a multilabel target, every label whose output is
+        at least 1/2. A single output above 1/2 means the second of two classes. A regressor predicts the outputs a^(L).
 
         Parameters
         ----------

@@ -28,9 +28,9 @@ LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
 # that is still connected: its process is stopped, or its machine hangs.
 SILENT_SECONDS = 60.0
 # Dask moves the tasks of a dead worker to other workers, until it finds that a task kills its workers. Then a fit
-# submits its tasks again. It makes ATTEMPTS attempts in all.
+# submits all its tasks again, and makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
-# Some versions of Dask tell of 5 workers by default, and -1 means all; older ones tell of all.
+# Some versions of scheduler_info list only 5 workers, unless n_workers is -1. Older versions list all.
 _ALL_WORKERS = {"n_workers": -1} if "n_workers" in inspect.signature(Client.scheduler_info).parameters else {}
 
 
@@ -59,7 +59,10 @@ class Cluster:
         return self.client.submit(function, *args, pure=False)
 
     def send(self, values: NDArray) -> Future:
-        """Send an array as the result of a task, so that no worker can lose it. A large array takes several tasks."""
+        """Send an array as the result of a task. A large array takes several tasks.
+
+        The scheduler keeps the task, so if a worker loses the array, the scheduler has it computed again.
+        """
         n = math.ceil(values.nbytes / PIECE_BYTES)
         if n <= 1:
             return self.submit(these, values)
@@ -90,7 +93,7 @@ class Cluster:
             gathering.cancel()
 
     def _patiently(self, step: Callable[[], Any]) -> Any:
-        """The result of a step that raises TimeoutError after LOOK_SECONDS, and is then repeated."""
+        """Repeat a step, which raises TimeoutError after LOOK_SECONDS, until it has a result. Raises as `results`."""
         reports: dict[str, tuple[Any, float]] = {}  # by worker: its latest report, and when this process noticed it
         with_workers = time.monotonic()
         while True:
@@ -156,7 +159,7 @@ class Partitions:
     shape : tuple of int
         (m, S_1).
     dtype : numpy.dtype
-        float32 if all blocks are float32, otherwise float64.
+        float32 if all blocks that have rows are float32, otherwise float64.
     starts : ndarray of int64
         First row of each block that is not empty; then m.
     futures : list of Future
@@ -191,7 +194,7 @@ class Partitions:
 
 
 class DistributedExamples(Examples):
-    """Examples whose X is on the workers. A worker has y and weights of its rows, and this process has those of all."""
+    """Examples whose X is on the workers. A worker has y and the weights of its rows; this process has all of them."""
 
     partitions: Partitions
     targets: list[list[Future | None]]
@@ -217,7 +220,7 @@ class DistributedExamples(Examples):
         ]
 
     def recover(self) -> None:
-        """If a worker has lost something, let the workers compute everything again that they hold."""
+        """If something on the workers is lost, submit all tasks for X, y and the weights again."""
         held = [*self.partitions.futures, *(part for parts in self.targets for part in parts if part)]
         if any(future.status not in ("finished", "pending") for future in held):
             self.partitions.load()

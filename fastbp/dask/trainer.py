@@ -66,7 +66,7 @@ class DistributedTrainer:
         return math.ceil(n / self.batch)
 
     def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
-        """See `Trainer.epoch`; `after_call` is called after every batch."""
+        """See `Trainer.epoch`. Here each batch is a call."""
         loss, count = 0.0, 0
         sweep = optimizers.SWEEPS[self.optimizer].address(self.network.dtype)
         for start in range(0, len(order), self.batch):

@@ -89,7 +89,7 @@ def joined(pieces: list[NDArray]) -> NDArray:
 
 
 def these(values: Result) -> Result:
-    """The values. A task that calls this function holds them."""
+    """The values. They become the result of a task, which a worker holds."""
     return values
 
 
@@ -105,9 +105,9 @@ def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: ND
 
 
 def scaled_weights(examples: Examples) -> tuple[Examples, float, int]:
-    """(examples with weights of at most 1, the sum of these weights, e). The user's weights are 2^e times as large.
+    """(examples with weights of at most 1, the sum of these weights, e). The given weights are 2^e times as large.
 
-    The kernels divide by the sum of the weights, and the sum of a partition may be too small for that.
+    The kernels divide by the sum of the weights, which may be too small for that in a single partition.
     """
     if not examples.weights.size:
         return examples, float(examples.n), 0

@@ -1,4 +1,4 @@
-"""Examples as the kernels read them: flat arrays over the user's X, y and weights, without a copy of X.
+"""Examples as the kernels read them: flat arrays. Y and weights are copied; X is copied only where it has to be.
 
 X may be a file that is larger than the memory. Nothing here reads such an X as a whole or allocates as much memory.
 """
@@ -16,7 +16,7 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # the dtypes that the ker
 MOST_OFFSET = 1 << 30  # SciPy computes with the offsets of diagonals in 32 bits
 CONVERTED_BYTES = 1 << 22  # a file of another dtype is converted in parts, at most CONVERTED_BYTES at a time
 CONTIGUOUS: tuple[Literal["C"], Literal["A"]] = ("C", "A")  # the kernels read arrays that are contiguous and aligned
-CHECKED_ENTRIES = 1 << 15  # the order of a sparse X is checked in parts of CHECKED_ENTRIES, which stay in a cache
+CHECKED_ENTRIES = 1 << 15  # a sparse X is checked CHECKED_ENTRIES entries at a time, which fit into a cache
 
 
 class Examples(NamedTuple):
@@ -76,7 +76,7 @@ class Examples(NamedTuple):
 
 
 class ForeignExamples(Examples):
-    """Examples whose X is a file that the kernels cannot read. The rows of a call are converted before the call."""
+    """Examples whose X is a file that the kernels cannot read. The rows that a call reads are converted before it."""
 
     X: NDArray
     _order: NDArray[np.int64]
@@ -130,7 +130,7 @@ def is_file(X: Any) -> bool:
 
 
 def dtype_of(X: Any) -> np.dtype:
-    """The dtype of X if it is float32 or float64. Any other X is converted to float64."""
+    """The dtype in which the kernels read X: float32 if X is float32 in native byte order, otherwise float64."""
     return X.dtype if X.dtype in FLOATS else FLOATS[0]
 
 
@@ -147,8 +147,8 @@ def converted_rows(X: NDArray) -> int:
 def check_sparse(matrix: Any, name: str) -> None:
     """Check the structure of a sparse matrix before SciPy reads it; raises ValueError, which names the matrix.
 
-    SciPy's compiled code believes the structure, and the user may have edited it. Only the columns of CSR are not
-    checked here: `as_examples` checks them, and nothing else reads them until then.
+    SciPy's compiled code trusts the structure, and the user may have edited it. The columns of CSR and LIL are not
+    checked here: `as_examples` checks those of X before a kernel reads them.
     """
     if matrix.ndim != 2:
         return  # scikit-learn refuses it
@@ -191,7 +191,7 @@ def check_sparse(matrix: Any, name: str) -> None:
 
 
 def check_indicator(matrix: Any, name: str) -> None:
-    """As `check_sparse`, with the columns of CSR too."""
+    """As `check_sparse`, but check the columns of CSR too."""
     check_sparse(matrix, name)
     if matrix.format == "csr" and matrix.ndim == 2:
         _check_range(matrix.indices, name, "indices", matrix.shape[1])
@@ -209,7 +209,7 @@ def _check_range(indices: NDArray, name: str, part: str, length: int) -> None:
 
 
 def _check_rows(matrix: Any, name: str, n_rows: int) -> None:
-    """Check the arrays of CSR, or those of CSC by columns or of BSR by blocks, except for the range of indices."""
+    """Check the arrays of CSR, CSC (n_rows: columns) or BSR (n_rows: rows of blocks), but not the range of indices."""
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     _check_integers(indptr, name, "indptr")
     _check_integers(indices, name, "indices")
@@ -227,10 +227,10 @@ def _check_rows(matrix: Any, name: str, n_rows: int) -> None:
 
 
 def in_order(X: Any) -> Any:
-    """A CSR matrix, or a copy with the entries of each row in the order of columns, each column once.
+    """The CSR matrix X if the columns within each row ascend; otherwise a copy of it in which they do.
 
-    SciPy's own flags for this are not used, because they do not change when the user edits the arrays. Raises
-    ValueError if the structure is not that of a CSR matrix.
+    In the copy, entries of the same row and column are added up. SciPy's own flags for the order are not used, because
+    they do not change when the user edits the arrays. Raises ValueError if the structure is not that of a CSR matrix.
     """
     _check_rows(X, "X", X.shape[0])
     indptr, indices, n = X.indptr, X.indices, int(X.indptr[-1])
@@ -239,7 +239,7 @@ def in_order(X: Any) -> Any:
         (indptr[:-1], indptr[1:]) if has_entries.all() else (indptr[:-1][has_entries], indptr[1:][has_entries])
     )
     first, last = indices[begins], indices[ends - 1]
-    # Where a row ends, columns may fall; nowhere else.
+    # From one row to the next, the column may fall or stay the same, but nowhere else.
     falls = -np.count_nonzero(first[1:] <= last[:-1])
     for start in range(0, n - 1, CHECKED_ENTRIES):
         part = indices[start : min(start + CHECKED_ENTRIES + 1, n)]
@@ -263,7 +263,7 @@ def _flat(X: NDArray) -> tuple[NDArray, int, int] | None:
     """
     if not (X.dtype in FLOATS and X.flags.aligned):
         return None
-    # These do not use X.strides, because NumPy's strides are arbitrary for a dimension of a single element.
+    # These two cases do not use X.strides, because NumPy's strides are arbitrary for a dimension of a single element.
     if X.flags.c_contiguous:
         return X.reshape(-1), X.shape[1], 1
     if X.flags.f_contiguous:
@@ -283,14 +283,14 @@ def as_examples(
     Y: NDArray | None = None,
     weights: NDArray | None = None,
 ) -> Examples:
-    """Examples over validated data.
+    """The examples of validated data, as the kernels read them.
 
     Parameters
     ----------
     X : ndarray or CSR of shape (m, S_1)
         float32 or float64, or a file of any real numbers. A dense X is copied if neither its rows nor its columns are
-        contiguous, unless it is a file. A CSR matrix is copied if it has unsorted or repeated entries, because the sum
-        over a row must not depend on the order of its entries.
+        contiguous, or if it is not aligned, unless it is a file. A CSR matrix is copied if it has unsorted or repeated
+        entries, because the sum over a row must not depend on the order of its entries.
     dtype : numpy.dtype
         The dtype of the arithmetic and of Y.
     codes : ndarray of int of shape (m,), optional

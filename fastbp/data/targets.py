@@ -17,7 +17,7 @@ from ..typing import Array
 from .examples import Examples
 
 MULTILABEL = "multilabel-indicator"
-# Weights whose largest is between 2^-ORDINARY and 2^ORDINARY stay as they are.
+# Weights stay as they are if the largest of them is between 2^-ORDINARY and 2^ORDINARY.
 ORDINARY = 20
 # A weight below 2^-SPREAD times the largest one counts as 0. It could not change the sum over all examples, and a batch
 # of such weights alone would divide 0 by 0.
@@ -28,7 +28,7 @@ Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # (class codes, None)
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """The target of a classifier: each example has one class, or in a multilabel target a set of classes.
+    """The target of a classifier: each example has one class or, if multilabel, a set of classes.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Labels:
     classes : ndarray of shape (n_classes,)
         Class labels, sorted.
     n_outputs : int
-        Outputs S_L: one per class. As in scikit-learn, log_loss has a single output for two classes.
+        Outputs S_L: one per class, but a single output for two classes with log_loss, as in scikit-learn.
     class_weights : tuple of ndarray or None
         One array with the weights of the classes. A multilabel target has one array per output, with the weights of 0
         and 1.
@@ -52,7 +52,8 @@ class Labels:
     def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
         """The target for y.
 
-        Its classes are those of y. If there are known classes, y must have the same; with `subset`, y may lack some.
+        Its classes are the known ones, or those of y if none are known. y must have all known classes and no others;
+        with `subset`, y may lack some.
         """
         classes = _classes_of(y, known, subset=subset)
         kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
@@ -82,7 +83,7 @@ class Labels:
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
         """The weight of the label of each example; None means that every weight is 1.
 
-        For a multilabel target it is the product of the weights of the example's labels, 0 or 1, over the outputs.
+        For a multilabel target it is a product over the outputs: each factor is the weight of the example's 0 or 1.
         """
         if self.class_weights is None:
             return None
@@ -92,7 +93,7 @@ class Labels:
         return self.class_weights[0][positions(self.classes, y)]
 
     def predict(self, output: Array) -> NDArray:
-        """The class with the largest output, or for a multilabel target every label of output at least 1/2."""
+        """The winning class, see `_winners`; for a multilabel target, every label whose output is at least 1/2."""
         if self.kind == MULTILABEL:
             return (output >= 0.5).astype(np.int64)
         return self.classes[self._winners(output)]
@@ -186,10 +187,10 @@ def dense_labels(y: Any) -> NDArray:
 
 
 def exact_labels(y: Any, name: str = "y") -> Any:
-    """y, or if y is a list of integers that NumPy would make floats, an array of integers.
+    """y itself, but a list of integers that NumPy would turn into floats becomes an array of integers.
 
-    NumPy makes floats of int64 and uint64 together. Then 2^53 and 2^53 + 1 would be one label. Raises ValueError if no
-    integer type has all labels.
+    NumPy turns a list into floats if some of its integers need int64 and others uint64. Then 2^53 and 2^53 + 1 would
+    be one label. Raises ValueError if no integer type has all labels.
     """
     if not (isinstance(y, list | tuple) and y and all(isinstance(label, numbers.Integral) for label in y)):
         return y
@@ -205,7 +206,7 @@ def exact_labels(y: Any, name: str = "y") -> Any:
 def positions(classes: NDArray, labels: NDArray) -> NDArray[np.intp]:
     """The index of each label in the sorted classes. Every label must be one of the classes.
 
-    `searchsorted` of int64 and uint64 would compare them as floats.
+    `searchsorted` would compare int64 and uint64 as floats, so numeric labels get the dtype of the classes first.
     """
     if classes.dtype != labels.dtype and classes.dtype.kind in "biuf" and labels.dtype.kind in "biuf":
         labels = labels.astype(classes.dtype)
@@ -238,7 +239,7 @@ def in_unit(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     """(weights in a unit that suits the kernels, e). The unit is 2^e: a weight is the returned one times 2^e.
 
     The kernels multiply errors by weights and divide by the sum of the weights, in the dtype of the network. Weights of
-    1e36, or of 1e-36, would overflow or vanish there, but a common factor of all weights changes no model.
+    1e36, or of 1e-36, would overflow or vanish there. A common factor of all weights and of alpha changes no model.
     """
     exponent = int(np.frexp(weights.max(initial=0))[1])
     return (weights, 0) if abs(exponent) <= ORDINARY else (np.ldexp(weights, -exponent), exponent)
@@ -255,7 +256,7 @@ def product_in_unit(factors: list[NDArray[np.float64]]) -> tuple[NDArray[np.floa
 
 
 def without_negligible(weights: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.float64]:
-    """The weights; one that is negligible in this dtype beside the largest is 0."""
+    """The weights, with 0 in place of those that are negligible in this dtype beside the largest."""
     negligible = (weights > 0) & (weights < np.ldexp(weights.max(initial=0), -SPREAD[dtype]))
     return np.where(negligible, 0.0, weights) if negligible.any() else weights
 

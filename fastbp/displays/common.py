@@ -64,7 +64,7 @@ def layer_names(n_layers: int) -> list[str]:
 def input_names(estimator: Any) -> Any:
     """Names of the inputs of the network in a fitted estimator; None if they are not known.
 
-    They are the names that the network was fitted with, or those that the steps of a pipeline give their outputs.
+    They are the names that the network was fitted with, or those that the steps before it in a pipeline give.
     """
     names = None
     while not isinstance(estimator, Perceptron):

@@ -24,7 +24,7 @@ class DeltaNormDisplay(Display):
 
     delta^(l) is the derivative of one example's cost by z^(l). The gradient of the weights into layer l is the outer
     product of delta^(l) and the activations of the layer before. If the norm falls by orders of magnitude from the
-    output to the first hidden layer, the first layers hardly learn. If it grows by as much, their steps overshoot.
+    output to the first hidden layer, the first layers hardly learn. If it grows by as much, the steps there overshoot.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ class LossCurveDisplay(Display):
     training_loss : array-like of shape (n_iterations,)
         `loss_curve_`.
     validation_loss : array-like of shape (n_validated,), default=None
-        `validation_loss_curve_`. It belongs to the last epochs: fits before a warm start may have had no validation
-        set.
+        `validation_loss_curve_`. It belongs to the last epochs, because fits before a warm start may have had no
+        validation set.
     best_epoch : int, default=None
         The epoch of the weights that early stopping kept; epochs of the training loss count from 1.
     unit : str, default='epoch'
@@ -46,9 +46,9 @@ class LossCurveDisplay(Display):
 
     Notes
     -----
-    The training loss includes the L2 term, the validation loss does not. For 'sgd' and 'adam' the training loss is a
-    mean over the epoch, while the weights change. The validation loss is taken after the epoch. So the validation loss
-    may be the lower one at first.
+    The training loss includes the L2 term, and the validation loss does not. For 'sgd' and 'adam', the training loss is
+    a mean over the epoch, during which the weights change, but the validation loss is measured after the epoch. So the
+    validation loss may be the lower one at first.
 
     Examples
     --------
@@ -118,7 +118,7 @@ class LossCurveDisplay(Display):
         net = network_in(estimator)
         unit = "epoch" if net.solver in STOCHASTIC else "iteration"
         validation_loss, best_epoch = net.validation_loss_curve_, None
-        if validation_loss is not None and net.best_loss_ is None:  # early stopping looked at the score
+        if validation_loss is not None and net.best_loss_ is None:  # with early stopping
             before = len(net.loss_curve_) - len(net.validation_scores_)  # epochs without a validation set
             best_epoch = before + int(np.nanargmax(net.validation_scores_)) + 1
         display = cls(net.loss_curve_, validation_loss=validation_loss, best_epoch=best_epoch, unit=unit, name=name)

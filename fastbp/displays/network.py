@@ -16,15 +16,15 @@ from .common import Display, input_names, layer_names, network_in
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-POSITIVE, NEGATIVE, PALE = "#2166ac", "#b2182b", "0.6"  # colour-blind people can tell these apart
+POSITIVE, NEGATIVE, PALE = "#2166ac", "#b2182b", "0.6"  # colour-blind people can tell blue and red of these tones apart
 
 
 class NetworkDisplay(Display):
     """A column of units for each layer, and lines for the weights between them.
 
-    Positive weights are blue and negative weights red. The width of a line is proportional to the weight, relative to
-    the largest weight of its layer. Of a layer of many units only those with the strongest weights are drawn. Units
-    without names then have their numbers, which count from 0.
+    Positive weights are blue and negative weights red. The width of a line is the size of its weight, relative to the
+    largest weight between the same two layers. In a layer of many units, only those with the strongest weights are
+    drawn. If they have no names, their numbers are written, which count from 0.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class NetworkDisplay(Display):
             As in `plot`.
         feature_names : array-like of str of shape (S_1,), default=None
             Names of the input units. None takes the names that the network was fitted with, or those that a pipeline's
-            `get_feature_names_out` gives its inputs, if there are any.
+            `get_feature_names_out` gives them, if there are any.
         ax
             As in `plot`.
 
@@ -141,8 +141,8 @@ class NetworkDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         image_shape : (int, int), default=None
-            Rows and columns of an image, if the features are its pixels, row by row. Each unit of the first hidden
-            layer is then drawn as an image of its weights.
+            Rows and columns of an image, if the features are its pixels, row by row. Each drawn unit of the
+            first hidden layer is then an image of its weights.
         max_units : int, default=16
             Largest number of units of a layer to draw, at least 2.
 
@@ -163,7 +163,7 @@ class NetworkDisplay(Display):
         drawn = [_strongest(strengths, max_units) for strengths in _strengths(coefs)]
         first = 1 if image_shape else 0
         if image_shape:
-            drawn[0] = []  # the images show more than lines from single pixels would
+            drawn[0] = []  # images show more than lines from single pixels would
         height = max(_slots(len(units), width) for units, width in zip(drawn, widths, strict=True)) + 1
         apart = max(3.0, 0.4 * height)  # distance between layers
         inches = 0.55 if image_shape else 0.38  # distance between units
@@ -282,7 +282,7 @@ class NetworkDisplay(Display):
                     ax.text(x + side * (self.RADIUS + 0.15), y, name, ha=align, va="center", fontsize="small")
 
     def _write_numbers(self, ax: Axes, widths: list[int], *, with_images: bool) -> None:
-        """Write the numbers of the units, in layers without names of which some units are left out."""
+        """Write the numbers of the units in each layer that has no names and lacks some of its units."""
         named = {0: self.feature_names is not None, len(widths) - 1: self.output_names is not None}
         for l, units in enumerate(self.units_):
             if len(units) < widths[l] and not named.get(l):
@@ -309,7 +309,7 @@ class NetworkDisplay(Display):
 
 
 def _strengths(coefs: list[Array]) -> list[Array]:
-    """For each unit of each layer, its largest weight in or out, relative to the largest weight of that layer."""
+    """For each unit of each layer, its largest weight in or out, relative to the largest between the same layers."""
     relative = [np.abs(coef) / (np.abs(coef).max() or 1.0) for coef in coefs]
     into, out_of = [weights.max(axis=0) for weights in relative], [weights.max(axis=1) for weights in relative]
     return [out_of[0], *map(np.maximum, into[:-1], out_of[1:]), into[-1]]

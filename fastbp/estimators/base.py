@@ -1,7 +1,7 @@
 """A fit from start to end, the same for classes and for numbers. Start reading at `Perceptron._fit`.
 
-`parameters` has the parameters, `validation_set` the split, `fit` the parts of a fit under way, and `predicting` the
-predictions. The differences between classes and numbers are in `data.targets`.
+The parameters are in `parameters`, the split in `validation_set`, the parts of a fit under way in `fit`, and the
+predictions in `predicting`. `data.targets` has the differences between classes and numbers.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
@@ -41,7 +41,7 @@ from .validation_set import GivenValidation, ValidationSet, refuse_too_few, spli
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
-# The attributes that the checks of the data set; a fit without names of features has no feature_names_in_.
+# These attributes are set while X and y are checked. A fit on an X without names has no feature_names_in_.
 FROM_DATA = ("n_features_in_", "feature_names_in_", "classes_")
 
 
@@ -80,7 +80,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             # iteration, because SciPy does not say which one is the last.
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
-        before = self.__dict__.copy()  # with the callbacks, because scikit-learn tears them down after a failure too
+        # `before` includes what the callbacks have set up, because scikit-learn tears it down even after a failure.
+        before = self.__dict__.copy()
         draft = self._as_now(copied=True)
         try:
             with notice.of_fit(self.verbose):
@@ -131,8 +132,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
             validation = self._with_data(validation, X, y)
-        # scikit-learn predicts in the dtype of X. A float32 network must not lose the precision of its targets when
-        # a transformer turns predictions back into large numbers.
+        # If neither X nor y is float32, predictions are float64, even those of a float32 network. Otherwise a
+        # transformer that turns predictions back into large numbers would compute in float32 and round them.
         in_float64 = data.dtype_of(X) == data.dtype_of(y) == np.float64
         return Fit(
             network,
@@ -160,7 +161,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 state = None
                 if is_stochastic:
                     state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer, copy=not ended)
-                # A callback gets a copy of the estimator with these. None hides the names of a previous fit.
+                # A callback gets a copy of the estimator with these attributes. None hides the names of a previous fit.
                 unnamed = {} if ended else {"feature_names_in_": None}
                 return unnamed | self._from_data() | fit.attributes(state)
 
@@ -207,7 +208,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _examples(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
     ) -> tuple[Examples, int]:
-        """(validated X, y and the weights after their checks, as the kernels read them; the weights' unit)."""
+        """(the examples as the kernels read them, the unit of their weights). X and y are validated already."""
         weights, unit = self._example_weights(X, y, sample_weight, target)
         if weights is not None:
             weights = without_negligible(weights, dtype)
@@ -285,7 +286,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         return validation._replace(data=(_safe_indexing(X, rows), y[rows], metadata))
 
     def _fitted_theta(self, network: Network) -> Array:
-        """The weights of the previous fit, if they have the shapes of this network; raises ValueError."""
+        """The weights of the previous fit; raises ValueError if their shapes are not those of this network."""
         self._check_weights(network, f"hidden_layer_sizes={self.hidden_layer_sizes!r} and the data need")
         return self._theta(network)
 
@@ -293,7 +294,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         """Random weights."""
         hidden = network.activations[:-1]
         # The last hidden activation also decides the range of the weights into the output layer. Without a hidden
-        # layer, scikit-learn takes the parameter `activation`.
+        # layer, the parameter `activation` decides it, as in scikit-learn.
         last = hidden[-1] if hidden else str(self.activation)
         return network.layout.pack(*glorot(network, (*hidden, last), random_state))
 
@@ -302,18 +303,19 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     ) -> History:
         """The record of this fit. If the fit continues another one, the record begins with the other's record.
 
-        theta: coefs_ and intercepts_ of the other fit. With early stopping they may be its best weights. Then this
-        method puts the last weights into theta, because training goes on from there, and the record keeps the best.
+        theta: the weights from which this fit starts. If it has early stopping, and they are the best weights of the
+        other fit, this method overwrites them with that fit's last weights, from which training goes on. The record
+        keeps the best weights.
         """
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
-        # both in the same epoch.
+        # both estimators in the same epoch.
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
         history = History(float(self.tol), bool(self.verbose), scored, scale, by_loss=self.monitor == "loss")
         if continues:
             history.t = self.t_
             same_measure = scored == (self.best_loss_ is None)
-            # A fit that stopped early, and each new fit, begins with its whole patience.
+            # With early stopping, the count starts at 0 in each `fit`, and in a partial_fit after training has stopped.
             if same_measure and not (scored and (self.converged_ or not incremental)):
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
@@ -338,7 +340,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             theta[:] = last
 
     def _kept_vector(self, name: str, network: Network) -> Array | None:
-        """theta of this attribute, which a fit keeps beside coefs_; None if there is none for this network."""
+        """The theta that a fit has kept in this attribute; None if there is none of the size of this network."""
         vector = getattr(self, name, None)
         if isinstance(vector, np.ndarray) and vector.shape == (network.layout.n_parameters,):
             return network.layout.unflatten(vector)
@@ -384,13 +386,13 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
 
         def validate_by_scorer(theta: Array) -> tuple[float, float]:
             loss = evaluator.loss(theta, rows)
-            # Predictions raise an error if outputs are not finite, but a fit that diverges can go back.
+            # The scorer would raise an error if outputs are not finite. After NaN, the fit can go back to good weights.
             return float(scorer(self._fitted_at(fit, theta), X, y, **metadata)) if np.isfinite(loss) else np.nan, loss
 
         return validate_by_scorer
 
     def _fitted_at(self, fit: Fit, theta: Array) -> Self:
-        """An estimator with the weights theta of a fit under way, for a scorer. Its X has no names."""
+        """An estimator with the weights theta of a fit under way, for a scorer. The scorer's X has no names."""
         model = type(self).__new__(type(self))
         model.__dict__ = {**self.__dict__, **fit.attributes_at(theta)}
         model.__dict__.pop("feature_names_in_", None)

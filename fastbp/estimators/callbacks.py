@@ -1,8 +1,8 @@
-"""scikit-learn's callbacks, new in scikit-learn 1.9. A fit calls them when it begins, when it ends and for each epoch.
+"""scikit-learn's callbacks, new in scikit-learn 1.9. A fit calls them when it or one of its subtasks begins or ends.
 
 To scikit-learn a fit is a task. Its subtasks are epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd'). Each
 of them is called "epoch" here. The subtasks of a long epoch are its calls into a kernel. Each of these is called
-"part". Callbacks get X and y as the user passed them to `fit`.
+"part". Callbacks get X and y as the user passed them to `fit`, but for an epoch only the rows to train on.
 """
 
 import functools
@@ -48,7 +48,7 @@ def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str,
 
 
 class TrainingData:
-    """The examples for the callbacks: all rows or some. Some rows are copied once, when a callback asks for them."""
+    """The examples for the callbacks: all rows or some. Some rows are copied when a callback first asks for them."""
 
     def __init__(self, X: Any, y: Any, sample_weight: Any, rows: NDArray[np.int64] | None = None):
         self._given, self._rows = (X, y, sample_weight), rows

@@ -67,13 +67,14 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
     alpha : float, default=0.0001
-        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases. m is the sum of the sample weights
-        of a step.
+        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2. The sum leaves out the biases, and m is the sum
+        of the weights of a step's examples.
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate of 'sgd'. After each epoch 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. When the others would stop, 'adaptive' divides the rate by 5.
+        Schedule of the learning rate of 'sgd'. After each epoch, 'invscaling' sets the rate to
+        learning_rate_init / (t_ + 1) ** power_t. When the others would stop training, 'adaptive' divides the rate by
+        5, and stops only if the rate is already at most 1e-6.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -87,10 +88,10 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     tol : float, default=1e-4
         'sgd' and 'adam': the least improvement of the loss or validation score that counts. 'lbfgs': SciPy's `gtol`.
     verbose : bool, default=False
-        Whether to print a line after each epoch, iteration or update.
+        Whether to print the loss after each epoch, iteration or update.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the previous fit. With `early_stopping` it goes on from the last
-        weights, not from the kept ones. It measures both on its own validation set and keeps the best of all.
+        weights, not from the kept ones. It measures both on its own validation set, and keeps the best of all weights.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
@@ -107,7 +108,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
-        'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
+        After more than this number of epochs in a row without improvement, 'sgd' and 'adam' stop, or
+        learning_rate='adaptive' divides the rate.
     max_fun : int, default=15000
         Largest number of evaluations of J by 'lbfgs'.
     loss : str, default='log_loss'
@@ -115,8 +117,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of a - y),
         'mean_squared_error' (the squared norm), 'euclidean' (the norm).
     out_activation : str, default='auto'
-        Activation of the output layer. 'auto' is softmax for 'log_loss' with more than two classes, otherwise logistic.
-        The squared and Euclidean losses take any hidden activation.
+        Activation of the output layer. 'auto' is softmax for 'log_loss' with more than two classes, unless the target
+        is multilabel; otherwise it is logistic. The squared and Euclidean losses take any hidden activation.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
@@ -125,18 +127,18 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
         Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
-        work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
-        always has the same bits.
+        in a joblib worker or a Dask task, because other workers use the other cores. Whatever the bound, one thread
+        runs small work, work while another fit or prediction has the threads, and work in a process that has lost
+        them by fork(). The result always has the same bits.
     class_weight : dict, list of dict, 'balanced' or None, default=None
-        Factor of each class. It multiplies the weights of the examples of the class, also in a validation set.
-        'balanced' is n_samples / (n_classes * count of the class), counted in y. A multilabel target takes a list of
-        one dict per output.
+        Factor of each class. It multiplies the weights of the class's examples, those in a validation set included.
+        'balanced' is n_samples / (n_classes * count of the class), counted in y. For a multilabel target, a list
+        has one dict per output.
     monitor : str or callable, default='score'
         What `early_stopping` watches on the validation examples. 'score' is the accuracy. 'loss' is the mean cost in
         `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
-        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. It gets the weights of the
-        examples, if there are any, as sample_weight.
+        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. The scorer gets the weights
+        of the examples, if there are any, as sample_weight.
 
     Attributes
     ----------
@@ -147,13 +149,15 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     intercepts_ : list of ndarray of shape (S_{l+1},)
         Biases. They are zeros without `fit_intercept`.
     loss_ : float
-        J of the last iteration with the L2 term. For 'sgd' and 'adam' it is the mean over the minibatches of the epoch.
+        J of the last epoch, iteration or update, with the L2 term. For 'sgd' and 'adam' it is the mean over the
+        minibatches of the epoch, weighted by their numbers of examples.
     loss_curve_ : list of float
-        J of each iteration. For 'gd', J at each evaluation of the gradient.
+        J of each epoch or iteration. For 'gd', J at each evaluation of the gradient.
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        Validation accuracy, or the scorer of `monitor`, after each epoch, with early stopping or a validation set.
+        Accuracy on the validation examples after each epoch; if `monitor` is a scorer, its scores. None without
+        validation examples.
     best_validation_score_ : float or None
         The best of the validation scores. With early stopping it is the score of the best weights on the validation set
         of the last call, even if these weights are from an earlier call.
@@ -290,9 +294,11 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` is the rate
         of the next call.
 
-        `early_stopping` with a validation set keeps the best weights aside. When the accuracy has not improved for more
-        than `n_iter_no_change` calls, the call restores them and sets `converged_`. The next call goes on from the
-        weights that training had reached, and counts anew.
+        `early_stopping` with a validation set keeps the best weights aside. After more than `n_iter_no_change` calls in
+        a row in which the accuracy (or another `monitor`) did not improve, training stops: the last of these calls
+        restores the best weights and sets `converged_`. With learning_rate='adaptive', 'sgd' divides the rate instead,
+        and stops only once the rate is too small. The call after a stop goes on from the weights that training had
+        reached, and counts from 0.
 
         Parameters
         ----------
@@ -363,13 +369,14 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         -------
         mlp : MLPClassifier
             A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `gtol`, `n_jobs`,
-            callbacks and metadata requests are lost.
+            `converged_`, `validation_loss_curve_`, callbacks and metadata requests are lost.
 
         Raises
         ------
         ValueError
             scikit-learn cannot express the model. It lacks the activation, the loss or the output activation, or the
-            model has several different activations, solver 'gd', no biases, or class weights.
+            model has several different activations, solver 'gd', no biases, class weights, or another `monitor` than
+            'score'.
         """
         from . import convert
 
@@ -397,7 +404,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Predict the class with the largest output, or for a multilabel target every label of output at least 1/2.
+        """Predict the class of the largest output or, for a multilabel target, each label whose output is at least 1/2.
+
+        A single output belongs to the second of two classes, which is predicted if the output is above 1/2.
 
         Parameters
         ----------
@@ -423,9 +432,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     def predict_proba(self, X: ArrayLike) -> Array:
         """Predict probabilities of the classes.
 
-        If each class has an output, the outputs are divided by their sum; the result is uniform if the sum is 0. The
-        outputs for a multilabel target are not divided. The output activation has to be softmax or logistic, because
-        other outputs are not probabilities.
+        If each class has a logistic output, the outputs are divided by their sum; the result is uniform if the sum is
+        0. The outputs for a multilabel target are not divided. The output activation has to be softmax or logistic,
+        because other outputs are not probabilities.
 
         Parameters
         ----------

@@ -16,13 +16,13 @@ from ..typing import Array
 from .base import Perceptron
 from .parameters import STOCHASTIC
 
-# ACTIVATIONS are scikit-learn's hidden activations. The other two name, for each of scikit-learn's losses, the values
-# of out_activation that give scikit-learn's output layer.
+# ACTIVATIONS are scikit-learn's hidden activations. The other two constants have, for each of scikit-learn's losses,
+# the values of out_activation that give scikit-learn's output layer.
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 CLASSIFIER_OUTPUTS = {"log_loss": ("auto", "logistic", "softmax")}
 REGRESSOR_OUTPUTS = {"squared_error": ("auto", "identity"), "poisson": ("auto", "exp")}
 
-# The fitted attributes in SHARED have the same name and meaning in scikit-learn. Those in LOSSES may have another unit.
+# The fitted attributes in SHARED have the same meaning in scikit-learn. Those in LOSSES may have another unit.
 SHARED = (
     "classes_",
     "coefs_",
@@ -55,7 +55,7 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     if not hasattr(mlp, "coefs_"):
         return estimator
 
-    # scikit-learn leaves some attributes unset: lbfgs has no history, an interrupted first epoch has no loss.
+    # scikit-learn leaves some attributes unset: 'lbfgs' sets no history, and an interrupted first epoch no loss.
     loss = getattr(mlp, "loss_", np.nan)
     unset = {"loss_": loss, "loss_curve_": [loss], "best_loss_": loss}
     unset |= {"validation_scores_": None, "best_validation_score_": None}
@@ -154,7 +154,7 @@ def _state_of(optimizer: Any) -> OptimizerState | None:
 
 
 def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -> None:
-    """Give `mlp` an optimiser with this state, if our own partial_fit would use the state too."""
+    """If our own partial_fit would use this state, give `mlp` an optimiser with it."""
     if state is None or state.solver != mlp.solver:
         return
     state = state.unpadded()
@@ -176,7 +176,7 @@ def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -
 
 
 def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
-    """The name of the activation of all hidden layers; raises ValueError if scikit-learn cannot express it."""
+    """The one activation of all hidden layers; raises ValueError if scikit-learn lacks it or there are several."""
     names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # any name, if no layer is hidden
     if len(names) > 1 or not names <= set(ACTIVATIONS):
         raise ValueError(
@@ -207,7 +207,7 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
 
 
 def _check_outputs(estimator: Any, theirs: type[Any]) -> None:
-    """Check that scikit-learn has the fitted output layer; raises ValueError. set_params may have followed the fit."""
+    """Raise ValueError if scikit-learn lacks the fitted output layer. Parameters may have changed since the fit."""
     kind = estimator._target_kind
     if kind == Values.kind:
         expected = REGRESSOR_OUTPUTS[estimator.loss][-1]

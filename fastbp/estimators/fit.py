@@ -18,7 +18,7 @@ from .validation_set import ValidationSet
 
 @dataclasses.dataclass
 class Fit:
-    """A fit under way.
+    """A fit under way: its data, its network and its record.
 
     Parameters
     ----------

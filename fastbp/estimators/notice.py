@@ -1,4 +1,4 @@
-"""A line on the standard error before kernels are compiled. Without the line, a first fit would be silent for long.
+"""A line on the standard error before kernels are compiled. Without it, a first fit would be silent for many seconds.
 
 A process at a terminal prints the line. If the standard error is not a terminal, as in a notebook or a log, only a
 verbose fit prints it. In a worker process too, only a verbose fit prints it, because otherwise all workers would print
@@ -32,7 +32,7 @@ _last = -math.inf
 
 @contextlib.contextmanager
 def of_fit(verbose: bool) -> Iterator[None]:
-    """If the fit is verbose, announce the kernels that this thread compiles meanwhile, on any standard error."""
+    """Within this context, a verbose fit prints the line even if the standard error is not a terminal."""
     token = _verbose.set(bool(verbose))
     try:
         yield
@@ -41,7 +41,7 @@ def of_fit(verbose: bool) -> Iterator[None]:
 
 
 def announce() -> None:
-    """Print the line, unless it was printed a moment ago or nobody would read it."""
+    """Print the line, unless it was printed in the last SECONDS_BETWEEN or nobody would read it."""
     global _last
     now = time.monotonic()
     if now - _last < SECONDS_BETWEEN:

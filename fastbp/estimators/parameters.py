@@ -39,7 +39,7 @@ class Decorator(Protocol):
 
 
 class Range(Interval):
-    """An interval of numbers that fit a float. Other values are outside, but scikit-learn's Interval raises on some."""
+    """An interval of numbers that fit a float. All else is outside, where Interval may raise errors."""
 
     def is_satisfied_by(self, val: Any) -> bool:
         if isinstance(val, np.timedelta64):  # NumPy registers it as an integer

@@ -75,8 +75,8 @@ class Predictor(Parameters):
     def _as_now(self, *, copied: bool = False) -> Self:
         """The estimator as it is now.
 
-        The attributes are those of now even after a fit in another thread, because a fit never changes `__dict__`: it
-        replaces it. With `copied`, the result may get attributes of its own.
+        The result keeps the attributes of now even if another thread fits the estimator, because a fit changes no
+        `__dict__` but sets a new one. With `copied`, the result may get attributes of its own.
         """
         now = object.__new__(type(self))
         now.__dict__ = self.__dict__.copy() if copied else self.__dict__
@@ -136,9 +136,10 @@ class Predictor(Parameters):
         return X, network
 
     def _is_valid(self, X: Any) -> bool:
-        """Whether there was a fit, and validate_data would return X itself without a warning.
+        """True only if there was a fit, and validate_data would return X itself without a warning.
 
-        validate_data considers every kind of container. That takes longer than the prediction of a few rows.
+        This check is faster: validate_data considers every kind of container, which takes longer than the prediction
+        of a few rows.
         """
         return (
             type(X) is np.ndarray
@@ -259,7 +260,7 @@ class Predictor(Parameters):
     def _outputs_of(self, X: Any, network: Network) -> Array:
         """a^(L) of validated X."""
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            with np.errstate(over="ignore"):  # refuse_overflow reports it
+            with np.errstate(over="ignore"):  # refuse_overflow reports an overflow
                 row = np.asarray(X[0]).astype(network.dtype)
             output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
         else:
@@ -311,10 +312,10 @@ class Predictor(Parameters):
 
 
 def check_classes(classes: Any) -> None:
-    """Check that class labels are different and in order, because labels are looked up in them; raises ValueError."""
+    """Check that class labels are different and in order, as a binary search needs them; raises ValueError."""
     if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
         raise ValueError(f"classes_ must be a vector of labels, got {classes!r:.100}.")
-    # A prediction of one row has no time to compare the labels, so the last checks are kept.
+    # Comparing the labels would slow down a prediction of one row, so the latest results are kept.
     plain = classes.dtype.kind in "biufUSMm"
     if not (_ascend(classes.dtype, classes.tobytes()) if plain else _objects_ascend(tuple(classes))):
         raise ValueError(f"classes_ must be different labels in ascending order, got {classes!r:.100}.")
@@ -332,12 +333,12 @@ def _objects_ascend(labels: tuple[Any, ...]) -> bool:
 
 
 def _columns_of_text(X: Any) -> list[Any]:
-    """The columns of a dataframe whose values are text, in their order; none if X is not a dataframe."""
+    """The columns of a dataframe that hold text, in their order; none if X is not a dataframe."""
     found = []
     for name in X.columns if hasattr(X, "columns") else ():
         try:
             np.asarray(X[name]).astype(np.float64)
-        except TypeError:  # no text: a missing value, or a date
+        except TypeError:  # it holds no text, but a missing value or a date
             continue
         except ValueError:
             found.append(name)

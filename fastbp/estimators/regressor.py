@@ -51,13 +51,14 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
     alpha : float, default=0.0001
-        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2 without biases. m is the sum of the sample weights
-        of a step.
+        L2 strength lambda. J has the term lambda / (2 m) sum Theta^2. The sum leaves out the biases, and m is the sum
+        of the weights of a step's examples.
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate of 'sgd'. After each epoch 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. When the others would stop, 'adaptive' divides the rate by 5.
+        Schedule of the learning rate of 'sgd'. After each epoch, 'invscaling' sets the rate to
+        learning_rate_init / (t_ + 1) ** power_t. When the others would stop training, 'adaptive' divides the rate by
+        5, and stops only if the rate is already at most 1e-6.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -72,10 +73,10 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         'sgd' and 'adam': the least improvement of the loss (for 'squared_error' per output) or validation score that
         counts. 'lbfgs': SciPy's `gtol`.
     verbose : bool, default=False
-        Whether to print a line after each epoch, iteration or update.
+        Whether to print the loss after each epoch, iteration or update.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the previous fit. With `early_stopping` it goes on from the last
-        weights, not from the kept ones. It measures both on its own validation set and keeps the best of all.
+        weights, not from the kept ones. It measures both on its own validation set, and keeps the best of all weights.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
@@ -92,7 +93,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     epsilon : float, default=1e-8
         Added to Adam's denominator.
     n_iter_no_change : int or inf, default=10
-        'sgd' and 'adam' stop after more than this number of epochs in a row without improvement.
+        After more than this number of epochs in a row without improvement, 'sgd' and 'adam' stop, or
+        learning_rate='adaptive' divides the rate.
     max_fun : int, default=15000
         Largest number of evaluations of J by 'lbfgs'.
     out_activation : str, default='auto'
@@ -106,14 +108,14 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
         Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. One thread also runs small work,
-        work beside another fit or prediction that has the threads, and work in a process made by fork(). The result
-        always has the same bits.
+        in a joblib worker or a Dask task, because other workers use the other cores. Whatever the bound, one thread
+        runs small work, work while another fit or prediction has the threads, and work in a process that has lost
+        them by fork(). The result always has the same bits.
     monitor : str or callable, default='score'
         What `early_stopping` watches on the validation examples. 'score' is the R^2. 'loss' is the mean cost in
         `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
-        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. It gets the weights of the
-        examples, if there are any, as sample_weight.
+        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. The scorer gets the weights
+        of the examples, if there are any, as sample_weight.
 
     Attributes
     ----------
@@ -122,13 +124,15 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     intercepts_ : list of ndarray of shape (S_{l+1},)
         Biases. They are zeros without `fit_intercept`.
     loss_ : float
-        J of the last iteration with the L2 term. For 'sgd' and 'adam' it is the mean over the minibatches of the epoch.
+        J of the last epoch, iteration or update, with the L2 term. For 'sgd' and 'adam' it is the mean over the
+        minibatches of the epoch, weighted by their numbers of examples.
     loss_curve_ : list of float
-        J of each iteration. For 'gd', J at each evaluation of the gradient.
+        J of each epoch or iteration. For 'gd', J at each evaluation of the gradient.
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        Validation R^2, or the scorer of `monitor`, after each epoch, with early stopping or a validation set.
+        R^2 on the validation examples after each epoch; if `monitor` is a scorer, its scores. None without validation
+        examples.
     best_validation_score_ : float or None
         The best of the validation scores. With early stopping it is the score of the best weights on the validation set
         of the last call, even if these weights are from an earlier call.
@@ -158,10 +162,10 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
     Notes
     -----
-    For several outputs scikit-learn reports the mean of 'squared_error' over the outputs, but follows the gradient of
-    their sum. J is the sum, so `loss_` is larger by a factor, the number of outputs. `tol` is multiplied by the same
-    factor, so weights and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn
-    minimises the mean and follows the gradient of the sum.
+    Of the squared errors of several outputs, scikit-learn reports the mean, but follows the gradient of the sum. J is
+    the sum, so `loss_` is larger by a factor, the number of outputs. `tol` is multiplied by the same factor, so weights
+    and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn gives SciPy the mean
+    with the gradient of the sum.
 
     Scale targets like features. scikit-learn's `TransformedTargetRegressor(BackpropRegressor(),
     transformer=StandardScaler())` does it, and predicts in the unit of y.
@@ -271,9 +275,11 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Parameters that `set_params` has changed since the last call take effect. A new `learning_rate_init` is the rate
         of the next call.
 
-        `early_stopping` with a validation set keeps the best weights aside. When the R^2 has not improved for more
-        than `n_iter_no_change` calls, the call restores them and sets `converged_`. The next call goes on from the
-        weights that training had reached, and counts anew.
+        `early_stopping` with a validation set keeps the best weights aside. After more than `n_iter_no_change` calls in
+        a row in which the R^2 (or another `monitor`) did not improve, training stops: the last of these calls restores
+        the best weights and sets `converged_`. With learning_rate='adaptive', 'sgd' divides the rate instead, and stops
+        only once the rate is too small. The call after a stop goes on from the weights that training had reached, and
+        counts from 0.
 
         Parameters
         ----------
@@ -343,7 +349,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         -------
         mlp : MLPRegressor
             A copy that shares nothing with this estimator. Weights keep their dtype. `dtype`, `gtol`, `n_jobs`,
-            callbacks and metadata requests are lost.
+            `converged_`, `validation_loss_curve_`, callbacks and metadata requests are lost.
             With 'squared_error' and several outputs, the losses and their L2 term are divided by the number of outputs;
             see the Notes of the class.
 
@@ -351,7 +357,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         ------
         ValueError
             scikit-learn cannot express the model. It lacks the activation, the loss or the output activation, or the
-            model has several different activations, solver 'gd', or no biases.
+            model has several different activations, solver 'gd', no biases, or another `monitor` than 'score'.
         """
         from . import convert
 
@@ -385,8 +391,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Outputs a^(L) of the network. They are float64 if neither X nor y of the fit was float32, also for a network
-            in float32. Otherwise they have the dtype of the network.
+            Outputs a^(L) of the network. They are float64 if neither X nor y of the fit was float32, even if the
+            network is float32. Otherwise they have the dtype of the network.
 
         Raises
         ------

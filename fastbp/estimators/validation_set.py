@@ -11,7 +11,7 @@ Rows = NDArray[np.int64]
 
 
 class GivenValidation(NamedTuple):
-    """The validation set as the user passes it to `fit`, not checked yet. All is None if the user passes none."""
+    """The validation set as the user passes it to `fit`, not checked yet. All fields are None if there is none."""
 
     X: Any = None
     y: Any = None
@@ -19,7 +19,7 @@ class GivenValidation(NamedTuple):
 
     @property
     def is_there(self) -> bool:
-        """Whether the user passed one; raises ValueError if a part of it is missing."""
+        """Whether the user passed a validation set; raises ValueError if a part of it is missing."""
         if (self.X is None) != (self.y is None):
             given, missing = ("y_val", "X_val") if self.X is None else ("X_val", "y_val")
             raise ValueError(f"{given} is provided, but {missing} was not provided.")

@@ -17,7 +17,7 @@ from .memory import kept
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The architecture of a network; it has no parameters.
+    """The architecture of a network, without its parameters.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def network_of(
     """The network with these fields. Equal fields give the same object, so that its layout is made once.
 
     All networks whose fields a user or a file may have edited are made here. A width that is not an integer raises
-    TypeError, any other field that is not legal raises ValueError.
+    TypeError. Any other value that is not legal raises ValueError.
     """
     # The cache takes 255, 255.0 and np.uint8(255) for one key, and np.uint8(255) overflows when it is rounded up.
     widths = tuple(map(operator.index, widths))

@@ -17,15 +17,15 @@ class _User:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.own: Numbers = []  # libraries that have a number of threads for each thread of the process
+        self.own: Numbers = []  # libraries with a number for each thread of the process
 
 
-_lock = threading.Lock()  # held while the two below change, for some milliseconds
-# Whoever waits longer than PATIENCE_SECONDS goes on: an interrupt has kept the holder of the lock from releasing it.
+_lock = threading.Lock()  # held while _users and _shared change, for some milliseconds
+# Whoever waits longer than PATIENCE_SECONDS goes on: probably an interrupt kept the lock's holder from releasing it.
 PATIENCE_SECONDS = 1.0
-# The users are weak references: a user that an interrupt kept from leaving goes with its caller.
+# The set refers weakly to the users. So a user that an interrupt kept from leaving vanishes when its caller ends.
 _users: weakref.WeakSet[_User] = weakref.WeakSet()
-_shared: Numbers = []  # libraries that have one number of threads: the first user notes it, the last one restores it
+_shared: Numbers = []  # libraries with one number for the process: the first user notes it, the last restores it
 
 
 def _renew_after_fork() -> None:
@@ -45,7 +45,7 @@ def _locked() -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(RuntimeError):  # somebody who did not wait any longer has released it
+        with contextlib.suppress(RuntimeError):  # another thread, which waited too long for the lock, has released it
             _lock.release()
 
 
@@ -90,7 +90,7 @@ def _is_per_thread(library: Any) -> bool:
 
 
 def _set(library: Any, n_threads: int) -> None:
-    """Set the library's number of threads. New versions of threadpoolctl obey only the thread that set it first."""
+    """Set the library's number of threads. New versions of threadpoolctl obey only the first thread that set one."""
     give_up_control = getattr(library, "clear_controlling_thread", lambda force: None)
     give_up_control(force=True)
     library.set_num_threads(n_threads)

@@ -1,8 +1,8 @@
 """Whether a kernel runs faster on all threads of a team or on one, judged by the times of its calls.
 
 On a busy machine, a thread that gets no core makes the other threads wait for some milliseconds after every phase of a
-step. So the calls of a kernel are timed. At times a *trial* times some calls with the other number of threads, and the
-kernel goes on with the faster number. The number of threads never changes a bit of the result.
+step. So the calls of a kernel are timed. Now and then, a *trial* makes some calls with the other number of threads, and
+the kernel goes on with the faster number. The number of threads never changes a bit of the result.
 
 benchmarks/busy.py measured five jobs of some tenths of a second each on two cores. Times are in multiples of the time
 of one thread. Beside one process that never waits, two threads took 1.3 to 10.7 without trials, and 0.95 to 3.6 with
@@ -28,10 +28,10 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
 # bound, a slow trial beside a busy process would cause a long pause, even if that process soon ended.
 LONGEST_PAUSE_SECONDS = 10.0
 # A trial ends when its calls have taken TRIAL_SECONDS together, or at the first call after LONGEST_PAUSE_SECONDS
-# without one. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
+# without a call. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
 # asleep need some milliseconds until each has a core.
 TRIAL_SECONDS = 0.006
-# The latest calls whose median is the time of the better number of threads. Single calls get disturbed.
+# The time of the better number of threads is the median of its LATEST latest calls: a single call may be disturbed.
 LATEST = 3
 
 

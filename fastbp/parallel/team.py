@@ -11,7 +11,7 @@ all of these conditions hold:
 - Numba's threading layer is safe, see `layer_is_safe`;
 - no other thread of this process holds Numba's threads.
 
-Otherwise the call runs serially, to the same bits. Every call releases the GIL.
+Otherwise the call runs serially, and its result has the same bits. Every call releases the GIL.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ from joblib.parallel import get_active_backend
 from .fork import lost_threads
 from .pace import Pace
 
-# To enter a parallel region costs some microseconds. To divide fewer floating-point operations than MIN_WORK saves
-# less.
+# Entering a parallel region costs some microseconds. Fewer floating-point operations than MIN_WORK take too little time
+# to save that much.
 MIN_WORK = 1_000_000
 
 
 class _Hold:
     """Numba's threads, held by a caller in `thread`.
 
-    An interrupt may come between any two bytecodes, also in code that cleans up. So nothing that it leaves behind may
-    matter: `_holder` refers weakly to the hold, and `_number` has what the next caller must restore.
+    An interrupt may come between any two bytecodes, also in code that cleans up. So whatever is left uncleaned must do
+    no harm: `_holder` refers weakly to the hold, and `_number` has what the next caller must restore.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ _number = _Number()
 
 
 def _current_hold() -> _Hold | None:
-    """The hold of a caller that has not left yet."""
+    """The hold that has the threads; None if nobody holds them."""
     reference = _holder.get("threads")
     return None if reference is None else reference()
 
@@ -70,11 +70,11 @@ def _is_mine(hold: _Hold | None) -> bool:
 
 
 def _try_to_hold(hold: _Hold) -> bool:
-    """Whether the threads were free, and `hold` has them now."""
+    """Let `hold` have the threads if they are free; returns whether it has them."""
     mine = weakref.ref(hold)
     found = _holder.setdefault("threads", mine)
-    if found() is None:  # an interrupt kept its caller from releasing them
-        # Two threads may both see that and both go on in parallel. That is safe under every layer that gets here.
+    if found() is None:  # an interrupt kept the last holder from releasing the threads
+        # Two threads may both come here, and both go on in parallel. That is safe under every layer that gets here.
         _holder["threads"] = found = mine
     return found() is hold
 

@@ -17,9 +17,9 @@ class History:
 
     tol: float
     verbose: bool
-    scored: bool  # whether progress is measured on the validation set; otherwise by the training loss
-    scale: int = 1  # an improvement of the loss is at least scale * tol
-    by_loss: bool = False  # if scored: by the validation loss; otherwise by the validation score
+    scored: bool  # whether the validation set measures progress; otherwise the training loss does
+    scale: int = 1  # the loss has to fall by at least scale * tol to count as improved
+    by_loss: bool = False  # if scored: the validation loss measures progress, not the score
     n_iter: int = 0
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)
@@ -27,8 +27,8 @@ class History:
     validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
     best_loss: float = math.inf
     best_value: float = -math.inf  # the largest `value`
-    best_score: float = -math.inf  # the validation score with the best value
-    best_theta: Array | None = None  # theta with the best value, if scored; restored at the end
+    best_score: float = -math.inf  # the validation score of the theta that has best_value
+    best_theta: Array | None = None  # the theta that has best_value, if scored; restored at the end
     best_epoch: int | None = None  # epoch of best_theta, as an index of validation_scores from 1; None: it is older
     last_theta: Array | None = None  # the theta where training stopped, if another one was restored
     ended: bool = False
@@ -65,11 +65,11 @@ class History:
         return ("Validation loss" if self.by_loss else "Validation score") if self.scored else "Training loss"
 
     def value(self, score: float, loss: float) -> float:
-        """What decides which theta is the best, from its score and loss on the validation set. More is better."""
+        """The number by which thetas are compared, from a theta's validation score and loss. More is better."""
         return -loss if self.scored and self.by_loss else score
 
     def compare_again(self, score: float, loss: float, theta: Array) -> None:
-        """Take theta, of an earlier fit, for the best one if it is better on this fit's validation set."""
+        """If theta, from an earlier fit, has the best value so far on this fit's validation set, make it the best."""
         value = self.value(score, loss)
         if value > self.best_value:
             self.best_value, self.best_score = value, score
@@ -77,7 +77,7 @@ class History:
                 self.best_theta, self.best_epoch = theta.copy(), None
 
     def left(self, theta: Array, kept: Array) -> Array | None:
-        """The theta from which a later fit goes on, if it is not the kept one and training did not diverge."""
+        """The theta from which a later fit goes on; None if it is the kept one or if training diverged."""
         if self.ended:
             return self.last_theta
         leaves = not self.diverged and np.isfinite(theta).all() and not np.array_equal(theta, kept)

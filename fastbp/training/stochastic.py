@@ -56,8 +56,8 @@ def stochastic(
 ) -> None:
     """Train on the examples of `order`. Shuffling overwrites `order`.
 
-    If `history.scored`, the validation set decides when to stop, and the best theta is restored at the end, with the
-    exception in `Epochs.only_one`.
+    If `history.scored`, the validation set decides when to stop, and the best theta is restored at the end;
+    `Epochs.only_one` describes an exception.
     """
     begins = history.scored and history.best_theta is None
     if begins:
@@ -87,7 +87,7 @@ def stochastic(
 
 
 def _measure_start(trainer: AnyTrainer, history: History, validate: Validate, epochs: Epochs) -> None:
-    """Measure the best theta of earlier fits, because scores on other data say nothing about this fit's validation set.
+    """Measure the best theta of earlier fits on this fit's validation set, because an old score may be of other data.
 
     A fit also measures the theta that it starts from. In partial_fit the previous call has measured it.
     """

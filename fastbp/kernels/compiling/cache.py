@@ -184,7 +184,7 @@ def refusal(folder: pathlib.Path) -> str:
         if suspicion:
             return f"{part} {suspicion}"
         if part == PYCACHE:
-            break  # a user who can write there can change the code that is running here
+            break  # whoever can write here can change the code of this package anyway
     return ""
 
 
@@ -220,7 +220,7 @@ def _write(path: pathlib.Path, key: str, code: bytes) -> None:
 def _remove_old(folder: pathlib.Path) -> None:
     """Remove all but the most recently used folders beside this one, if this cache has made them.
 
-    A process that still uses another folder makes it again.
+    A process that still uses a removed folder makes it again.
     """
     if not OUR_FOLDER.fullmatch(folder.name):
         return  # a link of this user led here, and the folders beside it are not ours
@@ -244,7 +244,7 @@ def _remove(folder: pathlib.Path) -> None:
 
 
 def conditions(codegen, variant: str) -> str:
-    """The end of a key: the CPU, Numba's settings and the variant. The code depends on these besides its sources."""
+    """The end of a key: the CPU, Numba's settings and the variant. Besides the sources, the code depends on these."""
     settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
     return " ".join([*codegen.magic_tuple(), *settings, variant])
 
