@@ -40,6 +40,7 @@ def scores(estimator: Any, X: Any, y: NDArray, scorers: Sequence[str]) -> dict[s
     """The metrics of an estimator's predictions, and the scorers; raises UserError if one cannot be computed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)  # the metric is then NaN
+        warnings.filterwarnings("ignore", "The number of unique classes")  # `train` says it in other words
         usual = _of_classes if hasattr(estimator, "classes_") else _of_numbers
         result = usual(estimator, X, y)
         for name in scorers:

@@ -38,9 +38,10 @@ def measured(column: "Series") -> NDArray[np.float64]:
 
 def classes(column: "Series") -> NDArray:
     """A target of labels: whole numbers if all are written as such, or else strings; raises UserError."""
-    labels = labels_of(column).astype(str)
+    in_file = labels_of(column)
+    labels = in_file.astype(str)
     distinct = np.unique(labels)
-    if len(distinct) < column.astype(str).nunique():  # NumPy's strings end before a NUL
+    if len(distinct) < len(set(in_file)):  # NumPy's strings end before a NUL
         raise UserError(f"column {column.name!r}, the target, has labels that end with a NUL character")
     if len(distinct) < 2:
         raise UserError(f"column {column.name!r}, the target, has one class: {str(distinct[0])!r}")

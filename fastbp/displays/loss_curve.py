@@ -118,9 +118,10 @@ class LossCurveDisplay(Display):
         net = network_in(estimator)
         unit = "epoch" if net.solver in STOCHASTIC else "iteration"
         validation_loss, best_epoch = net.validation_loss_curve_, None
-        if validation_loss is not None and net.best_loss_ is None:  # with early stopping
-            before = len(net.loss_curve_) - len(net.validation_scores_)  # epochs without a validation set
-            best_epoch = before + int(np.nanargmax(net.validation_scores_)) + 1
+        # None without early stopping, or if no epoch of the curve gave the kept weights.
+        of_validation = getattr(net, "_best_epoch", None)
+        if validation_loss is not None and of_validation is not None:
+            best_epoch = len(net.loss_curve_) - len(net.validation_scores_) + of_validation
         display = cls(net.loss_curve_, validation_loss=validation_loss, best_epoch=best_epoch, unit=unit, name=name)
         return display.plot(ax=ax, log_scale=log_scale, **kwargs)
 

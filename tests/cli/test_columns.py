@@ -157,9 +157,11 @@ def test_a_missing_date_has_no_parts():
 
 
 def test_dates_of_all_centuries_are_numbers():
-    column = pd.DataFrame({"d": [f"{year:04}-01-01" for year in range(1000, 9999, 40)]})
+    # Before version 3 the times of pandas are nanoseconds, which reach from 1678 to 2261.
+    years = range(1000, 9999, 40) if int(pd.__version__.partition(".")[0]) >= 3 else range(1700, 2260, 4)
+    column = pd.DataFrame({"d": [f"{year:04}-01-01" for year in years]})
     columns, _ = Columns.of(column)
-    assert columns.taken_from(column, "")["d"].iloc[-1] == pytest.approx(365.2425 * (9960 - 1970), abs=2)
+    assert columns.taken_from(column, "")["d"].iloc[-1] == pytest.approx(365.2425 * (years[-1] - 1970), abs=2)
 
 
 @pytest.mark.parametrize(

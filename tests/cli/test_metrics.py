@@ -252,5 +252,5 @@ def test_the_limits_are_in_the_help(capsys):
         main(["train", "--help"])
     printed = " ".join(capsys.readouterr().out.split())
     assert "at most 100 inputs: its rarest categories share one, and so do those of fewer than 5 rows" in printed
-    assert "at most 20 different whole numbers; more of them are regression" in printed
+    assert "numbers that are not all whole, or more than 20 different ones; otherwise classification" in printed
     assert "If at least 95% of the values of a column are numbers, the others count as missing" in printed

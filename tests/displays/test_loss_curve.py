@@ -70,8 +70,8 @@ def test_options_of_lines_reach_both_and_plot_may_be_called_again(iris):
 
 def test_the_validation_loss_belongs_to_the_last_epochs():
     """The first fit had no validation set, and the second one goes on from it."""
-    clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=8, random_state=0).fit(X, Y)
-    clf.set_params(warm_start=True, early_stopping=True, max_iter=6).fit(X, Y)
+    clf = BackpropClassifier(hidden_layer_sizes=(5,), max_iter=3, random_state=0).fit(X, Y)
+    clf.set_params(warm_start=True, early_stopping=True, max_iter=40, learning_rate_init=0.01).fit(X, Y)
     display = LossCurveDisplay.from_estimator(clf)
     n, n_validated = len(clf.loss_curve_), len(clf.validation_loss_curve_)
     assert n > n_validated
@@ -81,6 +81,14 @@ def test_the_validation_loss_belongs_to_the_last_epochs():
     assert_array_equal(
         display.best_marker_.get_data(), [[n - n_validated + 1 + best], [clf.validation_loss_curve_[best]]]
     )
+
+
+def test_the_marker_is_at_the_epoch_of_the_least_loss_if_the_loss_decided():
+    clf = BackpropClassifier((5,), early_stopping=True, monitor="loss", max_iter=60, random_state=0).fit(X, Y)
+    display = LossCurveDisplay.from_estimator(clf)
+    best = int(np.argmin(clf.validation_loss_curve_))
+    assert best != int(np.argmax(clf.validation_scores_))
+    assert_array_equal(display.best_marker_.get_data(), [[best + 1], [clf.validation_loss_curve_[best]]])
 
 
 @pytest.mark.parametrize(
