@@ -1,10 +1,10 @@
 """The mathematics as plain functions on lists of arrays. They run the same kernels as the estimators.
 
-The functions are for learning, teaching and verifying. `coefs` are the weights between layers: coefs[l] has the shape
-(S_l, S_{l+1}). `intercepts` are the biases: intercepts[l] has the shape (S_{l+1},). `intercepts=None`
-means a network without biases. `activation` is the name of the activation of the hidden layers, or a list with one name
-per hidden layer. `out_activation` is the name of the activation of the output layer. X has the shape (m, S_1), Y has
-the shape (m, S_L).
+The functions are for learning, teaching and verifying. `coefs` are the weights between layers: for l = 1 ... L - 1,
+coefs[l - 1] has the shape (S_l, S_{l+1}). `intercepts` are the biases: intercepts[l - 1] has the shape (S_{l+1},).
+`intercepts=None` means a network without biases. `activation` is the name of the activation of the hidden layers, or a
+list with one name per hidden layer. `out_activation` is the name of the activation of the output layer. X has the shape
+(m, S_1), Y has the shape (m, S_L).
 
 Arithmetic is float32 if X is float32, otherwise float64. fastbp/README.md has the formulas and their sources.
 """

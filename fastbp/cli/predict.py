@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _named(columns: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The columns under different names: if an earlier column has the name, "predicted " is put in front of it."""
+    """The columns, with "predicted " in front of a name as long as an earlier column has the same name."""
     taken: set[str] = set()
     for name, column in columns:
         while name in taken:

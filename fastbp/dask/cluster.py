@@ -24,8 +24,8 @@ PIECE_BYTES = 4 << 20  # largest array in one task; Dask warns of tasks above 10
 # A fit checks every LOOK_SECONDS whether there are workers. It gives up only after WORKERLESS_SECONDS without a worker,
 # because a worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
-# A worker reports to the scheduler every few seconds. A fit gives up after SILENT_SECONDS without a report of a worker
-# that is still connected: its process is stopped, or its machine hangs.
+# A worker reports to the scheduler every few seconds. A fit gives up when any connected worker has not reported for
+# SILENT_SECONDS: the worker's process is stopped, or its machine hangs.
 SILENT_SECONDS = 60.0
 # Dask moves the tasks of a dead worker to other workers, until it finds that a task kills its workers. Then a fit
 # submits all its tasks again, and makes ATTEMPTS attempts in all.
@@ -75,7 +75,8 @@ class Cluster:
     def results(self, futures: list[Future]) -> list[Any]:
         """Wait for the results of the futures.
 
-        Raises RuntimeError after WORKERLESS_SECONDS without a worker, or SILENT_SECONDS without a report of a worker.
+        Raises RuntimeError if the cluster has had no worker for WORKERLESS_SECONDS, or if any connected worker has not
+        reported for SILENT_SECONDS.
         """
         self._patiently(lambda: wait(futures, timeout=LOOK_SECONDS))
         for future in futures:
@@ -93,7 +94,10 @@ class Cluster:
             gathering.cancel()
 
     def _patiently(self, step: Callable[[], Any]) -> Any:
-        """Repeat a step, which raises TimeoutError after LOOK_SECONDS, until it has a result. Raises as `results`."""
+        """Repeat a step, which raises TimeoutError after LOOK_SECONDS, until it has a result.
+
+        Raises what `results` raises.
+        """
         reports: dict[str, tuple[Any, float]] = {}  # by worker: its latest report, and when this process noticed it
         with_workers = time.monotonic()
         while True:

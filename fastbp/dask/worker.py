@@ -107,7 +107,7 @@ def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: ND
 def scaled_weights(examples: Examples) -> tuple[Examples, float, int]:
     """(examples with weights of at most 1, the sum of these weights, e). The given weights are 2^e times as large.
 
-    The kernels divide by the sum of the weights, which may be too small for that in a single partition.
+    The kernels divide by the sum of the weights, which may be too small to divide by in a single partition.
     """
     if not examples.weights.size:
         return examples, float(examples.n), 0

@@ -81,7 +81,7 @@ rows_of_X = deferred(INPUTS, ROWS_OF_CHUNK, PANELS)
 
 @rows_of_X
 def gather_32(inputs, rows, a):
-    """Copy these rows of an X of float32 into a; padded columns stay as they are."""
+    """Copy these rows of X, which is float32, into `a`. The padded columns of `a` stay as they are."""
     _gather(inputs.X32, inputs.strides, rows, a)
 
 

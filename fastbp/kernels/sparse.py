@@ -128,8 +128,8 @@ def _outer_tile(shape, begin, end, found, x, ix, delta, grad, i_grad):
 def sparse_outer_sum(first, n, found, x, ix, delta, grad, width):
     """grad = sum over examples of x outer delta, for columns [first, first + n) of X and one panel; overwrites grad.
 
-    found: from `sort_entries`. x: values of the entries, from x[ix]. delta: (rows, width). grad: (n, width),
-    contiguous.
+    found: the result of `sort_entries`. x: the values of the entries begin at x[ix]. delta: (rows, width).
+    grad: (n, width), contiguous.
     """
     lanes = VECTOR_BYTES // grad.itemsize
     check_multiple(width, lanes)

@@ -4,9 +4,9 @@ The examples phase computes all a^(l) and then all delta^(l) of every row. The u
 unit of parameters over the examples, and updates the unit. Within a phase, rows or units do not depend on each other,
 so the bits do not depend on which thread does which.
 
-A batch is divided into chunks of rows. The size of a chunk does not depend on the number of examples, so memory does
-not grow with it. If a batch has several chunks, their gradients are added up in `grad`, and the update comes with the
-last chunk.
+A batch is divided into chunks of rows. The size of a chunk has a limit that does not depend on the number of examples,
+so more examples do not need more memory. If a batch has several chunks, their gradients are added up in `grad`, and the
+update comes with the last chunk.
 
 Threads lose most time when they read each other's results. So if a network is small, a chunk is divided into groups of
 rows, and the gradient of each group is summed separately. If there are as many tasks as groups, the thread that ran a

@@ -93,15 +93,12 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
 
     activation: one name for all layers, or a name for each layer; anything else raises ValueError.
     """
-    one_for_all = isinstance(activation, str)
-    if one_for_all and activation in HIDDEN:
+    if isinstance(activation, str) and activation in HIDDEN:
         return (str(activation),) * n_hidden
     given = np.asarray(activation, dtype=object).ravel()  # dtype object: the list may be ragged or hold other types
     if not all(isinstance(name, str) and name in HIDDEN for name in given):
         raise ValueError(f"activation must be among {', '.join(HIDDEN)}, or a list of them, got {activation!r}.")
     names = tuple(map(str, given))
-    if one_for_all:
-        return names * n_hidden
     if len(names) != n_hidden:
         raise ValueError(
             f"activation must be one name or one per hidden layer: got {len(names)} names, "

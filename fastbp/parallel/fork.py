@@ -1,8 +1,8 @@
-"""Processes made by fork(): they run no parallel code, and no lock stays locked in them.
+"""A child made by fork() runs no parallel code and inherits no locked lock.
 
-A child made by fork() has only one thread, the one that called fork(). If the parent had started Numba's OpenMP
-threads, a child that enters a parallel region is killed. A lock that another thread of the parent held stays locked in
-the child for ever.
+The child has only one thread, the one that called fork(). If the parent had started Numba's OpenMP threads, a child
+that enters a parallel region is killed. Without the hooks below, a lock that another thread of the parent held at the
+fork would stay locked in the child for ever.
 """
 
 import contextlib

@@ -18,7 +18,8 @@ MOST_STEPS = 1 << 62  # the kernels count steps in 64 bits
 class OptimizerState:
     """The state with which partial_fit goes on: moments, steps taken and rate.
 
-    The moments keep the trainer's layout until another layout is needed, because most fits are never continued.
+    The moments keep the trainer's layout until another layout is needed: an earlier conversion would be wasted in most
+    fits, because they are never continued.
     """
 
     solver: str

@@ -92,6 +92,7 @@ BEGIN_TO_FIT = """
 FORK_MEANWHILE = """
 import json, llvmlite.binding, numba, numba.extending, numpy, threading, time
 from support import programs
+from fastbp import BackpropClassifier  # from here on, fastbp takes part in every fork
 from fastbp.network import layout
 begun, forked = threading.Event(), threading.Event()
 def work():
@@ -124,7 +125,8 @@ def test_a_child_can_fit_whatever_another_thread_did_at_the_fork(work, expected,
 
 
 FORK_TOGETHER = """
-import json, os, sys, threading, fastbp
+import json, os, sys, threading
+from fastbp import BackpropClassifier  # from here on, fastbp takes part in every fork
 sys.setswitchinterval(1e-6)
 def work():
     for _ in range(300):

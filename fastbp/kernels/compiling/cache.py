@@ -223,7 +223,7 @@ def _remove_old(folder: pathlib.Path) -> None:
     A process that still uses a removed folder makes it again.
     """
     if not OUR_FOLDER.fullmatch(folder.name):
-        return  # a link of this user led here, and the folders beside it are not ours
+        return  # this user has linked our folder to this one, and the folders beside this one are not ours
     used = {}
     for other in folder.parent.glob("kernels-*"):
         with contextlib.suppress(OSError):  # another process has removed it
