@@ -32,7 +32,7 @@ JOBS = {
     "50000x8 (128,32)": Workload(50_000, 8, (128, 32), 2, 70, epochs=2),
     "4096x64 (128,128)": Workload(4096, 64, (128, 128), 10, 256, epochs=15),
 }
-FITS = 6  # of a job in a round, some tenths of a second: the trials need that time
+FITS = 6  # fits of a job in a round; they take some tenths of a second, which the trials need
 
 
 def always(self: Team, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
@@ -54,7 +54,7 @@ def milliseconds(job: Workload, n_jobs: int | None) -> float:
 
 
 def one_round(job: Workload) -> dict[str, float]:
-    """Milliseconds of each way; the trials do not remember earlier rounds."""
+    """Milliseconds of a fit in each of the three ways. The trials start without the times of earlier rounds."""
     times = {"one thread": milliseconds(job, 1)}
     with patch.object(Team, "run", always):
         times["all, always"] = milliseconds(job, None)

@@ -89,7 +89,7 @@ def estimator(contender: Contender, workload: Workload, epochs: int) -> Estimato
 
 def fit(model: Estimator, X: Any, y: NDArray[Any]) -> Parameters:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping at max_iter is the point
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the fit is meant to stop at max_iter
         model.fit(X, y)
     return Parameters(model.coefs_, model.intercepts_)
 

@@ -31,7 +31,7 @@ def memory(field: str) -> float:
 
 def peak(function: Callable[[], Any]) -> tuple[float, Any]:
     """(how far a call raises the memory at its peak, the result of the call)."""
-    ctypes.CDLL(None).malloc_trim(0)  # otherwise the call could use freed memory unseen
+    ctypes.CDLL(None).malloc_trim(0)  # returns freed memory to the system, because reusing it would not raise VmHWM
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # lowers VmHWM to VmRSS
     before = memory("VmRSS")
     result = function()

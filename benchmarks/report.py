@@ -87,7 +87,7 @@ class Report:
         return [r for r in self._races if r.group == group and all(r.info.get(key) == info[key] for key in info)]
 
     def peak(self, dtype: str) -> float:
-        """The median over all workloads, because a single measurement may have been disturbed."""
+        """The machine's peak rate: the median over all workloads, because one measurement may have been disturbed."""
         return median(race.peak_rate for race in self.races("workloads", dtype=dtype))
 
     def machine(self) -> Iterator[str]:

@@ -42,7 +42,7 @@ def search(library: str, backend: str, epochs: int) -> NDArray[Any]:
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_grid_search(benchmark: BenchmarkFixture, backend: str, quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     benchmark.group = "GridSearchCV"
-    monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # the workers do not see our filters
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # worker processes do not see the warning filters of `search`
     runners = {}
     for contender in CONTENDERS:
         limit_threads(contender.name)

@@ -23,7 +23,7 @@ DTYPES = ("float32", "float64")
 # The defaults of scikit-learn's MLP with Adam. Peers with other defaults need them.
 ALPHA, LEARNING_RATE, BETA_1, BETA_2, EPSILON = 1e-4, 1e-3, 0.9, 0.999, 1e-8
 
-HELD_ROWS = 2000  # if no validation data are left, so many training rows judge a network
+HELD_ROWS = 2000  # if no validation data are left, networks are judged on this number of training rows
 QUICK_ROWS, QUICK_EPOCHS = 500, 2
 
 
@@ -36,9 +36,9 @@ class Workload:
     hidden: tuple[int, ...]
     classes: int
     batch: int
-    epochs: int  # so many that the rest of a fit does not count
+    epochs: int  # enough for the other parts of a fit to take a negligible share of its time
     source: str = "synthetic"
-    density: float | None = None  # of CSR input; None: dense
+    density: float | None = None  # share of stored entries in CSR input; None means dense input
 
     @property
     def name(self) -> str:
@@ -145,7 +145,7 @@ def _synthetic(workload: Workload) -> tuple[Any, NDArray[Any]]:
     return X, np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
 
 
-@functools.lru_cache(maxsize=1)  # the largest are hundreds of megabytes
+@functools.lru_cache(maxsize=1)  # only one entry, because the largest data take hundreds of megabytes
 def data(workload: Workload, dtype: str) -> tuple[Data, Data]:
     """(training data, validation data).
 

@@ -26,7 +26,7 @@ from .progress import Compiling, Progress, interrupts_raised
 ROUNDS = 3
 LONGEST = 15.0  # seconds after which no further round begins
 # Short fits decide whether MLPClassifier gets one BLAS thread or all. On a busy machine, all threads can take 40 times
-# as long as one: a BLAS thread waits in a loop, and may keep the thread that it waits for off its core. A short fit has
+# as long as one: a BLAS thread waits in a loop, and may occupy the core that the awaited thread needs. A short fit has
 # at most TRIAL_EPOCHS. After TRIAL_LONGEST seconds no further round of short fits begins.
 TRIAL_EPOCHS = 20
 TRIAL_LONGEST = 2.0

@@ -8,7 +8,7 @@ import re
 import numba
 from numba.core.registry import cpu_target
 
-# These features decide the tile and the instructions of a kernel.
+# These features of a CPU decide the size of a kernel's register tiles, and its instructions.
 NOTABLE_FEATURES = ("sse2", "avx", "fma", "avx2", "avx512f", "neon", "sve")
 # A machine is busy if its load is at least BUSY times its number of cores. A fit then has to wait for some cores.
 BUSY = 0.5

@@ -75,8 +75,9 @@ def _of_numbers(estimator: Any, X: Any, y: NDArray) -> dict[str, float]:
 
 
 def _of_classes(estimator: Any, X: Any, y: NDArray) -> dict[str, float]:
-    """AUC of several classes is the mean over one class against the rest, and F1 the mean over the classes.
+    """The metrics of a classifier's predictions.
 
+    With more than two classes, AUC is the mean over each class against the rest, and F1 is the mean over the classes.
     Log loss and AUC leave out rows of classes that the estimator does not know.
     """
     classes, predictions, probabilities = estimator.classes_, estimator.predict(X), estimator.predict_proba(X)
@@ -97,7 +98,7 @@ def _of_probabilities(y: NDArray, probabilities: NDArray, classes: NDArray) -> d
 
 
 class _Numbered(ClassifierMixin, BaseEstimator):
-    """A fitted classifier whose classes are 0, 1, ...: scorers take the class 1 of two for the positive one."""
+    """A fitted classifier with its classes renamed to 0, 1, ... Of two classes, scorers take 1 as the positive one."""
 
     def __init__(self, classifier: Any) -> None:
         self.classifier = classifier

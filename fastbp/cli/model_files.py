@@ -45,7 +45,7 @@ TRUSTED = {
 # A file and its contents have at most MOST_BYTES. Contents of more than SMALL_BYTES have at most MOST_TIMES the bytes
 # of the file, because networks do not compress well.
 MOST_BYTES, SMALL_BYTES, MOST_TIMES = 1 << 32, 1 << 26, 30
-# The objects in a file: for each of skops' loaders, the names of the types that it may load.
+# LOADED has, for each of skops' loaders, the names of the types that it may load from a file.
 STEPS = (Pipeline, ColumnTransformer, SimpleImputer, StandardScaler, OneHotEncoder, TransformedTargetRegressor)
 NETWORKS = (BackpropClassifier, BackpropRegressor)
 LOADED = {
@@ -136,7 +136,7 @@ def _check_file(data: bytes) -> None:
         loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
         if name not in LOADED.get(str(loader), ()):
             raise ValueError(f"it holds objects of {name} ({loader}), which no model has")
-        if "file" in node:  # a member that several nodes name is read several times
+        if "file" in node:  # skops reads a member once for each node that names it
             read += sizes[node["file"]]
     _refuse_large(read, most)
 
@@ -246,7 +246,10 @@ def _check_numeric(steps: Pipeline, n: int) -> None:
 
 
 def _check_categorical(steps: Pipeline, n: int) -> None:
-    """Check the categories, and that the output's columns follow from them: SciPy does not check their range."""
+    """Check the categories, and that the numbers of the output's columns follow from them.
+
+    SciPy does not check that these numbers are in range.
+    """
     imputer, encoder = (step for _, step in steps.steps)
     if type(imputer.statistics_) is not np.ndarray or imputer.statistics_.tolist() != n * [imputer.fill_value]:
         raise ValueError("SimpleImputer.statistics_ is not its fill_value")

@@ -23,7 +23,7 @@ def preprocessor(columns: Columns) -> ColumnTransformer:
     """The step from the columns that `Columns.taken_from` gives to standardised numbers."""
     numeric = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
-        StandardScaler(with_std=False),  # the next step would take 10^17, 10^17 + 1, ... for a constant
+        StandardScaler(with_std=False),  # or else the next step takes 10^17, 10^17 + 1, ... for a constant
         StandardScaler(),
     )
     categorical = make_pipeline(

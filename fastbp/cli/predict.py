@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     remarks.warn_of(model, frame, X)
     Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
     results: list[tuple[str, Any]] = []
-    for name in options.id:  # as in the file: NA may be an identifier
+    for name in options.id:  # written as in the file, because NA may be an identifier
         column = frame[name].astype(object)
         results.append((name, column.where(column.notna(), words.get(name, np.nan))))
     results.append((model.target, last.predict(Z)))

@@ -70,7 +70,7 @@ class Compiling:
 
 @contextlib.contextmanager
 def interrupts_raised() -> Iterator[None]:
-    """Let Ctrl-C during a fit raise KeyboardInterrupt. Estimators only warn, and keep the epochs done so far.
+    """Let Ctrl-C during a fit raise KeyboardInterrupt. Otherwise estimators only warn, and keep the epochs done.
 
     A fit that reaches its number of epochs does not warn here, because the jobs say so in their own words.
     """

@@ -45,7 +45,7 @@ def classes(column: "Series") -> NDArray:
         raise UserError(f"column {column.name!r}, the target, has labels that end with a NUL character")
     if len(distinct) < 2:
         raise UserError(f"column {column.name!r}, the target, has one class: {str(distinct[0])!r}")
-    # Whole numbers have the order of numbers. 02134 is a string, because a prediction is to be written like it.
+    # Whole numbers sort as numbers. 02134 stays a string, because a prediction has to be written as in the file.
     return labels.astype(np.int64) if all(map(_is_whole, distinct)) else labels
 
 

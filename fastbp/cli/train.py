@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"target {options.target!r}: {task}; {len(y_train)} rows to train on, {len(y_test)} held out")
 
     name, guess = _guess(y_train)
-    scores_of_guess = metrics.scores(guess, X_test, y_test, options.metric)  # a --metric that fails does so now
+    scores_of_guess = metrics.scores(guess, X_test, y_test, options.metric)  # refuses a bad --metric before training
     if y.dtype.kind != "f" and (strangers := ~np.isin(y_test, y_train)).any():
         warn(f"{strangers.sum()} of the rows held out have classes that no other row has: log loss and AUC omit them")
     last_step = network(y_train, hidden=options.hidden, epochs=options.epochs, seed=options.seed)
@@ -139,7 +139,7 @@ def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
     line, start = LiveLine(), time.perf_counter()
     try:
         with interrupts_raised(), Compiling(line) as compiling, watch(Progress("network", line)):
-            warnings.filterwarnings("ignore", "The number of unique classes")  # said in other words
+            warnings.filterwarnings("ignore", "The number of unique classes")  # `_read` says so in other words
             pipeline.fit(X, y)
     except ValueError as error:
         line.clear()

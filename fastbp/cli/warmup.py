@@ -77,7 +77,7 @@ def _compile_deferred(dtype: np.dtype) -> None:
 def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
     """Train a network of one weight for a step, or predict with it.
 
-    One call of an entry compiles it for good, because all data and networks give arrays of the same types.
+    The first call of an entry compiles it for all data and networks, because all of them give arrays of the same types.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
     weights = [np.zeros((1, 1))], [np.zeros(1)]

@@ -56,7 +56,7 @@ class DistributedTrainer:
         self.moment_1 = np.zeros(network.layout.size if optimizer != optimizers.NONE else 0, network.dtype)
         self.moment_2 = np.zeros(network.layout.size if optimizer == optimizers.ADAM else 0, network.dtype)
         self.t, self._rates = np.zeros(1, np.int64), np.zeros(1, optimizers.RATES)
-        self.rates: Any = self._rates[0]  # the same memory
+        self.rates: Any = self._rates[0]  # shares the memory of _rates
         self.rates.alpha = alpha
         self.team = Team(1)  # for a validation set in memory
         self._examples, self._n_jobs = examples, n_jobs

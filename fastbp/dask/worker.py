@@ -1,7 +1,7 @@
 """The tasks that run on the workers of a Dask cluster: sums of costs and gradients over a partition of X.
 
-A gradient is a sum over examples, so the sums of the partitions add up to the gradient of one machine. Parameters
-travel without padding, because the padded layout depends on the CPU.
+A gradient is a sum over examples, so the sums of the partitions add up to the gradient that one machine would compute.
+Parameters travel without padding, because the padded layout depends on the CPU.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ class Sums(NamedTuple):
 
 
 def architecture_of(network: Network) -> tuple[Any, ...]:
-    """The arguments with which `network_of` makes this network on a worker. Its layout may differ with the CPU."""
+    """The arguments with which `network_of` makes this network on a worker. On another CPU its layout may differ."""
     return network.widths, network.activations, network.loss, network.dtype, network.fit_intercept
 
 
@@ -44,7 +44,7 @@ def in_order(block: Any, columns: list[Any] | None) -> Any:
     """
     if columns is None or list(block.columns) == columns:
         return block
-    if not len(block):  # such as the frame that a filter leaves without rows and without columns
+    if not len(block):  # a filter may leave a frame with neither rows nor columns
         return block.reindex(columns=columns)
     found = Counter(block.columns)
     if found != Counter(columns) or len(found) < len(columns):

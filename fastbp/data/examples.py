@@ -32,7 +32,10 @@ class Examples(NamedTuple):
     weights: NDArray[np.float64]
 
     def read(self, order: NDArray[np.int64], start: int, stop: int) -> tuple[tuple[NDArray, ...], NDArray[np.int64]]:
-        """(fields, order) with which a kernel reads rows order[start:stop]. `ForeignExamples` returns another order."""
+        """The arrays and the order with which a kernel reads the rows order[start:stop].
+
+        `ForeignExamples` returns only these rows, and an order that numbers them from 0.
+        """
         return tuple(self), order
 
     @property
@@ -76,7 +79,7 @@ class Examples(NamedTuple):
 
 
 class ForeignExamples(Examples):
-    """Examples whose X is a file that the kernels cannot read. The rows that a call reads are converted before it."""
+    """Examples whose X is a file that the kernels cannot read. The rows of a call are converted before the call."""
 
     X: NDArray
     _order: NDArray[np.int64]
@@ -209,7 +212,10 @@ def _check_range(indices: NDArray, name: str, part: str, length: int) -> None:
 
 
 def _check_rows(matrix: Any, name: str, n_rows: int) -> None:
-    """Check the arrays of CSR, CSC (n_rows: columns) or BSR (n_rows: rows of blocks), but not the range of indices."""
+    """Check the arrays of a CSR, CSC or BSR matrix, but not the range of the indices.
+
+    n_rows: the number of rows for CSR, of columns for CSC, of rows of blocks for BSR.
+    """
     indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
     _check_integers(indptr, name, "indptr")
     _check_integers(indices, name, "indices")
@@ -239,7 +245,7 @@ def in_order(X: Any) -> Any:
         (indptr[:-1], indptr[1:]) if has_entries.all() else (indptr[:-1][has_entries], indptr[1:][has_entries])
     )
     first, last = indices[begins], indices[ends - 1]
-    # From one row to the next, the column may fall or stay the same, but nowhere else.
+    # Within a row each column must be larger than the one before. `falls` counts violations, except between two rows.
     falls = -np.count_nonzero(first[1:] <= last[:-1])
     for start in range(0, n - 1, CHECKED_ENTRIES):
         part = indices[start : min(start + CHECKED_ENTRIES + 1, n)]
@@ -251,7 +257,7 @@ def in_order(X: Any) -> Any:
     _check_range(indices[:n], "X", "indices", X.shape[1])
     X = scipy.sparse.csr_matrix((X.data[:n], indices[:n], indptr), X.shape, copy=True)
     X.sum_duplicates()
-    if not np.isfinite(X.data).all():  # each entry alone was finite
+    if not np.isfinite(X.data).all():  # each entry was finite, but a sum may overflow
         raise ValueError("Input X contains infinity or a value too large: the sum of its repeated entries.")
     return X
 

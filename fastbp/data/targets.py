@@ -52,8 +52,8 @@ class Labels:
     def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
         """The target for y.
 
-        Its classes are the known ones, or those of y if none are known. y must have all known classes and no others;
-        with `subset`, y may lack some.
+        Its classes are the known classes, or the classes of y if none are known. y must not have other classes than the
+        known ones. Without `subset`, y must have all of them.
         """
         classes = _classes_of(y, known, subset=subset)
         kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
@@ -77,13 +77,13 @@ class Labels:
         if self.kind == MULTILABEL:
             return None, y
         if len(self.classes) == 1 and loss != "log_loss":
-            return None, np.ones((len(y), 1))  # kernels would turn code 0 of a single output into target 0
+            return None, np.ones((len(y), 1))  # class code 0 would make the target of a single output 0
         return positions(self.classes, y), None
 
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
         """The weight of the label of each example; None means that every weight is 1.
 
-        For a multilabel target it is a product over the outputs: each factor is the weight of the example's 0 or 1.
+        For a multilabel target, the weights of the example's label (0 or 1) at each output are multiplied.
         """
         if self.class_weights is None:
             return None

@@ -24,7 +24,7 @@ class NetworkDisplay(Display):
 
     Positive weights are blue and negative weights red. The width of a line is the size of its weight, relative to the
     largest weight between the same two layers. In a layer of many units, only those with the strongest weights are
-    drawn. If they have no names, their numbers are written, which count from 0.
+    drawn. If these units have no names, their numbers are written; numbers count from 0.
 
     Parameters
     ----------

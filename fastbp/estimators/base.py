@@ -80,7 +80,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             # iteration, because SciPy does not say which one is the last.
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
-        # `before` includes what the callbacks have set up, because scikit-learn tears it down even after a failure.
+        # `before` includes what the callbacks have set up, because scikit-learn tears this down even after a failure.
         before = self.__dict__.copy()
         draft = self._as_now(copied=True)
         try:
@@ -161,7 +161,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 state = None
                 if is_stochastic:
                     state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer, copy=not ended)
-                # A callback gets a copy of the estimator with these attributes. None hides the names of a previous fit.
+                # A callback gets a copy of the estimator with these attributes.
+                # If this X has no feature names, None replaces those of a previous fit.
                 unnamed = {} if ended else {"feature_names_in_": None}
                 return unnamed | self._from_data() | fit.attributes(state)
 
@@ -208,7 +209,10 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _examples(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
     ) -> tuple[Examples, int]:
-        """(the examples as the kernels read them, the unit of their weights). X and y are validated already."""
+        """(the examples as the kernels read them, unit). X and y are validated already.
+
+        The true weight of an example is its weight in the result times 2 ** unit.
+        """
         weights, unit = self._example_weights(X, y, sample_weight, target)
         if weights is not None:
             weights = without_negligible(weights, dtype)
@@ -222,7 +226,10 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _example_weights(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target
     ) -> tuple[NDArray[np.float64] | None, int]:
-        """(sample_weight times the weights of the classes, their unit); None means that every weight is 1."""
+        """(weights, unit). `weights` times 2 ** unit is sample_weight times the weights of the classes.
+
+        None for the weights means that every weight is 1.
+        """
         factors: list[NDArray[np.float64]] = []
         if sample_weight is not None:
             given = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -273,7 +280,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             target.check_held_out(y)
             refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
             examples, _ = self._examples(X, y, given.sample_weight, target, dtype)
-        except ValueError as error:  # the message names X, y or sample_weight and means the validation set
+        except ValueError as error:  # its message says X, y or sample_weight, and means X_val and so on
             raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
         return self._with_data(ValidationSet(examples, np.arange(examples.n)), X, y)
 
@@ -303,9 +310,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     ) -> History:
         """The record of this fit. If the fit continues another one, the record begins with the other's record.
 
-        theta: the weights from which this fit starts. If it has early stopping, and they are the best weights of the
-        other fit, this method overwrites them with that fit's last weights, from which training goes on. The record
-        keeps the best weights.
+        theta: the weights from which this fit starts. With early stopping, they may be the best weights of the other
+        fit. Then this method overwrites theta with the last weights of that fit, because training goes on from the
+        last weights. The record keeps the best weights.
         """
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
@@ -315,7 +322,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if continues:
             history.t = self.t_
             same_measure = scored == (self.best_loss_ is None)
-            # With early stopping, the count starts at 0 in each `fit`, and in a partial_fit after training has stopped.
+            # With early stopping, n_without_improvement starts at 0 in each `fit`, and in a partial_fit after
+            # training has stopped.
             if same_measure and not (scored and (self.converged_ or not incremental)):
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
@@ -386,13 +394,17 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
 
         def validate_by_scorer(theta: Array) -> tuple[float, float]:
             loss = evaluator.loss(theta, rows)
-            # The scorer would raise an error if outputs are not finite. After NaN, the fit can go back to good weights.
+            # A scorer would raise an error if the outputs are not finite. Instead, the score is NaN, and the fit can go
+            # back to good weights.
             return float(scorer(self._fitted_at(fit, theta), X, y, **metadata)) if np.isfinite(loss) else np.nan, loss
 
         return validate_by_scorer
 
     def _fitted_at(self, fit: Fit, theta: Array) -> Self:
-        """An estimator with the weights theta of a fit under way, for a scorer. The scorer's X has no names."""
+        """An estimator for a scorer, with the weights theta of a fit under way.
+
+        It has no feature_names_in_, because the X that the scorer passes to it has no names.
+        """
         model = type(self).__new__(type(self))
         model.__dict__ = {**self.__dict__, **fit.attributes_at(theta)}
         model.__dict__.pop("feature_names_in_", None)

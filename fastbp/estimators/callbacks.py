@@ -110,7 +110,7 @@ class CallbackObserver(Observer):
         return stops or self._asked_to_stop
 
     def fit_ends(self) -> None:
-        while self._tasks:  # an interrupted epoch, or the iteration that 'lbfgs' began after its last one
+        while self._tasks:  # left open by an interrupt, or by 'lbfgs', which begins one iteration too many
             self._end()
         self._fit.call_on_fit_task_end(
             estimator=self._estimator, **self._data.arguments(), reconstruction_attributes=dict

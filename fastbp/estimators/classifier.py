@@ -73,8 +73,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of the learning rate of 'sgd'. After each epoch, 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. When the others would stop training, 'adaptive' divides the rate by
-        5, and stops only if the rate is already at most 1e-6.
+        learning_rate_init / (t_ + 1) ** power_t. When the other schedules would stop training, 'adaptive' divides
+        the rate by 5. It stops only if the rate is already at most 1e-6.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -406,7 +406,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict the class of the largest output or, for a multilabel target, each label whose output is at least 1/2.
 
-        A single output belongs to the second of two classes, which is predicted if the output is above 1/2.
+        With two classes and a single output, the second class is predicted if the output is above 1/2.
 
         Parameters
         ----------

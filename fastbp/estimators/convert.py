@@ -22,7 +22,8 @@ ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 CLASSIFIER_OUTPUTS = {"log_loss": ("auto", "logistic", "softmax")}
 REGRESSOR_OUTPUTS = {"squared_error": ("auto", "identity"), "poisson": ("auto", "exp")}
 
-# The fitted attributes in SHARED have the same meaning in scikit-learn. Those in LOSSES may have another unit.
+# The fitted attributes in SHARED have the same meaning in scikit-learn. Those in LOSSES may differ by
+# the factor that `_loss_unit` returns.
 SHARED = (
     "classes_",
     "coefs_",
@@ -55,7 +56,8 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     if not hasattr(mlp, "coefs_"):
         return estimator
 
-    # scikit-learn leaves some attributes unset: 'lbfgs' sets no history, and an interrupted first epoch no loss.
+    # scikit-learn leaves some attributes unset. Of those below, 'lbfgs' sets only loss_. A fit that is interrupted in
+    # its first epoch does not set loss_.
     loss = getattr(mlp, "loss_", np.nan)
     unset = {"loss_": loss, "loss_curve_": [loss], "best_loss_": loss}
     unset |= {"validation_scores_": None, "best_validation_score_": None}
@@ -177,7 +179,7 @@ def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -
 
 def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
     """The one activation of all hidden layers; raises ValueError if scikit-learn lacks it or there are several."""
-    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # any name, if no layer is hidden
+    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # without hidden layers, any name does
     if len(names) > 1 or not names <= set(ACTIVATIONS):
         raise ValueError(
             f"activation={estimator.activation!r} is not in {theirs.__name__}, which has one of "

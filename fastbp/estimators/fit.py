@@ -42,7 +42,7 @@ class Fit:
     predicts_float64 : bool
         Whether a regressor returns its predictions in float64, whatever the dtype of the network.
     alpha : float
-        L2 strength, in the unit of the weights of `examples`.
+        L2 strength, divided by the same power of 2 as the weights of `examples`.
     """
 
     network: Network

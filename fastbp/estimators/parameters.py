@@ -39,10 +39,10 @@ class Decorator(Protocol):
 
 
 class Range(Interval):
-    """An interval of numbers that fit a float. All else is outside, where Interval may raise errors."""
+    """An interval of numbers that a float can hold. It rejects any other value, where Interval may raise an error."""
 
     def is_satisfied_by(self, val: Any) -> bool:
-        if isinstance(val, np.timedelta64):  # NumPy registers it as an integer
+        if isinstance(val, np.timedelta64):  # NumPy registers timedelta64 as an integer
             return False
         try:
             return super().is_satisfied_by(val) and math.isfinite(val)

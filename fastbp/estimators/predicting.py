@@ -27,7 +27,8 @@ from ..typing import Array
 from ..version import stamped, unstamped
 from .parameters import Parameters
 
-# From LARGE elements of X on, scikit-learn's check is as fast as `_is_valid`, and it makes no array of booleans.
+# If X has at least LARGE elements, scikit-learn's check is as fast as `_is_valid`. Only `_is_valid` makes an array of
+# booleans, so scikit-learn's check is used then.
 LARGE = 1 << 20
 LISTS = (list, tuple)
 
@@ -76,7 +77,8 @@ class Predictor(Parameters):
         """The estimator as it is now.
 
         The result keeps the attributes of now even if another thread fits the estimator, because a fit changes no
-        `__dict__` but sets a new one. With `copied`, the result may get attributes of its own.
+        `__dict__` but sets a new one. With `copied`, setting an attribute of the result does not change
+        the estimator.
         """
         now = object.__new__(type(self))
         now.__dict__ = self.__dict__.copy() if copied else self.__dict__
@@ -338,7 +340,7 @@ def _columns_of_text(X: Any) -> list[Any]:
     for name in X.columns if hasattr(X, "columns") else ():
         try:
             np.asarray(X[name]).astype(np.float64)
-        except TypeError:  # it holds no text, but a missing value or a date
+        except TypeError:  # the column holds a missing value or a date, not text
             continue
         except ValueError:
             found.append(name)

@@ -57,8 +57,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         Schedule of the learning rate of 'sgd'. After each epoch, 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. When the others would stop training, 'adaptive' divides the rate by
-        5, and stops only if the rate is already at most 1e-6.
+        learning_rate_init / (t_ + 1) ** power_t. When the other schedules would stop training, 'adaptive' divides
+        the rate by 5. It stops only if the rate is already at most 1e-6.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -162,10 +162,10 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
     Notes
     -----
-    Of the squared errors of several outputs, scikit-learn reports the mean, but follows the gradient of the sum. J is
-    the sum, so `loss_` is larger by a factor, the number of outputs. `tol` is multiplied by the same factor, so weights
-    and stopping are those of MLPRegressor. With 'lbfgs' the models differ, because scikit-learn gives SciPy the mean
-    with the gradient of the sum.
+    If there are several outputs, scikit-learn reports the mean of their squared errors, but follows the gradient of the
+    sum. J is the sum. So `loss_` is larger than in MLPRegressor, by a factor that is the number of outputs. `tol` is
+    multiplied by the same factor. So the weights and the stopping are those of MLPRegressor. With 'lbfgs' the models
+    differ, because scikit-learn gives SciPy the mean together with the gradient of the sum.
 
     Scale targets like features. scikit-learn's `TransformedTargetRegressor(BackpropRegressor(),
     transformer=StandardScaler())` does it, and predicts in the unit of y.

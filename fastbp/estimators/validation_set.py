@@ -49,7 +49,8 @@ def split(
         np.arange(examples.n),
         random_state=random_state,
         test_size=validation_fraction,
-        # scikit-learn's MLP stratifies by these strings too. Its error about a class of one example prints them.
+        # scikit-learn's MLP stratifies by these strings too. The error that train_test_split raises for a class of one
+        # example prints them.
         stratify=np.array(["False", "True"])[examples.codes] if stratify else None,
     )
     refuse_too_few(

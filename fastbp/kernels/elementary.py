@@ -31,7 +31,7 @@ class _Format:
     bias: int
     exp_range: tuple[float, float]  # e^x is 0 below the first number and inf above the second
     exp_series: tuple[float, ...]  # (e^r - 1 - r) / r^2, from the highest power
-    log_series: tuple[float, ...]  # (log((1 + s) / (1 - s)) - 2 s) / s in powers of s^2: minimax, from FreeBSD's msun
+    log_series: tuple[float, ...]  # (log((1 + s) / (1 - s)) - 2 s) / s^3 in powers of s^2: minimax, from FreeBSD's msun
     ln2_high: float  # n * ln2_high is exact, because the last bits of ln2_high are zeros
 
     @property

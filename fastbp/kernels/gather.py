@@ -14,8 +14,9 @@ from .machine.simd import part
 from .machine.vectors import copy, prefetch_all
 from .panels import PANELS, panel_at
 
-# A row is prefetched about AHEAD_BYTES of other rows before it is copied, but at least AHEAD_ROWS[0] and at most
-# AHEAD_ROWS[1] rows before. In training the order is random, so most rows are not in a cache.
+# While one row is copied, a later row is prefetched. The distance between the two is as many rows as take AHEAD_BYTES,
+# but at least AHEAD_ROWS[0] and at most AHEAD_ROWS[1]. In training the order is random, so most rows are not in a
+# cache.
 AHEAD_BYTES, AHEAD_ROWS = 1 << 13, (4, 16)
 
 

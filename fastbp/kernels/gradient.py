@@ -1,7 +1,7 @@
 """The gradient D = (sum_i [1, a]^T delta + alpha Theta) / W and the update, one unit of parameters at a time.
 
-While a unit's gradient is in cache, the optimiser updates the unit's parameters. If a batch has one chunk and the chunk
-one group, an optimiser's gradient never leaves the cache.
+While a unit's gradient is in cache, the optimiser updates the unit's parameters. If a batch has one chunk, the chunk
+has one group and there is an optimiser, the gradient is never written to `grad`.
 """
 
 from .compiling.jit import call, entry, inlined, linked, runtime

@@ -7,7 +7,8 @@ where the output saturates.
 To add a loss of the residual r = a - y, write a function like `squared_error`, and add its name to RESIDUAL and to
 LOSSES of the estimator. The recipe in fastbp/README.md has every step.
 
-Inside, everything is transposed to (width, rows), flat: the examples are many and fill vectors, the units are few.
+Inside this file, all matrices are transposed to (width, rows), flat. So a vector holds one unit of many examples. The
+units of one example are often too few to fill a vector.
 """
 
 import math
@@ -102,7 +103,7 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
         for i in range(rows):
             e = exp(z_k[i])
             others[i] += zero if z_k[i] == zero else e
-            maxima[i] += one if z_k[i] == zero else zero  # counts from -1: the number of largest logits besides one
+            maxima[i] += one if z_k[i] == zero else zero  # from -1: becomes the number of largest logits, less one
             z_k[i] = e
     for i in range(rows):
         others[i] += maxima[i]
@@ -119,8 +120,9 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
 def _logistic_cross_entropy(z, y, rows, width, terms, cost):
     """C = sum_k y_k softplus(-z_k) + (1 - y_k) softplus(z_k); z becomes a - y.
 
-    Both softplus share log1p(e) with e = e^-|z|, and nothing cancels: at y = 1, z = 40 the cost is e^-40. terms:
-    (rows,), scratch.
+    Both softplus terms share log1p(e) with e = e^-|z|. Nothing cancels: at y = 1, z = 40 the cost is e^-40.
+
+    terms: (rows,), scratch.
     """
     zero, one = constant(0, z[0]), constant(1, z[0])
     for i in range(rows):

@@ -61,8 +61,8 @@ def _affine_tile(shape, row, x, theta, it, z, iz, ldz, scale):
 @inlined
 def _affine_rows(full, half, single, first, rows, x, theta, it, z, scale):
     i = 0
-    # A full tile costs no more than two half tiles, so it also takes a remainder above HALF. Buffers have room for its
-    # spare rows.
+    # A full tile costs no more than two half tiles. So a remainder of more than HALF rows also gets a full tile, and
+    # the buffers have room for the surplus rows of that tile.
     while rows - i > HALF:
         _affine_tile(full, first + i, x, theta, it, z.data, z.offset + i * z.step, z.step, scale)
         i += ROWS
@@ -79,8 +79,8 @@ _affine_panel = deferred(INT, INT, PANELS, VECTOR, INT, STRIDED, BOOL)
 
 @_affine_panel
 def affine_1(first, rows, x, theta, it, z, scale):
-    # Half tiles are not used: a half tile of one vector would take as long as a full one, because it waits for each
-    # sum.
+    # Half tiles are not used. A half tile of one vector has so few accumulators that each multiply-add would wait for
+    # an earlier one. So it would take as long as a full tile.
     _affine_rows(tile(ROWS, 1), tile(ROWS, 1), tile(1, 1), first, rows, x, theta, it, z, scale)
 
 

@@ -1,4 +1,6 @@
-"""The forward pass of one example. It reads scikit-learn's arrays, because it would take longer to pack them in panels.
+"""The forward pass of one example.
+
+It reads the weights as scikit-learn stores them, because packing them into panels would take longer.
 
 The bits are those of `forward.forward`, because every sum has the same order.
 """

@@ -39,8 +39,8 @@ def _tempered(y):
 def shuffle(x, start, stop, state):
     """For each i from start down to stop + 1, draw j from 0 ... i and exchange x[i] with x[j]; overwrites x and state.
 
-    A draw takes the low bits of the generator's next number, as many as i has, and repeats this until they give at
-    most i.
+    To draw j, the function takes as many low bits of the generator's next number as i has bits. If the result is above
+    i, the function tries the next number.
 
     x: at most 2^32 elements. For a whole shuffle, start is x.size - 1 and stop is 0. state: (N + 1,).
     """

@@ -130,7 +130,8 @@ def group_phase(member, job, chunk):
         return
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     for i in range(begin, end):
-        # Here a task has the rows of one group and the units of n_groups tasks, not all rows and its own units.
+        # In this phase, task i sums the gradient of one group's rows, for the units of n_groups neighbouring tasks. In
+        # the update phase, task i has only its own units, and adds up all groups.
         group, task = i % plan.n_groups, i // plan.n_groups * plan.n_groups
         first, last = _rows_of(group, plan.n_groups, chunk)
         add_gradient_of_group(

@@ -17,7 +17,8 @@ CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
 # batches of 256 and on 64-(1024,1024)-10: float32 takes 0.98 times as long, float64 0.96 and 0.92 times. Smaller
 # networks take the same time.
 BLOCK_BYTES = 4 << 20
-# If only decisions are kept, the outputs are computed OUTPUT_BYTES at a time. That is enough rows for all threads.
+# If the outputs themselves are not kept, but only results such as the predicted classes, OUTPUT_BYTES of outputs
+# are computed at a time. That is enough rows for all threads.
 OUTPUT_BYTES = 1 << 23
 
 # A call into a kernel does at most CALL_WORK, in some hundredths of a second, so that Ctrl-C is answered promptly. Only
@@ -89,7 +90,7 @@ def block_rows(network: Network, chunk: int) -> int:
 
 
 def output_rows(network: Network) -> int:
-    """Rows of outputs that are computed at once if only decisions are kept."""
+    """Rows of outputs that are computed at once if the outputs themselves are not kept."""
     return max(1, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
 
 

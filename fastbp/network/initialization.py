@@ -16,8 +16,9 @@ def glorot(
 
     The bound of Theta^(l) is sqrt(2 / (S_l + S_{l+1})) for 'logistic', and sqrt(6 / (S_l + S_{l+1})) otherwise.
 
-    deciding: for each Theta^(l), the activation that decides the bound. For a hidden layer l + 1 it is that of this
-    layer; for the output layer it is that of the last hidden layer, as in scikit-learn.
+    deciding: for each Theta^(l), the activation that decides its bound. If Theta^(l) leads to a hidden layer, this is
+    the activation of that layer. If it leads to the output, this is the activation of the last hidden layer, as in
+    scikit-learn.
     """
     coefs: list[Array] = []
     intercepts: list[Array] = []

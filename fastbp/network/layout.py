@@ -15,8 +15,8 @@ from ..typing import Array
 from .memory import aligned_zeros, kept, round_up
 
 # A layer is narrow if a vector has room for NARROW times its width, if the layer before has at least NARROW_INPUTS
-# times its width, and if the layer before is not the input. For a narrow layer, a sum within vectors is faster than a
-# vector of sums, because most of these sums would be padding.
+# times its width, and if the layer before is not the input. In other layers, a vector holds the sums of
+# several units. In a narrow layer most of these sums would be padding, so a vector holds terms of a single sum instead.
 NARROW, NARROW_INPUTS = 4, 32
 
 
@@ -107,8 +107,8 @@ class Layout:
         if self.fit_intercept:
             rows = np.concatenate([[0], rows])
         columns = np.arange(0, self.padded[l + 1], self.panel)
-        # The outer loop is over the longer side of Theta. So the operand of that side is read once, and the shorter
-        # operand comes from a cache each time.
+        # The outer loop is over the longer side of Theta. For a gradient, a unit reads the activations of its rows and
+        # the deltas of its columns. So the longer operand is read once, and the shorter one comes from a cache.
         indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
         column, row = (grid.ravel() for grid in np.meshgrid(columns, rows, indexing=indexing))
         units = np.zeros(row.size, UNIT)

@@ -17,7 +17,7 @@ class _User:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.own: Numbers = []  # libraries with a number for each thread of the process
+        self.own: Numbers = []  # libraries that keep one number for each thread of the process
 
 
 _lock = threading.Lock()  # held while _users and _shared change, for some milliseconds
@@ -25,7 +25,7 @@ _lock = threading.Lock()  # held while _users and _shared change, for some milli
 PATIENCE_SECONDS = 1.0
 # The set refers weakly to the users. So a user that an interrupt kept from leaving vanishes when its caller ends.
 _users: weakref.WeakSet[_User] = weakref.WeakSet()
-_shared: Numbers = []  # libraries with one number for the process: the first user notes it, the last restores it
+_shared: Numbers = []  # libraries that keep one number for the process; the first user notes it, the last restores it
 
 
 def _renew_after_fork() -> None:

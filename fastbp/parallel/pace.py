@@ -31,7 +31,7 @@ LONGEST_PAUSE_SECONDS = 10.0
 # without a call. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
 # asleep need some milliseconds until each has a core.
 TRIAL_SECONDS = 0.006
-# The time of the better number of threads is the median of its LATEST latest calls: a single call may be disturbed.
+# A trial is compared with the median time of the last LATEST calls before it, because a single call may be disturbed.
 LATEST = 3
 
 
@@ -40,16 +40,16 @@ class _State(NamedTuple):
 
     best: int  # the number of threads that was faster
     other: int
-    seconds: tuple[float, ...] = ()  # the seconds per unit of work of the LATEST calls with the best number
+    seconds: tuple[float, ...] = ()  # seconds per unit of work of the last calls with the best number, at most LATEST
     trial: tuple[float, ...] = ()  # the seconds per unit of work of all calls of the present trial
-    trial_seconds: float = TRIAL_SECONDS  # of the latest trial
+    trial_seconds: float = TRIAL_SECONDS  # of the latest trial, or of the present one so far
     seconds_since: float = 0.0  # of the calls after the latest trial
     pause: int = SHORTEST_PAUSE
     last_call: float = -math.inf
 
     @property
     def tries(self) -> bool:
-        """Whether the next call belongs to a trial. A trial must beat the times of the calls just before it."""
+        """Whether the next call belongs to a trial. A trial needs LATEST calls before it, to compare its times with."""
         most = max(SHORTEST_PAUSE * self.trial_seconds, LONGEST_PAUSE_SECONDS)
         waited = self.seconds_since >= min(self.pause * self.trial_seconds, most)
         return bool(self.trial) or (waited and len(self.seconds) == LATEST)

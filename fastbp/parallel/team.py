@@ -74,7 +74,8 @@ def _try_to_hold(hold: _Hold) -> bool:
     mine = weakref.ref(hold)
     found = _holder.setdefault("threads", mine)
     if found() is None:  # an interrupt kept the last holder from releasing the threads
-        # Two threads may both come here, and both go on in parallel. That is safe under every layer that gets here.
+        # Two threads may both come here, and both go on in parallel. That is safe, because callers have checked
+        # `layer_is_safe`.
         _holder["threads"] = found = mine
     return found() is hold
 

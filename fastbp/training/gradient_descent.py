@@ -14,7 +14,7 @@ from .solver import AnyTrainer, diverged
 def gradient_descent(
     trainer: AnyTrainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
 ) -> None:
-    """Theta -= eta D until ||D|| <= gtol, as in the fourth published description.
+    """Theta -= eta D until ||D|| <= gtol, as in the fourth description of fastbp/README.md.
 
     The norm is tested before each update. `history.n_iter` counts updates. For every gradient, `history.loss_curve` has
     J at the same theta.

@@ -29,7 +29,7 @@ class History:
     best_value: float = -math.inf  # the largest `value`
     best_score: float = -math.inf  # the validation score of the theta that has best_value
     best_theta: Array | None = None  # the theta that has best_value, if scored; restored at the end
-    best_epoch: int | None = None  # epoch of best_theta, as an index of validation_scores from 1; None: it is older
+    best_epoch: int | None = None  # best_theta has the score validation_scores[best_epoch - 1]; None: it is older
     last_theta: Array | None = None  # the theta where training stopped, if another one was restored
     ended: bool = False
     n_without_improvement: int = 0

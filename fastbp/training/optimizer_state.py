@@ -18,8 +18,8 @@ MOST_STEPS = 1 << 62  # the kernels count steps in 64 bits
 class OptimizerState:
     """The state with which partial_fit goes on: moments, steps taken and rate.
 
-    The moments keep the trainer's layout until another layout is needed: an earlier conversion would be wasted in most
-    fits, because they are never continued.
+    The moments keep the trainer's layout until another layout is needed. Most fits are never continued, so an earlier
+    conversion would be wasted.
     """
 
     solver: str
@@ -32,7 +32,7 @@ class OptimizerState:
 
     @classmethod
     def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer, *, copy: bool) -> Self:
-        """The state of a trainer. A trainer that goes on would overwrite the moments, unless `copy`."""
+        """The state of a trainer. Without `copy` it shares the trainer's moments, and later steps overwrite them."""
         moment_1, moment_2 = (v.copy() if copy else v for v in (trainer.moment_1, trainer.moment_2))
         t, rate = int(trainer.t[0]), float(trainer.rates.eta)
         return cls(solver, moment_1, moment_2, t, rate, learning_rate_init, trainer.network)

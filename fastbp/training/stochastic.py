@@ -87,9 +87,9 @@ def stochastic(
 
 
 def _measure_start(trainer: AnyTrainer, history: History, validate: Validate, epochs: Epochs) -> None:
-    """Measure the best theta of earlier fits on this fit's validation set, because an old score may be of other data.
+    """Measure the best theta of earlier fits on this fit's validation set. An old score may be of other data.
 
-    A fit also measures the theta that it starts from. In partial_fit the previous call has measured it.
+    If the fit starts from another theta, this theta is measured too. In partial_fit the previous call has measured it.
     """
     best = history.best_theta
     assert best is not None

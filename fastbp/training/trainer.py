@@ -37,7 +37,7 @@ class _Passes(Workspace):
         self, network: Network, theta: Array, examples: Examples, *, batch: int, team: Team, chunk: int | None
     ):
         super().__init__(network, examples, batch, team, chunk=chunk)
-        codes, n_codes = examples.codes, max(2, network.widths[-1])  # kernels write to the output of a code
+        codes, n_codes = examples.codes, max(2, network.widths[-1])  # kernels use a code as the index of an output
         if codes.size and not (codes.min() >= 0 and codes.max() < n_codes):
             raise ValueError(f"y must have class codes from 0 to {n_codes - 1}, got {codes.min()} to {codes.max()}.")
         self.theta, self.batch = theta, batch
@@ -59,7 +59,8 @@ class _Passes(Workspace):
     def _share_calls(self, n_tasks: int, row_work: float, *, learns: bool) -> None:
         """Divide an epoch into calls of at most CALL_WORK. A call does whole chunks, or some tasks of one large chunk.
 
-        n_tasks: number of tasks of a chunk that needs only one call. row_work: work of an example that is in a cache.
+        n_tasks: number of tasks of a chunk that needs only one call. row_work: work of one example, without the work of
+        reading it from memory.
         """
         rows, units = min(self.chunk, self.batch), self.network.layout.units
         updates = costs.CHUNK_WORK + costs.UPDATE_WORK * self.network.layout.size
@@ -87,7 +88,7 @@ class _Passes(Workspace):
             calls, start = [], 0
             while start < n:
                 stop = start + self._rows_per_step_call
-                stop = min(stop - stop % self.batch % self.chunk, n)  # where a chunk ends
+                stop = min(stop - stop % self.batch % self.chunk, n)  # a call ends where a chunk ends
                 work = (stop - start) * self._row_work / len(self._tables)
                 calls += [Call(start, stop, tables, work) for tables in self._tables]
                 start = stop

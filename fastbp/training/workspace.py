@@ -21,7 +21,7 @@ from ..typing import Array
 def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[int, int]:
     """Addresses of two kernels of layer l: for a full panel, and for a last panel that is narrower.
 
-    An address is 0 if the layer has no such panel. kernels: a kernel for each width of a panel, in vectors.
+    An address is 0 if the layer has no such panel. kernels: from the width of a panel, in vectors, to its kernel.
     """
     padded, panel, dtype = network.layout.padded[l], network.layout.panel, network.dtype
     full = kernels[VECTORS].address(dtype) if padded >= panel else 0
@@ -88,7 +88,8 @@ class Workspace:
     team : Team
         From `parallel.team.team_for`.
     chunk : int, optional
-        Rows of a chunk. By default, a chunk needs only one call. The outputs do not depend on this number.
+        Rows of a chunk. By default, chunks are so small that each needs only one call. The outputs do not depend on
+        this number.
     """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
@@ -116,7 +117,7 @@ class Workspace:
         row_work = costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
-        # `_tables` does not ask for this address, because a first fit must not wait until this kernel is compiled.
+        # To ask for this address compiles the kernel. `_tables` does not ask, so that only predictions wait for it.
         self.plan["outputs"] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))

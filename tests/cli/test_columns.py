@@ -126,7 +126,7 @@ def test_dates_that_are_missing_or_strange_are_missing(x, capsys):
     )
     frame["d"] = frame["d"].astype(str).astype(object)
     frame.loc[3, "d"], frame.loc[5, "d"] = None, "soon"
-    frame["d (month)"] = x  # a column that has the name of a part
+    frame["d (month)"] = x  # this column has the name of a part of the date d
     printed = trained(capsys, frame)
     assert "1 of 399 values of 'd' are not dates, so they count as missing: 'soon' in row 6" in printed
     assert "the inputs are time, weekday\n" in printed

@@ -236,7 +236,7 @@ class TestSize:
         model = small(BackpropClassifier, **params)
         one_hot = n * n_classes * 4
         assert peak(lambda: model.fit(X, y).predict(X)) < one_hot / 4
-        assert peak(lambda: MLPClassifier((5,), max_iter=1).fit(X[:2000], y[:2000])) > one_hot / 20  # two bytes each
+        assert peak(lambda: MLPClassifier((5,), max_iter=1).fit(X[:2000], y[:2000])) > one_hot / 20  # 2 bytes per entry
 
     @pytest.mark.parametrize("n_outputs", [1, 3])
     def test_scores_of_blocks_are_those_of_the_whole(self, n_outputs, monkeypatch):

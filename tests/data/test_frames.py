@@ -93,8 +93,8 @@ class TestDataFrames:
     def test_names_are_checked_in_the_words_of_scikit_learn(self, estimator, library):
         X, y = problem(estimator)
         frame = self.frame(library, X)
-        assert assert_as_scikit_learn(estimator, frame, y, X) == ""  # with a warning
-        assert assert_as_scikit_learn(estimator, X, y, frame) == ""  # with another one
+        assert assert_as_scikit_learn(estimator, frame, y, X) == ""  # predict warns that X has no names
+        assert assert_as_scikit_learn(estimator, X, y, frame) == ""  # predict warns that only frame has names
         others = frame.rename({"x0": "z"}) if library == "polars" else frame.rename(columns={"x0": "z"})
         assert "feature names should match" in assert_as_scikit_learn(estimator, frame, y, others)
         reversed_ = frame[list(frame.columns)[::-1]]

@@ -57,7 +57,8 @@ class TestTasks:
         recorder = Recorder()
         estimator = small(kind, solver=solver).set_callbacks(recorder).fit(*iris(kind))
         assert estimator.n_iter_ == 5
-        # SciPy does not announce its last iteration, and 'gd' computes one gradient more
+        # 'lbfgs' has one task more, because SciPy does not announce its last iteration. 'gd' has one task more, because
+        # it also computes a gradient after the last update.
         n = 6 if solver in ("lbfgs", "gd") else 5
         assert recorder.calls == expected_calls(*[epoch_calls(i) for i in range(n)])
 
@@ -85,7 +86,7 @@ class TestTasks:
         n = callbacks.LONG_EPOCH
         recorder = Recorder()
         small(batch_size=len(y) // n + 1, max_iter=2).set_callbacks(recorder).fit(X, y)
-        assert recorder.calls == expected_calls(epoch_calls(0), epoch_calls(1))  # one part less than LONG_EPOCH
+        assert recorder.calls == expected_calls(epoch_calls(0), epoch_calls(1))  # an epoch has LONG_EPOCH - 1 calls
 
         recorder.calls.clear()
         small(batch_size=7, max_iter=2).set_callbacks(recorder).fit(X, y)
@@ -379,7 +380,7 @@ class TestFailure:
             reg.fit(X, y)
         self.assert_cleaned_up(reg, recorder, before)
         assert {name for _, name, _ in recorder.hooks("end")} <= {"epoch"}
-        assert len(recorder.hooks("begin")) == len(recorder.hooks("end")) + 2  # also the fit and the epoch that failed
+        assert len(recorder.hooks("begin")) == len(recorder.hooks("end")) + 2  # the failed fit and epoch do not end
 
     @pytest.mark.parametrize("hook", ["setup", "begin", "end", "teardown"])
     @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -390,7 +391,7 @@ class TestFailure:
         before = dict(vars(clf))
         with pytest.raises(LookupError, match="no"):
             clf.fit(X, y)
-        if hook == "teardown":  # the fit had ended
+        if hook == "teardown":  # by then the fit has ended, so its result stays
             assert clf.coefs_ is not before["coefs_"]
             assert vars(clf).keys() == before.keys()
         else:

@@ -225,7 +225,7 @@ class TestState:
         pruned[:, 1] = 1e3
         assert_array_equal(clf.predict_proba(pruned), clf.predict_proba(X))
 
-        clf.intercepts_ = [clf.intercepts_[0], np.array([0.0, 0.0, 100.0])]  # assigned
+        clf.intercepts_ = [clf.intercepts_[0], np.array([0.0, 0.0, 100.0])]  # a new list replaces the old one
         assert_array_equal(clf.predict(X), np.full(len(y), 2))
 
     def test_edited_weights_are_the_ones_that_partial_fit_continues_from(self):

@@ -230,7 +230,8 @@ class TestTraining:
 
     @pytest.mark.parametrize("solver", ["adam", "sgd"])
     def test_warm_start_with_early_stopping_keeps_weights_that_nothing_improves_on(self, solver):
-        # scikit-learn's MLP returns the last weights here, because the second fit trains the arrays of its best ones
+        # scikit-learn's MLP returns the last weights here. Its second fit trains the very arrays that hold the best
+        # weights.
         X, y = targets("binary")
         clf = small(solver=solver, early_stopping=True, warm_start=True, max_iter=60, learning_rate_init=0.1).fit(X, y)
         assert clf.best_validation_score_ == 1.0
@@ -272,7 +273,7 @@ class TestInterrupt:
         params = {"solver": solver, "learning_rate_init": 0.01}
         with watch(self.interrupt), pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             clf = small(**params, max_iter=50).fit(X, y)
-        # three epochs, as in a fit of three
+        # The interrupt comes after three epochs, so the model equals that of a fit of three epochs.
         whole = small(**params, max_iter=3).fit(X, y)
         assert clf.n_iter_ == 3
         for a, b in zip(clf.coefs_ + clf.intercepts_, whole.coefs_ + whole.intercepts_, strict=True):
@@ -377,7 +378,7 @@ class TestEarlyStoppingAcrossCalls:
     def test_a_better_last_theta_is_taken_on_a_new_validation_set(self):
         X, y, X_val, y_val = self.halves()
         clf = small(early_stopping=True, warm_start=True, learning_rate_init=0.05, max_iter=40, n_iter_no_change=50)
-        clf.fit(X, y, X_val=X_val, y_val=(y_val + 1) % 3)  # the best weights are early ones
+        clf.fit(X, y, X_val=X_val, y_val=(y_val + 1) % 3)  # the labels are wrong, so the best weights are early ones
         poor = clf.score(X_val, y_val)
         clf.set_params(learning_rate_init=1e-12, max_iter=1).fit(X, y, X_val=X_val, y_val=y_val)
         assert poor < 0.7 < 0.9 < clf.score(X_val, y_val)
@@ -407,7 +408,7 @@ class TestEarlyStoppingAcrossCalls:
         edited = clf.score(X_val, y_val)
         clf.set_params(learning_rate_init=1e-12).fit(X, y, X_val=X_val, y_val=y_val)
         assert clf.validation_scores_[-1] == edited < best
-        assert clf.score(X_val, y_val) == clf.best_validation_score_ == best  # they were kept aside
+        assert clf.score(X_val, y_val) == clf.best_validation_score_ == best  # the best weights were kept elsewhere
 
     def test_an_interrupt_before_the_first_epoch_keeps_everything(self, monkeypatch):
         X, y, X_val, y_val = self.halves()

@@ -36,7 +36,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
 }
 STOCHASTIC = ["adam", "sgd", "sgd invscaling", "sgd adaptive"]
 
-# CHANGED: another value than the default for every parameter of scikit-learn's
+# CHANGED: for every parameter of scikit-learn's estimators, a value that is not the default.
 CHANGED: dict[str, Any] = {
     "hidden_layer_sizes": [4, 3],
     "activation": "tanh",
@@ -155,7 +155,7 @@ def assert_predicts_as(actual, desired, X) -> None:
 
 
 def assert_goes_on_as(actual, desired, X, y, go_on) -> None:
-    """Both train further and give the same weights, losses and stop, to 1e-8."""
+    """Train both further. Their weights and losses then agree to 1e-8, and so do the numbers of epochs and examples."""
     for _ in range(4):
         go_on(actual, X, y)
         go_on(desired, X, y)
@@ -228,7 +228,7 @@ class TestFromSklearn:
         for name, value in expected.items():
             assert_same(getattr(ours, name), value, name)
         assert_predicts_as(ours, mlp, X)
-        # training here gives the same attributes, private ones too
+        # An estimator that this package has trained has the same attributes, also the private ones.
         own, _, _ = fitted_ours(kind, solver)
         assert vars(ours).keys() == vars(own).keys()
 
@@ -240,10 +240,10 @@ class TestFromSklearn:
         ours = from_sklearn(mlp)
         if own.validation_scores_:
             assert np.isnan(ours.validation_loss_curve_).all()
-            ours.validation_loss_curve_ = own.validation_loss_curve_  # scikit-learn has none
+            ours.validation_loss_curve_ = own.validation_loss_curve_  # scikit-learn does not record these losses
         if own.solver == "sgd":
             assert ours._optimizer_state.t == 0
-            ours._optimizer_state.t = own._optimizer_state.t  # scikit-learn has no count, and sgd needs none
+            ours._optimizer_state.t = own._optimizer_state.t  # scikit-learn's sgd does not count its steps
         own._last_theta = None  # scikit-learn does not keep the last weights of early stopping
         for name, value in vars(own).items():
             assert_same(getattr(ours, name), value, name, rtol=1e-8)

@@ -49,7 +49,8 @@ def with_nan(array):
     return array
 
 
-# PREDICTED: for each edited attribute that a prediction needs: its new value, from the old one, and the message
+# PREDICTED: {case: (attribute that a prediction needs, function from its old value to the edited one, part of the
+# message)}.
 PREDICTED = {
     "n_outputs_ wider": ("n_outputs_", lambda n: n + 13, "must"),
     "n_outputs_ huge": ("n_outputs_", lambda n: 2**62, "must"),

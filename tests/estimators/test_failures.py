@@ -170,7 +170,7 @@ def cases() -> Iterator[Any]:
         if (incremental and solver not in ("adam", "sgd")) or (solver in ("gd", "lbfgs") and "validation" in failure):
             continue  # partial_fit refuses the solver, or the solver refuses a validation set
         goes_back = moment is partial_fit_with_a_validation_set or (solver, moment) == ("early stopping", warm_refit)
-        if failure != "divergence" or not goes_back:  # after a divergence these go back to the best weights
+        if failure != "divergence" or not goes_back:  # these do not fail on divergence: they restore the best weights
             yield pytest.param(solver, failure, moment, id=f"{solver}, {failure}, {moment.__name__}")
 
 

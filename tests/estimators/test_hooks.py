@@ -88,7 +88,7 @@ class TestHtml:
             assert 'href="http' not in html
 
     def test_explains_every_parameter_and_fitted_attribute(self, kind):
-        """Tooltips appear if there is a page to link to. They come from the docstring, one for each entry."""
+        """If there is a page to link to, each parameter and attribute has a tooltip, with text from the docstring."""
         pytest.importorskip("sklearn.utils._repr_html.fitted_attributes", reason="scikit-learn 1.9")
         estimator = small(kind, early_stopping=True).fit(*iris(kind))
         estimator._doc_link_module = "fastbp"

@@ -124,7 +124,7 @@ def learning(class_: type) -> Numbers:
     X, y = problem(model)
     curves: Numbers = {}
     for increments in (False, True):
-        # incremental learning is partial_fit, and a pipeline has none
+        # Incremental learning calls partial_fit, which a pipeline does not have.
         estimator = small(class_) if increments else model
         sizes, train, test = learning_curve(
             estimator, X, y, train_sizes=[0.5, 1.0], cv=2, shuffle=True, random_state=0,

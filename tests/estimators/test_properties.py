@@ -284,13 +284,13 @@ def assert_learns_as_scikit_learn(estimator: type, params: dict[str, Any], X: An
     assert ours.coefs_[0].dtype == theirs.coefs_[0].dtype
     for a, b in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
         assert np.isfinite(a).all()
-        if np.abs(b).max() < 1e6:  # larger weights explode, and so does rounding
+        if np.abs(b).max() < 1e6:  # if weights explode, so do rounding errors
             assert_allclose(a, b, rtol=1e-3 if single else 1e-7, atol=1e-4 if single else 1e-9)
     assert_predicts_as_the_reference(ours, np.round(np.random.default_rng(1).normal(size=(5, ours.n_features_in_)), 1))
 
 
 def kinds(strategy: st.SearchStrategy, n: int) -> Callable:
-    """`given` of both estimators, the stochastic solvers and the strategy, in n examples."""
+    """A decorator: the test gets n examples of an estimator, a stochastic solver and a value of the strategy."""
 
     def decorate(test: Callable) -> Callable:
         given = hypothesis.given(st.sampled_from(list(PAIRS)), st.sampled_from(["adam", "sgd"]), strategy)

@@ -68,7 +68,7 @@ def test_a_prediction_that_a_refit_overtakes_is_of_one_fit(monkeypatch, method):
     theta_of = Perceptron._theta
 
     def refitted_meanwhile(self, network):
-        first.__dict__ = second.__dict__.copy()  # a refit in another thread ends here
+        first.__dict__ = second.__dict__.copy()  # as if a refit in another thread ended now
         return theta_of(self, network)
 
     monkeypatch.setattr(Perceptron, "_theta", refitted_meanwhile)

@@ -315,7 +315,8 @@ class TestLbfgs:
 
     @pytest.mark.parametrize(("loss", "n_outputs"), [("squared_error", 1), ("poisson", 1), ("poisson", 3)])
     def test_reaches_the_same_minimum(self, loss, n_outputs):
-        # L-BFGS amplifies rounding, so the paths part. A well-regularised minimum stays the same.
+        # L-BFGS amplifies rounding, so the two fits take different paths. They end in the same minimum, because the
+        # objective is well regularised.
         X, y = problem(loss, n_outputs)
         params = {"loss": loss, "solver": "lbfgs", "hidden_layer_sizes": (5,), "activation": "tanh", "alpha": 10.0}
         params |= {"max_iter": 5000, "max_fun": 50_000, "tol": 1e-6, "random_state": 0}
@@ -324,7 +325,7 @@ class TestLbfgs:
         assert_allclose(ours.predict(X), theirs.predict(X), atol=2e-2)
 
     def test_minimises_the_objective_of_its_gradient_and_scikit_learn_does_not(self):
-        # With several outputs, scikit-learn's L-BFGS has the loss of the mean and the gradient of the sum.
+        # With several outputs, scikit-learn gives L-BFGS the mean of their losses, but the gradient of the sum.
         X, y = problem(n_outputs=3)
         params = {"solver": "lbfgs", "hidden_layer_sizes": (5,), "alpha": 0.1, "max_iter": 50, "random_state": 0}
         ours, theirs = (recorded(lambda e=e: e(**params).fit(X, y))[0] for e in REGRESSORS)

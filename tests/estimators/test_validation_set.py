@@ -123,7 +123,7 @@ class TestValidationSet:
         for call in range(1, whole.n_iter_ + 1):
             steps.partial_fit(X[:150], y[:150], X_val=X_val, y_val=y_val, **classes)
             assert steps.converged_ == (call == whole.n_iter_)
-            # until it stops, it keeps the weights that it has just trained
+            # Until training has converged, partial_fit keeps the weights that it has just trained.
             expected = max(steps.validation_scores_) if steps.converged_ else steps.validation_scores_[-1]
             assert steps.score(X_val, y_val) == pytest.approx(expected, rel=1e-12)
         assert_same_bits(steps, whole)

@@ -37,7 +37,7 @@ def test_after_a_parallel_kernel_and_fork_everybody_can_fit(layer, launch, expec
     assert found == [layer != "workqueue", 0, 0]
 
 
-# The same, except that fastbp is imported after the fork and has not seen it.
+# LATE_IMPORT is like FORK, but fastbp is imported after the fork. So fastbp has not seen the fork.
 LATE_IMPORT = """
 import json
 from support import programs

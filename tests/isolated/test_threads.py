@@ -31,7 +31,7 @@ def test_eight_threads_at_once_get_the_bits_of_sequential_fits(layer, meanwhile,
     assert found["layer"] == layer
     if layer == "workqueue":
         assert found["parallel"] == 0
-    else:  # some had the threads, one at a time, and the others ran serially
+    else:  # some fits ran in parallel, one at a time, and the others ran serially
         assert found["parallel"] > 0
         assert found["most at once"] == 1
 

@@ -25,7 +25,7 @@ def begin(crew):
 
 @jit.entry
 def take_turns(rank, members, crew, slots, rounds, wrong):
-    """Write a slot. When all members have, read all slots. Count those with the value of another round."""
+    """In each round, write this member's slot, wait for all members, and count slots with another round's value."""
     for k in range(1, rounds + 1):
         slots[rank] = k
         meet(crew, members)
@@ -87,7 +87,7 @@ def test_a_thread_on_the_core_of_the_first_comes_in_time(cores):
         with ThreadPoolExecutor(2) as pool:
             (_, members), _ = pool.map(come, [crew] * 2, [2] * 2)
         together += members == 2
-    assert together > 0  # 20 if nothing else runs, 0 if the first one keeps the core
+    assert together > 0  # 20 if nothing else runs, 0 if the first thread never leaves the core
 
 
 @jit.entry

@@ -34,10 +34,10 @@ TOLERANCES = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 5e-6}
 over_dtypes = pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 
 COMBINATIONS = [(loss, out) for loss, outs in reference.LEGAL_OUTPUTS.items() for out in outs]
-# On any CPU, these have panels of one, two and three vectors, layers of several panels and of whole panels (48). Except
-# on CPUs with short vectors, they have a narrow layer (after 65).
+# On any CPU, these networks have panels of one, two and three vectors, layers of several panels, and a layer of whole
+# panels only (48 units). They also have a narrow layer (after 65 units), except on CPUs with short vectors.
 WIDTHS = [(3, 2), (70, 1), (2, 65, 1), (3, 48, 2), (5, 9, 20, 3), (7, 115, 37, 5)]
-ROWS = [1, 2, 3, 6, 29]  # after full tiles remain one row, at most half a tile's rows, or more
+ROWS = [1, 2, 3, 6, 29]  # the rows left after full tiles are one, at most half a tile, or more
 
 
 def another_dtype(X):

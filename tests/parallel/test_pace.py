@@ -52,7 +52,7 @@ def test_a_team_goes_on_with_one_thread_while_the_machine_is_busy_and_comes_back
     machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
     team = Team(4)
     run_for(team, machine, 10.0)
-    assert machine.share(4) > 0.98  # it tries one thread now and then
+    assert machine.share(4) > 0.98  # the team tries one thread now and then
     machine.seconds[4] = 0.400  # another process takes a core
     run_for(team, machine, 30.0)
     assert machine.share(1) > 0.9

@@ -67,7 +67,7 @@ def test_a_caller_that_holds_the_threads_may_ask_for_them_again():
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
-    assert found == [1]  # the outer team still held them
+    assert found == [1]  # the outer team still held the threads
     assert numba.get_num_threads() == before
 
 

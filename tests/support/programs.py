@@ -123,7 +123,7 @@ def foreign_kernel(x):
 
 @contextlib.contextmanager
 def foreign_kernel_in_a_loop():
-    """Meanwhile another thread enters one parallel region after the other. It has left the first one already."""
+    """In this context, another thread runs parallel regions one after the other. On entry, the first one is over."""
     enough, stop = threading.Barrier(2), threading.Event()
 
     def loop():

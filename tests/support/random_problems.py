@@ -110,7 +110,7 @@ def gradient_error(problem, **objective):
 
 
 def delta_error(problem, i, **options):
-    """The same for the deltas of example i. Its cost is J of this example alone, and moving a bias moves one z."""
+    """Like `gradient_error`, for the deltas of example i: a delta is the derivative of its own J by a bias."""
     X, Y, coefs, intercepts = problem
     biases = [np.zeros(theta.shape[1]) for theta in coefs] if intercepts is None else intercepts
     delta = [layer[i] for layer in textbook.deltas(*problem, **options)]

@@ -206,7 +206,7 @@ def test_a_perfect_fit_has_zero_delta(loss, out_activation, dtype):
     J, coef_grads, intercept_grads = textbook.loss_and_gradient(X, Y, coefs, intercepts, loss=loss, **network)
     deltas = textbook.deltas(X, Y, coefs, intercepts, loss=loss, **network)
     largest = max(np.abs(array).max() for array in (*deltas, *coef_grads, *intercept_grads))
-    if loss in ("log_loss", "binary_cross_entropy"):  # they round a in another way, and Y = a costs its entropy
+    if loss in ("log_loss", "binary_cross_entropy"):  # a is rounded in another way, and J is the entropy of Y, not 0
         assert largest < 10 * np.finfo(dtype).eps
     elif loss == "poisson":  # log(Y) is not quite z
         assert largest == 0
@@ -285,7 +285,7 @@ def test_check_gradient_covers_weights_penalty_and_sample_weight():
 
 
 def test_check_gradient_sees_a_kink():
-    """At relu's kink the gradient is that of one side. The central difference is half of that of the other side."""
+    """At relu's kink, the gradient is one side's derivative. The central difference is half the other side's."""
     problem = np.ones((1, 1)), np.ones((1, 1)), [np.zeros((1, 1)), np.ones((1, 1))], None
     options = {"activation": "relu", "out_activation": "identity", "loss": "squared_error"}
     assert textbook.check_gradient(*problem, **options) > 0.1

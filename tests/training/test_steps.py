@@ -180,7 +180,7 @@ def test_chunks_of_a_batch_add_up_to_its_gradient(dtype):
 
 @over_dtypes
 def test_gradients_are_summed_by_groups_only_if_that_pays(dtype):
-    """It pays with few parameters and much work. Sizes alone decide: otherwise the bits would depend on more."""
+    """Groups pay with few parameters and much work. Only sizes decide, so that the bits depend on nothing else."""
     few, many = ((54, 256, 128, 7), (784, 512, 256, 10))
     shapes = [
         Network(widths, ("relu",) * (len(widths) - 2) + ("softmax",), "log_loss", dtype) for widths in (few, many)

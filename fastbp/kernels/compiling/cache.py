@@ -54,7 +54,7 @@ KEPT_FOLDERS = 8
 # number after its name.
 OUR_FOLDER, OUR_FILE = re.compile(r"kernels-[0-9a-f]{16}"), re.compile(r"\w+(-[0-9a-f]{16})?\.kernel(\.[0-9a-f]{32})?")
 MOST_LINKS = 40  # in one path; Linux has the same limit
-# SETTINGS are the settings of Numba that change the machine code. The name of the CPU does not contain them.
+# SETTINGS are the settings of Numba that change the machine code. `magic_tuple`, which describes the CPU, lacks them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 

@@ -63,8 +63,8 @@ def linked(function):
 def inlined(function):
     """Compile a building block that LLVM pastes into its callers, so that loops over it become vector code.
 
-    Numba's own inlining would infer the types again for every call. With LLVM's inlining, it takes half as long to
-    compile (measured).
+    Numba's own inlining would infer the types again for every call. With LLVM's inlining, compilation takes half as
+    long (measured).
     """
     return njit(forceinline=True, **LINKED)(function)
 

@@ -51,7 +51,7 @@ def _emit_pointer(context, builder, array, index, kind):
     )
 
 
-# This lock makes the twins of the next two operations atomic.
+# This lock makes the next two operations atomic when they run as plain Python.
 _at_once = threading.Lock()
 
 
@@ -185,7 +185,8 @@ def n_threads(typingctx):
     """The number of threads of this thread's next parallel region."""
 
     def codegen(context, builder, sig, args):
-        # Compiled code of numba.get_num_threads would contain an address that is valid only in this process.
+        # Compiled code of numba.get_num_threads would contain an address that is valid only in this process. So this
+        # code calls the C function by its name.
         function = ir.FunctionType(context.get_value_type(types.intp), [])
         return builder.call(cgutils.get_or_insert_function(builder.module, function, "get_num_threads"), [])
 

@@ -142,11 +142,11 @@ class Emitter:
         return emit_fma(self.builder, x, y, acc)
 
     def map(self, function, *tiles):
-        """A new tile, slot by slot: `function` gets the vectors of `tiles` in a slot and returns the new vector."""
+        """A new tile, vector by vector: `function` gets the vectors at one place in `tiles` and returns the new one."""
         return self.build([function(*(self.at(tile, slot) for tile in tiles)) for slot in range(len(self.slots))])
 
     def build(self, values):
-        """A tile from its vectors, slot by slot."""
+        """A tile from its vectors, in the order of `slots`."""
         tile = ir.Constant(self.context.get_value_type(self.tile), ir.Undefined)
         for slot, value in enumerate(values):
             tile = self.builder.insert_value(tile, value, slot)

@@ -118,11 +118,12 @@ def store_sums(typingctx, acc, first, c, i, step):
 def _emit_over_root(emit, x, v, epsilon):
     """LLVM code of x / (sqrt(v) + epsilon) for vectors of 64 bytes, where no v is subnormal and no quotient infinite.
 
-    The bits are those of a square root and a division, unless a remainder is too small for a normal number. AVX-512
-    estimates 1 / sqrt(v), and 1 / d with d = sqrt(v) + epsilon, to 14 bits. Each Newton step doubles the number of
-    right bits. Then a last remainder corrects the root, and another one the quotient. The CPU's own root and division
-    would make vectors wait for each other. Without them, a step of 100000 x 8 (128, 32) in float64 takes 10 % less
-    time, and a step of 1000 x 16 (32, 16) takes 17 % less (measured).
+    AVX-512 estimates 1 / sqrt(v), and 1 / d with d = sqrt(v) + epsilon, to 14 bits. Each Newton step doubles the number
+    of right bits. At the end, the remainder v - root^2 corrects the root, and the remainder x - d quotient corrects the
+    quotient. The bits are those of a square root and a division, unless a remainder is too small for a normal number.
+
+    The CPU's own root and division would make vectors wait for each other. Without them, a step of 100000 x 8 (128, 32)
+    in float64 takes 10 % less time, and a step of 1000 x 16 (32, 16) takes 17 % less (measured).
     """
     builder, fma, bits = emit.builder, emit.multiply_add, emit.size * 8
     n = emit.vector.count
@@ -184,7 +185,10 @@ def prefetch_all(x, i, n):
 
 @inlined
 def copy(x, i, a, j, n):
-    """a[j : j + n] = x[i : i + n], of equal dtypes. The last vector overlaps others, so nothing else is written."""
+    """a[j : j + n] = x[i : i + n], of equal dtypes.
+
+    The last vector may overlap the one before it, so that nothing after a[j + n - 1] is written.
+    """
     lanes = VECTOR_BYTES // a.itemsize
     if n < lanes:
         x_i, a_j = part(x, i, n), part(a, j, n)
