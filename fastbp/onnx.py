@@ -24,7 +24,8 @@ def register_onnx_converters() -> None:
 
     A classifier has the outputs and options of scikit-learn's classifiers: `label`, and `probabilities` as a list of
     dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
-    has the outputs a^(L) of the network instead. A regressor has one output `variable` of shape (n_samples, n_outputs).
+    has the outputs a^(L) of the network instead; if that is one output for two classes, it has 1 - a^(L) and a^(L).
+    A regressor has one output `variable` of shape (n_samples, n_outputs).
     Arithmetic is float64 for float64 input, otherwise float32. In float64, onnxruntime supports neither dicts (ZipMap)
     nor scikit-learn's SimpleImputer. An estimator takes one input, a matrix.
 

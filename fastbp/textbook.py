@@ -176,8 +176,8 @@ def check_gradient(
     """Largest relative difference between the gradient and central differences of J, in float64.
 
     This number is below 1e-6 if the gradient is right. A mistake makes it much larger, and so does a kink of relu. For
-    each parameter, the difference is divided by the parameter's derivative, or by a thousandth of the largest
-    derivative if that thousandth is larger.
+    each parameter, the difference of the two derivatives is divided by the larger one, or by a thousandth of the
+    gradient's largest entry if that thousandth is larger still.
 
     Parameters
     ----------
@@ -238,8 +238,8 @@ def _trained(
     if weights is not None:
         weights, unit = in_unit(weights)
     examples = as_examples(X, network.dtype, Y=Y, weights=weights)
-    # One chunk keeps a and delta of all examples.
     strength = strength_in_unit(float(alpha), unit)
+    # One chunk keeps a and delta of all examples.
     trainer = Trainer(network, theta, examples, batch=len(X), team=Team(1), alpha=strength, chunk=len(X))
     return trainer, trainer.loss_and_gradient(theta)
 

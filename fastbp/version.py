@@ -8,7 +8,7 @@ STAMP = "_fastbp_version"
 
 
 class NewerVersionWarning(UserWarning):
-    """A stored model comes from a newer fastbp. Its attributes may have another meaning there."""
+    """A stored model comes from a newer fastbp. In that version, its attributes may have another meaning."""
 
 
 def stamped(state: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The cache of compiled kernels on disk: its folders, their contents, and whether the next process finds kernels."""
+"""The disk cache of compiled kernels: its folders, their files, and whether the next process finds all kernels."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ from ..kernels.compiling.jit import KEPT, VARIANT
 
 
 def all_kept() -> bool:
-    """Whether the next process finds all kernels that this one has compiled."""
+    """Whether the next process finds on disk all kernels that this process has compiled or loaded."""
     kept = (signature in kernel._cache.files for kernel in KEPT for signature in kernel.signatures)
     return not cache.MISSING and all(kept)
 
@@ -20,7 +20,7 @@ def files_in_use() -> set[pathlib.Path]:
 
 
 def megabytes(files: set[pathlib.Path]) -> str:
-    """The size of some files."""
+    """The total size of these files, in words."""
     return f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB"
 
 

@@ -131,5 +131,5 @@ def cold_start(entrant: Entrant, data: Data) -> float:
 
 
 def blas_threads() -> int:
-    """The number of threads that BLAS uses on its own; 0 if BLAS is a library that threadpoolctl does not know."""
+    """The number of threads that BLAS uses by default; 0 if threadpoolctl does not know the BLAS library."""
     return max((library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"), default=0)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 ISO = "ISO8601"  # pandas' name for 2024-12-31 and for 2024-12-31T23:59:59.5+01:00
-# Formats that pandas does not guess from a value: halves of the day, and years of two digits.
+# Formats that pandas does not guess from a value: times with AM or PM, and years of two digits.
 MORE_FORMATS = (
     *(f"{day} %I:%M{second} %p" for day in ("%m/%d/%Y", "%d/%m/%Y", "%Y-%m-%d") for second in ("", ":%S")),
     *("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y"),
@@ -70,7 +70,7 @@ def varying_parts(moments: "Series") -> list[str]:
 
 
 def taken_parts(moments: "Series", parts: dict[str, str]) -> "DataFrame":
-    """Some parts of the calendar, each under its own name, as strings with NaN."""
+    """A column of strings for each part of the calendar, under the name in `parts`; NaN where the time is missing."""
     import pandas as pd
 
     taken = pd.DataFrame({name: PARTS[part](moments.dt).astype(object) for part, name in parts.items()})

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def digits(dtype: str, seed: int) -> Data:
-    """scikit-learn's 1797 digits, a fifth of them to test on. The others, to train on, decide the standardisation."""
+    """scikit-learn's 1797 digits, a fifth of them to test on. The scaler is fitted to the others, the training set."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
     scaler = StandardScaler().fit(X_train)
@@ -101,7 +101,7 @@ def with_better_threads(theirs: Entrant, data: Data, epochs: int, line: LiveLine
         return theirs
     entrants = [theirs._replace(blas_threads=threads) for threads in sorted({1, most})]
     for entrant in entrants:
-        entrant.fit(data, 1)  # The first fit starts the threads.
+        entrant.fit(data, 1)  # The first fit also starts the threads, so it is not timed.
     if most == 1:
         line.done("MLPClassifier gets 1 BLAS thread, because BLAS has no other.")
         return entrants[0]
@@ -116,7 +116,7 @@ def with_better_threads(theirs: Entrant, data: Data, epochs: int, line: LiveLine
 
 
 def shown_on(line: LiveLine, kind: str) -> Callable[[int, Entrant], AbstractContextManager[None]]:
-    """A context for each fit of `in_turns` that shows on a line how far the fit has come."""
+    """The argument `shown` of `in_turns`: a function whose contexts show on a line how far each fit has come."""
 
     @contextmanager
     def shown(number: int, entrant: Entrant) -> Iterator[None]:
@@ -134,7 +134,7 @@ def over_rounds(result: Result) -> str:
 
 
 def table(results: Sequence[Result], data: Data) -> str:
-    """The results below a heading, names to the left and numbers to the right."""
+    """A heading, and below it a line for each result. Names are aligned left and numbers right."""
     cells: list[tuple[str, ...]] = [("", "test accuracy", "final loss", "training seconds", "fastest", "slowest")]
     for entrant, model, seconds in results:
         times = [f"{time:.3f}" for time in (statistics.median(seconds), min(seconds), max(seconds))]

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _labels(target: "Series", model: Model) -> "Series":
-    """The rows whose label the model knows."""
+    """The labels that the model knows, with their rows as the index. Print how many other rows are left out."""
     import pandas as pd
 
     written: NDArray = model.pipeline.classes_
@@ -55,7 +55,7 @@ def _labels(target: "Series", model: Model) -> "Series":
 
 
 def _numbers(target: "Series") -> "Series":
-    """The rows whose target is a number."""
+    """The targets that are numbers, with their rows as the index. Print how many other rows are left out."""
     import pandas as pd
 
     y = pd.Series(measured(target), index=target.index)

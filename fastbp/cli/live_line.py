@@ -5,7 +5,7 @@ import sys
 
 
 class LiveLine:
-    """One line that is rewritten on a terminal. Another stream gets only the texts that stay."""
+    """One line that is rewritten on a terminal. A file or a pipe gets only the texts that stay."""
 
     def __init__(self) -> None:
         self.live = sys.stdout.isatty()

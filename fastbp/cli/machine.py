@@ -8,7 +8,7 @@ import re
 import numba
 from numba.core.registry import cpu_target
 
-# These features of a CPU decide the size of a kernel's register tiles, and its instructions.
+# These features of a CPU decide which instructions a kernel has, and the size of its register tiles.
 NOTABLE_FEATURES = ("sse2", "avx", "fma", "avx2", "avx512f", "neon", "sve")
 # A machine is busy if its load is at least BUSY times its number of cores. A fit then has to wait for some cores.
 BUSY = 0.5
@@ -53,7 +53,7 @@ def described(load: float | None) -> str:
 
 
 def busy(load: float | None) -> str:
-    """A sentence about a load that disturbs a measurement; empty for a smaller load."""
+    """A sentence about a load that disturbs a measurement; empty if the load is smaller or unknown."""
     if load is None or load < BUSY * cores():
         return ""
     return f"The machine was busy in the minute before: load average {load:.1f} on {_cores_in_words()}."

@@ -37,7 +37,7 @@ def check_scorers(names: Sequence[str]) -> None:
 
 
 def scores(estimator: Any, X: Any, y: NDArray, scorers: Sequence[str]) -> dict[str, float]:
-    """The metrics of an estimator's predictions, and the scorers; raises UserError if one cannot be computed."""
+    """The usual metrics of an estimator, and the values of these scorers; raises UserError if a scorer fails."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)  # the metric is then NaN
         warnings.filterwarnings("ignore", "The number of unique classes")  # `train` says it in other words
@@ -121,7 +121,7 @@ def _scored(name: str, estimator: Any, X: Any, y: NDArray) -> float:
 
 
 def _number(name: str, value: float) -> str:
-    """Four decimals; five digits if the number is large or tiny and is not a share."""
+    """Four decimals, or five significant digits if the value is large or tiny and its metric is not in SHARES."""
     if np.isnan(value):
         return "-"
     of_shares = name.startswith(SHARES) or value == 0

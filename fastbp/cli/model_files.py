@@ -1,9 +1,10 @@
 """Models in files. They need skops, from the extra `cli`.
 
 skops stores the same objects as pickle, but a file that it loads cannot run code. That is not enough: some of the
-estimators that skops trusts crash if their arrays do not fit together. So a model holds what `train` writes and nothing
-else. There are three checks. Before the file is loaded: its size and its types. After that: whether the steps are those
-of `pipeline`, and whether their arrays fit together. Last: whether the model can predict with every category.
+estimators that skops trusts crash if their arrays do not fit together. So `Model.load` accepts only what `train`
+writes. It checks a file in three steps. Before it loads the file, it checks the size and the types. Then it checks that
+the pipeline has the steps that `train` makes, and that their arrays fit together. Last, the model must predict with
+every category.
 """
 
 import dataclasses
@@ -113,7 +114,7 @@ class Model:
                 if type(content) is dict and content.get("format") != FORMAT:
                     raise ValueError(f"its format is {content.get('format')!r:.50}, not {FORMAT!r}")
                 return cls(*_checked(content))
-        except Exception as error:  # skops and scikit-learn raise many kinds of errors for other files
+        except Exception as error:  # skops and scikit-learn raise many kinds of errors for files that are no models
             raise UserError(f"{path} is not a model of python -m fastbp train: {reason(error):.300}") from error
 
 
@@ -200,7 +201,7 @@ def _check_dates(columns: Columns) -> None:
 
 
 def _template(pipeline: Any, columns: Columns) -> Pipeline:
-    """The pipeline that `train` would fit to these columns, with the same kind of network."""
+    """The unfitted pipeline that `train` would make for these columns, with the kind of network that `pipeline` has."""
     if type(pipeline) is not Pipeline or type(pipeline.steps) is not list or len(pipeline.steps) != 2:
         raise ValueError(f"its pipeline is {type(pipeline).__name__}, not a Pipeline of two steps")
     name, last = pipeline.steps[1]
@@ -211,7 +212,7 @@ def _template(pipeline: Any, columns: Columns) -> Pipeline:
 
 
 def _check_alike(found: Any, template: Any, where: str) -> None:
-    """Check that two objects have the same types and parameters; only a network may have other parameters."""
+    """Check that two objects have the same types and parameters. A parameter of a network may be any PLAIN value."""
     if type(found) is not type(template):
         raise ValueError(f"{where} is {type(found).__name__}, not {type(template).__name__}")
     if isinstance(template, BaseEstimator):
@@ -246,9 +247,9 @@ def _check_numeric(steps: Pipeline, n: int) -> None:
 
 
 def _check_categorical(steps: Pipeline, n: int) -> None:
-    """Check the categories, and that the numbers of the output's columns follow from them.
+    """Check the categories, and check that the encoder gives each one the output column that follows from them.
 
-    SciPy does not check that these numbers are in range.
+    SciPy does not check that the indices of the output columns are in range.
     """
     imputer, encoder = (step for _, step in steps.steps)
     if type(imputer.statistics_) is not np.ndarray or imputer.statistics_.tolist() != n * [imputer.fill_value]:

@@ -8,7 +8,7 @@ from .limits import ENOUGH, FEWEST_OF_CATEGORY, MOST_CATEGORIES, MOST_INTEGER_CL
 
 TASKS = ("classification", "regression")
 DEFAULT = " (default: %(default)s)"
-# Several jobs have these options.
+# Help texts of options that several jobs have.
 HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
 SEED_HELP = f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}"
 DATA_HELP = (
@@ -52,7 +52,7 @@ def layer_sizes(text: str) -> tuple[int, ...]:
 
 
 def separator(text: str) -> str:
-    """One character. A tab may also be written as \\t or as tab, because shells pass on these words unchanged."""
+    """One character. A tab may also be written as \\t or as tab, because a tab itself is hard to type in a shell."""
     text = {"\\t": "\t", "tab": "\t"}.get(text, text)
     if len(text) != 1 or text in '\n\r"':
         raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate columns")

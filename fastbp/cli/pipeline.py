@@ -20,10 +20,11 @@ MISSING = "(missing)"
 
 
 def preprocessor(columns: Columns) -> ColumnTransformer:
-    """The step from the columns that `Columns.taken_from` gives to standardised numbers."""
+    """The step that takes the columns of `Columns.taken_from`, standardises numbers and one-hot encodes categories."""
     numeric = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
-        StandardScaler(with_std=False),  # or else the next step takes 10^17, 10^17 + 1, ... for a constant
+        # Alone, the second scaler would regard a column of large, close values as constant (10^17, 10^17 + 100, ...).
+        StandardScaler(with_std=False),
         StandardScaler(),
     )
     categorical = make_pipeline(
@@ -38,7 +39,7 @@ def preprocessor(columns: Columns) -> ColumnTransformer:
 
 
 def network(y: NDArray, *, hidden: tuple[int, ...], epochs: int, seed: int) -> Any:
-    """A network that learns y. It has early stopping if a tenth of the rows is large enough as a validation set."""
+    """A network for y. It has early stopping if a tenth of y suffices for validation and each class has two rows."""
     n_validation, classifies = len(y) // 10, y.dtype.kind != "f"
     counts = np.unique(y, return_counts=True)[1] if classifies else np.array([len(y)])
     parameters: dict[str, Any] = {

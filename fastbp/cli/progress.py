@@ -37,7 +37,7 @@ class Progress:
 
 
 class Compiling:
-    """A context that counts the kernels that a job compiles, and silences the notice of the estimators.
+    """A context that counts the kernels that a job compiles, and silences `estimators.notice` meanwhile.
 
     Parameters
     ----------

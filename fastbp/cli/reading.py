@@ -59,8 +59,8 @@ def read(path: str, given: Format = UNGUESSED) -> "DataFrame":
     """The table in a file, or in the standard input if the path is "-"; raises UserError.
 
     All columns of a text file are read as text, with NaN where a value is missing. `tables.numbers` decides later
-    whether a column holds numbers. `attrs["missing"]` of the table has, for each column, its words for missing values.
-    Take it out at once, because pandas copies it with every column.
+    whether a column holds numbers. For a text file, `attrs["missing"]` of the table has the words for missing
+    values that stood in each column. Remove this entry at once, because pandas copies it with every column.
     """
     try:
         frame = _read_any(path, given)
@@ -94,7 +94,7 @@ def _read_any(path: str, given: Format) -> "DataFrame":
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """The bytes of a file, decompressed if its name says that it is compressed."""
+    """A stream of the bytes of a file, decompressed if its name says that it is compressed."""
     suffix = pathlib.Path(path).suffix.lower()
     if path == "-":
         yield sys.stdin.buffer
@@ -172,7 +172,7 @@ def _decoded(data: bytes, encoding: str | None, path: str) -> tuple[str, str]:
 
 
 def _sniffed_encoding(data: bytes) -> str:
-    """UTF-16 if the file begins with its mark, UTF-8 if it is valid, otherwise that of Windows in Western Europe."""
+    """UTF-16 if the data begin with its mark, UTF-8 if the data are valid UTF-8, otherwise cp1252 (Western Windows)."""
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(data) % 2 == 0:
@@ -193,7 +193,7 @@ def _sniffed_separator(text: str) -> str:
 
 
 def _sniffed_decimal(frame: "DataFrame", sep: str) -> str:
-    """A comma if more numbers have commas than points."""
+    """The decimal sign: a comma if more numbers have commas than points, unless commas separate the columns."""
     if sep == ",":
         return "."
     cells = frame.head(ROWS_TO_SNIFF).stack().astype(str)
@@ -219,5 +219,5 @@ def _unusual(used: Format, tabs: bool) -> tuple[bool, bool, bool]:
 
 
 def _missing_words(column: "Series") -> "Series":
-    """The words for missing values in a column of text, without the empty ones."""
+    """The cells of a column of text that hold a word for a missing value, such as NA, but not the empty cells."""
     return column[column.isin(MISSING_WORDS[1:])].astype(object)

@@ -30,7 +30,7 @@ def of_values(columns: Columns, frame: "DataFrame") -> Iterator[str]:
 
 
 def of_columns(columns: Columns, frame: "DataFrame") -> Iterator[str]:
-    """Remarks on columns of dates, on those that look like identifiers, and on columns of categories."""
+    """Remarks on columns of dates, on columns of numbers that look like identifiers, and on columns of categories."""
     for name, form in columns.dates.items():
         parts = "".join(f", {part}" for part in columns.parts[name])
         yield f"{name!r} holds dates as {form}: the inputs are time{parts}"

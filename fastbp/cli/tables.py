@@ -18,7 +18,11 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def numbers(column: "Series") -> NDArray[np.float64] | None:
-    """A column as numbers, with NaN for other values; None if less than the share ENOUGH of its values are numbers."""
+    """A column as numbers, with NaN for other values, and time spans in seconds.
+
+    Returns None if less than the share ENOUGH of the values that are present are numbers. Booleans, dates and complex
+    numbers do not count as numbers.
+    """
     import pandas as pd
 
     kinds = pd.api.types
@@ -62,7 +66,8 @@ class Columns:
     dates : dict of str to str
         Columns of dates, and the format of each as `pandas.to_datetime` takes it.
     parts : dict of str to dict of str to str
-        For each column of dates, the parts of the calendar that are categories, and the names of their inputs.
+        For each column of dates, the parts of the calendar that are categories, such as 'weekday', and the name of the
+        input for each part.
     """
 
     numeric: list[str]
@@ -110,7 +115,10 @@ class Columns:
         return [*self.categorical, *(name for parts in self.parts.values() for name in parts.values())]
 
     def taken_from(self, frame: "DataFrame", path: str) -> "DataFrame":
-        """These columns of a table that was read from a path, as float64 and as strings; raises UserError."""
+        """The inputs from a table that was read from a path; raises UserError.
+
+        Numbers and dates become float64, and categories become strings.
+        """
         import pandas as pd
 
         if missing := [name for name in self.names if name not in frame]:
@@ -130,7 +138,7 @@ class Columns:
         return pd.DataFrame(taken, index=frame.index)
 
     def not_understood(self, frame: "DataFrame") -> dict[str, "Series"]:
-        """For each column of numbers or dates, the values that are neither missing nor what the column holds."""
+        """By column: the values that are present but cannot be read as numbers or, in a column of dates, as dates."""
         strange = {name: not_numbers(frame[name]) for name in self.numeric}
         for name, form in self.dates.items():
             strange[name] = frame[name][dates.times(frame[name], form).isna() & frame[name].notna()]
@@ -144,7 +152,7 @@ def cells(values: "Series", most: int = 3) -> str:
 
 
 def _checked(column: "Series", path: str) -> NDArray[np.float64]:
-    """Numbers that a network can take, and NaN; raises UserError."""
+    """A column as numbers that float32 can hold, with NaN for other values; raises UserError."""
     values = numbers(column)
     if values is None:
         strange = not_numbers(column)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_measured(column: "Series") -> bool:
-    """Whether `--task auto` is regression: numbers that are not whole, or many different whole numbers."""
+    """Whether `--task auto` means regression: the column has a number that is not whole, or many different numbers."""
     values = numbers(column)
     if values is None:
         return False
@@ -41,7 +41,7 @@ def classes(column: "Series") -> NDArray:
     in_file = labels_of(column)
     labels = in_file.astype(str)
     distinct = np.unique(labels)
-    if len(distinct) < len(set(in_file)):  # NumPy's strings end before a NUL
+    if len(distinct) < len(set(in_file)):  # NumPy's strings lose every NUL at their end
         raise UserError(f"column {column.name!r}, the target, has labels that end with a NUL character")
     if len(distinct) < 2:
         raise UserError(f"column {column.name!r}, the target, has one class: {str(distinct[0])!r}")

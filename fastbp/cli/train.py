@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     last_step = network(y_train, hidden=options.hidden, epochs=options.epochs, seed=options.seed)
     pipeline = make_pipeline(preprocessor(columns), last_step)
     _fit(pipeline, X_train, y_train)
-    with Compiling():  # The kernels of a prediction compile in a second. That is not worth a line.
+    with Compiling():  # The kernels of a prediction compile in a second, so no line shows their number.
         Z_test = scaled(pipeline, columns, X_test, options.data)
         scores = metrics.scores(pipeline[-1], Z_test, y_test, options.metric)
     print("\n" + metrics.table("on the rows held out", {"network": scores, name: scores_of_guess}))

@@ -68,7 +68,7 @@ ABOUT = """
 
 
 def _docstring(parent: type, first: str) -> str:
-    """The parent's docstring with another beginning."""
+    """The parent's docstring with another beginning and another See Also."""
     # Python before 3.13 keeps the indentation, so cleandoc removes it. python -OO keeps no docstring, hence `or ""`.
     _, parameters, rest = inspect.cleandoc(parent.__doc__ or "").partition("\nParameters\n")
     rest, _, _ = rest.partition("\nSee Also\n")
@@ -83,7 +83,7 @@ def _computed(values: Any) -> Any:
 
 
 def _blocks(X: Any) -> list[Delayed]:
-    """The partitions of a Dask collection, each with some of its rows."""
+    """The partitions of a Dask collection, each with all columns of some of its rows."""
     return list(X.to_delayed()) if is_dataframe_like(X) else X.rechunk({1: -1}).to_delayed().ravel().tolist()
 
 
@@ -111,7 +111,10 @@ def _applied(
     layer: int | None = None,
     columns: list[Any] | None = None,
 ) -> NDArray:
-    """The result of a method of the model for a block with these columns; `like` for a block without rows."""
+    """The result of a method of the model for a block; `like` for a block without rows.
+
+    The columns of a block of a dataframe are put into the order of `columns` first.
+    """
     if not block.shape[0]:
         return like
     result = getattr(model, method)(in_order(block, columns))

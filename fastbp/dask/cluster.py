@@ -75,8 +75,8 @@ class Cluster:
     def results(self, futures: list[Future]) -> list[Any]:
         """Wait for the results of the futures.
 
-        Raises RuntimeError if the cluster has had no worker for WORKERLESS_SECONDS, or if any connected worker has not
-        reported for SILENT_SECONDS.
+        Raises the error of a task that failed. Raises RuntimeError if the cluster has had no worker for
+        WORKERLESS_SECONDS, or if any connected worker has not reported for SILENT_SECONDS.
         """
         self._patiently(lambda: wait(futures, timeout=LOOK_SECONDS))
         for future in futures:
@@ -96,7 +96,7 @@ class Cluster:
     def _patiently(self, step: Callable[[], Any]) -> Any:
         """Repeat a step, which raises TimeoutError after LOOK_SECONDS, until it has a result.
 
-        Raises what `results` raises.
+        Raises RuntimeError as `results` does.
         """
         reports: dict[str, tuple[Any, float]] = {}  # by worker: its latest report, and when this process noticed it
         with_workers = time.monotonic()

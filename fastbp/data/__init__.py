@@ -1,4 +1,4 @@
 """From the user's X, y and weights to the arrays that the kernels read.
 
-`examples` has X and the weights, `targets` has y and the way back from outputs to predictions.
+`examples` makes the arrays. `targets` encodes y, scales the weights, and turns outputs into predictions and scores.
 """

@@ -245,7 +245,8 @@ def in_order(X: Any) -> Any:
         (indptr[:-1], indptr[1:]) if has_entries.all() else (indptr[:-1][has_entries], indptr[1:][has_entries])
     )
     first, last = indices[begins], indices[ends - 1]
-    # Within a row each column must be larger than the one before. `falls` counts violations, except between two rows.
+    # Within a row each column must be larger than the one before. `falls` counts the entries whose column is not. The
+    # loop also compares the first entry of a row with the last one of the row before, so that count is subtracted here.
     falls = -np.count_nonzero(first[1:] <= last[:-1])
     for start in range(0, n - 1, CHECKED_ENTRIES):
         part = indices[start : min(start + CHECKED_ENTRIES + 1, n)]

@@ -65,7 +65,7 @@ class Labels:
         return cls(kind, classes, n_outputs)
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that y, of a validation set or other new examples, has no new labels; raises ValueError."""
+        """Check that y of new examples has the shape of this target and no new labels; raises ValueError."""
         if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, which does not go with the {self.kind} target of the fit.")
         unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
@@ -138,7 +138,7 @@ class Values:
         return cls(1 if y.ndim == 1 else y.shape[1])
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that y, of a validation set or other new examples, has as many outputs; raises ValueError."""
+        """Check that y of new examples has as many columns as the network has outputs; raises ValueError."""
         if self.of(y) != self:
             raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 
@@ -262,6 +262,9 @@ def without_negligible(weights: NDArray[np.float64], dtype: np.dtype) -> NDArray
 
 
 def strength_in_unit(alpha: float, exponent: int) -> float:
-    """The L2 strength for weights in the unit 2^exponent, because J divides the L2 term by the sum of the weights."""
+    """The L2 strength that goes with weights in the unit 2^exponent.
+
+    J divides the L2 term by the sum of the weights, so alpha has to be in the same unit.
+    """
     with np.errstate(over="ignore", under="ignore"):
         return float(np.ldexp(alpha, -exponent))

@@ -111,7 +111,7 @@ def as_the_network_sees(estimator: Any, X: Any, y: Any) -> tuple[Any, Any]:
 def _inner(estimator: Any) -> Any:
     """The estimator to which this one passes the data; None if this one is neither a pipeline nor another wrapper.
 
-    Raises NotFittedError.
+    Raises NotFittedError if this one is a search or a TransformedTargetRegressor without a fit.
     """
     if isinstance(estimator, Pipeline):
         return estimator.steps[-1][1]

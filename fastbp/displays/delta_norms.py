@@ -146,7 +146,7 @@ class DeltaNormDisplay(Display):
 
 
 def _names_on(ax: Axes) -> dict[int, list[str]]:
-    """The names of layers that earlier displays have written below the axis, such as "hidden 2 / output"."""
+    """For each layer, the names that earlier displays have written below the axis: two for "hidden 2 / output"."""
     ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
     written = {int(at): label.get_text().split(" / ") for at, label in ticks}
     return {at: names for at, names in written.items() if names[0].startswith(("hidden", "output"))}

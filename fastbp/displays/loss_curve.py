@@ -118,7 +118,8 @@ class LossCurveDisplay(Display):
         net = network_in(estimator)
         unit = "epoch" if net.solver in STOCHASTIC else "iteration"
         validation_loss, best_epoch = net.validation_loss_curve_, None
-        # `of_validation` is None without early stopping, or if no epoch of the curve gave the kept weights.
+        # `of_validation` is the epoch of the kept weights, counted from 1 in the validation curve. It is None without
+        # early stopping, or if no epoch of that curve gave the kept weights.
         of_validation = getattr(net, "_best_epoch", None)
         if validation_loss is not None and of_validation is not None:
             best_epoch = len(net.loss_curve_) - len(net.validation_scores_) + of_validation

@@ -42,8 +42,8 @@ class NetworkDisplay(Display):
     units_ : list of dict of int to (float, float)
         One dict per layer, from the index of each unit that is drawn to its centre.
     weights_ : list of matplotlib LineCollection
-        The weights between layers. With `image_shape` the weights of the first hidden layer are missing, because the
-        images show them.
+        The weights between layers. With `image_shape` the weights into the first hidden layer are missing, because
+        the images show them.
     images_ : list of matplotlib AxesImage
         With `image_shape`, an image for each unit drawn in the first hidden layer: the weights into the unit.
     ax_ : matplotlib Axes
@@ -163,10 +163,10 @@ class NetworkDisplay(Display):
         drawn = [_strongest(strengths, max_units) for strengths in _strengths(coefs)]
         first = 1 if image_shape else 0
         if image_shape:
-            drawn[0] = []  # images show more than lines from single pixels would
+            drawn[0] = []  # the images replace the input units: lines from single pixels would show less
         height = max(_slots(len(units), width) for units, width in zip(drawn, widths, strict=True)) + 1
         apart = max(3.0, 0.4 * height)  # distance between layers
-        inches = 0.55 if image_shape else 0.38  # distance between units
+        inches = 0.55 if image_shape else 0.38  # distance between the units of a layer
         size = inches * ((len(widths) - 1 - first) * apart + 1) + 3, inches * height + 1.2
         ax = self._begin(ax, figsize=size)
 

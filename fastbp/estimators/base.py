@@ -161,8 +161,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
                 state = None
                 if is_stochastic:
                     state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer, copy=not ended)
-                # A callback gets a copy of the estimator with these attributes.
-                # If this X has no feature names, None replaces those of a previous fit.
+                # A callback gets a copy with these attributes. None replaces the feature names of a previous fit.
                 unnamed = {} if ended else {"feature_names_in_": None}
                 return unnamed | self._from_data() | fit.attributes(state)
 
@@ -209,10 +208,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _examples(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
     ) -> tuple[Examples, int]:
-        """(the examples as the kernels read them, unit). X and y are validated already.
-
-        The true weight of an example is its weight in the result times 2 ** unit.
-        """
+        """(examples as the kernels read them, unit of `_example_weights`). X and y are validated already."""
         weights, unit = self._example_weights(X, y, sample_weight, target)
         if weights is not None:
             weights = without_negligible(weights, dtype)
@@ -226,10 +222,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     def _example_weights(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target
     ) -> tuple[NDArray[np.float64] | None, int]:
-        """(weights, unit). `weights` times 2 ** unit is sample_weight times the weights of the classes.
-
-        None for the weights means that every weight is 1.
-        """
+        """(weights, unit): weights times 2^unit is sample_weight times class weights. weights None: all are 1."""
         factors: list[NDArray[np.float64]] = []
         if sample_weight is not None:
             given = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -247,7 +240,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if not weights.any():
             times = "" if by_target is None else f", times class_weight={self.get_params()['class_weight']!r},"
             raise ValueError(f"sample_weight{times} must have at least one positive value: all of them are zero.")
-        tiny = np.finfo(np.float64).tiny  # training counts a smaller weight as 0
+        tiny = np.finfo(np.float64).tiny  # a smaller float64 is subnormal: it has fewer digits
         with np.errstate(over="ignore", under="ignore"):
             largest = np.ldexp(weights.max(), unit)
         if largest < tiny:
@@ -322,8 +315,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if continues:
             history.t = self.t_
             same_measure = scored == (self.best_loss_ is None)
-            # With early stopping, n_without_improvement starts at 0 in each `fit`, and in a partial_fit after
-            # training has stopped.
+            # With early stopping, it starts at 0 in each `fit`, and in a partial_fit after training has stopped.
             if same_measure and not (scored and (self.converged_ or not incremental)):
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
@@ -344,7 +336,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             history.best_value = history.best_score = -np.inf
             return
         history.best_theta, history.best_epoch = best, getattr(self, "_best_epoch", None)
-        if last is not None and np.array_equal(best, theta):  # otherwise the user has edited coefs_
+        if last is not None and np.array_equal(best, theta):  # if best differs from theta, the user has edited coefs_
             theta[:] = last
 
     def _kept_vector(self, name: str, network: Network) -> Array | None:
@@ -394,17 +386,13 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
 
         def validate_by_scorer(theta: Array) -> tuple[float, float]:
             loss = evaluator.loss(theta, rows)
-            # A scorer would raise an error if the outputs are not finite. Instead, the score is NaN, and the fit can go
-            # back to good weights.
+            # A scorer raises an error if outputs are not finite. With the score NaN, the fit goes back to good weights.
             return float(scorer(self._fitted_at(fit, theta), X, y, **metadata)) if np.isfinite(loss) else np.nan, loss
 
         return validate_by_scorer
 
     def _fitted_at(self, fit: Fit, theta: Array) -> Self:
-        """An estimator for a scorer, with the weights theta of a fit under way.
-
-        It has no feature_names_in_, because the X that the scorer passes to it has no names.
-        """
+        """An estimator for a scorer, with the weights theta of a fit under way. It has no feature_names_in_."""
         model = type(self).__new__(type(self))
         model.__dict__ = {**self.__dict__, **fit.attributes_at(theta)}
         model.__dict__.pop("feature_names_in_", None)

@@ -48,7 +48,7 @@ def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str,
 
 
 class TrainingData:
-    """The examples for the callbacks: all rows or some. Some rows are copied when a callback first asks for them."""
+    """The examples for the callbacks: all rows or some. `_values` selects them when a callback first asks."""
 
     def __init__(self, X: Any, y: Any, sample_weight: Any, rows: NDArray[np.int64] | None = None):
         self._given, self._rows = (X, y, sample_weight), rows

@@ -51,7 +51,7 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     theirs = _theirs(ours)
     if not isinstance(mlp, theirs):
         raise TypeError(f"mlp must be an instance of {theirs.__name__}, got {mlp!r:.100} of {type(mlp)}.")
-    # The names come from `theirs`, because a subclass may have other parameters.
+    # The names come from `theirs`, because `mlp` may be of a subclass with other parameters.
     estimator: Any = ours(**{name: copy.deepcopy(getattr(mlp, name)) for name in theirs().get_params()})
     if not hasattr(mlp, "coefs_"):
         return estimator
@@ -209,7 +209,10 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
 
 
 def _check_outputs(estimator: Any, theirs: type[Any]) -> None:
-    """Raise ValueError if scikit-learn lacks the fitted output layer. Parameters may have changed since the fit."""
+    """Raise ValueError if scikit-learn lacks the fitted output layer.
+
+    The check of the parameters does not show this, because they may have changed since the fit.
+    """
     kind = estimator._target_kind
     if kind == Values.kind:
         expected = REGRESSOR_OUTPUTS[estimator.loss][-1]

@@ -73,7 +73,8 @@ class Fit:
     def attributes(self, state: OptimizerState | None) -> dict[str, Any]:
         """Copies of the attributes that the fit would leave if it ended now.
 
-        `state` is the optimiser's state for a later partial_fit; None if the solver is not stochastic.
+        `state` is the optimiser's state for a later partial_fit. It is None if the solver is not stochastic, or if the
+        attributes serve predictions only.
         """
         network, history, validated = self.network, self.history, self.validation is not None
         kept = history.kept(self.theta, one_epoch=self.incremental)

@@ -25,7 +25,7 @@ from ..training.schedules import Schedule
 from ..training.stochastic import Epochs
 
 STOCHASTIC = ("sgd", "adam")  # the solvers that step after every minibatch
-MOST_PARAMETERS = sys.maxsize // 8  # a larger network in float64 has more bytes than there are addresses
+MOST_PARAMETERS = sys.maxsize // 8  # a larger network in float64 has more bytes than an array can have
 AUTO_BATCH = 200  # the largest batch with batch_size='auto', as in scikit-learn
 
 Hidden = tuple[tuple[int, ...], tuple[str, ...]]  # widths and activations of the hidden layers
@@ -65,7 +65,7 @@ class ScorerOptions(StrOptions):
 
 
 class Parameters(BaseEstimator):
-    """An estimator that has only its parameters so far."""
+    """Base class of the estimators: their parameters, and the methods that read them."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Range(Integral, 1, None, closed="left")],

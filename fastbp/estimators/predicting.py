@@ -27,8 +27,8 @@ from ..typing import Array
 from ..version import stamped, unstamped
 from .parameters import Parameters
 
-# If X has at least LARGE elements, scikit-learn's check is as fast as `_is_valid`. Only `_is_valid` makes an array of
-# booleans, so scikit-learn's check is used then.
+# For an X of at least LARGE elements, scikit-learn's check is as fast as `_is_valid`, and it needs less memory, because
+# `_is_valid` makes an array of booleans. So scikit-learn checks such an X.
 LARGE = 1 << 20
 LISTS = (list, tuple)
 
@@ -76,9 +76,9 @@ class Predictor(Parameters):
     def _as_now(self, *, copied: bool = False) -> Self:
         """The estimator as it is now.
 
-        The result keeps the attributes of now even if another thread fits the estimator, because a fit changes no
-        `__dict__` but sets a new one. With `copied`, setting an attribute of the result does not change
-        the estimator.
+        The result keeps the present attributes even if another thread fits the estimator, because a fit replaces the
+        estimator's `__dict__` and does not change the old one. With `copied`, setting an attribute of the result does
+        not change the estimator.
         """
         now = object.__new__(type(self))
         now.__dict__ = self.__dict__.copy() if copied else self.__dict__
@@ -154,7 +154,7 @@ class Predictor(Parameters):
         )
 
     def _weight_shapes(self) -> Shapes:
-        """The shapes of coefs_ and of intercepts_; raises ValueError if they are not lists."""
+        """The shapes of coefs_ and of intercepts_; raises ValueError if one is no list or tuple, or coefs_ is empty."""
         coefs, intercepts = self.coefs_, self.intercepts_
         if not (isinstance(coefs, LISTS) and isinstance(intercepts, LISTS) and coefs):
             raise ValueError(
@@ -199,7 +199,7 @@ class Predictor(Parameters):
             value = getattr(self, name)
             if not (isinstance(value, Integral) and 0 <= int(value) < MOST_STEPS):
                 raise ValueError(f"{name} must be a whole number >= 0, got {value!r}.")
-            setattr(self, name, operator.index(value))  # an np.uint8 would overflow
+            setattr(self, name, operator.index(value))  # as an int, because an np.uint8 would overflow
         for name in ("best_loss_", "best_validation_score_"):
             value = getattr(self, name)
             if not (value is None or isinstance(value, Real)):
@@ -217,9 +217,10 @@ class Predictor(Parameters):
             state.check()
 
     def _check_weights(self, network: Network, needed_by: str, found: Shapes | None = None) -> None:
-        """Check that coefs_ and intercepts_ have the shapes of this network. The user may have edited them.
+        """Check that coefs_ and intercepts_ fit this network: the user may have edited them. Raises ValueError.
 
-        found: their shapes, if they are known already.
+        Their shapes must be those of the network, and without fit_intercept all intercepts must be 0. needed_by: why
+        the shapes are needed, for the error message. found: the shapes of coefs_ and intercepts_, if known already.
         """
         coefs, intercepts = list(pairwise(network.widths)), [(width,) for width in network.widths[1:]]
         found = found or self._weight_shapes()

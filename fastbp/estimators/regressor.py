@@ -403,7 +403,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         """
         now = self._as_now()
         outputs = now._outputs(X)
-        if getattr(now, "_predicts_float64", False):  # models of scikit-learn and old pickles do not have it
+        if getattr(now, "_predicts_float64", False):  # old pickles do not have it
             outputs = outputs.astype(np.float64, copy=False)
         return now._fitted_target().predict(outputs)
 

@@ -29,7 +29,7 @@ class GivenValidation(NamedTuple):
 
 
 class ValidationSet(NamedTuple):
-    """Rows of some examples, as the kernels read them."""
+    """The rows of `examples` that make up the validation set, as the kernels read them."""
 
     examples: Examples
     rows: Rows

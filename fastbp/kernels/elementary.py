@@ -25,12 +25,12 @@ from .machine.registers import emit_fma
 class _Format:
     """The properties of a floating-point format, as far as the emitted code needs them."""
 
-    kind: str  # character of the module `struct`
+    kind: str  # format character for `struct.pack`
     bits: int
     mantissa: int
     bias: int
     exp_range: tuple[float, float]  # e^x is 0 below the first number and inf above the second
-    exp_series: tuple[float, ...]  # (e^r - 1 - r) / r^2, from the highest power
+    exp_series: tuple[float, ...]  # coefficients of (e^r - 1 - r) / r^2, from the highest power
     log_series: tuple[float, ...]  # (log((1 + s) / (1 - s)) - 2 s) / s^3 in powers of s^2: minimax, from FreeBSD's msun
     ln2_high: float  # n * ln2_high is exact, because the last bits of ln2_high are zeros
 

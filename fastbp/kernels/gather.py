@@ -29,7 +29,7 @@ class Inputs(NamedTuple):
 
     X32: NDArray
     X64: NDArray
-    strides: NDArray  # between rows and between columns of a dense X, in elements; then the number of rows
+    strides: NDArray  # row stride and column stride of a dense X, in elements; third, the number of rows of X
     indices: NDArray  # of a CSR matrix, sorted in each row
     indptr: NDArray
 

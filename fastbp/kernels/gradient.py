@@ -26,7 +26,7 @@ def _transpose(layers, unit, theta, theta_t):
     layer, following = layers[l], layers[l + 1]
     lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
     step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)
-    n_rows, first = unit.n_rows, unit.row - 1  # units of layer l are columns of theta_t
+    n_rows, first = unit.n_rows, unit.row - 1  # row r of Theta is column r - 1 of theta_t
     for begin in range(0, n_rows, lanes):
         r, rows = begin, min(lanes, n_rows - begin)
         if rows < lanes <= n_rows and (first + n_rows - lanes) // panel == (first + n_rows - 1) // panel:
@@ -89,7 +89,7 @@ def _gradient(job, unit, group, first, n, g, scratch_offset):
     activations, width = job.activations, unit.n_columns
     i_delta, ld_delta = place(z_of(following, activations, job.plan), first, unit.column)
     delta = Strided(activations.z, i_delta, ld_delta)
-    # For the bias row, `a` is a[0] = 1 for every example.
+    # The input of the bias row is 1 for every example: the first element of `activations.a`, with step 0.
     i_a, lda = 0, 0
     if unit.row > 0:
         i_a, lda = place(a_of(layer, activations, job.plan), first, unit.row - 1)

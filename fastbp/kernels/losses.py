@@ -7,8 +7,8 @@ where the output saturates.
 To add a loss of the residual r = a - y, write a function like `squared_error`, and add its name to RESIDUAL and to
 LOSSES of the estimator. The recipe in fastbp/README.md has every step.
 
-Inside this file, all matrices are transposed to (width, rows), flat. So a vector holds one unit of many examples. The
-units of one example are often too few to fill a vector.
+The loops over formulas work on transposed matrices of shape (width, rows), flat. So a vector holds one unit of many
+examples. The units of one example are often too few to fill a vector.
 """
 
 import math
@@ -103,7 +103,7 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
         for i in range(rows):
             e = exp(z_k[i])
             others[i] += zero if z_k[i] == zero else e
-            maxima[i] += one if z_k[i] == zero else zero  # from -1: becomes the number of largest logits, less one
+            maxima[i] += one if z_k[i] == zero else zero  # counts the largest logits, from -1
             z_k[i] = e
     for i in range(rows):
         others[i] += maxima[i]

@@ -31,7 +31,7 @@ def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, o
 
 @linked
 def _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
-    """One member's part of `predict_serial`: its share of each chunk."""
+    """One member's part of a prediction: its share of each chunk."""
     layers, plan = tables[0], tables[1][0]
     activations, inputs = Activations(*activations), Inputs(*inputs)
     theta, theta_t = parameters

@@ -73,7 +73,8 @@ def _affine_rows(full, half, single, first, rows, x, theta, it, z, scale):
         _affine_tile(single, first + i, x, theta, it, z.data, z.offset + i * z.step, z.step, scale)
 
 
-# first, rows, x, theta, it, z, scale: as in `affine`, but theta, from theta[it], and z have the columns of one panel
+# first, rows, x, theta, it, z, scale: as in `affine`, but z has only the columns of one panel, and this panel of theta
+# begins at theta[it].
 _affine_panel = deferred(INT, INT, PANELS, VECTOR, INT, STRIDED, BOOL)
 
 

@@ -35,8 +35,8 @@ LAYER = _integers(
     "z",
     "theta",
     "theta_t",
-    # Addresses: of g and g'; of both products, each for a full panel of theta and for a narrower last panel; of
-    # `products.dots`, or 0 if the layer is not narrow.
+    # Addresses: of g and g'; of the kernels of `affine` and `outer_sum` of products.py, each for a full panel of theta
+    # and for a narrower last panel; of `products.dots`, or 0 if the layer is not narrow.
     "g",
     "slope",
     "affine_full",
@@ -90,7 +90,7 @@ class Tables(NamedTuple):
 
     layers: NDArray  # of LAYER
     units: NDArray  # of UNIT
-    tasks: NDArray  # task i has the units from tasks[i] to tasks[i + 1]
+    tasks: NDArray  # task i has the units [tasks[i], tasks[i + 1])
     plan: NDArray  # one PLAN
     rates: NDArray  # one RATES, see optimizers.py
     progress: NDArray  # one PROGRESS
@@ -130,7 +130,7 @@ class Scratch(NamedTuple):
 PROGRESS = record(
     {
         "t": np.int64,  # steps taken
-        # Of the unfinished batch: sum of w_i C_i, and W.
+        # Of the unfinished batch: sum of w_i C_i, and W, the sum of w_i.
         "batch_cost": np.float64,
         "batch_weight": np.float64,
         # Of the epoch: sum over batches of J times rows, and number of rows.

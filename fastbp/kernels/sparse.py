@@ -49,7 +49,7 @@ def scatter_rows(inputs, rows, a):
 
 @deferred(INPUTS, ROWS_OF_CHUNK, INTS)
 def number_entries(inputs, rows, starts):
-    """Compute starts[i] for each row i of a chunk, and for its end; overwrites starts."""
+    """Compute starts[i] for each row i of a chunk, and starts[rows.n] for the chunk's end; overwrites starts."""
     indptr = inputs.indptr
     starts[0] = 0
     for i in range(rows.n):
@@ -96,7 +96,7 @@ def first_affine(inputs, rows, starts, x, ix, theta, it, k, z):
     """z^(2) = [1, x] Theta^(1) for these rows of a chunk; overwrites these rows of z.
 
     x: room for the values of the chunk's entries, from x[ix]; the values of these rows are copied there. theta: panels
-    (1 + k, z.padded), from theta[it].
+    (1 + k, z.padded), from theta[it]. k: columns of X.
     """
     X32, X64, indices = inputs.X32, inputs.X64, inputs.indices
     lanes = VECTOR_BYTES // theta.itemsize
@@ -126,9 +126,9 @@ def _outer_tile(shape, begin, end, found, x, ix, delta, grad, i_grad):
 
 @deferred(INT, INT, SORTED, VECTOR, INT, STRIDED, VECTOR, INT)
 def sparse_outer_sum(first, n, found, x, ix, delta, grad, width):
-    """grad = sum over examples of x outer delta, for columns [first, first + n) of X and one panel; overwrites grad.
+    """grad = sum over examples of x outer delta, for columns [first, first + n) of X; overwrites grad.
 
-    found: the result of `sort_entries`. x: the values of the entries begin at x[ix]. delta: (rows, width).
+    found: the result of `sort_entries`. x: the values of the entries begin at x[ix]. delta: (rows, width), one panel.
     grad: (n, width), contiguous.
     """
     lanes = VECTOR_BYTES // grad.itemsize

@@ -94,13 +94,17 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
             first, last = _rows_of(group, plan.n_groups, chunk)
             rows = Rows(examples.order, chunk.start, first, last - first)
             call(plan.sort_entries, (examples.inputs, rows, starts, sorted_of_group(scratch, group, width)))
+    # If each task is a group, no thread waits here, because a thread then reads only entries that it has sorted itself.
     if plan.n_groups < n_tasks:
-        meet(member.crew, member.n)  # if each task is a group, a thread reads only entries that it has sorted itself
+        meet(member.crew, member.n)
 
 
 @linked
 def examples_phase(member, job, examples, chunk):
-    """Each member runs its share of the chunk's examples, and also sums their gradient if each task is a group."""
+    """Each member runs its share of the chunk's examples.
+
+    If there are several tasks and each is a group, the member also sums the gradient of these examples.
+    """
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:
@@ -157,7 +161,10 @@ def update_phase(member, job, chunk):
 
 @inlined
 def _begin_chunk(progress, weights, order, chunk):
-    """Add the weights of a chunk's examples to the weight W of its batch."""
+    """Add the weights of a chunk's examples to the weight W of the batch.
+
+    If the batch begins with this chunk, its cost and W are first set to 0.
+    """
     if chunk.batch_begins:
         progress.batch_cost = 0.0
         progress.batch_weight = 0.0

@@ -63,7 +63,8 @@ def network_of(
     All networks whose fields a user or a file may have edited are made here. A width that is not an integer raises
     TypeError. Any other value that is not legal raises ValueError.
     """
-    # The cache takes 255, 255.0 and np.uint8(255) for one key, and np.uint8(255) overflows when it is rounded up.
+    # The cache treats 255, 255.0 and np.uint8(255) as one key, and np.uint8(255) would overflow when it is rounded up.
+    # So every width becomes an int first.
     widths = tuple(map(operator.index, widths))
     return _kept_network(widths, tuple(activations), loss, dtype, bool(fit_intercept))
 

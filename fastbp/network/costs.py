@@ -13,9 +13,10 @@ from .memory import round_up
 # gradients would take most of the time.
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
 # A block's activations and deltas have at most about BLOCK_BYTES. BLOCK_BYTES is more than CHUNK_BYTES, because each
-# block reads all parameters again. Measured on two threads, compared with BLOCK_BYTES = 1 << 20, on 784-(512,256)-10 in
-# batches of 256 and on 64-(1024,1024)-10: float32 takes 0.98 times as long, float64 0.96 and 0.92 times. Smaller
-# networks take the same time.
+# block reads all parameters again. Of the chunks that this module sizes, only those of wide rows have several blocks.
+# Measured on two threads, compared with BLOCK_BYTES = 1 << 20, on 784-(512,256)-10 in batches of 256 and on
+# 64-(1024,1024)-10: float32 takes 0.98 times as long, float64 0.96 and 0.92 times. Smaller networks take the
+# same time.
 BLOCK_BYTES = 4 << 20
 # If the outputs themselves are not kept, but only results such as the predicted classes, OUTPUT_BYTES of outputs
 # are computed at a time. That is enough rows for all threads.
@@ -72,12 +73,12 @@ def row_bytes(network: Network) -> int:
 
 
 def chunk_rows(network: Network) -> int:
-    """Rows of a chunk."""
+    """Rows of a chunk, if it need not divide a batch evenly."""
     return round_up(min(max(CHUNK_BYTES // row_bytes(network), MIN_CHUNK), MAX_CHUNK), ROWS)
 
 
 def even_chunk_rows(network: Network, batch: int) -> int:
-    """Rows of a chunk, such that the chunks of a batch are about equal.
+    """Rows of a chunk: `chunk_rows`, adjusted so that the chunks of a batch are about equal.
 
     The number must not depend on the threads, because it decides the order in which gradients are summed.
     """

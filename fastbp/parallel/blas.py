@@ -90,7 +90,11 @@ def _is_per_thread(library: Any) -> bool:
 
 
 def _set(library: Any, n_threads: int) -> None:
-    """Set the library's number of threads. New versions of threadpoolctl obey only the first thread that set one."""
+    """Set the library's number of threads.
+
+    New versions of threadpoolctl obey only the first thread that set a number. So this function makes threadpoolctl
+    forget that thread, before and after it sets the number.
+    """
     give_up_control = getattr(library, "clear_controlling_thread", lambda force: None)
     give_up_control(force=True)
     library.set_num_threads(n_threads)

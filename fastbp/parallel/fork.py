@@ -62,7 +62,8 @@ def _before_fork() -> None:
 
 
 def _release_after_fork() -> None:
-    # pop_all() empties the stack before any lock is released: after that, another thread may fork and fill the stack.
+    # pop_all() empties the stack before any lock is released, because once the locks are released, another thread may
+    # fork and fill the stack.
     _held_by_fork.pop_all().close()
 
 

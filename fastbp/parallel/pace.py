@@ -21,8 +21,8 @@ import numba
 
 # Between two trials, a kernel keeps the better number of threads. The length of this pause is a multiple of the latest
 # trial's time, because that time is the cost of a trial. The multiple is SHORTEST_PAUSE after a trial that changed the
-# number. It doubles, up to LONGEST_PAUSE, after each trial that did not change it. Only the time of calls counts for a
-# pause: if the time of day counted, each of many short fits would begin with a trial.
+# number. After each trial that kept the number, the multiple doubles, up to LONGEST_PAUSE. Only the time of calls
+# counts for a pause: if the time of day counted, each of many short fits would begin with a trial.
 SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
 # A pause is at most LONGEST_PAUSE_SECONDS, or SHORTEST_PAUSE times the trial's time if that is longer. Without this
 # bound, a slow trial beside a busy process would cause a long pause, even if that process soon ended.
@@ -42,8 +42,8 @@ class _State(NamedTuple):
     other: int
     seconds: tuple[float, ...] = ()  # seconds per unit of work of the last calls with the best number, at most LATEST
     trial: tuple[float, ...] = ()  # the seconds per unit of work of all calls of the present trial
-    trial_seconds: float = TRIAL_SECONDS  # of the latest trial, or of the present one so far
-    seconds_since: float = 0.0  # of the calls after the latest trial
+    trial_seconds: float = TRIAL_SECONDS  # time of the latest trial, or of the present one so far
+    seconds_since: float = 0.0  # time of the calls after the latest trial
     pause: int = SHORTEST_PAUSE
     last_call: float = -math.inf
 
@@ -58,7 +58,8 @@ class _State(NamedTuple):
         """The state when a call begins."""
         if now <= self.last_call + LONGEST_PAUSE_SECONDS:
             return self
-        # The machine may be more or less busy by now. A trial ends here, because rare short fits would never end it.
+        # The machine may be more or less busy by now, so the earlier times are forgotten. An unfinished trial is
+        # decided by the calls that it has: if it began anew instead, rare short fits would never finish a trial.
         return (self.decided() if self.trial else self)._replace(seconds=())
 
     def called(self, seconds: float, work: float) -> Self:

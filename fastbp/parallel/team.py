@@ -29,8 +29,8 @@ from joblib.parallel import get_active_backend
 from .fork import lost_threads
 from .pace import Pace
 
-# Entering a parallel region costs some microseconds. Fewer floating-point operations than MIN_WORK take too little time
-# to save that much.
+# Entering a parallel region costs some microseconds. A region of fewer floating-point operations than MIN_WORK is so
+# short that more threads would not save that time.
 MIN_WORK = 1_000_000
 
 
@@ -144,7 +144,8 @@ def upper_bound(n_jobs: int | None) -> int:
 
 
 # One Pace for each kernel, number of threads and magnitude of a parallel region's work; there are few. The dictionary
-# needs no lock, because only the thread that holds Numba's threads runs kernels in parallel.
+# needs no lock: as a rule, only the thread that holds Numba's threads uses it. In the rare case that `_try_to_hold`
+# describes, a second thread may replace a Pace or its state, which loses only measured times.
 _paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
 
 

@@ -29,7 +29,7 @@ class Schedule:
     def after_epoch(self, rates: Any, t: int) -> None:
         """Set the rate after an epoch; t counts the training examples seen so far.
 
-        'invscaling': eta = learning_rate_init / (t + 1) ** power_t.
+        'invscaling': eta = learning_rate_init / (t + 1) ** power_t. The other rules leave the rate as it is.
         """
         if self.name == "invscaling":
             rates.eta = self.learning_rate_init / (t + 1) ** self.power_t

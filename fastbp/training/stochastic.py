@@ -87,7 +87,7 @@ def stochastic(
 
 
 def _measure_start(trainer: AnyTrainer, history: History, validate: Validate, epochs: Epochs) -> None:
-    """Measure the best theta of earlier fits on this fit's validation set. An old score may be of other data.
+    """Measure the best theta of earlier fits on this fit's validation set: its old score may come from other data.
 
     If the fit starts from another theta, this theta is measured too. In partial_fit the previous call has measured it.
     """

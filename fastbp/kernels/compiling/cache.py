@@ -31,7 +31,7 @@ import numpy as np
 
 from .private import missing
 
-# Numba's private names that keep and load compiled code. If this Numba lacks one of them, no kernel is kept on disk.
+# The private names of Numba that this file needs. If this Numba lacks one of them, no kernel is kept on disk.
 PRIVATE = {
     "numba.core.caching": ("NullCache",),
     "numba.core.compiler": ("CompileResult._reduce", "CompileResult._rebuild"),
@@ -96,8 +96,8 @@ def _bases() -> Iterator[pathlib.Path]:
 def folders() -> Iterator[pathlib.Path]:
     """The folders that may have the kernels of this version, in the order of the search.
 
-    The paths have no symbolic links, so that the folder that is checked is the folder that is used. But a link of
-    another user stays in its path, and `refusal` refuses the path.
+    The paths have no symbolic links, so that the folder that is checked is the folder that is used. Only a link of
+    another user stays in a path, and `refusal` refuses such a path.
     """
     for base in _bases():
         with contextlib.suppress(OSError):  # links in a circle, or relative to a folder that is gone
@@ -116,7 +116,10 @@ def can_keep() -> bool:
 
 
 def _resolved(path: pathlib.Path) -> pathlib.Path:
-    """The path without symbolic links, but the first link of another user stays: that user could lead us anywhere."""
+    """The path, with its symbolic links followed up to the first link of another user.
+
+    That link and the rest of the path stay as they are, because the other user could lead us anywhere.
+    """
     path = path.absolute()
     done, rest, n_links = pathlib.Path(path.anchor), list(path.parts[:0:-1]), 0
     while rest:
@@ -174,7 +177,7 @@ def refusal(folder: pathlib.Path) -> str:
         try:
             status = part.lstat()
             if stat.S_ISLNK(status.st_mode):
-                suspicion = "is a link of another user"  # `folders` has followed the links of this user
+                suspicion = "is a link of another user"  # not of this user, because `folders` has followed those
             elif part != PYCACHE:
                 suspicion = _suspicion(status, sticky=part != folder)
         except FileNotFoundError:
@@ -223,7 +226,7 @@ def _remove_old(folder: pathlib.Path) -> None:
     A process that still uses a removed folder makes it again.
     """
     if not OUR_FOLDER.fullmatch(folder.name):
-        return  # this user has linked our folder to this one, and the folders beside this one are not ours
+        return  # a link of this user led to a folder of another name, and the folders beside that one are not ours
     used = {}
     for other in folder.parent.glob("kernels-*"):
         with contextlib.suppress(OSError):  # another process has removed it
@@ -277,7 +280,7 @@ class KernelCache(NullCache):
         # not need this refresh, and if Numba compiles a kernel later, it refreshes the context then.
         key = self._key(sig, target_context.codegen())
         for path in self._paths(key):
-            with contextlib.suppress(Exception):  # after any fault of a file, Numba compiles
+            with contextlib.suppress(Exception):  # after any fault of a file, the next folder is tried
                 found, code = read(path)
                 if found != key:
                     continue

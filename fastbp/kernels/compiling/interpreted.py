@@ -53,7 +53,7 @@ def entry(function):
 
 
 # The deferred kernels by address; here an address is just a number. Beside each kernel are the dtypes of its
-# parameters, as characters. A parameter that is not an array has "".
+# parameters, as characters. A tuple has a tuple of them, and anything else has "".
 _kernels: dict[int, tuple] = {}
 
 

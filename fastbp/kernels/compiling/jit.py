@@ -77,8 +77,8 @@ def entry(function):
 def parallel_entry(function):
     """Compile a function that Python calls and whose `prange` loops run on Numba's threads.
 
-    No other kernel may call a parallel entry: a caller that is loaded from the cache can crash. The serial version must
-    be another function, because two versions of *one* function would share a cache entry.
+    No other kernel may call a parallel entry: a caller that is loaded from the cache can crash. The serial version of a
+    parallel entry must be another function, because two versions of *one* function would share a cache entry.
     """
     return _kept(function, parallel=True)
 

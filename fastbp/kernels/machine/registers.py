@@ -142,7 +142,7 @@ class Emitter:
         return emit_fma(self.builder, x, y, acc)
 
     def map(self, function, *tiles):
-        """A new tile, vector by vector: `function` gets the vectors at one place in `tiles` and returns the new one."""
+        """A new tile: for each slot, `function` gets the vectors of `tiles` at that slot and returns the new vector."""
         return self.build([function(*(self.at(tile, slot) for tile in tiles)) for slot in range(len(self.slots))])
 
     def build(self, values):

@@ -193,7 +193,10 @@ def _plain_rank1(acc, a, i, step, b, j):
 
 @intrinsic(_plain_rank1)
 def rank1(typingctx, acc, a, i, step, b, j):
-    """acc plus the outer product of a column of a and a row of b: acc[r, :] + a[i + r * step] * b[j :], fused."""
+    """acc plus the outer product of a column of a and a row of b: acc[r, :] + a[i + r * step] * b[j :].
+
+    The multiplication and addition are fused if the CPU has FMA.
+    """
 
     def codegen(context, builder, sig, args):
         value, a_array, i_index, distance, b_array, j_index = args
@@ -240,7 +243,7 @@ def _plain_multiply_add(acc, x, y):
 
 @intrinsic(_plain_multiply_add)
 def multiply_add(typingctx, acc, x, y):
-    """acc + x * y element by element, fused."""
+    """acc + x * y element by element, fused if the CPU has FMA."""
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, acc)

@@ -51,7 +51,7 @@ def _plain_restore_subnormals(before):
 
 @intrinsic(_plain_restore_subnormals)
 def restore_subnormals(typingctx, before):
-    """Stop flushing in this thread; before: from `flush_subnormals` in the same thread."""
+    """Undo `flush_subnormals` in this thread; before: what that call returned."""
 
     def codegen(context, builder, sig, args):
         if FLUSH:
