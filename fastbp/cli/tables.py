@@ -152,7 +152,10 @@ def cells(values: "Series", most: int = 3) -> str:
 
 
 def _checked(column: "Series", path: str) -> NDArray[np.float64]:
-    """A column as numbers that float32 can hold, with NaN for other values; raises UserError."""
+    """A column as numbers, with NaN for missing values and for the few that are no numbers.
+
+    Raises UserError if too few values are numbers, or if a number is infinite or too large for float32.
+    """
     values = numbers(column)
     if values is None:
         strange = not_numbers(column)

@@ -89,7 +89,7 @@ def joined(pieces: list[NDArray]) -> NDArray:
 
 
 def these(values: Result) -> Result:
-    """The values. They become the result of a task, which a worker holds."""
+    """The values, unchanged. As a task, this function makes them a result that a worker holds."""
     return values
 
 

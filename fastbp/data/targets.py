@@ -156,7 +156,10 @@ class Values:
         return output[:, 0] if self.n_outputs == 1 else output
 
     def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> Array:
-        """The argument of `score` for these rows: a copy of the outputs, because R^2 is not a mean over rows."""
+        """The argument of `score`: the outputs themselves, because R^2 is not a mean of one result per row.
+
+        They are copied, because they lie in memory that the next block of rows overwrites.
+        """
         return output.copy()
 
     def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:

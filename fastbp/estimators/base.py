@@ -315,7 +315,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         if continues:
             history.t = self.t_
             same_measure = scored == (self.best_loss_ is None)
-            # With early stopping, it starts at 0 in each `fit`, and in a partial_fit after training has stopped.
+            # With early stopping, the count starts at 0 in each fit, and in a partial_fit after training has stopped.
             if same_measure and not (scored and (self.converged_ or not incremental)):
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)

@@ -25,7 +25,7 @@ class Panels(NamedTuple):
 
 
 class Strided(NamedTuple):
-    """Rows of some neighbouring units, `step` elements apart, within a larger vector."""
+    """Some neighbouring units of several rows, within a larger vector. The rows begin `step` elements apart."""
 
     data: NDArray  # flat
     offset: int  # of the first element in `data`

@@ -121,7 +121,7 @@ class Scratch(NamedTuple):
     cost: NDArray  # cost of each row of the chunk
     tiles: NDArray  # room for the gradient of one unit, for each thread
     squares: NDArray  # sum of Theta^2 over each unit
-    heads: NDArray  # of each group; this and the next two are for a sparse X, see `sparse.Sorted`
+    heads: NDArray  # those of each group. Only a sparse X needs heads and the next two, see `sparse.Sorted`
     entries: NDArray
     entry_rows: NDArray
 

@@ -89,8 +89,8 @@ class Workspace:
     team : Team
         From `parallel.team.team_for`.
     chunk : int, optional
-        Rows of a chunk. By default, chunks are so small that each needs only one call. The outputs do not depend on
-        this number.
+        Rows of a chunk. By default, there are so few that one call of a kernel processes a whole chunk. The outputs do
+        not depend on this number.
     """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
