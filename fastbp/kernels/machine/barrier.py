@@ -51,6 +51,16 @@ def _emit_pointer(context, builder, array, index, kind):
     )
 
 
+def _atomic(operation, x):
+    """The signature and the code of an atomic operation of LLVM on x[i]; it returns the old x[i]."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _emit_pointer(context, builder, args[0], args[1], x)
+        return builder.atomic_rmw(operation, pointer, args[2], "acq_rel")
+
+    return types.int64(x, types.intp, types.int64), codegen
+
+
 # This lock makes the next two operations atomic when they run as plain Python.
 _at_once = threading.Lock()
 
@@ -65,11 +75,7 @@ def _plain_add_to(x, i, n):
 @intrinsic(_plain_add_to)
 def _add_to(typingctx, x, i, n):
     """x[i] += n, atomically; returns the old x[i]."""
-
-    def codegen(context, builder, sig, args):
-        return builder.atomic_rmw("add", _emit_pointer(context, builder, args[0], args[1], x), args[2], "acq_rel")
-
-    return types.int64(x, types.intp, types.int64), codegen
+    return _atomic("add", x)
 
 
 def _plain_exchange(x, i, n):
@@ -82,11 +88,7 @@ def _plain_exchange(x, i, n):
 @intrinsic(_plain_exchange)
 def _exchange(typingctx, x, i, n):
     """x[i] = n, atomically; returns the old x[i]."""
-
-    def codegen(context, builder, sig, args):
-        return builder.atomic_rmw("xchg", _emit_pointer(context, builder, args[0], args[1], x), args[2], "acq_rel")
-
-    return types.int64(x, types.intp, types.int64), codegen
+    return _atomic("xchg", x)
 
 
 def _plain_read(x, i):
