@@ -1,17 +1,13 @@
 """Early stopping across calls, by the loss and by scorers, and unusual weights on Dask: as on one machine."""
 
-import dask.array as da
-import numpy as np
 import pytest
 from distributed import Client, LocalCluster
-from numpy.testing import assert_allclose
 
 import fastbp
 import fastbp.dask
+from support.partitions import OPTIONS, assert_same_model, partitioned
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-OPTIONS = {"hidden_layer_sizes": (8,), "alpha": 0.1, "batch_size": 25, "max_iter": 5, "random_state": 0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,33 +17,9 @@ def client():
         yield client
 
 
-@pytest.fixture(scope="module")
-def X():
-    return np.random.default_rng(0).normal(size=(60, 5))
-
-
-@pytest.fixture(scope="module")
-def y(X):
-    return np.digitize(X @ np.arange(1, 6), [-3, 7])
-
-
-def partitioned(values, rows=(7, 13, 40)):
-    return da.from_array(values, chunks=(rows, *values.shape[1:]))
-
-
-def assert_same_model(found, expected, tolerance=1e-8):
-    assert found.n_iter_ == expected.n_iter_
-    for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):
-        if getattr(expected, name) is not None:
-            assert_allclose(getattr(found, name), getattr(expected, name), rtol=tolerance, err_msg=name)
-    for ours, theirs in zip(found.coefs_ + found.intercepts_, expected.coefs_ + expected.intercepts_, strict=True):
-        assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
-
-
 @pytest.mark.parametrize("factor", [1e36, 1e-36, 1e-300])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_common_factor_of_the_weights_gives_the_same_model(dtype, factor, X, y):
-    weights = np.random.default_rng(1).integers(0, 4, size=60) * 0.5
+def test_a_common_factor_of_the_weights_gives_the_same_model(dtype, factor, X, y, weights):
     options = OPTIONS | {"solver": "gd", "dtype": dtype, "alpha": 0.0}
     expected = fastbp.BackpropClassifier(**options).fit(X, y, weights)
     found = fastbp.dask.BackpropClassifier(**options).fit(partitioned(X), y, factor * weights)

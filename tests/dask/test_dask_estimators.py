@@ -31,6 +31,7 @@ from fastbp.network.initialization import glorot
 from fastbp.parallel.team import Team
 from fastbp.training.observer import watch
 from fastbp.training.trainer import Trainer
+from support.partitions import OPTIONS, assert_same_model, partitioned
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -43,7 +44,6 @@ SOLVERS = {
     "sgd": {"learning_rate_init": 0.1},
     "adam": {"learning_rate_init": 0.01},
 }
-OPTIONS = {"hidden_layer_sizes": (8,), "alpha": 0.1, "batch_size": 25, "max_iter": 5, "random_state": 0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,38 +54,6 @@ def client():
         Client(cluster) as client,
     ):
         yield client
-
-
-@pytest.fixture(scope="module")
-def X():
-    return np.random.default_rng(0).normal(size=(60, 5))
-
-
-@pytest.fixture(scope="module")
-def y(X):
-    """Three classes. The last one is rare."""
-    return np.digitize(X @ np.arange(1, 6), [-3, 7])
-
-
-@pytest.fixture(scope="module")
-def weights():
-    """Weights of the examples. Some are zero."""
-    return np.random.default_rng(1).integers(0, 4, size=60) * 0.5
-
-
-def partitioned(values, rows=(7, 13, 40)):
-    return da.from_array(values, chunks=(rows, *values.shape[1:]))
-
-
-def assert_same_model(found, expected, tolerance=1e-8):
-    assert found.n_iter_ == expected.n_iter_
-    assert found.t_ == expected.t_
-    for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):
-        if getattr(expected, name) is not None:
-            assert_allclose(getattr(found, name), getattr(expected, name), rtol=tolerance, err_msg=name)
-    for ours, theirs in zip(found.coefs_ + found.intercepts_, expected.coefs_ + expected.intercepts_, strict=True):
-        assert ours.dtype == theirs.dtype
-        assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 def bits(net):
