@@ -1,21 +1,14 @@
 """The script benchmarks/busy.py, with one round instead of some."""
 
 import re
-import subprocess
-import sys
 
-from support.documents import ROOT, block
+from support.documents import printed_by
 
 
 def test_the_script_prints_a_row_per_job_with_the_multiples_of_one_thread():
-    (command,) = block("busy-command", "sh").splitlines()
-    python, script, *options = command.split()
-    assert (python, script) == ("python", "benchmarks/busy.py")
-    done = subprocess.run(
-        [sys.executable, script, *options, "--rounds", "1"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    printed = printed_by("busy-command", "benchmarks/busy.py", "--rounds", "1")
     rows = re.findall(
-        r"^(\S.*?) +one thread +([\d.]+) \(1\.00\)  all, always +([\d.]+) \((\S+)\)  with trials", done.stdout, re.M
+        r"^(\S.*?) +one thread +([\d.]+) \(1\.00\)  all, always +([\d.]+) \((\S+)\)  with trials", printed, re.M
     )
     assert len(rows) == 5
     for _, alone, always, multiple in rows:

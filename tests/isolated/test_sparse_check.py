@@ -1,22 +1,15 @@
 """The script benchmarks/sparse_check.py, with one fit of each shape instead of some."""
 
 import re
-import subprocess
-import sys
 
-from support.documents import ROOT, block
+from support.documents import printed_by
 
 
 def test_the_script_prints_a_row_per_shape_with_the_shares_of_the_check():
-    (command,) = block("sparse-command", "sh").splitlines()
-    python, script, *options = command.split()
-    assert (python, script) == ("python", "benchmarks/sparse_check.py")
-    done = subprocess.run(
-        [sys.executable, script, *options, "--repeats", "1"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    printed = printed_by("sparse-command", "benchmarks/sparse_check.py", "--repeats", "1")
     rows = re.findall(
         r"^ *[\d,]+ x +[\d,]+ +[\d,]+ +([\d.]+) ms +(\d+) ms +([\d.]+) s +\d+ ms +([\d.]+)% +([\d.]+)%$",
-        done.stdout,
+        printed,
         re.M,
     )
     assert len(rows) == 3

@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).parents[2]
 TESTS, PACKAGE = ROOT / "tests", ROOT / "fastbp"
@@ -19,6 +21,17 @@ def block(marker: str, language: str) -> str:
     """The fenced block of this language after <!-- marker -->, in any document."""
     (found,) = re.findall(rf"<!-- {marker} -->\n```{language}\n(.*?)```", TEXT, re.S)
     return found
+
+
+def printed_by(marker: str, script: str, *more: str) -> str:
+    """What a script prints. The command is the one line after <!-- marker -->, `more`: options for fewer runs."""
+    (command,) = block(marker, "sh").splitlines()
+    python, path, *options = command.split()
+    assert (python, path) == ("python", script)
+    done = subprocess.run(
+        [sys.executable, script, *options, *more], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
 
 
 def snippets(document: str) -> list[str]:
