@@ -26,7 +26,7 @@ PARTS: dict[str, Callable[[Any], Any]] = {
 
 
 def format_of(column: "Series") -> str | None:
-    """The format in which at least ENOUGH of the values are dates; None if there is none.
+    """The format that fits most values; None if no format fits at least the share ENOUGH of them.
 
     If no value decides whether 03/04/2024 is in March or in April, it is in March.
     """

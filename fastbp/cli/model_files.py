@@ -46,7 +46,7 @@ TRUSTED = {
 # A file and its contents have at most MOST_BYTES. Contents of more than SMALL_BYTES have at most MOST_TIMES the bytes
 # of the file, because networks do not compress well.
 MOST_BYTES, SMALL_BYTES, MOST_TIMES = 1 << 32, 1 << 26, 30
-# LOADED has, for each of skops' loaders, the names of the types that it may load from a file.
+# skops has a loader for each kind of node in a file. LOADED maps each loader to the types that it may load, by name.
 STEPS = (Pipeline, ColumnTransformer, SimpleImputer, StandardScaler, OneHotEncoder, TransformedTargetRegressor)
 NETWORKS = (BackpropClassifier, BackpropRegressor)
 LOADED = {

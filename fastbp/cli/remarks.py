@@ -1,4 +1,4 @@
-"""What a user should know about the columns of a table: values not understood, identifiers, unknown categories."""
+"""Remarks for the user on the columns of a table: values not understood, identifiers, unknown categories."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def of_columns(columns: Columns, frame: "DataFrame") -> Iterator[str]:
 
 
 def warn_of(model: Model, frame: "DataFrame", X: "DataFrame") -> None:
-    """Say what a model does not understand in a table and in the columns taken from it."""
+    """Warn of the values of a table that the model does not understand. X has the columns taken from it."""
     for remark in (*of_values(model.columns, frame), *_of_unknown_categories(model, X)):
         warn(remark)
 

@@ -80,7 +80,10 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 
 def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]:
-    """(the rows that have a target, without its column; their targets; what is left out); raises UserError."""
+    """A triple: the rows that have a target, without the target's column; their targets; remarks on what is left out.
+
+    Raises UserError if the file or an option is not valid.
+    """
     path, target = options.data, options.target
     frame = read(path, Format.of(options))
     words = frame.attrs.pop("missing", {}).get(target, ())
