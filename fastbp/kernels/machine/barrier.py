@@ -51,7 +51,7 @@ def _emit_pointer(context, builder, array, index, kind):
     )
 
 
-def _atomic(operation, x):
+def _emit_atomic(operation, x):
     """The signature and the code of an atomic operation of LLVM on x[i]; it returns the old x[i]."""
 
     def codegen(context, builder, sig, args):
@@ -75,7 +75,7 @@ def _plain_add_to(x, i, n):
 @intrinsic(_plain_add_to)
 def _add_to(typingctx, x, i, n):
     """x[i] += n, atomically; returns the old x[i]."""
-    return _atomic("add", x)
+    return _emit_atomic("add", x)
 
 
 def _plain_exchange(x, i, n):
@@ -88,7 +88,7 @@ def _plain_exchange(x, i, n):
 @intrinsic(_plain_exchange)
 def _exchange(typingctx, x, i, n):
     """x[i] = n, atomically; returns the old x[i]."""
-    return _atomic("xchg", x)
+    return _emit_atomic("xchg", x)
 
 
 def _plain_read(x, i):
