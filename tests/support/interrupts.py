@@ -14,6 +14,8 @@ class InterruptAt:
 
     def __enter__(self):
         self.before = sys.gettrace()
+        # Python 3.12 reports opcodes only if some frame has asked for them before `settrace` is called.
+        sys._getframe().f_trace_opcodes = True
         sys.settrace(self._begin)
         return self
 
