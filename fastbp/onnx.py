@@ -13,7 +13,7 @@ from .data.targets import MULTILABEL
 from .estimators.classifier import PROBABILITIES, BackpropClassifier
 from .estimators.regressor import BackpropRegressor
 from .extras import require
-from .kernels.activations import GELU_CUBE, GELU_SCALE, LEAK
+from .kernels.activations import GELU_CUBE, GELU_SCALE, LEAK, SELU_ALPHA, SELU_SCALE
 from .network.architecture import hidden_activations
 
 __all__ = ["register_onnx_converters"]
@@ -92,9 +92,9 @@ def _leaky_relu(graph: _Graph, z: str) -> str:
     return graph.node("Max", z, _times(graph, LEAK, z))
 
 
-def _elu(graph: _Graph, z: str) -> str:  # max(z, 0) + e^min(z, 0) - 1
-    below = graph.node("Exp", graph.node("Min", z, graph.constant(0)))
-    return graph.node("Add", graph.node("Relu", z), _plus(graph, below, -1))
+def _elu(graph: _Graph, z: str, alpha: float = 1.0) -> str:  # max(z, 0) + alpha (e^min(z, 0) - 1)
+    below = _plus(graph, graph.node("Exp", graph.node("Min", z, graph.constant(0))), -1)
+    return graph.node("Add", graph.node("Relu", z), below if alpha == 1 else _times(graph, alpha, below))
 
 
 def _softplus(graph: _Graph, z: str) -> str:  # max(z, 0) + log(1 + e^-|z|)
@@ -114,6 +114,15 @@ def _gelu(graph: _Graph, z: str) -> str:  # z (1 + tanh(sqrt(2/pi) (z + 0.044715
     return graph.node("Mul", _times(graph, 0.5, z), outer)
 
 
+def _mish(graph: _Graph, z: str) -> str:  # z tanh(softplus(z))
+    return graph.node("Mul", z, graph.node("Tanh", _softplus(graph, z)))
+
+
+def _hard_swish(graph: _Graph, z: str) -> str:  # z min(max(z + 3, 0), 6) / 6
+    gate = graph.node("Min", graph.node("Relu", _plus(graph, z, 3)), graph.constant(6))
+    return graph.node("Mul", z, _times(graph, 1 / 6, gate))
+
+
 ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
     "identity": lambda graph, z: z,
     "logistic": lambda graph, z: graph.node("Sigmoid", z),
@@ -124,6 +133,9 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
     "softplus": _softplus,
     "silu": _silu,
     "gelu": _gelu,
+    "selu": lambda graph, z: _times(graph, SELU_SCALE, _elu(graph, z, SELU_ALPHA)),
+    "mish": _mish,
+    "hard_swish": _hard_swish,
     "exp": lambda graph, z: graph.node("Exp", z),
     "softmax": lambda graph, z: graph.node("Softmax", z, axis=1),
 }

@@ -11,7 +11,8 @@ Arithmetic is float32 if X is float32, otherwise float64. fastbp/README.md has t
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Real
 from typing import Any
@@ -23,15 +24,17 @@ from sklearn.utils import check_array
 from .data.examples import as_examples
 from .data.targets import in_unit, strength_in_unit
 from .kernels.losses import LEGAL_OUTPUTS, OUTPUTS
-from .network.architecture import Network, hidden_activations
+from .kernels.user_loss import UserLoss, compiled
+from .network.architecture import Network, hidden_activations, legal_outputs
 from .parallel.team import Team
 from .training.trainer import Trainer
 from .training.workspace import Workspace
 from .typing import Array
 
-__all__ = ["check_gradient", "deltas", "forward", "loss_and_gradient"]
+__all__ = ["check_gradient", "deltas", "forward", "loss_and_gradient", "smoothed"]
 
 Activation = str | Sequence[str]
+Loss = str | tuple[Callable[..., Any], Callable[..., Any]]
 
 
 def forward(
@@ -85,7 +88,8 @@ def deltas(
     *,
     activation: Activation = "logistic",
     out_activation: str = "logistic",
-    loss: str = "binary_cross_entropy",
+    loss: Loss = "binary_cross_entropy",
+    loss_options: Sequence[float] = (),
 ) -> list[Array]:
     """Derivative delta^(l) = d(cost of one example) / d z^(l), for every example and every layer after the input.
 
@@ -99,8 +103,12 @@ def deltas(
         Targets. For softmax they are probabilities: each row sums to 1.
     coefs, intercepts, activation, out_activation
         As in `forward`.
-    loss : str, default='binary_cross_entropy'
-        'log_loss', 'binary_cross_entropy', 'squared_error', 'mean_squared_error', 'euclidean' or 'poisson'.
+    loss : str or tuple of two functions, default='binary_cross_entropy'
+        'log_loss', 'binary_cross_entropy', 'squared_error', 'mean_squared_error', 'euclidean', 'absolute_error',
+        'huber', 'quantile', 'poisson' or 'gamma'; or your own functions (cost, gradient), as in `BackpropRegressor`.
+    loss_options : sequence of float, default=()
+        For 'huber', the largest residual whose square counts, by default 1. For 'quantile', the quantile of each
+        output, by default 1/2.
 
     Returns
     -------
@@ -110,9 +118,9 @@ def deltas(
     Raises
     ------
     ValueError
-        As `forward`; or the loss does not go with the output activation.
+        As `forward`; or the loss does not go with the output activation; or the loss options do not go with the loss.
     """
-    trainer = _trained(X, Y, coefs, intercepts, activation, out_activation, loss)[0]
+    trainer = _trained(X, Y, coefs, intercepts, activation, out_activation, loss, loss_options)[0]
     return [trainer.delta(l, trainer.batch) for l in range(1, trainer.network.n_layers)]
 
 
@@ -124,7 +132,8 @@ def loss_and_gradient(
     *,
     activation: Activation = "logistic",
     out_activation: str = "logistic",
-    loss: str = "binary_cross_entropy",
+    loss: Loss = "binary_cross_entropy",
+    loss_options: Sequence[float] = (),
     alpha: float = 0.0,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[float, list[Array], list[Array] | None]:
@@ -135,7 +144,7 @@ def loss_and_gradient(
 
     Parameters
     ----------
-    X, Y, coefs, intercepts, activation, out_activation, loss
+    X, Y, coefs, intercepts, activation, out_activation, loss, loss_options
         As in `deltas`.
     alpha : float, default=0.0
         L2 strength lambda.
@@ -156,7 +165,7 @@ def loss_and_gradient(
     ValueError
         As `deltas`; or alpha or a weight is negative.
     """
-    trainer, J = _trained(X, Y, coefs, intercepts, activation, out_activation, loss, alpha, sample_weight)
+    trainer, J = _trained(X, Y, coefs, intercepts, activation, out_activation, loss, loss_options, alpha, sample_weight)
     coef_grads, intercept_grads = trainer.network.layout.unpack(trainer.grad)
     return J, coef_grads, None if intercepts is None else intercept_grads
 
@@ -169,7 +178,8 @@ def check_gradient(
     *,
     activation: Activation = "logistic",
     out_activation: str = "logistic",
-    loss: str = "binary_cross_entropy",
+    loss: Loss = "binary_cross_entropy",
+    loss_options: Sequence[float] = (),
     alpha: float = 0.0,
     sample_weight: ArrayLike | None = None,
 ) -> float:
@@ -181,7 +191,7 @@ def check_gradient(
 
     Parameters
     ----------
-    X, Y, coefs, intercepts, activation, out_activation, loss, alpha, sample_weight
+    X, Y, coefs, intercepts, activation, out_activation, loss, loss_options, alpha, sample_weight
         As in `loss_and_gradient`.
 
     Returns
@@ -196,7 +206,7 @@ def check_gradient(
         As `loss_and_gradient`.
     """
     X = _matrix(X, "X").astype(np.float64)
-    trainer, _ = _trained(X, Y, coefs, intercepts, activation, out_activation, loss, alpha, sample_weight)
+    trainer, _ = _trained(X, Y, coefs, intercepts, activation, out_activation, loss, loss_options, alpha, sample_weight)
     network = trainer.network
     gradient, theta = network.layout.flatten(trainer.grad), network.layout.flatten(trainer.theta)
 
@@ -213,6 +223,40 @@ def check_gradient(
     return float((abs(gradient - numeric) / np.maximum(np.maximum(abs(gradient), abs(numeric)), floor)).max())
 
 
+def smoothed(Y: ArrayLike, label_smoothing: float, *, out_activation: str = "logistic") -> NDArray:
+    """Label smoothing: (1 - epsilon) Y + epsilon u, with the uniform distribution u of a label.
+
+    Parameters
+    ----------
+    Y : array-like of shape (m, S_L)
+        Targets, which are probabilities.
+    label_smoothing : float
+        Share epsilon of the uniform distribution, in [0, 1).
+    out_activation : str, default='logistic'
+        Activation of the output layer. For 'softmax' a row of Y is one distribution, and u is 1 / S_L. Otherwise each
+        output has a label of its own, and u is 1/2.
+
+    Returns
+    -------
+    Y : ndarray of shape (m, S_L)
+        The smoothed targets.
+
+    Raises
+    ------
+    ValueError
+        Y is not a matrix of finite numbers, or label_smoothing is not in [0, 1).
+
+    References
+    ----------
+    Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016.
+    """
+    Y = _matrix(Y, "Y")
+    if not (isinstance(label_smoothing, Real) and 0 <= float(label_smoothing) < 1):
+        raise ValueError(f"label_smoothing must be a number in [0, 1), got {label_smoothing!r}.")
+    u = 1 / Y.shape[1] if out_activation == "softmax" else 0.5
+    return np.asarray((1 - float(label_smoothing)) * Y + float(label_smoothing) * u)
+
+
 def _trained(
     X: ArrayLike,
     Y: ArrayLike,
@@ -220,15 +264,15 @@ def _trained(
     intercepts: Sequence[ArrayLike] | None,
     activation: Activation,
     out_activation: str,
-    loss: str,
+    loss: Loss,
+    loss_options: Sequence[float],
     alpha: float = 0.0,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[Trainer, float]:
     """(trainer that has run forward and backward once over all examples, J)."""
     X = _matrix(X, "X")
-    if loss not in LEGAL_OUTPUTS:
-        raise ValueError(f"loss must be one of {', '.join(LEGAL_OUTPUTS)}, got {loss!r}.")
-    network = _network(X, coefs, intercepts, activation, out_activation, loss)
+    network = _network(X, coefs, intercepts, activation, out_activation, _checked_loss(loss))
+    network = dataclasses.replace(network, loss_options=_options(loss_options, network))
     Y = _targets(Y, len(X), network)
     if not (isinstance(alpha, Real) and 0 <= alpha < np.inf):
         raise ValueError(f"alpha must be a number >= 0, got {alpha!r}.")
@@ -250,7 +294,7 @@ def _network(
     intercepts: Sequence[ArrayLike] | None,
     activation: Activation,
     out_activation: str,
-    loss: str,
+    loss: Any,
 ) -> Network:
     """The network that the arguments describe; raises ValueError if they do not describe one."""
     if len(coefs) == 0:
@@ -271,12 +315,34 @@ def _network(
         for l, b in enumerate(intercepts):
             check_array(b, ensure_2d=False, dtype=np.float64, input_name=f"intercepts[{l}]")
     names = hidden_activations(activation, len(coefs) - 1)
-    legal = LEGAL_OUTPUTS[loss] if loss else tuple(OUTPUTS)
+    legal = legal_outputs(loss) if loss else tuple(OUTPUTS)
     if out_activation not in legal:
         with_loss = f" with loss={loss!r}" if loss else ""
         raise ValueError(f"out_activation must be one of {', '.join(legal)}{with_loss}, got {out_activation!r}.")
     widths = (shapes[0][0], *(columns for _, columns in shapes))
     return Network(widths, (*names, out_activation), loss, X.dtype, fit_intercept=intercepts is not None)
+
+
+def _checked_loss(loss: Any) -> Any:
+    """The loss as a network has it; raises ValueError if there is none such."""
+    if isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss)):
+        return UserLoss(*map(compiled, loss))
+    if not isinstance(loss, str) or loss not in LEGAL_OUTPUTS:
+        raise ValueError(f"loss must be one of {', '.join(LEGAL_OUTPUTS)}, or two functions, got {loss!r}.")
+    return loss
+
+
+def _options(given: Sequence[float], network: Network) -> tuple[float, ...]:
+    """The loss options of a network, with the defaults if none are given; raises ValueError for wrong ones."""
+    defaults = {"huber": (1.0,), "quantile": (0.5,) * network.widths[-1]}.get(str(network.loss), ())
+    options = tuple(map(float, given)) or defaults
+    most = 1.0 if network.loss == "quantile" else np.inf
+    if len(options) != len(defaults) or not all(0 < option < most for option in options):
+        raise ValueError(
+            f"loss_options must be {len(defaults)} positive numbers, quantiles below 1, for loss={network.loss!r}, got "
+            f"{given!r}."
+        )
+    return options
 
 
 def _targets(Y: ArrayLike, m: int, network: Network) -> NDArray:
@@ -292,6 +358,8 @@ def _targets(Y: ArrayLike, m: int, network: Network) -> NDArray:
             "Y must have rows that sum to 1, because out_activation='softmax' gives probabilities; "
             f"got sums from {sums.min():g} to {sums.max():g}."
         )
+    if network.loss == "gamma" and not (Y > 0).all():
+        raise ValueError(f"Y must be positive for loss='gamma', but its least value is {Y.min():g}.")
     if network.loss == "poisson" and (Y < 0).any():
         raise ValueError(f"Y must not be negative for loss='poisson', but its least value is {Y.min():g}.")
     return Y

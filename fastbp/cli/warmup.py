@@ -88,7 +88,10 @@ def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
         trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
         trainer.epoch(order)
         sweep = SWEEPS[ADAM].address(dtype)
-        step_all(ADAM, sweep, np.zeros(1, RATES), 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
+        step_all(
+            ADAM, sweep, network.layout.units, np.zeros(1, RATES), 1.0, 1, theta, trainer.grad, trainer.moment_1,
+            trainer.moment_2,
+        )  # fmt: skip
     else:
         predict(network, theta, examples, order, team)
         predict_row(network, *weights, np.zeros(1, dtype))

@@ -172,8 +172,8 @@ class _OnDask(Perceptron):
                 fit.examples,
                 batch=batch,
                 optimizer=optimizer,
-                alpha=fit.alpha,
                 n_jobs=self.n_jobs,
+                **self._of_training(fit),
             )
             return
         with super()._trainer(fit, batch, optimizer) as trainer:

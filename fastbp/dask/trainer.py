@@ -13,6 +13,7 @@ from ..data.targets import Target
 from ..kernels import optimizers
 from ..network.architecture import Network
 from ..parallel.team import Team
+from ..training.regularization import NOTHING, Regularization
 from ..typing import Array
 from .cluster import DistributedExamples
 from .worker import architecture_of, judge, partial_sums, total
@@ -34,10 +35,10 @@ class DistributedTrainer:
         Rows of a step. The last step of an epoch may have fewer.
     optimizer : int
         A code of `kernels.optimizers`.
-    alpha : float
-        L2 strength.
     n_jobs : int or None
         Threads of a task on a worker.
+    alpha, max_norm, regularization, planned
+        See `Trainer`.
     """
 
     def __init__(
@@ -48,8 +49,11 @@ class DistributedTrainer:
         *,
         batch: int,
         optimizer: int,
-        alpha: float,
         n_jobs: int | None,
+        alpha: float,
+        max_norm: float | None = None,
+        regularization: Regularization = NOTHING,
+        planned: bool = False,
     ):
         self.network, self.theta, self.batch, self.optimizer = network, theta, batch, optimizer
         self.grad = np.zeros(network.layout.size, network.dtype)
@@ -59,7 +63,9 @@ class DistributedTrainer:
         self.rates: Any = self._rates[0]  # shares the memory of _rates
         self.rates.alpha = alpha
         self.team = Team(1)  # for a validation set in memory
+        self.factors = np.ones(self.calls(examples.n) if planned else 0)
         self._examples, self._n_jobs = examples, n_jobs
+        self._max_norm, self._regularization = max_norm, regularization
 
     def calls(self, n: int) -> int:
         """Rounds of communication in an epoch of n examples."""
@@ -69,14 +75,18 @@ class DistributedTrainer:
         """See `Trainer.epoch`. Here each batch is a call."""
         loss, count = 0.0, 0
         sweep = optimizers.SWEEPS[self.optimizer].address(self.network.dtype)
-        for start in range(0, len(order), self.batch):
+        regularization = self._regularization.at(int(self.t[0]))
+        for batch, start in enumerate(range(0, len(order), self.batch)):
             rows = order[start : start + self.batch]
-            J = self._objective(rows)
+            J = self._objective(rows, regularization, start)
             if J is not None:
                 self.t += 1
+                self._clip()
                 optimizers.step_all(
-                    self.optimizer, sweep, self._rates, self.t[0], self.theta, self.grad, self.moment_1, self.moment_2
-                )
+                    self.optimizer, sweep, self.network.layout.units, self._rates,
+                    float(self.factors[batch]) if self.factors.size else 1.0, self.t[0], self.theta, self.grad,
+                    self.moment_1, self.moment_2,
+                )  # fmt: skip
                 loss, count = loss + J * len(rows), count + len(rows)
             if after_call:
                 after_call()
@@ -85,16 +95,26 @@ class DistributedTrainer:
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
         """See `Trainer.loss_and_gradient`."""
         self.theta[:] = theta
-        J = self._objective(None)
+        J = self._objective(None, self._regularization, 0)
         if after_call:
             after_call()
         return math.nan if J is None else J
 
-    def _objective(self, rows: NDArray[np.int64] | None) -> float | None:
-        """J over these rows; None means all rows. Puts the gradient into `grad`. Returns None if all weights are 0."""
+    def _clip(self) -> None:
+        """Scale the gradient down if its norm is larger than its bound."""
+        if self._max_norm is not None:
+            norm = math.sqrt(np.sum(np.square(self.grad, dtype=np.float64)))
+            if not norm <= self._max_norm:
+                self.grad *= self._max_norm / norm
+
+    def _objective(self, rows: NDArray[np.int64] | None, regularization: Regularization, start: int) -> float | None:
+        """J over these rows; None means all rows. Puts the gradient into `grad`. Returns None if all weights are 0.
+
+        start: the place of the first row in the epoch.
+        """
         theta, alpha = self.network.layout.flatten(self.theta), float(self.rates.alpha)
         (sums,) = self._examples.partitions.cluster.compute(
-            lambda: self._ask_for_sums(theta, rows), self._examples.recover
+            lambda: self._ask_for_sums(theta, rows, regularization, start), self._examples.recover
         )
         if not sums.weight > 0:
             return None
@@ -105,17 +125,24 @@ class DistributedTrainer:
             self.grad[:] = self.network.layout.unflatten(grad / sums.weight)
             return float((sums.cost + 0.5 * alpha * np.sum(weights**2)) / sums.weight)
 
-    def _ask_for_sums(self, theta: Array, rows: NDArray[np.int64] | None) -> list[Future]:
+    def _ask_for_sums(
+        self, theta: Array, rows: NDArray[np.int64] | None, regularization: Regularization, start: int
+    ) -> list[Future]:
         """Submit the tasks that sum over these rows; None means all rows. Returns one future: the total."""
         examples = self._examples
         X, cluster = examples.partitions.futures, examples.partitions.cluster
-        parts: list[tuple[int, Any]] = [(p, None) for p in range(len(X))]
+        parts: list[tuple[int, Any, Any]] = [(p, None, None) for p in range(len(X))]
         if rows is not None:
-            parts = [(p, cluster.argument(local)) for p, local, _ in examples.by_partition(rows)]
+            parts = [
+                (p, cluster.argument(local), cluster.argument(start + places) if regularization.dropout else None)
+                for p, local, places in examples.by_partition(rows)
+            ]
         sent, architecture = cluster.send(theta), architecture_of(self.network)
         sums = [
-            cluster.submit(partial_sums, X[p], examples.targets[p], sent, architecture, local, self._n_jobs)
-            for p, local in parts
+            cluster.submit(
+                partial_sums, X[p], examples.targets[p], sent, architecture, local, self._n_jobs, regularization, places
+            )
+            for p, local, places in parts
         ]
         while len(sums) > 1:
             sums = [cluster.submit(total, sums[i : i + ARITY]) for i in range(0, len(sums), ARITY)]

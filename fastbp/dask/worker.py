@@ -4,6 +4,7 @@ A gradient is a sum over examples, so the sums of the partitions add up to the g
 Parameters travel without padding, because the padded layout depends on the CPU.
 """
 
+import dataclasses
 from collections import Counter
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,7 +19,8 @@ from ..network import costs
 from ..network.architecture import Network, network_of
 from ..parallel.team import team_for
 from ..training.evaluation import evaluate
-from ..training.trainer import Evaluator, Trainer
+from ..training.regularization import Regularization
+from ..training.trainer import NO_PLACES, Evaluator, Trainer
 from ..typing import Array
 
 Result = TypeVar("Result")
@@ -34,7 +36,7 @@ class Sums(NamedTuple):
 
 def architecture_of(network: Network) -> tuple[Any, ...]:
     """The arguments with which `network_of` makes this network on a worker. On another CPU its layout may differ."""
-    return network.widths, network.activations, network.loss, network.dtype, network.fit_intercept
+    return tuple(getattr(network, field.name) for field in dataclasses.fields(network))
 
 
 def in_order(block: Any, columns: list[Any] | None) -> Any:
@@ -123,14 +125,27 @@ def partial_sums(
     architecture: tuple[Any, ...],
     rows: NDArray[np.int64] | None,
     n_jobs: int | None,
+    regularization: Regularization,
+    places: NDArray[np.int64] | None,
 ) -> Sums:
-    """Sums over these rows of a partition; None means all rows. theta has no padding."""
+    """Sums over these rows of a partition; None means all rows. theta has no padding.
+
+    places: for dropout, the places of these rows in the epoch.
+    """
     network = network_of(*architecture)
     examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
     if weight == 0:
         return Sums(0.0, 0.0, np.zeros(network.layout.n_parameters))
     with team_for(n_jobs, costs.step_work(network, examples.n, examples.entries)) as team:
-        trainer = Trainer(network, network.layout.unflatten(theta), examples, batch=examples.n, team=team)
+        trainer = Trainer(
+            network,
+            network.layout.unflatten(theta),
+            examples,
+            batch=examples.n,
+            team=team,
+            regularization=regularization,
+            places=NO_PLACES if places is None else places,
+        )
         cost = trainer.epoch(np.arange(examples.n)) * weight
     with np.errstate(over="ignore", invalid="ignore"):  # if the fit diverges, the solver raises the error
         grad = network.layout.flatten(trainer.grad).astype(np.float64) * weight

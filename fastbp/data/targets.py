@@ -49,7 +49,7 @@ class Labels:
     class_weights: tuple[NDArray, ...] | None = None
 
     @classmethod
-    def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
+    def of(cls, y: NDArray, loss: Any, known: NDArray | None, *, subset: bool) -> Self:
         """The target for y.
 
         Its classes are the known classes, or the classes of y if none are known. y must not have other classes than the
@@ -72,7 +72,7 @@ class Labels:
         if unknown:
             raise ValueError(f"{name} has classes {sorted(unknown)} that the fit did not have; it had {self.classes}.")
 
-    def encode(self, y: NDArray, loss: str) -> Encoded:
+    def encode(self, y: NDArray, loss: Any) -> Encoded:
         """Targets of the network for the labels y, which are among the classes."""
         if self.kind == MULTILABEL:
             return None, y
@@ -127,9 +127,12 @@ class Values:
     ----------
     n_outputs : int
         Outputs S_L.
+    quantiles : tuple of float
+        If there are several quantiles of one number, each is an output. Otherwise empty.
     """
 
     n_outputs: int
+    quantiles: tuple[float, ...] = ()
     kind = "continuous"
 
     @classmethod
@@ -139,14 +142,17 @@ class Values:
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
         """Check that y of new examples has as many columns as the network has outputs; raises ValueError."""
-        if self.of(y) != self:
+        if self.of(y).n_outputs != (1 if self.quantiles else self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 
-    def encode(self, y: NDArray, loss: str) -> Encoded:
+    def encode(self, y: NDArray, loss: Any) -> Encoded:
         """Targets of the network; raises ValueError for numbers for which the loss is not defined."""
         if loss == "poisson" and (y < 0).any():
             raise ValueError(f"loss='poisson' needs y >= 0, but the least y is {y.min()!r}.")
-        return None, y.reshape(len(y), -1)
+        if loss == "gamma" and not (y > 0).all():
+            raise ValueError(f"loss='gamma' needs y > 0, but the least y is {y.min()!r}.")
+        Y = y.reshape(len(y), -1)
+        return None, np.repeat(Y, self.n_outputs, axis=1) if self.quantiles else Y
 
     def weights(self, y: NDArray) -> None:
         """None, because numbers have no classes."""
@@ -163,13 +169,22 @@ class Values:
         return output.copy()
 
     def score(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> float:
-        """Weighted R^2, averaged over the outputs; NaN if an output is not finite."""
+        """Weighted R^2, averaged over the outputs; NaN if an output is not finite. For several quantiles see `d2`."""
         from sklearn.metrics import r2_score  # imported here, because most fits do not need it
 
         if not np.isfinite(output).all():
             return float("nan")
         weights = examples.weights[rows] if examples.weights.size else None
+        if self.quantiles:
+            return self.d2(examples.Y[rows, 0], output, weights)
         return float(r2_score(examples.Y[rows], output, sample_weight=weights))
+
+    def d2(self, y: NDArray, output: NDArray, weights: Any) -> float:
+        """Mean of scikit-learn's D^2 over the quantiles: the share of the pinball loss that the output explains."""
+        from sklearn.metrics import d2_pinball_score  # imported here, because most fits do not need it
+
+        columns = zip(self.quantiles, output.T, strict=True)
+        return float(np.mean([d2_pinball_score(y, a, sample_weight=weights, alpha=q) for q, a in columns]))
 
 
 Target = Labels | Values

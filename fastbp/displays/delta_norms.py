@@ -167,6 +167,7 @@ def _delta_norms(net: Any, X: Any, y: Any) -> NDArray[np.float64]:
             activation=list(hidden_activations(net.activation, len(net.coefs_) - 1)),
             out_activation=net.out_activation_,
             loss=net.loss,
+            loss_options=net._loss_options(net._fitted_target()),
         )
         parts.append(np.stack([np.linalg.norm(delta.astype(np.float64), axis=1) for delta in deltas], axis=1))
     return np.concatenate(parts)

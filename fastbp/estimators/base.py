@@ -13,15 +13,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils import check_random_state
 
 from ..data import examples as data
-from ..data.examples import Examples, as_examples
-from ..data.targets import Labels, Target, Values, product_in_unit, strength_in_unit, without_negligible
+from ..data.targets import Labels, Target, Values, strength_in_unit
 from ..network import costs
 from ..network.architecture import Network
-from ..network.initialization import glorot
+from ..network.initialization import VARIANCES, glorot, normal
 from ..parallel.team import team_for
 from ..training import evaluation
 from ..training.gradient_descent import gradient_descent
@@ -35,9 +33,9 @@ from ..training.trainer import Evaluator, Trainer
 from ..typing import Array
 from . import callbacks, notice
 from .fit import Fit
+from .intake import Intake
 from .parameters import STOCHASTIC
-from .predicting import Predictor
-from .validation_set import GivenValidation, ValidationSet, refuse_too_few, split
+from .validation_set import GivenValidation, ValidationSet, split
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
@@ -45,7 +43,7 @@ USER_LEVEL = 4
 FROM_DATA = ("n_features_in_", "feature_names_in_", "classes_")
 
 
-class Perceptron(callbacks.CallbackSupportMixin, Predictor):
+class Perceptron(callbacks.CallbackSupportMixin, Intake):
     """Base class of the estimators; not for use on its own."""
 
     # ---------------------------------------------------------------- overridden by both estimators
@@ -111,6 +109,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
     ) -> Fit:
         """Check parameters and data, then make everything that the training needs."""
         hidden = self._hidden_layers()
+        self._check_solver()
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
         if continues:
             self._check_fitted()
@@ -125,6 +124,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         examples, unit = self._examples(X, y, sample_weight, target, dtype)
         validation = self._given_validation(given, target, dtype, incremental)
         random_state = check_random_state(self.random_state)
+        regularization = self._regularization(len(hidden[0]), random_state)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
         history = self._history(network, target, theta, continues=continues, incremental=incremental)
         order = np.arange(examples.n)
@@ -148,6 +148,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             incremental,
             in_float64,
             strength_in_unit(float(self.alpha), unit),
+            regularization,
         )
 
     def _train(self, fit: Fit) -> dict[str, Any]:
@@ -191,7 +192,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             )
         else:
             validate = self._validator(trainer, fit, fit.validation) if fit.validation else None
-            epochs = self._epochs(fit.random_state, only_one=fit.incremental)
+            first_epoch = len(fit.history.loss_curve) if fit.incremental else 0
+            epochs = self._epochs(fit.random_state, only_one=fit.incremental, first_epoch=first_epoch)
             stochastic(trainer, fit.history, fit.observer, fit.order, epochs, validate)
 
     def _from_data(self) -> dict[str, Any]:
@@ -200,91 +202,6 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
 
     # ---------------------------------------------------------------- before the training
 
-    def _dtype_for(self, X: Any, *, continues: bool) -> np.dtype:
-        """The dtype of this fit: float32 or float64."""
-        natural = self._weights_dtype() if continues else data.dtype_of(X)
-        return np.dtype(natural if self.dtype == "auto" else self.dtype)
-
-    def _examples(
-        self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
-    ) -> tuple[Examples, int]:
-        """(examples as the kernels read them, unit of `_example_weights`). X and y are validated already."""
-        weights, unit = self._example_weights(X, y, sample_weight, target)
-        if weights is not None:
-            weights = without_negligible(weights, dtype)
-        codes, Y = target.encode(y, self.loss)
-        with np.errstate(over="ignore"):
-            examples = self._laid_out(X, dtype, codes, Y, weights)
-        if not np.isfinite(examples.Y).all():
-            raise ValueError(f"Input y contains a value too large for {dtype!r}, the dtype of this model.")
-        return examples, unit
-
-    def _example_weights(
-        self, X: Any, y: NDArray, sample_weight: Any, target: Target
-    ) -> tuple[NDArray[np.float64] | None, int]:
-        """(weights, unit): weights times 2^unit is sample_weight times class weights. weights None: all are 1."""
-        factors: list[NDArray[np.float64]] = []
-        if sample_weight is not None:
-            given = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            if (given < 0).any():
-                raise ValueError(
-                    f"Negative values in data passed to `sample_weight`: the least is {given.min()!r}, must be >= 0."
-                )
-            factors.append(given)
-        by_target = target.weights(y)
-        if by_target is not None:
-            factors.append(by_target)
-        if not factors:
-            return None, 0
-        weights, unit = product_in_unit(factors)
-        if not weights.any():
-            times = "" if by_target is None else f", times class_weight={self.get_params()['class_weight']!r},"
-            raise ValueError(f"sample_weight{times} must have at least one positive value: all of them are zero.")
-        tiny = np.finfo(np.float64).tiny  # a smaller float64 is subnormal: it has fewer digits
-        with np.errstate(over="ignore", under="ignore"):
-            largest = np.ldexp(weights.max(), unit)
-        if largest < tiny:
-            raise ValueError(f"sample_weight must not all be below {tiny}, got {largest!r}.")
-        return weights, unit
-
-    def _laid_out(
-        self, X: Any, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
-    ) -> Examples:
-        """The rows of validated X, with their targets and weights; arguments as in `data.examples.as_examples`."""
-        return as_examples(X, dtype, codes=codes, Y=Y, weights=weights)
-
-    def _given_validation(
-        self, given: GivenValidation, target: Target, dtype: np.dtype, incremental: bool
-    ) -> ValidationSet | None:
-        """The user's own validation set after its checks; None if the user passed none."""
-        if not given.is_there:
-            if incremental and self.early_stopping:
-                raise ValueError(
-                    "partial_fit does not support early_stopping=True without a validation set: a chunk of the data "
-                    "cannot serve as a validation set. Pass X_val and y_val, set early_stopping=False, or use fit."
-                )
-            return None
-        if self.solver not in STOCHASTIC:
-            raise ValueError(
-                f"X_val and y_val are used by the solvers {' and '.join(STOCHASTIC)} only, got solver={self.solver!r}."
-            )
-        try:
-            X, y = self._validated(given.X, given.y, reset=False)
-            target.check_held_out(y)
-            refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
-            examples, _ = self._examples(X, y, given.sample_weight, target, dtype)
-        except ValueError as error:  # its message says X, y or sample_weight, and means X_val and so on
-            raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
-        return self._with_data(ValidationSet(examples, np.arange(examples.n)), X, y)
-
-    def _with_data(self, validation: ValidationSet, X: Any, y: NDArray) -> ValidationSet:
-        """The validation set with its rows of the validated X and y, if a scorer needs them."""
-        if self.monitor in ("score", "loss"):
-            return validation
-        examples, rows, _ = validation
-        metadata = {"sample_weight": examples.weights[rows]} if examples.weights.size else {}
-        return validation._replace(data=(_safe_indexing(X, rows), y[rows], metadata))
-
     def _fitted_theta(self, network: Network) -> Array:
         """The weights of the previous fit; raises ValueError if their shapes are not those of this network."""
         self._check_weights(network, f"hidden_layer_sizes={self.hidden_layer_sizes!r} and the data need")
@@ -292,6 +209,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
 
     def _initial_theta(self, network: Network, random_state: np.random.RandomState) -> Array:
         """Random weights."""
+        if self.init != "auto":
+            return network.layout.pack(*normal(network, VARIANCES[self.init], random_state))
         hidden = network.activations[:-1]
         # The last hidden activation also decides the range of the weights into the output layer. Without a hidden
         # layer, the parameter `activation` decides it, as in scikit-learn.
@@ -353,7 +272,18 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
         """The trainer that the solvers use, with its threads. The trainer overwrites fit.theta."""
         network, examples = fit.network, fit.examples
         with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
-            yield Trainer(network, fit.theta, examples, batch=batch, team=team, optimizer=optimizer, alpha=fit.alpha)
+            yield Trainer(
+                network, fit.theta, examples, batch=batch, team=team, optimizer=optimizer, **self._of_training(fit)
+            )
+
+    def _of_training(self, fit: Fit) -> dict[str, Any]:
+        """Arguments that every trainer takes."""
+        return {
+            "alpha": fit.alpha,
+            "max_norm": self.max_grad_norm,
+            "regularization": fit.regularization,
+            "planned": self._schedule(0).is_planned,
+        }
 
     def _set_optimizer(self, trainer: AnyTrainer, incremental: bool) -> None:
         """Set the optimiser's hyperparameters; partial_fit also restores the state that the previous call left."""
@@ -364,6 +294,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Predictor):
             beta_1=self.beta_1,
             beta_2=self.beta_2,
             epsilon=self.epsilon,
+            weight_decay=float(self.weight_decay),
         )
         state = getattr(self, "_optimizer_state", None)
         if incremental and state is not None and state.fits(self.solver, trainer):

@@ -4,6 +4,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not what it s
 
 import dataclasses
 from collections.abc import Callable
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
 from .class_weights import class_weights
-from .parameters import Decorator, fits, if_stochastic
+from .parameters import Decorator, Range, fits, if_stochastic
 from .predicting import check_classes
 from .validation_set import GivenValidation
 
@@ -29,9 +30,10 @@ PROBABILITIES = ("softmax", "logistic")  # output activations whose outputs are 
 LOSSES = ("log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean")
 CONSTRAINTS = {
     **Perceptron._parameter_constraints,
-    "loss": [StrOptions(set(LOSSES))],
+    "loss": [StrOptions(set(LOSSES)), tuple],
     "out_activation": [StrOptions({"auto", *HIDDEN, "softmax"})],
     "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    "label_smoothing": [Range(Real, 0, 1, closed="left")],
 }
 
 
@@ -62,7 +64,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Units of each hidden layer, S_2 ... S_{L-1}. An empty list means no hidden layer.
     activation : str or array-like of str, default='relu'
         Activation g of the hidden layers, one name for all or one per layer: 'identity', 'logistic', 'tanh', 'relu',
-        'leaky_relu', 'elu', 'softplus', 'silu' or 'gelu' (in its tanh form).
+        'leaky_relu', 'elu', 'selu', 'softplus', 'silu', 'gelu' (in its tanh form), 'mish' or 'hard_swish'.
     solver : {'adam', 'sgd', 'lbfgs', 'gd'}, default='adam'
         'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
@@ -71,10 +73,16 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         of the weights of a step's examples.
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate of 'sgd'. After each epoch, 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. When the other schedules would stop training, 'adaptive' divides
-        the rate by 5. It stops only if the rate is already at most 1e-6.
+    learning_rate : str or callable, default='constant'
+        Schedule of the learning rate. For 'sgd' alone, and as in scikit-learn: after each epoch, 'invscaling' sets the
+        rate to learning_rate_init / (t_ + 1) ** power_t; 'adaptive' divides the rate by 5 instead of stopping, and
+        stops only if the rate is already at most 1e-6. 'adam' keeps a constant rate with these two names.
+        The others are for 'sgd' and 'adam', and multiply `learning_rate_init` by a factor that changes from step to
+        step. 'cosine' falls from 1 to 0. 'flat_cosine' is 1 for half of the steps, then a cosine to 0. 'one_cycle'
+        rises from 1/25 to 1 for 30 % of the steps, then falls to 1/250000. 'coslog' has four cycles from 0 to 1 and
+        back, each twice as long as the one before. A callable takes the progress in [0, 1] and returns the factor.
+        The progress is the share of the steps of `max_iter` epochs. If `early_stopping` or `tol` ends training earlier,
+        the rest of the schedule is not used. In `partial_fit` it is the share of `max_iter` calls, and 1 after them.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -112,13 +120,16 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         learning_rate='adaptive' divides the rate.
     max_fun : int, default=15000
         Largest number of evaluations of J by 'lbfgs'.
-    loss : str, default='log_loss'
+    loss : str or tuple of two functions, default='log_loss'
         Cost of one example, summed over outputs: 'log_loss' (softmax or logistic cross-entropy, as in MLPClassifier),
         'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of a - y),
-        'mean_squared_error' (the squared norm), 'euclidean' (the norm).
+        'mean_squared_error' (the squared norm), 'euclidean' (the norm). Two functions (cost, gradient) that Numba
+        compiles are a loss of your own: cost(z, y) returns C and gradient(z, y, out) puts dC/dz into out, with z^(L)
+        and the targets y of one example as vectors. `textbook.check_gradient` checks them.
     out_activation : str, default='auto'
         Activation of the output layer. 'auto' is softmax for 'log_loss' with more than two classes, unless the target
-        is multilabel; otherwise it is logistic. The squared and Euclidean losses take any hidden activation.
+        is multilabel; otherwise it is logistic. The squared and Euclidean losses take any hidden activation, a loss of
+        your own any activation.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
@@ -139,6 +150,29 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
         scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. The scorer gets the weights
         of the examples, if there are any, as sample_weight.
+    weight_decay : float, default=0.0
+        Decoupled weight decay of 'sgd' and 'adam' (AdamW): before each step, the weights are multiplied by
+        1 - eta * weight_decay, with the present learning rate eta. Biases do not decay.
+    warmup : float, default=0.0
+        Share of the steps of `max_iter` epochs in which the learning rate of 'sgd' and 'adam' rises, linearly, from
+        almost 0 to the rate of its schedule.
+    dropout : float or array-like of float, default=0.0
+        Probability that a hidden unit is 0 in a step of 'sgd' or 'adam', one number or one per hidden layer, each in
+        [0, 1). Units that stay are divided by 1 - p. Which units are dropped depends on `random_state`, but not on
+        `n_jobs`. Predictions and validation drop nothing.
+    input_dropout : float, default=0.0
+        The same for the features.
+    max_grad_norm : float or None, default=None
+        Largest Euclidean norm of the gradient of a step of 'sgd' or 'adam', over all parameters, L2 term included. A
+        gradient of a larger norm is scaled down to it.
+    init : {'auto', 'he', 'lecun'}, default='auto'
+        Distribution of the initial weights. 'auto' is scikit-learn's: uniform, with Glorot's bounds, biases likewise.
+        The others are normal with mean 0 and biases of 0: 'he' has the variance 2 / S_l, for relu and its relatives,
+        'lecun' 1 / S_l, for selu.
+    label_smoothing : float, default=0.0
+        Share epsilon, in [0, 1), of the uniform distribution in the targets y of 'log_loss' and 'binary_cross_entropy':
+        training replaces y by (1 - epsilon) y + epsilon / K. K is the number of classes for a softmax output, and 2
+        for logistic outputs. The validation loss has the targets themselves.
 
     Attributes
     ----------
@@ -209,7 +243,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        learning_rate: str | Callable[[float], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -227,7 +261,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
-        loss: str = "log_loss",
+        loss: str | tuple[Callable[..., Any], Callable[..., Any]] = "log_loss",
         out_activation: str = "auto",
         fit_intercept: bool = True,
         gtol: float = 1e-5,
@@ -235,6 +269,13 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         n_jobs: int | None = None,
         class_weight: dict[Any, float] | list[dict[Any, float]] | str | None = None,
         monitor: str | Callable[..., float] = "score",
+        weight_decay: float = 0.0,
+        warmup: float = 0.0,
+        dropout: float | ArrayLike = 0.0,
+        input_dropout: float = 0.0,
+        max_grad_norm: float | None = None,
+        init: str = "auto",
+        label_smoothing: float = 0.0,
     ):
         super().__init__(locals())
 

@@ -12,6 +12,7 @@ from ..network.architecture import Network
 from ..training.history import History
 from ..training.observer import Observer
 from ..training.optimizer_state import OptimizerState
+from ..training.regularization import Regularization
 from ..typing import Array
 from .validation_set import ValidationSet
 
@@ -43,6 +44,8 @@ class Fit:
         Whether a regressor returns its predictions in float64, whatever the dtype of the network.
     alpha : float
         L2 strength, divided by the same power of 2 as the weights of `examples`.
+    regularization : Regularization
+        Dropout and label smoothing.
     """
 
     network: Network
@@ -57,6 +60,7 @@ class Fit:
     incremental: bool
     predicts_float64: bool
     alpha: float
+    regularization: Regularization
 
     @property
     def rows(self) -> NDArray[np.int64] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+import copy
+import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -17,11 +20,13 @@ from sklearn.utils.metaestimators import available_if
 from ..data.targets import Target
 from ..kernels import optimizers
 from ..kernels.activations import HIDDEN
-from ..kernels.losses import LEGAL_OUTPUTS
+from ..kernels.user_loss import UserLoss, compiled, kernel_of
 from ..network import architecture
-from ..network.architecture import Network, network_of
+from ..network.architecture import Loss, Network, network_of
+from ..network.initialization import VARIANCES
 from ..training.history import History
-from ..training.schedules import Schedule
+from ..training.regularization import Regularization
+from ..training.schedules import PLANS, Schedule
 from ..training.stochastic import Epochs
 
 STOCHASTIC = ("sgd", "adam")  # the solvers that step after every minibatch
@@ -50,6 +55,9 @@ class Range(Interval):
             return False
 
 
+SHARE = Range(Real, 0, 1, closed="left")
+
+
 class ScorerOptions(StrOptions):
     """These strings, or the name of one of scikit-learn's scorers."""
 
@@ -73,7 +81,7 @@ class Parameters(BaseEstimator):
         "solver": [StrOptions({"adam", "sgd", "lbfgs", "gd"})],
         "alpha": [Range(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", *PLANS}), callable],
         "learning_rate_init": [Range(Real, 0, None, closed="neither")],
         "power_t": [Range(Real, 0, None, closed="left")],
         "max_iter": [Range(Integral, 1, None, closed="left")],
@@ -95,6 +103,12 @@ class Parameters(BaseEstimator):
         "gtol": [Range(Real, 0, None, closed="left")],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "monitor": [ScorerOptions({"score", "loss"}), callable],
+        "weight_decay": [Range(Real, 0, None, closed="left")],
+        "warmup": [Range(Real, 0, 1, closed="both")],
+        "dropout": [SHARE, "array-like"],
+        "input_dropout": [SHARE],
+        "max_grad_norm": [Range(Real, 0, None, closed="neither"), None],
+        "init": [StrOptions({"auto", *VARIANCES})],
         "n_jobs": [Range(Integral, 1, None, closed="left"), Range(Integral, None, -1, closed="right"), None],
     }
 
@@ -103,7 +117,7 @@ class Parameters(BaseEstimator):
     solver: str
     alpha: float
     batch_size: int | str
-    learning_rate: str
+    learning_rate: str | Callable[[float], float]
     learning_rate_init: float
     power_t: float
     max_iter: int
@@ -121,13 +135,20 @@ class Parameters(BaseEstimator):
     epsilon: float
     n_iter_no_change: float
     max_fun: int
-    loss: str
+    loss: str | tuple[Callable[..., Any], Callable[..., Any]]
     out_activation: str
     fit_intercept: bool
     gtol: float
     dtype: str
     n_jobs: int | None
     monitor: str | Callable[..., float]
+    weight_decay: float
+    warmup: float
+    dropout: float | ArrayLike
+    input_dropout: float
+    max_grad_norm: float | None
+    init: str
+    label_smoothing: float = 0.0  # only the classifier has it as a parameter
     class_weight: dict[Any, float] | list[dict[Any, float]] | str | None  # only the classifier has it
 
     def __init__(self, parameters: dict[str, Any]):
@@ -158,7 +179,7 @@ class Parameters(BaseEstimator):
         natural = self._output_for(target)
         if self.out_activation == "auto":
             return natural
-        legal = (natural,) if self.loss == "log_loss" else LEGAL_OUTPUTS[self.loss]
+        legal = (natural,) if self.loss == "log_loss" else architecture.legal_outputs(self._loss())
         if self.out_activation not in legal:
             of_target = f" and a {target.kind} target" if self.loss == "log_loss" else ""
             raise ValueError(
@@ -173,16 +194,33 @@ class Parameters(BaseEstimator):
         network = network_of(
             (n_features, *widths, target.n_outputs),
             (*activations, self._output_activation(target)),
-            self.loss,
+            self._loss(),
             dtype,
             bool(self.fit_intercept),
+            self._loss_options(target),
         )
+        if isinstance(network.loss, UserLoss):
+            _compile(network.loss, dtype)
         if network.layout.n_parameters > MOST_PARAMETERS:
             raise ValueError(
                 f"hidden_layer_sizes must make a network that fits into memory, got {self.hidden_layer_sizes!r}, which "
                 f"makes {network.layout.n_parameters} parameters."
             )
         return network
+
+    def _loss(self) -> Loss:
+        """The loss, as the network has it; raises ValueError for anything but a name or two functions."""
+        if isinstance(self.loss, str):
+            return self.loss
+        functions = self.loss if isinstance(self.loss, tuple) else ()
+        if len(functions) != 2 or not all(inspect.isfunction(_plain(function)) for function in functions):
+            raise ValueError(f"loss must be a name or a tuple of two functions, (cost, gradient), got {self.loss!r}.")
+        cost, gradient = map(compiled, functions)
+        return UserLoss(cost, gradient)
+
+    def _loss_options(self, target: Target) -> tuple[float, ...]:
+        """The numbers that the loss needs. The regressor overrides this."""
+        return ()
 
     def _checked_jobs(self) -> int | None:
         """n_jobs of a prediction. A fit has checked it, but the user may have changed it since."""
@@ -211,16 +249,88 @@ class Parameters(BaseEstimator):
             return optimizers.NESTEROV if self.nesterovs_momentum else optimizers.SGD
         return optimizers.NONE
 
-    def _epochs(self, random_state: np.random.RandomState, *, only_one: bool) -> Epochs:
-        """The rules for the epochs of 'sgd' and 'adam'. Only 'sgd' has a schedule."""
-        name = self.learning_rate if self.solver == "sgd" else "constant"
+    def _schedule(self, first_epoch: int) -> Schedule:
+        """The schedule of the learning rate, from an epoch on. 'invscaling' and 'adaptive' are for 'sgd' only."""
+        name = self.learning_rate
+        if self.solver != "sgd" and name in ("invscaling", "adaptive"):
+            name = "constant"
+        return Schedule(
+            name,
+            float(self.learning_rate_init),
+            float(self.power_t),
+            warmup=float(self.warmup),
+            epochs=int(self.max_iter),
+            first_epoch=first_epoch,
+        )
+
+    def _regularization(self, n_hidden: int, random_state: np.random.RandomState) -> Regularization:
+        """Dropout and label smoothing. The draws of `random_state` stay those of a fit without dropout."""
+        if self.label_smoothing and self.loss not in ("log_loss", "binary_cross_entropy"):
+            raise ValueError(
+                f"label_smoothing must be 0 unless loss is 'log_loss' or 'binary_cross_entropy', got "
+                f"{self.label_smoothing!r} with loss={self.loss!r}."
+            )
+        dropout = self._dropout(n_hidden)
+        seed = int(copy.deepcopy(random_state).randint(np.iinfo(np.int64).max, dtype=np.int64)) if dropout else 0
+        return Regularization(dropout, float(self.label_smoothing), seed)
+
+    def _dropout(self, n_hidden: int) -> tuple[float, ...]:
+        """The probability of dropout for the inputs and for each hidden layer; empty if all are 0."""
+        given: list[Any] = np.asarray(self.dropout, dtype=object).ravel().tolist()
+        listed = np.ndim(np.asarray(self.dropout, dtype=object)) > 0
+        if not all(map(SHARE.is_satisfied_by, given)) or (listed and len(given) != n_hidden):
+            raise ValueError(
+                f"dropout must be a number in [0, 1), or one for each of the {n_hidden} hidden layers, got "
+                f"{self.dropout!r}."
+            )
+        hidden = tuple(map(float, given)) if listed else (float(given[0]),) * n_hidden
+        every = (float(self.input_dropout), *hidden)
+        return every if any(every) else ()
+
+    def _check_solver(self) -> None:
+        """Check that no parameter is set that only the other solvers have; raises ValueError."""
+        if self.solver in STOCHASTIC:
+            return
+        planned = callable(self.learning_rate) or self.learning_rate in PLANS
+        used = {
+            "learning_rate": planned,
+            "weight_decay": self.weight_decay > 0,
+            "warmup": self.warmup > 0,
+            "dropout": np.any(np.asarray(self.dropout, dtype=object) != 0),
+            "input_dropout": self.input_dropout > 0,
+            "max_grad_norm": self.max_grad_norm is not None,
+        }
+        for name, is_used in used.items():
+            if is_used:
+                raise ValueError(
+                    f"solver must be {' or '.join(STOCHASTIC)} for {name}={getattr(self, name)!r}, got {self.solver!r}."
+                )
+
+    def _epochs(self, random_state: np.random.RandomState, *, only_one: bool, first_epoch: int) -> Epochs:
+        """The rules for the epochs of 'sgd' and 'adam'."""
         return Epochs(
             max_iter=int(self.max_iter),
-            schedule=Schedule(name, float(self.learning_rate_init), float(self.power_t)),
+            schedule=self._schedule(first_epoch),
             n_iter_no_change=self.n_iter_no_change,
             shuffled_by=random_state if self.shuffle else None,
             only_one=only_one,
         )
+
+
+def _plain(function: Any) -> Any:
+    """The Python function of a function that Numba has compiled, and any other function itself."""
+    return getattr(function, "py_func", function)
+
+
+def _compile(loss: UserLoss, dtype: np.dtype) -> None:
+    """Compile the user's loss for a dtype; raises ValueError if Numba cannot."""
+    try:
+        kernel_of(loss).address(dtype)
+    except NumbaError as error:
+        raise ValueError(
+            f"loss={loss!r:.100} must be two functions that Numba compiles, cost(z, y) and gradient(z, y, out), but: "
+            f"{error}"
+        ) from error
 
 
 def is_stochastic(estimator: Parameters) -> bool:

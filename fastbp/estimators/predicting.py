@@ -131,7 +131,7 @@ class Predictor(Parameters):
         network = network_of(
             (X.shape[1], *units, self._checked_outputs()),
             (*architecture.hidden_activations(self.activation, len(units)), self.out_activation_),
-            self.loss,
+            self._loss(),
             self._weights_dtype(),
         )
         self._check_weights(network, "for this X the layers must have", shapes)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+import warnings
 from collections.abc import Callable
+from itertools import pairwise
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,17 +18,22 @@ from sklearn.utils._param_validation import StrOptions
 from ..data.targets import Target, Values
 from ..kernels.activations import HIDDEN
 from .base import Perceptron
-from .parameters import fits, if_stochastic
+from .parameters import Range, fits, if_stochastic
 from .validation_set import GivenValidation
 
 if TYPE_CHECKING:  # `convert` imports it when it is needed
     from sklearn.neural_network import MLPRegressor
 
-LOSSES = ("squared_error", "poisson", "mean_squared_error", "euclidean")
+LOSSES = (
+    "squared_error", "poisson", "mean_squared_error", "euclidean", "absolute_error", "huber", "quantile", "gamma",
+)  # fmt: skip
+QUANTILE = Range(Real, 0, 1, closed="neither")
 CONSTRAINTS = {
     **Perceptron._parameter_constraints,
-    "loss": [StrOptions(set(LOSSES))],
+    "loss": [StrOptions(set(LOSSES)), tuple],
     "out_activation": [StrOptions({"auto", *HIDDEN, "exp"})],
+    "quantile": [QUANTILE, "array-like"],
+    "huber_delta": [Range(Real, 0, None, closed="neither")],
 }
 
 
@@ -38,15 +46,20 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
     Parameters
     ----------
-    loss : str, default='squared_error'
+    loss : str or tuple of two functions, default='squared_error'
         Cost of one example, summed over outputs. As in MLPRegressor: 'squared_error' (half the squared norm of a - y)
         and 'poisson' (half the Poisson deviance, for y >= 0, with the output activation exp). Also:
-        'mean_squared_error' (the squared norm) and 'euclidean' (the norm, which outliers change less).
+        'mean_squared_error' (the squared norm), 'euclidean' (the norm, which outliers change less), 'absolute_error'
+        (of each output; the best prediction is the median), 'huber' (half the square of a residual up to
+        `huber_delta`, linear beyond), 'quantile' (the pinball loss, see `quantile`) and 'gamma' (half the Gamma
+        deviance, for y > 0, with the output activation exp). Two functions (cost, gradient) that Numba compiles are a
+        loss of your own: cost(z, y) returns C and gradient(z, y, out) puts dC/dz into out, with z^(L) and the targets y
+        of one example as vectors. `textbook.check_gradient` checks them.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer, S_2 ... S_{L-1}. An empty list means no hidden layer.
     activation : str or array-like of str, default='relu'
         Activation g of the hidden layers, one name for all or one per layer: 'identity', 'logistic', 'tanh', 'relu',
-        'leaky_relu', 'elu', 'softplus', 'silu' or 'gelu' (in its tanh form).
+        'leaky_relu', 'elu', 'selu', 'softplus', 'silu', 'gelu' (in its tanh form), 'mish' or 'hard_swish'.
     solver : {'adam', 'sgd', 'lbfgs', 'gd'}, default='adam'
         'adam' and 'sgd' step after every minibatch. 'lbfgs' is SciPy's L-BFGS-B. 'gd' is gradient descent on all
         examples until the norm of the gradient is at most `gtol`.
@@ -55,10 +68,16 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         of the weights of a step's examples.
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate of 'sgd'. After each epoch, 'invscaling' sets the rate to
-        learning_rate_init / (t_ + 1) ** power_t. When the other schedules would stop training, 'adaptive' divides
-        the rate by 5. It stops only if the rate is already at most 1e-6.
+    learning_rate : str or callable, default='constant'
+        Schedule of the learning rate. For 'sgd' alone, and as in scikit-learn: after each epoch, 'invscaling' sets the
+        rate to learning_rate_init / (t_ + 1) ** power_t; 'adaptive' divides the rate by 5 instead of stopping, and
+        stops only if the rate is already at most 1e-6. 'adam' keeps a constant rate with these two names.
+        The others are for 'sgd' and 'adam', and multiply `learning_rate_init` by a factor that changes from step to
+        step. 'cosine' falls from 1 to 0. 'flat_cosine' is 1 for half of the steps, then a cosine to 0. 'one_cycle'
+        rises from 1/25 to 1 for 30 % of the steps, then falls to 1/250000. 'coslog' has four cycles from 0 to 1 and
+        back, each twice as long as the one before. A callable takes the progress in [0, 1] and returns the factor.
+        The progress is the share of the steps of `max_iter` epochs. If `early_stopping` or `tol` ends training earlier,
+        the rest of the schedule is not used. In `partial_fit` it is the share of `max_iter` calls, and 1 after them.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -98,8 +117,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     max_fun : int, default=15000
         Largest number of evaluations of J by 'lbfgs'.
     out_activation : str, default='auto'
-        Activation of the output layer. 'auto' is exp for 'poisson', otherwise identity. The squared and Euclidean
-        losses take any hidden activation.
+        Activation of the output layer. 'auto' is exp for 'poisson' and 'gamma', otherwise identity. A loss of your own
+        takes any activation, the others except 'poisson' and 'gamma' any hidden activation.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
@@ -116,6 +135,30 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
         scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. The scorer gets the weights
         of the examples, if there are any, as sample_weight.
+    weight_decay : float, default=0.0
+        Decoupled weight decay of 'sgd' and 'adam' (AdamW): before each step, the weights are multiplied by
+        1 - eta * weight_decay, with the present learning rate eta. Biases do not decay.
+    warmup : float, default=0.0
+        Share of the steps of `max_iter` epochs in which the learning rate of 'sgd' and 'adam' rises, linearly, from
+        almost 0 to the rate of its schedule.
+    dropout : float or array-like of float, default=0.0
+        Probability that a hidden unit is 0 in a step of 'sgd' or 'adam', one number or one per hidden layer, each in
+        [0, 1). Units that stay are divided by 1 - p. Which units are dropped depends on `random_state`, but not on
+        `n_jobs`. Predictions and validation drop nothing.
+    input_dropout : float, default=0.0
+        The same for the features.
+    max_grad_norm : float or None, default=None
+        Largest Euclidean norm of the gradient of a step of 'sgd' or 'adam', over all parameters, L2 term included. A
+        gradient of a larger norm is scaled down to it.
+    init : {'auto', 'he', 'lecun'}, default='auto'
+        Distribution of the initial weights. 'auto' is scikit-learn's: uniform, with Glorot's bounds, biases likewise.
+        The others are normal with mean 0 and biases of 0: 'he' has the variance 2 / S_l, for relu and its relatives,
+        'lecun' 1 / S_l, for selu.
+    quantile : float or array-like of float, default=0.5
+        For loss='quantile', the quantile of y to predict, in (0, 1). Several quantiles, in increasing order, give one
+        output for each; then y must have one column, and the score is the mean D^2 of the quantiles.
+    huber_delta : float, default=1.0
+        For loss='huber', the largest residual whose square counts, in the unit of y.
 
     Attributes
     ----------
@@ -185,14 +228,14 @@ class BackpropRegressor(RegressorMixin, Perceptron):
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: str | tuple[Callable[..., Any], Callable[..., Any]] = "squared_error",
         hidden_layer_sizes: int | ArrayLike = (100,),
         activation: str | ArrayLike = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        learning_rate: str | Callable[[float], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -216,6 +259,14 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         dtype: str = "auto",
         n_jobs: int | None = None,
         monitor: str | Callable[..., float] = "score",
+        weight_decay: float = 0.0,
+        warmup: float = 0.0,
+        dropout: float | ArrayLike = 0.0,
+        input_dropout: float = 0.0,
+        max_grad_norm: float | None = None,
+        init: str = "auto",
+        quantile: float | ArrayLike = 0.5,
+        huber_delta: float = 1.0,
     ):
         super().__init__(locals())
 
@@ -372,13 +423,33 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
-        return Values.of(y)
+        quantiles = self._quantiles()
+        if len(quantiles) > 1 and y.ndim > 1:
+            raise ValueError(f"y must have one column for several quantiles, {self.quantile!r}, got {y.shape[1]}.")
+        return Values(len(quantiles), quantiles) if len(quantiles) > 1 else Values.of(y)
 
     def _fitted_target(self) -> Values:
-        return Values(self.n_outputs_)
+        return Values(self.n_outputs_, self._quantiles() if self.n_outputs_ == len(self._quantiles()) > 1 else ())
 
     def _output_for(self, target: Target) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
+        return "exp" if self.loss in ("poisson", "gamma") else "identity"
+
+    def _quantiles(self) -> tuple[float, ...]:
+        """The quantiles to predict; empty for another loss."""
+        if self.loss != "quantile":
+            return ()
+        given: list[Any] = np.asarray(self.quantile, dtype=object).ravel().tolist()
+        if not (given and all(map(QUANTILE.is_satisfied_by, given)) and all(a < b for a, b in pairwise(given))):
+            raise ValueError(
+                f"quantile must be a number between 0 and 1, or several in increasing order, got {self.quantile!r}."
+            )
+        return tuple(map(float, given))
+
+    def _loss_options(self, target: Target) -> tuple[float, ...]:
+        quantiles = self._quantiles()
+        if len(quantiles) == 1:
+            quantiles *= target.n_outputs
+        return (float(self.huber_delta),) if self.loss == "huber" else quantiles
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict numbers.
@@ -400,17 +471,62 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             There was no fit.
         ValueError
             X is not valid, or edited coefs_, intercepts_ or activation do not make a network.
+
+        Warns
+        -----
+        UserWarning
+            With several quantiles: the predictions of some examples cross, that is, a larger quantile has a smaller
+            prediction.
         """
         now = self._as_now()
         outputs = now._outputs(X)
+        if now.loss == "quantile" and outputs.shape[1] > 1 and now._fitted_target().quantiles:
+            crossing = int((np.diff(outputs, axis=1) < 0).any(axis=1).sum())
+            if crossing:
+                warnings.warn(
+                    f"The predicted quantiles of {crossing} of {len(outputs)} examples cross. np.sort(..., axis=1) "
+                    "puts them in order, and the pinball loss does not become larger.",
+                    stacklevel=2,
+                )
         if getattr(now, "_predicts_float64", False):  # old pickles do not have it
             outputs = outputs.astype(np.float64, copy=False)
         return now._fitted_target().predict(outputs)
 
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R^2 of the predictions; with several quantiles, the mean of scikit-learn's `d2_pinball_score` over them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the examples.
+
+        Returns
+        -------
+        score : float
+            At most 1.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError
+            X or y is not valid.
+        """
+        target = self._fitted_target() if hasattr(self, "n_outputs_") else None
+        if target is None or not target.quantiles:
+            return float(super().score(X, y, sample_weight))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The predicted quantiles of")
+            return target.d2(np.asarray(y), self.predict(X), sample_weight)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = self.loss == "poisson"
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
         return tags
 
 

@@ -12,6 +12,7 @@ from .elementary import constant, exp, expm1, fma, logistic, softplus, tanh
 LEAK = 0.01  # slope of leaky_relu below 0
 GELU_SCALE = 0.7978845608028654  # sqrt(2 / pi)
 GELU_CUBE = 0.044715
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # keep mean 0 and variance 1 (Klambauer et al. 2017)
 
 elementwise = deferred(VECTOR, VECTOR)  # two flat vectors of equal size; the second one is overwritten
 
@@ -137,6 +138,66 @@ def gelu_slope(a, z):  # (1 + t) / 2 + z (1 - t^2) / 2 * du/dz, t = tanh(u)
 
 
 @elementwise
+def selu(z, a):  # s z above 0, s alpha (e^z - 1) below
+    for i in range(z.size):
+        below = constant(SELU_ALPHA, z[i]) * expm1(z[i])
+        a[i] = constant(SELU_SCALE, z[i]) * (below if z[i] < constant(0, z[i]) else z[i])
+
+
+@elementwise
+def selu_slope(a, z):  # s above 0, s alpha e^z = a + s alpha below
+    for i in range(z.size):
+        above = constant(SELU_SCALE, z[i])
+        z[i] = above if a[i] > constant(0, z[i]) else a[i] + constant(SELU_SCALE * SELU_ALPHA, z[i])
+
+
+@inlined
+def _mish_parts(z):
+    """(p, q, e): tanh(softplus(z)) = p / (p + q), e = e^{-|z|}. Nothing cancels or overflows."""
+    # With u = e^z, tanh(log(1 + u)) = (u^2 + 2 u) / (u^2 + 2 u + 2). For z > 0 both terms are divided by u^2.
+    e, two = exp(-abs(z)), constant(2, z)
+    if z < constant(0, z):
+        return fma(e, e, two * e), two, e
+    return fma(two, e, constant(1, z)), two * e * e, e
+
+
+@elementwise
+def mish(z, a):  # z tanh(softplus(z)); error: as in silu, but 6 ulp
+    for i in range(z.size):
+        p, q, _ = _mish_parts(z[i])
+        a[i] = z[i] * (p / (p + q))
+
+
+@elementwise
+def mish_slope(a, z):  # t + z logistic(z) (1 - t^2), t = tanh(softplus(z))
+    for i in range(z.size):
+        p, q, e = _mish_parts(z[i])
+        one, sum = constant(1, e), p + q
+        s = (e if z[i] < constant(0, e) else one) / (one + e)
+        rest = (q / sum) * ((p + sum) / sum)  # 1 - t^2
+        rest = constant(0, e) if rest == constant(0, e) else z[i] * s * rest  # z may be infinite
+        z[i] = p / sum + rest
+
+
+@elementwise
+def hard_swish(z, a):  # z min(max(z + 3, 0), 6) / 6
+    for i in range(z.size):
+        zero, six = constant(0, z[i]), constant(6, z[i])
+        gate = z[i] + constant(3, z[i])
+        gate = zero if gate < zero else gate
+        gate = six if gate > six else gate
+        a[i] = z[i] * (gate * constant(1 / 6, z[i]))
+
+
+@elementwise
+def hard_swish_slope(a, z):  # 0 up to -3, 1 from 3, (2 z + 3) / 6 between
+    for i in range(z.size):
+        between = fma(z[i], constant(1 / 3, z[i]), constant(0.5, z[i]))
+        between = constant(0, z[i]) if z[i] <= constant(-3, z[i]) else between
+        z[i] = constant(1, z[i]) if z[i] >= constant(3, z[i]) else between
+
+
+@elementwise
 def exponential(z, a):
     for i in range(z.size):
         a[i] = exp(z[i])
@@ -165,6 +226,9 @@ HIDDEN = {
     "softplus": Activation(softplus_units, softplus_slope),
     "silu": Activation(silu, silu_slope),
     "gelu": Activation(gelu, gelu_slope),
+    "selu": Activation(selu, selu_slope),
+    "mish": Activation(mish, mish_slope),
+    "hard_swish": Activation(hard_swish, hard_swish_slope),
 }
 # exp is for outputs only: the mean of a Poisson distribution. Softmax is in losses.py, because it couples units.
 ELEMENTWISE = HIDDEN | {"exp": Activation(exponential, exponential_slope)}

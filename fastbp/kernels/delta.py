@@ -12,7 +12,7 @@ from .records import a_of, z_of
 
 
 @inlined
-def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
+def delta_of_outputs(layer, activations, scratch, targets, rows, plan, rates, loss_options):
     """Compute the cost and delta^(L) = dC/da^(L) * g'(z^(L)) of these rows of the chunk; delta^(L) overwrites z^(L).
 
     layer: the output layer; it has one panel.
@@ -22,9 +22,19 @@ def delta_of_outputs(layer, activations, scratch, targets, rows, plan):
     y, cost = part(scratch.y, i, n * padded), part(scratch.cost, rows.first, n)
     start = rows.start + rows.first
     gather_targets(targets.codes, targets.Y, rows.order, start, n, layer.width, y)
-    output_delta(plan.output_delta, z, a, y, n, layer.width, padded, cost, layer.g, layer.slope)
+    if rates.smoothing > 0.0:
+        _smooth(part(y, 0, n * layer.width), rates.smoothing, rates.uniform)
+    output_delta(plan.output_delta, z, a, y, n, layer.width, padded, cost, layer.g, layer.slope, loss_options)
     if targets.weights.size:
         _weigh(targets.weights, rows.order, start, n, padded, z, cost)
+
+
+@inlined
+def _smooth(y, epsilon, uniform):
+    """Label smoothing, y = (1 - epsilon) y + epsilon u, with the uniform distribution u (Szegedy et al. 2016)."""
+    keep, add = constant(1.0 - epsilon, y[0]), constant(epsilon * uniform, y[0])
+    for j in range(y.size):
+        y[j] = y[j] * keep + add
 
 
 @inlined
@@ -42,14 +52,16 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 def backward(layers, theta_t, activations, first, n, plan):
     """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)) for l = L - 1 ... 2, on n rows of the chunk from `first`.
 
-    Reads delta^(L) and overwrites z^(l) of the hidden layers. There is no delta^(1).
+    Reads delta^(L) and overwrites z^(l) of the hidden layers. There is no delta^(1). If units of a layer are dropped,
+    the forward pass has already put g'(z^(l)) into z^(l).
     """
     for l in range(layers.size - 2, 0, -1):
         layer, following = layers[l], layers[l + 1]
         a, z = a_of(layer, activations, plan), z_of(layer, activations, plan)
-        for column in range(0, z.padded, z.panel):
-            i_z, step = panel_at(z, first, column)
-            i_a, _ = panel_at(a, first, column)
-            differentiate(layer.slope, part(a.data, i_a, n * step), part(z.data, i_z, n * step))
+        if layer.threshold == 0:
+            for column in range(0, z.padded, z.panel):
+                i_z, step = panel_at(z, first, column)
+                i_a, _ = panel_at(a, first, column)
+                differentiate(layer.slope, part(a.data, i_a, n * step), part(z.data, i_z, n * step))
         delta = z_of(following, activations, plan)
         affine(layer, first, n, delta, theta_t, layer.theta_t, z, runtime(True))

@@ -1,6 +1,6 @@
 """The forward pass: z^(l+1) = [1, a^(l)] Theta^(l), a^(l+1) = g(z^(l+1)), for a block of examples."""
 
-from .activations import activate
+from .activations import activate, differentiate
 from .compiling.jit import call, inlined, runtime
 from .machine.simd import part
 from .panels import panel_at
@@ -9,9 +9,13 @@ from .records import a_of, z_of
 
 
 @inlined
-def forward(layers, theta, theta_t, activations, inputs, rows, plan):
-    """Copy these rows of X into a^(1), and compute z^(l) and a^(l) up to z^(L); overwrites these rows of a and z."""
+def forward(layers, theta, theta_t, activations, inputs, rows, masks, plan):
+    """Copy these rows of X into a^(1), and compute z^(l) and a^(l) up to z^(L); overwrites these rows of a and z.
+
+    If units of a hidden layer are dropped, its z^(l) becomes g'(z^(l)), dropped likewise.
+    """
     first, n, last = rows.first, rows.n, layers.size - 1
+    _copy_inputs(layers[0], a_of(layers[0], activations, plan), activations.starts, inputs, rows, masks, plan)
     for l in range(last):
         layer, following = layers[l], layers[l + 1]
         a, z = a_of(layer, activations, plan), z_of(following, activations, plan)
@@ -24,12 +28,31 @@ def forward(layers, theta, theta_t, activations, inputs, rows, plan):
             transpose = part(theta_t, layer.theta_t, (1 + following.width) * layer.padded)
             call(following.dots, (first, n, a, theta, layer.theta, transpose, z))
         else:
-            if l == 0:
-                call(plan.gather, (inputs, rows, a))
             affine(following, first, n, a, theta, layer.theta, z, runtime(False))
         if l + 1 < last:
             a = a_of(following, activations, plan)
             for column in range(0, z.padded, z.panel):
                 i_z, step = panel_at(z, first, column)
                 i_a, _ = panel_at(a, first, column)
-                activate(following.g, part(z.data, i_z, n * step), part(a.data, i_a, n * step))
+                z_c, a_c = part(z.data, i_z, n * step), part(a.data, i_a, n * step)
+                activate(following.g, z_c, a_c)
+                if following.threshold:  # g' follows from the units before they are dropped
+                    differentiate(following.slope, a_c, z_c)
+            if following.threshold:
+                call(plan.drop_units, (following.threshold, l + 1, masks, rows, a, z))
+
+
+@inlined
+def _copy_inputs(layer, a, starts, inputs, rows, masks, plan):
+    """Copy these rows of X into a^(1) and, if the inputs have a threshold, drop some of them."""
+    if plan.copy_entries:
+        call(plan.copy_entries, (inputs, rows, starts, a.data, a.offset))
+        if layer.threshold:
+            call(
+                plan.drop_inputs,
+                (layer.threshold, runtime(0), masks, inputs, rows, starts, a.data, a.offset),
+            )
+    else:
+        call(plan.gather, (inputs, rows, a))
+        if layer.threshold:
+            call(plan.drop_inputs, (layer.threshold, runtime(0), masks, rows, a))

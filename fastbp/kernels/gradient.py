@@ -4,17 +4,22 @@ While a unit's gradient is in cache, the optimiser updates the unit's parameters
 has one group and there is an optimiser, the gradient is never written to `grad`.
 """
 
+import math
+
 from .compiling.jit import call, entry, inlined, linked, runtime
+from .elementary import constant
 from .machine.registers import VECTOR_BYTES
 from .machine.simd import check_multiple, load, multiply_add, part, splat, store, zeros
 from .machine.simd import tile as shape
 from .machine.subnormals import flush_subnormals, restore_subnormals
-from .machine.vectors import add, copy, square, total, transposed
-from .optimizers import update
+from .machine.vectors import add, copy, scale, square, total, transposed
+from .optimizers import update_unit
 from .panels import Strided, place
 from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
 from .records import UNIT_BYTES, a_of, z_of
 from .sparse import Sorted
+
+NORM_SIZE = 8  # a unit's sum of squares has this many parts, which make a vector of float64
 
 
 @inlined
@@ -127,17 +132,68 @@ def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first
     restore_subnormals(before)
 
 
+@inlined
+def _sum_squares(g, sums):
+    """sums[q] = g[q]^2 + g[q + NORM_SIZE]^2 + ..., in float64, for q < NORM_SIZE. No square of a float32 overflows."""
+    for q in range(NORM_SIZE):
+        sums[q] = 0.0
+    whole = g.size // NORM_SIZE * NORM_SIZE
+    for k in range(0, whole, NORM_SIZE):
+        g_k = part(g, k, NORM_SIZE)
+        for q in range(NORM_SIZE):
+            sums[q] += constant(g_k[q], sums[0]) * constant(g_k[q], sums[0])
+    g_k = part(g, whole, g.size - whole)
+    for q in range(g_k.size):
+        sums[q] += constant(g_k[q], sums[0]) * constant(g_k[q], sums[0])
+
+
+@inlined
+def clipping_factor(norms, max_norm):
+    """min(1, max_norm / norm of the gradient); NaN if the gradient is not finite. norms: the squares of all units."""
+    total = 0.0
+    for k in range(norms.size):  # in the order of the units
+        total += norms[k]
+    norm = math.sqrt(total)
+    return 1.0 if norm <= max_norm else max_norm / norm
+
+
+@inlined
+def _update(job, unit, g, step):
+    """Update a unit's parameters by its gradient g; step: from `step_of`."""
+    theta, theta_t, _, moment_1, moment_2 = job.parameters
+    update_unit(job.plan.sweep, job.rates, step, theta, unit, g, moment_1, moment_2)
+    _transpose(job.layers, unit, theta, theta_t)
+
+
 @linked
-def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight):
+def step_units(job, units_begin, units_end, step):
+    """Update some units by their gradients in `grad`, which are first scaled to keep the bound of the norm.
+
+    step: from `step_of`.
+    """
+    grad = job.parameters.grad
+    before = flush_subnormals()
+    clipping = clipping_factor(job.scratch.norms, job.rates.max_norm)
+    for u in range(units_begin, units_end):
+        unit = job.units[u]
+        g = part(grad, unit.offset, unit.n_rows * unit.n_columns)
+        if clipping != 1.0:
+            scale(g, 0, g.size, clipping)
+        _update(job, unit, g, step)
+    restore_subnormals(before)
+
+
+@linked
+def update_units(job, units_begin, units_end, tile_offset, chunk, step):
     """Sum the gradient of some units over the chunk's rows; after a batch's last chunk, add the penalty and update.
 
-    If there are several groups, `grad` already has the sum over each group, so only these sums are added up. step: from
-    `step_size`. weight: W of the batch.
+    If there are several groups, `grad` already has the sum over each group, so only these sums are added up. If the
+    plan clips, `step_units` updates instead. step: from `step_of`.
     """
-    plan, scratch = job.plan, job.scratch
-    theta, theta_t, grad, moment_1, moment_2 = job.parameters
+    plan, scratch, weight = job.plan, job.scratch, job.progress.batch_weight
+    theta, grad = job.parameters.theta, job.parameters.grad
     tiles, squares, rates = scratch.tiles, scratch.squares, job.rates
-    grouped = plan.n_groups > 1
+    grouped, steps = plan.n_groups > 1, plan.sweep and not plan.clips
     before = flush_subnormals()
     for u in range(units_begin, units_end):
         unit = job.units[u]
@@ -154,9 +210,10 @@ def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight):
             alpha = 0.0 if unit.row == 0 else rates.alpha
             sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
             squares[u] = 0.0 if alpha == 0.0 else sum_of_squares
-            if plan.sweep:
-                update(plan.sweep, rates, step, theta, offset, size, g, moment_1, moment_2)
-                _transpose(job.layers, unit, theta, theta_t)
-        if not grouped and (not chunk.batch_ends or plan.sweep == 0):
+            if steps:
+                _update(job, unit, g, step)
+            elif plan.clips:
+                _sum_squares(g, part(scratch.norms, u * NORM_SIZE, NORM_SIZE))
+        if not grouped and not (chunk.batch_ends and steps):
             copy(g, runtime(0), grad, offset, size)
     restore_subnormals(before)

@@ -162,8 +162,24 @@ def _poisson_deviance(z, y, rows, width, cost):
             z_k[i] = exp(z_k[i]) - y_k[i]
 
 
-# z, a, y, rows, width, padded, cost, g, slope: see `output_delta`
-_cost_and_delta = deferred(VECTOR, VECTOR, VECTOR, INT, INT, INT, FLOATS, INT, INT)
+@inlined
+def _gamma_deviance(z, y, rows, width, cost):
+    """C = sum_k y_k / a_k - 1 - log(y_k / a_k) with a = e^z, half the deviance; z becomes 1 - y / a.
+
+    With r = log y - z, a term is e^r - 1 - r, which is never negative.
+    """
+    _clear(cost, rows)
+    for k in range(width):
+        z_k, y_k = part(z, k * rows, rows), part(y, k * rows, rows)
+        for i in range(rows):
+            r = math.log(constant(y_k[i], cost[i])) - constant(z_k[i], cost[i])
+            cost[i] += expm1(r) - r
+            z_k[i] = constant(-expm1(r), z_k[i])
+
+
+# z, a, y, rows, width, padded, cost, g, slope, options: see `output_delta`
+KINDS = (VECTOR, VECTOR, VECTOR, INT, INT, INT, FLOATS, INT, INT, FLOATS)
+cost_and_delta = deferred(*KINDS)
 
 
 @inlined
@@ -176,24 +192,31 @@ def _finish(a, z, rows, width, padded):
             z[i * padded + k] = constant(0, z[0])
 
 
-@_cost_and_delta
-def softmax_cross_entropy(z, a, y, rows, width, padded, cost, g, slope):
+@cost_and_delta
+def softmax_cross_entropy(z, a, y, rows, width, padded, cost, g, slope, options):
     _by_unit(z, rows, width, padded, a)
     _softmax_cross_entropy(a, y, rows, width, z, cost)
     _finish(a, z, rows, width, padded)
 
 
-@_cost_and_delta
-def logistic_cross_entropy(z, a, y, rows, width, padded, cost, g, slope):
+@cost_and_delta
+def logistic_cross_entropy(z, a, y, rows, width, padded, cost, g, slope, options):
     _by_unit(z, rows, width, padded, a)
     _logistic_cross_entropy(a, y, rows, width, part(z, 0, rows), cost)
     _finish(a, z, rows, width, padded)
 
 
-@_cost_and_delta
-def poisson_deviance(z, a, y, rows, width, padded, cost, g, slope):
+@cost_and_delta
+def poisson_deviance(z, a, y, rows, width, padded, cost, g, slope, options):
     _by_unit(z, rows, width, padded, a)
     _poisson_deviance(a, y, rows, width, cost)
+    _finish(a, z, rows, width, padded)
+
+
+@cost_and_delta
+def gamma_deviance(z, a, y, rows, width, padded, cost, g, slope, options):
+    _by_unit(z, rows, width, padded, a)
+    _gamma_deviance(a, y, rows, width, cost)
     _finish(a, z, rows, width, padded)
 
 
@@ -209,10 +232,15 @@ def _residuals(z, a, y, rows, width, padded, g, slope):
 
 
 @inlined
-def _add_squares(r, rows, width, cost):
-    """cost[i] = sum_k r_k^2 of example i; overwrites cost."""
+def _clear(cost, rows):
     for i in range(rows):
         cost[i] = 0.0
+
+
+@inlined
+def _sum_squares(r, rows, width, cost):
+    """cost[i] = sum_k r_k^2 of example i; overwrites cost."""
+    _clear(cost, rows)
     for k in range(width):
         r_k = part(r, k * rows, rows)
         for i in range(rows):
@@ -220,11 +248,11 @@ def _add_squares(r, rows, width, cost):
             cost[i] += r_ik * r_ik
 
 
-@_cost_and_delta
-def squared_error(z, a, y, rows, width, padded, cost, g, slope):
+@cost_and_delta
+def squared_error(z, a, y, rows, width, padded, cost, g, slope, options):
     """C = r.r / 2, dC/da = r."""
     _residuals(z, a, y, rows, width, padded, g, slope)
-    _add_squares(z, rows, width, cost)
+    _sum_squares(z, rows, width, cost)
     for i in range(rows):
         cost[i] *= 0.5
     for j in range(rows * width):
@@ -232,18 +260,18 @@ def squared_error(z, a, y, rows, width, padded, cost, g, slope):
     _finish(a, z, rows, width, padded)
 
 
-@_cost_and_delta
-def mean_squared_error(z, a, y, rows, width, padded, cost, g, slope):
+@cost_and_delta
+def mean_squared_error(z, a, y, rows, width, padded, cost, g, slope, options):
     """C = r.r, dC/da = 2 r."""
     _residuals(z, a, y, rows, width, padded, g, slope)
-    _add_squares(z, rows, width, cost)
+    _sum_squares(z, rows, width, cost)
     for j in range(rows * width):
         a[j] *= constant(2, z[j]) * z[j]
     _finish(a, z, rows, width, padded)
 
 
-@_cost_and_delta
-def euclidean(z, a, y, rows, width, padded, cost, g, slope):
+@cost_and_delta
+def euclidean(z, a, y, rows, width, padded, cost, g, slope, options):
     """C = |r|, dC/da = r / |r|, 0 where r = 0."""
     _residuals(z, a, y, rows, width, padded, g, slope)
     zero, one = constant(0, z[0]), constant(1, z[0])
@@ -258,7 +286,7 @@ def euclidean(z, a, y, rows, width, padded, cost, g, slope):
         r = part(z, k * rows, rows)
         for i in range(rows):
             r[i] /= scale[i] if scale[i] > zero else one
-    _add_squares(z, rows, width, cost)
+    _sum_squares(z, rows, width, cost)
     for k in range(width):
         r = part(z, k * rows, rows)
         for i in range(rows):
@@ -271,31 +299,93 @@ def euclidean(z, a, y, rows, width, padded, cost, g, slope):
     _finish(a, z, rows, width, padded)
 
 
+@cost_and_delta
+def absolute_error(z, a, y, rows, width, padded, cost, g, slope, options):
+    """C = sum_k |r_k|, dC/da = sign(r), 0 where r = 0."""
+    _residuals(z, a, y, rows, width, padded, g, slope)
+    zero, one = constant(0, z[0]), constant(1, z[0])
+    _clear(cost, rows)
+    for k in range(width):
+        r, a_k = part(z, k * rows, rows), part(a, k * rows, rows)
+        for i in range(rows):
+            cost[i] += constant(abs(r[i]), cost[i])
+        for i in range(rows):
+            a_k[i] *= (one if r[i] > zero else -one) if r[i] != zero else zero
+    _finish(a, z, rows, width, padded)
+
+
+@cost_and_delta
+def huber(z, a, y, rows, width, padded, cost, g, slope, options):
+    """C = sum_k r_k^2 / 2, but d (|r_k| - d / 2) where |r_k| > d; dC/da = r, at most d and at least -d.
+
+    options: d, the largest residual whose square counts (Huber 1964).
+    """
+    _residuals(z, a, y, rows, width, padded, g, slope)
+    largest = options[0]
+    _clear(cost, rows)
+    for k in range(width):
+        r, a_k = part(z, k * rows, rows), part(a, k * rows, rows)
+        for i in range(rows):
+            size = constant(abs(r[i]), cost[i])
+            cost[i] += largest * (size - 0.5 * largest) if size > largest else 0.5 * size * size
+        for i in range(rows):
+            bounded = r[i] if abs(r[i]) <= constant(largest, r[i]) else math.copysign(constant(largest, r[i]), r[i])
+            a_k[i] *= bounded if r[i] == r[i] else r[i]  # NaN stays
+    _finish(a, z, rows, width, padded)
+
+
+@cost_and_delta
+def quantile(z, a, y, rows, width, padded, cost, g, slope, options):
+    """C = sum_k -q_k r_k where r_k < 0, (1 - q_k) r_k elsewhere; dC/da = -q or 1 - q, 0 where r = 0.
+
+    options: q_k for each output; the best output is the quantile q_k of y (Koenker and Bassett 1978).
+    """
+    _residuals(z, a, y, rows, width, padded, g, slope)
+    zero = constant(0, z[0])
+    _clear(cost, rows)
+    for k in range(width):
+        r, a_k = part(z, k * rows, rows), part(a, k * rows, rows)
+        below, above = constant(-options[k], zero), constant(1.0 - options[k], zero)
+        for i in range(rows):
+            r_i = constant(r[i], cost[i])
+            cost[i] += r_i * (-options[k] if r[i] < zero else 1.0 - options[k])
+        for i in range(rows):
+            a_k[i] *= (below if r[i] < zero else above) if r[i] != zero else zero
+    _finish(a, z, rows, width, padded)
+
+
 @inlined
-def output_delta(kernel, z, a, y, rows, width, padded, cost, g, slope):
+def output_delta(kernel, z, a, y, rows, width, padded, cost, g, slope, options):
     """cost[i] = C of example i; z becomes delta^(L), 0 in padded columns.
 
     kernel: address of one of the functions above. z: (rows, padded), flat; on entry z^(L), with `width` columns of
     units. y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are scratch. g, slope: addresses
-    of the output's activation and its slope, if it is elementwise.
+    of the output's activation and its slope, if it is elementwise. options: the numbers that huber and quantile need.
     """
-    call(kernel, (z, a, y, rows, width, padded, cost, g, slope))
+    call(kernel, (z, a, y, rows, width, padded, cost, g, slope, options))
 
 
 OUTPUTS = {**dict.fromkeys(ELEMENTWISE, elementwise_outputs), "softmax": softmax}
-RESIDUAL = {"squared_error": squared_error, "mean_squared_error": mean_squared_error, "euclidean": euclidean}
+RESIDUAL = {
+    "squared_error": squared_error,
+    "mean_squared_error": mean_squared_error,
+    "euclidean": euclidean,
+    "absolute_error": absolute_error,
+    "huber": huber,
+    "quantile": quantile,
+}
+DEVIANCES = {"poisson": poisson_deviance, "gamma": gamma_deviance}
 _ANY = tuple(name for name in ELEMENTWISE if name != "exp")
 LEGAL_OUTPUTS = {
     "log_loss": ("softmax", "logistic"),
     "binary_cross_entropy": ("logistic",),
     **dict.fromkeys(RESIDUAL, _ANY),
-    "poisson": ("exp",),
+    **dict.fromkeys(DEVIANCES, ("exp",)),
 }
 
 
-def cost_and_delta(loss: str, activation: str) -> Deferred:
+def kernel_of(loss: str, activation: str) -> Deferred:
     """The function for this loss and this output activation, a pair that LEGAL_OUTPUTS allows."""
-    if loss in RESIDUAL:
-        return RESIDUAL[loss]
-    matched = {"softmax": softmax_cross_entropy, "logistic": logistic_cross_entropy, "exp": poisson_deviance}
-    return matched[activation]
+    if loss in RESIDUAL or loss in DEVIANCES:
+        return (RESIDUAL | DEVIANCES)[loss]
+    return {"softmax": softmax_cross_entropy, "logistic": logistic_cross_entropy}[activation]

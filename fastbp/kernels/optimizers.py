@@ -5,14 +5,15 @@ the bias correction; the step size contains this correction. Momentum is v = mu 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from .compiling.jit import call, deferred, entry, inlined, runtime
 from .compiling.kinds import FLOAT, INT, VECTOR, kind_of_record, record
 from .machine.registers import VECTOR_BYTES
-from .machine.simd import check_multiple, load, splat, store, tile
-from .machine.vectors import over_root
+from .machine.simd import check_multiple, load, part, splat, store, tile
+from .machine.vectors import over_root, scale
 
 # The codes of the optimisers. NONE leaves a batch's gradient in `grad`.
 NONE, SGD, NESTEROV, ADAM = range(4)
@@ -26,6 +27,11 @@ RATES = record(
         "beta_1": np.float64,
         "beta_2": np.float64,
         "epsilon": np.float64,
+        "weight_decay": np.float64,  # decoupled: a step multiplies weights by 1 - eta weight_decay
+        "max_norm": np.float64,  # the largest Euclidean norm of a step's gradient
+        # Label smoothing: epsilon, and the probability of each label in the uniform distribution.
+        "smoothing": np.float64,
+        "uniform": np.float64,
     }
 )
 
@@ -37,6 +43,19 @@ def step_size(optimizer, rates, t):
         t = float(t)  # Numba would compile one more function for an integer exponent
         return rates.eta * math.sqrt(1.0 - rates.beta_2**t) / (1.0 - rates.beta_1**t)
     return rates.eta
+
+
+class Step(NamedTuple):
+    """The numbers of a step that all parameters share."""
+
+    size: float  # from `step_size`
+    decay: float  # each weight, but no bias, is multiplied by it before the step (Loshchilov and Hutter 2019)
+
+
+@inlined
+def step_of(optimizer, rates, factor, t):
+    """Step t, counted from 1; factor: of the learning rate."""
+    return Step(factor * step_size(optimizer, rates, t), 1.0 - factor * rates.eta * rates.weight_decay)
 
 
 # rates, step, theta, i, n, grad, moment_1, moment_2: see `update`
@@ -97,8 +116,23 @@ def update(sweep, rates, step, theta, i, n, grad, moment_1, moment_2):
     call(sweep, (rates, step, theta, i, n, grad, moment_1, moment_2))
 
 
+@inlined
+def update_unit(sweep, rates, step, theta, unit, grad, moment_1, moment_2):
+    """A step of a unit of parameters, from its gradient grad. Weights decay first, but not biases."""
+    if step.decay != 1.0 and unit.row > 0:
+        scale(theta, unit.offset, grad.size, step.decay)
+    update(sweep, rates, step.size, theta, unit.offset, grad.size, grad, moment_1, moment_2)
+
+
 @entry
-def step_all(optimizer, sweep, rates, t, theta, grad, moment_1, moment_2):
-    """Step t, counted from 1, of all of theta, with a gradient from elsewhere; rates: an array of one RATES."""
+def step_all(optimizer, sweep, units, rates, factor, t, theta, grad, moment_1, moment_2):
+    """Step t, counted from 1, of all of theta, with a gradient from elsewhere.
+
+    rates: an array of one RATES. factor: of the learning rate.
+    """
     rates = rates[0]
-    update(sweep, rates, step_size(optimizer, rates, t), theta, 0, theta.size, grad, moment_1, moment_2)
+    step = step_of(optimizer, rates, factor, t)
+    for u in range(units.size):
+        unit = units[u]
+        g = part(grad, unit.offset, unit.n_rows * unit.n_columns)
+        update_unit(sweep, rates, step, theta, unit, g, moment_1, moment_2)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .compiling.jit import inlined
 from .compiling.kinds import record
+from .dropout import Masks
 from .gather import Inputs, Targets
 from .panels import Panels
 from .products import PANEL_BYTES, UNIT_ROWS
@@ -44,6 +45,7 @@ LAYER = _integers(
     "outer_full",
     "outer_last",
     "dots",
+    "threshold",  # p 2^32, if the layer's units are dropped with probability p in training; see dropout.py
 )
 
 # UNIT describes some rows of one panel of Theta. Row 0, the bias, is a unit of its own, because it has no L2 term.
@@ -71,17 +73,25 @@ PLAN = _integers(
     "output_delta",
     "outputs",
     # The address of `gather_32`, `gather_64` or `scatter_rows`. If a sparse X is not made dense, this address is 0, and
-    # the next four are those of the other functions of sparse.py.
+    # the next five are those of the other functions of sparse.py.
     "gather",
     "number_entries",
     "sort_entries",
+    "copy_entries",
     "first_affine",
     "sparse_outer_sum",
-    # The tasks that a call does: [begin, end) of the examples phase, and [begin, end) of the update phase.
+    # Addresses of the functions of dropout.py that this call needs, otherwise 0. `drop_inputs` may be that of
+    # `drop_entries`.
+    "drop_inputs",
+    "drop_units",
+    "clips",  # whether the norm of the gradient has a bound
+    # The tasks that a call does: [begin, end) of the examples phase, of the update phase and of the step phase.
     "examples_begin",
     "examples_end",
     "update_begin",
     "update_end",
+    "step_begin",
+    "step_end",
 )
 
 
@@ -94,6 +104,9 @@ class Tables(NamedTuple):
     plan: NDArray  # one PLAN
     rates: NDArray  # one RATES, see optimizers.py
     progress: NDArray  # one PROGRESS
+    factors: NDArray  # of the learning rate, one for each batch of the epoch; empty if all are 1
+    places: NDArray  # see `dropout.Masks`
+    loss_options: NDArray  # see losses.py
 
 
 class Parameters(NamedTuple):
@@ -121,6 +134,7 @@ class Scratch(NamedTuple):
     cost: NDArray  # cost of each row of the chunk
     tiles: NDArray  # room for the gradient of one unit, for each thread
     squares: NDArray  # sum of Theta^2 over each unit
+    norms: NDArray  # NORM_SIZE numbers for each unit, see `gradient._sum_squares`; empty if the gradient has no bound
     heads: NDArray  # those of each group. Only a sparse X needs heads and the next two, see `sparse.Sorted`
     entries: NDArray
     entry_rows: NDArray
@@ -136,6 +150,7 @@ PROGRESS = record(
         # Of the epoch: sum over batches of J times rows, and number of rows.
         "epoch_loss": np.float64,
         "epoch_rows": np.float64,
+        "seed": np.int64,  # of the epoch's dropout
     }
 )
 
@@ -160,6 +175,9 @@ class Job(NamedTuple):
     scratch: Scratch
     rates: np.record
     progress: np.record
+    factors: NDArray
+    masks: Masks
+    loss_options: NDArray
 
 
 @inlined

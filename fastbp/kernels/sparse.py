@@ -91,20 +91,26 @@ def _affine_tile(shape, n, x, ix, indices, i, theta, it, width, z, iz):
     store(acc, z, iz, 0)
 
 
+@deferred(INPUTS, ROWS_OF_CHUNK, INTS, VECTOR, INT)
+def copy_entries(inputs, rows, starts, x, ix):
+    """Copy the values of the entries of these rows; the values of the chunk's entries begin at x[ix]."""
+    X32, X64 = inputs.X32, inputs.X64
+    for r in range(rows.first, rows.first + rows.n):
+        begin, p = ix + starts[r], inputs.indptr[rows.order[rows.start + r]]
+        for e in range(starts[r + 1] - starts[r]):
+            x[begin + e] = X32[p + e] if X32.size else constant(X64[p + e], x[0])
+
+
 @deferred(INPUTS, ROWS_OF_CHUNK, INTS, VECTOR, INT, VECTOR, INT, INT, PANELS)
 def first_affine(inputs, rows, starts, x, ix, theta, it, k, z):
     """z^(2) = [1, x] Theta^(1) for these rows of a chunk; overwrites these rows of z.
 
-    x: room for the values of the chunk's entries, from x[ix]; the values of these rows are copied there. theta: panels
-    (1 + k, z.padded), from theta[it]. k: columns of X.
+    x: the values of the chunk's entries, from x[ix]. theta: panels (1 + k, z.padded), from theta[it]. k: columns of X.
     """
-    X32, X64, indices = inputs.X32, inputs.X64, inputs.indices
-    lanes = VECTOR_BYTES // theta.itemsize
+    indices, lanes = inputs.indices, VECTOR_BYTES // theta.itemsize
     check_multiple(z.padded, lanes)
     for r in range(rows.first, rows.first + rows.n):
         begin, n, p = ix + starts[r], starts[r + 1] - starts[r], inputs.indptr[rows.order[rows.start + r]]
-        for e in range(n):
-            x[begin + e] = X32[p + e] if X32.size else constant(X64[p + e], x[0])
         for column in range(0, z.padded, 3 * lanes):
             to, vectors = place(z, r, column)[0], min(3, (z.padded - column) // lanes)
             i = it + column * (1 + k)

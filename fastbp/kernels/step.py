@@ -1,8 +1,9 @@
 """A training step in phases, run by one thread, or by a crew of threads that meet after each phase.
 
 The examples phase computes all a^(l) and then all delta^(l) of every row. The update phase sums the gradient of each
-unit of parameters over the examples, and updates the unit. Within a phase, rows or units do not depend on each other,
-so the bits do not depend on which thread does which.
+unit of parameters over the examples, and updates the unit. If the norm of the gradient has a bound, the step phase
+updates instead, because the norm depends on all units. Within a phase, rows or units do not depend on each other, so
+the bits do not depend on which thread does which.
 
 A batch is divided into chunks of rows. The size of a chunk has a limit that does not depend on the number of examples,
 so more examples do not need more memory. If a batch has several chunks, their gradients are added up in `grad`, and the
@@ -22,13 +23,14 @@ from numpy.typing import NDArray
 
 from .compiling.jit import call, entry, inlined, linked, parallel_entry, runtime
 from .delta import backward, delta_of_outputs
+from .dropout import Masks
 from .forward import forward
 from .gather import Inputs, Rows, Targets, total_weight
-from .gradient import add_gradient_of_group, sorted_of_group, update_units
+from .gradient import add_gradient_of_group, sorted_of_group, step_units, update_units
 from .machine.barrier import assemble, join, meet, n_threads, share
 from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
-from .optimizers import step_size
+from .optimizers import step_of
 from .records import UNIT_BYTES, Activations, Examples, Job, Parameters, Scratch, Tables
 
 
@@ -76,8 +78,10 @@ def _run_examples(job, examples, start, first, stop):
     before = flush_subnormals()
     for i in range(first, stop, plan.block):
         rows = Rows(examples.order, start, i, min(plan.block, stop - i))
-        forward(layers, theta, theta_t, activations, examples.inputs, rows, plan)
-        delta_of_outputs(layers[layers.size - 1], activations, scratch, examples.targets, rows, plan)
+        forward(layers, theta, theta_t, activations, examples.inputs, rows, job.masks, plan)
+        delta_of_outputs(
+            layers[layers.size - 1], activations, scratch, examples.targets, rows, plan, job.rates, job.loss_options
+        )
         if plan.learns:
             backward(layers, theta_t, activations, i, rows.n, plan)
     restore_subnormals(before)
@@ -148,15 +152,34 @@ def group_phase(member, job, chunk):
 @linked
 def update_phase(member, job, chunk):
     """Each member sums the gradient of its share of the units, and updates these units after a batch's last chunk."""
-    plan, progress = job.plan, job.progress
+    plan = job.plan
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     if plan.n_groups == 1 or chunk.batch_ends:
-        step = step_size(plan.optimizer, job.rates, progress.t + 1)
-        begin, end = job.tasks[begin], job.tasks[end]
-        update_units(job, begin, end, member.tile_offset, chunk, step, progress.batch_weight)
+        update_units(job, job.tasks[begin], job.tasks[end], member.tile_offset, chunk, _step_at(chunk, job))
     meet(member.crew, member.n)
-    if member.rank == 0 and chunk.batch_ends and plan.update_end == job.tasks.size - 1:
+
+
+@linked
+def step_phase(member, job, chunk):
+    """If the norm of the gradient has a bound, each member updates its share of the units after a batch's last chunk.
+
+    At the end of a batch, one member adds the batch's J to the epoch's sum.
+    """
+    plan, progress = job.plan, job.progress
+    if plan.clips and chunk.batch_ends:
+        begin, end = share(plan.step_begin, plan.step_end, member.rank, member.n)
+        if progress.batch_weight > 0.0:
+            step_units(job, job.tasks[begin], job.tasks[end], _step_at(chunk, job))
+        meet(member.crew, member.n)
+    if member.rank == 0 and chunk.batch_ends and plan.step_end == job.tasks.size - 1:
         _finish_batch(progress, job.scratch.squares, job.rates.alpha, (chunk.start + chunk.rows - 1) % plan.batch + 1)
+
+
+@inlined
+def _step_at(chunk, job):
+    """The step of the batch of a chunk."""
+    factor = job.factors[chunk.start // job.plan.batch] if job.factors.size else 1.0
+    return step_of(job.plan.optimizer, job.rates, factor, job.progress.t + 1)
 
 
 @inlined
@@ -195,7 +218,8 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
     member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
     job = Job(
         tables.layers, tables.units, tables.tasks, tables.plan[0], parameters, Activations(*buffers[:3]),
-        Scratch(*buffers[3:]), tables.rates[0], tables.progress[0],
+        Scratch(*buffers[3:]), tables.rates[0], tables.progress[0], tables.factors,
+        Masks(tables.progress[0].seed, tables.places), tables.loss_options,
     )  # fmt: skip
     data = Examples(Inputs(*examples[:5]), Targets(*examples[5:]), order)
     while start < stop:
@@ -203,6 +227,7 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
         examples_phase(member, job, data, chunk)
         group_phase(member, job, chunk)
         update_phase(member, job, chunk)
+        step_phase(member, job, chunk)
         start += chunk.rows
 
 
@@ -213,7 +238,7 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
     Batches begin at multiples of the plan's batch in `order`. If the plan has no sweep, theta stays as it is, and the
     gradient stays in `grad`. If `plan.learns` is 0, the call only adds up costs, and its tasks have no units. A chunk
     that is too much work for one call takes several calls with the same start and stop: the first calls do the tasks of
-    the examples phase, and the others those of the update phase.
+    the examples phase, the others those of the update phase and then those of the step phase.
 
     crew: scratch, see barrier.py. tables, parameters: as `Tables`, `Parameters`. buffers: as `Activations`, then
     `Scratch`. examples: as `Inputs`, then `Targets`.

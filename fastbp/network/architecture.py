@@ -11,8 +11,11 @@ import numpy as np
 
 from ..kernels.activations import HIDDEN
 from ..kernels.losses import LEGAL_OUTPUTS, OUTPUTS
+from ..kernels.user_loss import UserLoss
 from .layout import Layout
 from .memory import kept
+
+Loss = str | UserLoss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,19 +28,22 @@ class Network:
         Units per layer, input and output included: S_1 ... S_L.
     activations : tuple of str
         Activation of each layer after the input: g_2 ... g_L.
-    loss : str
-        Name of the loss.
+    loss : str or UserLoss
+        Name of the loss, or the functions of a loss of the user's own.
     dtype : numpy.dtype
         float32 or float64, of parameters and arithmetic.
     fit_intercept : bool
         Whether row 0 of each Theta^(l) is learned; otherwise it stays 0.
+    loss_options : tuple of float
+        The numbers that a training with the loss 'huber' or 'quantile' needs, see kernels/losses.py.
     """
 
     widths: tuple[int, ...]
     activations: tuple[str, ...]
-    loss: str
+    loss: Loss
     dtype: np.dtype
     fit_intercept: bool = True
+    loss_options: tuple[float, ...] = ()
 
     @property
     def n_layers(self) -> int:
@@ -56,7 +62,12 @@ class Network:
 
 
 def network_of(
-    widths: Iterable[Any], activations: Iterable[str], loss: str, dtype: np.dtype, fit_intercept: bool = True
+    widths: Iterable[Any],
+    activations: Iterable[str],
+    loss: Loss,
+    dtype: np.dtype,
+    fit_intercept: bool = True,
+    loss_options: Iterable[float] = (),
 ) -> Network:
     """The network with these fields. Equal fields give the same object, so that its layout is made once.
 
@@ -66,12 +77,17 @@ def network_of(
     # The cache treats 255, 255.0 and np.uint8(255) as one key, and np.uint8(255) would overflow when it is rounded up.
     # So every width becomes an int first.
     widths = tuple(map(operator.index, widths))
-    return _kept_network(widths, tuple(activations), loss, dtype, bool(fit_intercept))
+    return _kept_network(widths, tuple(activations), loss, dtype, bool(fit_intercept), tuple(map(float, loss_options)))
 
 
 @functools.lru_cache(maxsize=64)
 def _kept_network(
-    widths: tuple[int, ...], activations: tuple[str, ...], loss: str, dtype: np.dtype, fit_intercept: bool
+    widths: tuple[int, ...],
+    activations: tuple[str, ...],
+    loss: Loss,
+    dtype: np.dtype,
+    fit_intercept: bool,
+    loss_options: tuple[float, ...],
 ) -> Network:
     if len(widths) < 2 or min(widths) < 1:
         raise ValueError(f"A network must have at least two layers of at least 1 unit, got the widths {widths}.")
@@ -82,11 +98,16 @@ def _kept_network(
             raise ValueError(f"The activation of a hidden layer must be among {', '.join(HIDDEN)}, got {name!r}.")
     if activations[-1] not in OUTPUTS:
         raise ValueError(f"The output activation must be among {', '.join(OUTPUTS)}, got {activations[-1]!r}.")
-    if loss not in LEGAL_OUTPUTS:
+    if not isinstance(loss, UserLoss) and loss not in LEGAL_OUTPUTS:
         raise ValueError(f"loss must be among {', '.join(LEGAL_OUTPUTS)}, got {loss!r}.")
     if not (isinstance(dtype, np.dtype) and dtype in (np.float32, np.float64)):
         raise ValueError(f"The dtype of a network must be float32 or float64, got {dtype}.")
-    return Network(tuple(map(int, widths)), activations, loss, dtype, fit_intercept)
+    return Network(tuple(map(int, widths)), activations, loss, dtype, fit_intercept, loss_options)
+
+
+def legal_outputs(loss: Loss) -> tuple[str, ...]:
+    """The output activations that go with a loss. A loss of the user's own goes with all."""
+    return tuple(OUTPUTS) if isinstance(loss, UserLoss) else LEGAL_OUTPUTS[loss]
 
 
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Initial parameters."""
+"""Initial parameters: scikit-learn's uniform distribution, or the normal ones of He and LeCun."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -27,3 +27,16 @@ def glorot(
         coefs.append(random_state.uniform(-bound, bound, (n, m)))
         intercepts.append(random_state.uniform(-bound, bound, m) * shape.fit_intercept)
     return coefs, intercepts
+
+
+# The variance of a weight times S_l, the number of units that the weight's layer reads. With it, z^(l+1) has about the
+# variance of the examples: 2 for activations such as relu that clear half of the units (He et al. 2015), 1 for those
+# that clear none, such as selu (LeCun et al. 1998).
+VARIANCES = {"he": 2.0, "lecun": 1.0}
+
+
+def normal(network: Network, variance: float, random_state: np.random.RandomState) -> tuple[list[Array], list[Array]]:
+    """Initial coefs from the normal distribution with mean 0 and variance `variance` / S_l, and intercepts of 0."""
+    shapes = list(pairwise(network.widths))
+    coefs: list[Array] = [random_state.normal(0.0, np.sqrt(variance / n), (n, m)) for n, m in shapes]
+    return coefs, [np.zeros(m) for _, m in shapes]

@@ -91,16 +91,18 @@ class OptimizerState:
 
 
 def set_rates(
-    trainer: AnyTrainer, *, learning_rate_init: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
+    trainer: AnyTrainer,
+    *,
+    learning_rate_init: float,
+    momentum: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float = 0.0,
 ) -> None:
     """Give the kernels the optimiser's hyperparameters."""
     # The kernels would count a smaller epsilon as 0. Then a weight without a gradient would move by 0 / 0.
     epsilon = max(epsilon, np.finfo(trainer.network.dtype).tiny)
     rates = trainer.rates
-    rates.eta, rates.mu, rates.beta_1, rates.beta_2, rates.epsilon = (
-        learning_rate_init,
-        momentum,
-        beta_1,
-        beta_2,
-        epsilon,
-    )
+    rates.eta, rates.mu, rates.weight_decay = learning_rate_init, momentum, weight_decay
+    rates.beta_1, rates.beta_2, rates.epsilon = beta_1, beta_2, epsilon

@@ -26,6 +26,7 @@ class AnyTrainer(Protocol):
     moment_2: Array
     t: NDArray[np.int64]
     rates: Any  # a record of `kernels.optimizers.RATES`
+    factors: NDArray[np.float64]  # of the learning rate, one for each batch of an epoch, if the schedule plans them
     batch: int
     optimizer: int
     team: Team

@@ -71,11 +71,12 @@ def stochastic(
             if history.converged or history.diverged or epochs.only_one or asked_to_stop:
                 break
         else:
-            history.warn(
-                f"Stochastic Optimizer: Maximum iterations ({epochs.max_iter}) reached and the optimization hasn't "
-                "converged yet.",
-                ConvergenceWarning,
-            )
+            if not epochs.schedule.ends_at_last_epoch:
+                history.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({epochs.max_iter}) reached and the optimization hasn't "
+                    "converged yet.",
+                    ConvergenceWarning,
+                )
     except KeyboardInterrupt:
         history.warn_interrupted()
     if history.scored and history.n_iter and not (epochs.only_one or math.isfinite(history.best_value)):
@@ -113,6 +114,9 @@ def _train_once(
     """Run an epoch, record it, and let the schedule change the rate or end the training. Returns the loss."""
     if epochs.shuffled_by is not None:
         shuffling.shuffle(order, epochs.shuffled_by)
+    if epochs.schedule.is_planned:
+        n = -(-len(order) // trainer.batch)
+        trainer.factors[:n] = epochs.schedule.factors(epoch, n)
     observer.epoch_begins(trainer.calls(len(order)))
     loss = trainer.epoch(order, observer.part_ends)
     problem = ""

@@ -8,14 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.examples import Examples
-from ..kernels import gradient, losses, optimizers, products, records, step
+from ..kernels import dropout, gradient, losses, optimizers, products, records, step, user_loss
 from ..kernels.activations import ELEMENTWISE
+from ..kernels.compiling.jit import Deferred
 from ..network import costs
 from ..network.architecture import Network
 from ..network.memory import aligned_zeros, kept, round_up
 from ..parallel.team import Team
 from ..typing import Array
+from .regularization import NOTHING, Regularization
 from .workspace import Workspace, copied, product_addresses
+
+TASKS = ("examples_begin", "examples_end", "update_begin", "update_end", "step_begin", "step_end")
+NO_PLACES = np.zeros(0, np.int64)
 
 
 class Call(NamedTuple):
@@ -53,8 +58,9 @@ class _Passes(Workspace):
         for l, name in enumerate(network.activations, 1):
             if name in ELEMENTWISE:
                 self.layers["slope"][l] = ELEMENTWISE[name].slope.address(network.dtype)
-        loss = losses.cost_and_delta(network.loss, network.activations[-1])
-        self.plan["batch"], self.plan["output_delta"] = batch, loss.address(network.dtype)
+        self.plan["batch"], self.plan["output_delta"] = batch, _loss_kernel(network).address(network.dtype)
+        self.factors, self._places = np.zeros(0), NO_PLACES
+        self._loss_options = np.array(network.loss_options, np.float64)
 
     def _share_calls(self, n_tasks: int, row_work: float, *, learns: bool) -> None:
         """Divide an epoch into calls of at most CALL_WORK. A call does whole chunks, or some tasks of one large chunk.
@@ -71,14 +77,19 @@ class _Passes(Workspace):
         n_shares = min(math.ceil(chunk_work / costs.CALL_WORK), -(-rows // (self.block * n_tasks)))
         n_parallel, n_tasks = n_tasks, n_shares * n_tasks
         self._tasks = _equal_tasks(units, n_tasks) if learns else np.zeros(n_tasks + 1, np.int64)
-        shares = [(0, n_tasks, 0, n_tasks)]
+        none, every, done = (0, 0), (0, n_tasks), (n_tasks, n_tasks)
+        shares = [(*every, *every, *every)]
         if n_shares > 1:
             parts = [(i, i + n_parallel) for i in range(0, n_tasks, n_parallel)]
-            shares = [(*part, 0, 0) for part in parts] + [(n_tasks, n_tasks, *part) for part in parts]
+            shares = [(*part, *none, *none) for part in parts] + [(*done, *part, *none) for part in parts]
+            shares += [(*done, *done, *part) for part in parts] if self.plan["clips"] else [(*done, *done, *every)]
         self._tables = [
-            (self.layers, units, self._tasks, _with_tasks(self.plan, share), self._rates, self._progress)
+            (
+                self.layers, units, self._tasks, _with_tasks(self.plan, share), self._rates, self._progress,
+                self.factors, self._places, self._loss_options,
+            )
             for share in shares
-        ]
+        ]  # fmt: skip
         self._row_work = row_work
         self._calls_of: dict[int, list[Call]] = {}
 
@@ -129,11 +140,22 @@ def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
     return np.array([0, *ends, len(units)], np.int64)
 
 
-def _with_tasks(plan: NDArray, tasks: tuple[int, int, int, int]) -> NDArray:
-    """A copy of the plan for a call with these tasks: [begin, end) of the examples phase and of the update phase."""
+def _with_tasks(plan: NDArray, tasks: tuple[int, ...]) -> NDArray:
+    """A copy of the plan for a call with these tasks: [begin, end) of the examples, the update and the step phase."""
     plan = copied(plan)
-    plan["examples_begin"], plan["examples_end"], plan["update_begin"], plan["update_end"] = tasks
+    for name, task in zip(TASKS, tasks, strict=True):
+        plan[name] = task
     return plan
+
+
+def _loss_kernel(network: Network) -> Deferred:
+    """The kernel that computes the costs and delta^(L); raises ValueError if the network lacks options of its loss."""
+    needed, found = {"huber": 1, "quantile": network.widths[-1]}.get(str(network.loss), 0), len(network.loss_options)
+    if found != needed:
+        raise ValueError(f"The loss {network.loss!r} needs {needed} loss_options, got {found}.")
+    if isinstance(network.loss, user_loss.UserLoss):
+        return user_loss.kernel_of(network.loss)
+    return losses.kernel_of(network.loss, network.activations[-1])
 
 
 class Evaluator(_Passes):
@@ -153,8 +175,10 @@ class Evaluator(_Passes):
         theta, nothing = np.zeros(network.layout.size, network.dtype), np.zeros(0, network.dtype)
         super().__init__(network, theta, examples, batch=batch, team=team, chunk=None)
         self._parameters = (theta, self.theta_t, nothing, nothing, nothing)
-        no_entries = np.zeros(0, np.int64)
-        self._scratch = records.Scratch(self._y, self._cost, nothing, np.zeros(0), no_entries, no_entries, no_entries)
+        no_entries, no_sums = np.zeros(0, np.int64), np.zeros(0)
+        self._scratch = records.Scratch(
+            self._y, self._cost, nothing, no_sums, no_sums, no_entries, no_entries, no_entries
+        )
         self.plan["n_groups"] = 1
         self._share_calls(team.n_threads, costs.forward_row_work(network, examples.entries), learns=False)
 
@@ -184,6 +208,13 @@ class Trainer(_Passes):
         L2 strength, lambda of the formulas.
     chunk : int, optional
         Rows of a chunk, rounded up to whole tiles. By default a batch has chunks of about equal size.
+    max_norm : float or None
+        Largest Euclidean norm of a step's gradient over all parameters. A gradient of a larger norm is scaled down.
+    regularization : Regularization
+    planned : bool
+        Whether `factors` has a factor of the learning rate for each batch of an epoch.
+    places : ndarray of int64, optional
+        For dropout, the places of the examples in the epoch. By default, these are the places in `order`.
     """
 
     def __init__(
@@ -197,6 +228,10 @@ class Trainer(_Passes):
         optimizer: int = optimizers.NONE,
         alpha: float = 0.0,
         chunk: int | None = None,
+        max_norm: float | None = None,
+        regularization: Regularization = NOTHING,
+        planned: bool = False,
+        places: NDArray[np.int64] = NO_PLACES,
     ):
         chunk = chunk or costs.even_chunk_rows(network, batch)
         super().__init__(network, theta, examples, batch=batch, team=team, chunk=chunk)
@@ -213,8 +248,12 @@ class Trainer(_Passes):
         for vector in (self.moment_1, self.moment_2):
             vector.fill(0)
         self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)
+        self.plan["clips"], self.rates.max_norm = max_norm is not None, max_norm or 0.0
         self._scratch = self._gradient_scratch(n_groups, n_tasks)
         self.rates.alpha = alpha
+        self.factors = np.ones(-(-examples.n // batch) if planned else 0)
+        self._regularization, self._places = regularization, places
+        self._set_regularization()
         for l in range(1, network.n_layers):
             full, last = product_addresses(network, l, products.OUTER)
             self.layers["outer_full"][l], self.layers["outer_last"][l] = full, last
@@ -224,14 +263,31 @@ class Trainer(_Passes):
         self._share_calls(n_tasks, costs.row_work(network, examples.entries), learns=True)
         gradient.transpose_all(self.layers, network.layout.units, theta, self.theta_t)
 
+    def _set_regularization(self) -> None:
+        """Tell the kernels which units to drop, and by how much labels are smoothed."""
+        how, dtype = self._regularization, self.network.dtype
+        how.set_layers(self.layers)
+        how.set_rates(self.rates, self.network)
+        if any(how.dropout[:1]):
+            drop = dropout.drop_entries if self.by_entries else dropout.drop_inputs
+            self.plan["drop_inputs"] = drop.address(dtype)
+        if any(how.dropout[1:]):
+            self.plan["drop_units"] = dropout.drop_units.address(dtype)
+
+    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
+        if self._regularization.dropout:
+            self._progress["seed"] = self._regularization.at(int(self.t[0])).seed
+        return super().epoch(order, after_call)
+
     def _gradient_scratch(self, n_groups: int, n_tasks: int) -> records.Scratch:
         """The arrays that the kernel writes besides activations and parameters."""
         network, n_entries = self.network, self.n_entries
         tiles = aligned_zeros(n_tasks * records.UNIT_BYTES // network.dtype.itemsize, network.dtype)
         n_heads = n_groups * (network.widths[0] + 1) if self.by_entries else 0
         heads, entries, entry_rows = (np.zeros(size, np.int64) for size in (n_heads, n_entries, n_entries))
-        squares = np.zeros(len(network.layout.units))
-        return records.Scratch(self._y, self._cost, tiles, squares, heads, entries, entry_rows)
+        n_units = len(network.layout.units)
+        squares, norms = np.zeros(n_units), np.zeros(n_units * gradient.NORM_SIZE if self.plan["clips"] else 0)
+        return records.Scratch(self._y, self._cost, tiles, squares, norms, heads, entries, entry_rows)
 
     @kept
     def _all(self) -> NDArray[np.int64]:

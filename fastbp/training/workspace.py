@@ -71,7 +71,7 @@ def _tables(
     if to_rows:
         plan["gather"] = to_rows.address(dtype)
     else:
-        for name in ("number_entries", "sort_entries", "first_affine", "sparse_outer_sum"):
+        for name in ("number_entries", "sort_entries", "copy_entries", "first_affine", "sparse_outer_sum"):
             plan[name] = getattr(sparse, name).address(dtype)
     size_a, size_z = layers["a"][-1] + activation_sizes[-1], layers["z"][-1] + chunk * layout.padded[-1]
     return layers, plan, int(size_a), int(size_z)

@@ -173,8 +173,8 @@ class TestState:
         assert clf.get_params().items() >= params.items()
         assert clone(clf).get_params() == clf.get_params()
         assert BackpropClassifier().set_params(**params).get_params() == clf.get_params()
-        with pytest.raises(ValueError, match="dropout"):
-            clf.set_params(dropout=0.5)
+        with pytest.raises(ValueError, match="drop_out"):
+            clf.set_params(drop_out=0.5)
 
     def test_fit_leaves_parameters_and_data_alone(self):
         X, y = iris()

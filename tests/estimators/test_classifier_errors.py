@@ -24,7 +24,7 @@ class TestErrors:
             ("loss", "hinge", LOSSES),
             ("out_activation", "sigmoid", ["auto", "softmax", *ACTIVATIONS]),
             ("dtype", "float16", ["auto", "float32", "float64"]),
-            ("learning_rate", "cosine", ["constant", "invscaling", "adaptive"]),
+            ("learning_rate", "linear", ["constant", "invscaling", "adaptive", "cosine", "flat_cosine", "one_cycle"]),
             ("alpha", -1.0, ["0"]),
             ("alpha", "strong", ["0"]),
             ("gtol", -0.5, ["0"]),

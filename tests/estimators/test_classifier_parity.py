@@ -62,25 +62,17 @@ def test_signature_is_that_of_mlp_classifier_then_the_new_keywords():
     assert [(p.name, p.kind, p.default) for p in ours[: len(theirs)]] == [(p.name, p.kind, p.default) for p in theirs]
 
     new = ours[len(theirs) :]
-    assert {p.name: p.default for p in new} == {
-        "loss": "log_loss",
-        "out_activation": "auto",
-        "fit_intercept": True,
-        "gtol": 1e-5,
-        "dtype": "auto",
-        "n_jobs": None,
-        "class_weight": None,
-        "monitor": "score",
-    }
-    assert [p.name for p in new] == [
-        "loss",
-        "out_activation",
-        "fit_intercept",
-        "gtol",
-        "dtype",
-        "n_jobs",
-        "class_weight",
-        "monitor",
+    assert [(p.name, p.default) for p in new] == [
+        ("loss", "log_loss"),
+        ("out_activation", "auto"),
+        ("fit_intercept", True),
+        ("gtol", 1e-5),
+        ("dtype", "auto"),
+        ("n_jobs", None),
+        ("class_weight", None),
+        ("monitor", "score"),
+        *parity.NEW,
+        ("label_smoothing", 0.0),
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in new)
 

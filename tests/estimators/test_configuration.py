@@ -89,7 +89,7 @@ class TestConfiguration:
         assert_array_equal(model.coefs_[0][-1], small(estimator, **params, epsilon=1e-8).fit(X, y).coefs_[0][-1])
         assert np.isfinite(model.predict(X).astype(float)).all()
 
-    @pytest.mark.parametrize("names", ["hidden_layer_size", "dropout"])
+    @pytest.mark.parametrize("names", ["hidden_layer_size", "drop_out"])
     @both
     def test_an_unknown_parameter_is_refused(self, estimator, names):
         with pytest.raises(ValueError, match=f"Invalid parameter '{names}'"):

@@ -52,6 +52,9 @@ def test_signature_is_that_of_mlp_regressor_then_the_new_keywords():
         ("dtype", "auto"),
         ("n_jobs", None),
         ("monitor", "score"),
+        *parity.NEW,
+        ("quantile", 0.5),
+        ("huber_delta", 1.0),
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in new)
 

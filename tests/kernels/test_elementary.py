@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastbp.kernels import elementary
-from fastbp.kernels.activations import HIDDEN
+from fastbp.kernels.activations import HIDDEN, SELU_ALPHA, SELU_SCALE
 from fastbp.kernels.compiling.jit import call, entry
 
 mpmath.mp.prec = 200
@@ -57,13 +57,15 @@ EXACT = {  # in the order of the codes
     "logistic": logistic,
 }
 CODES = {name: code for code, name in enumerate(EXACT)}
-# {name: (exact function, bound in ulp)}. The bounds of silu and gelu are in the comments of activations.py.
+# {name: (exact function, bound in ulp)}. The bounds of silu, mish and gelu are in the comments of activations.py.
 ACTIVATIONS = {
     "tanh": (mpmath.tanh, lambda z: 3),
     "logistic": (logistic, lambda z: 3),
     "softplus": (softplus, lambda z: 2),
     "elu": (lambda z: z if z > 0 else mpmath.expm1(z), lambda z: 2),
     "silu": (lambda z: z * logistic(z), lambda z: 4),
+    "selu": (lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * mpmath.expm1(z)), lambda z: 4),
+    "mish": (lambda z: z * mpmath.tanh(softplus(z)), lambda z: 6),
     "gelu": (lambda z: z * logistic(2 * gelu_argument(z)), lambda z: 4 if z > 0 else 4 - 4 * gelu_argument(z)),
 }
 
@@ -141,14 +143,14 @@ def test_error_of_an_activation_stays_within_its_bound_over_the_whole_range(name
     exact, bound = ACTIVATIONS[name]
     z = whole_range(dtype)
     # a subnormal e^z has few digits, and these activations multiply it by z
-    absolute = float(np.finfo(dtype).tiny) if name in ("silu", "gelu") else 0.0
+    absolute = float(np.finfo(dtype).tiny) if name in ("silu", "gelu", "mish") else 0.0
     assert_within(bound, exact, z, compute_activation(name, z), absolute=absolute)
 
 
 @over_dtypes
 @pytest.mark.parametrize("name", HIDDEN)
 def test_a_saturated_activation_has_its_limit_and_a_slope_that_is_finite(name, dtype):
-    z = np.array([-1.0, 1.0], dtype)[:, None] * np.logspace(2, np.log10(np.finfo(dtype).max) - 0.01, 40, dtype=dtype)
+    z = np.array([-1.0, 1.0], dtype)[:, None] * np.logspace(2, np.log10(np.finfo(dtype).max) - 0.05, 40, dtype=dtype)
     z = z.ravel()
     a, slope = compute_activation(name, z), z.copy()
     activate(HIDDEN[name].slope.address(z.dtype), a, slope)
@@ -158,12 +160,12 @@ def test_a_saturated_activation_has_its_limit_and_a_slope_that_is_finite(name, d
         "tanh": (-1, 1),
         "leaky_relu": (z * z.dtype.type(0.01), z),
         "elu": (-1, z),
+        "selu": (-SELU_SCALE * SELU_ALPHA, z * z.dtype.type(SELU_SCALE)),
     }.get(name, (0, z))
     np.testing.assert_allclose(a, np.where(z < 0, below, above), rtol=1e-6, atol=1e-35)
     flat = {"identity": 1, "leaky_relu": 0.01}.get(name, 0)
-    np.testing.assert_allclose(
-        slope, np.where(z < 0, flat, 0 if name in ("logistic", "tanh") else 1), rtol=1e-6, atol=1e-35
-    )
+    steep = {"logistic": 0, "tanh": 0, "selu": SELU_SCALE}.get(name, 1)
+    np.testing.assert_allclose(slope, np.where(z < 0, flat, steep), rtol=1e-6, atol=1e-6 if name == "selu" else 1e-35)
 
 
 @over_dtypes

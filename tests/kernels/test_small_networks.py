@@ -94,8 +94,9 @@ class Problem:
     def __init__(self, widths, dtype, *, loss="log_loss", out="softmax", hidden="tanh", rows=29, form="rows", seed=0):
         rng = np.random.default_rng(seed)
         n_hidden = len(widths) - 2
-        self.network = Network(widths, (hidden,) * n_hidden + (out,), loss, dtype)
-        self.names = {"activation": hidden, "out_activation": out, "loss": loss}
+        options = reference.loss_options(loss, widths[-1])
+        self.network = Network(widths, (hidden,) * n_hidden + (out,), loss, dtype, loss_options=options)
+        self.names = {"activation": hidden, "out_activation": out, "loss": loss, "options": options}
         X = rng.normal(size=(rows, widths[0])).astype(np.float32).astype(dtype)  # the same in every dtype
         self.X = FORMS[form](X)
         self.coefs = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in pairwise(widths)]
@@ -295,7 +296,10 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
     sweep = optimizers.SWEEPS[code].address(problem.network.dtype)
     for t in range(1, 4):
         gradient.loss_and_gradient(found.theta)
-        optimizers.step_all(code, sweep, found._rates, t, found.theta, gradient.grad, found.moment_1, found.moment_2)
+        optimizers.step_all(
+            code, sweep, problem.network.layout.units, found._rates, 1.0, t, found.theta, gradient.grad, found.moment_1,
+            found.moment_2,
+        )  # fmt: skip
         expected.epoch(np.arange(29))
     np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-13)
 

@@ -7,7 +7,10 @@ from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropClassifier
 
-ACTIVATIONS = ["identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu"]
+ACTIVATIONS = [
+    "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "selu", "mish",
+    "hard_swish",
+]  # fmt: skip
 LOSSES = ["log_loss", "binary_cross_entropy", "squared_error", "mean_squared_error", "euclidean"]
 SOLVERS = ["gd", "sgd", "adam", "lbfgs"]
 

@@ -15,6 +15,16 @@ Pair = tuple[type, type]
 CLASSIFIERS: Pair = (BackpropClassifier, MLPClassifier)
 REGRESSORS: Pair = (BackpropRegressor, MLPRegressor)
 
+# Parameters that scikit-learn does not have, with their defaults, which both of our estimators have.
+NEW = [
+    ("weight_decay", 0.0),
+    ("warmup", 0.0),
+    ("dropout", 0.0),
+    ("input_dropout", 0.0),
+    ("max_grad_norm", None),
+    ("init", "auto"),
+]
+
 # With EPOCHS no fit stops early. Every test that is not about stopping runs all epochs.
 EPOCHS = {"max_iter": 50, "tol": 0.0, "n_iter_no_change": 1000}
 

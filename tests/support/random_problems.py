@@ -21,8 +21,12 @@ ONE_PAIR_PER_LOSS = [
     ("squared_error", "tanh"),
     ("mean_squared_error", "silu"),
     ("euclidean", "logistic"),
+    ("absolute_error", "tanh"),
+    ("huber", "identity"),
+    ("quantile", "silu"),
+    ("gamma", "exp"),
 ]
-KINKED = {"relu", "leaky_relu"}
+KINKS = {"relu": 0, "leaky_relu": 0, "selu": 0, "hard_swish": 3}  # |z| where the slope jumps
 over_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 over_sizes = pytest.mark.parametrize("sizes", SIZES, ids=lambda sizes: "-".join(map(str, sizes)))
 over_pairs = pytest.mark.parametrize(("loss", "out_activation"), PAIRS)
@@ -41,6 +45,8 @@ def random_targets(rng, loss, m, n_outputs):
         return rng.integers(2, size=(m, n_outputs)).astype(float)
     if loss == "poisson":
         return rng.poisson(2.0, size=(m, n_outputs)).astype(float)
+    if loss == "gamma":
+        return rng.gamma(2.0, size=(m, n_outputs))
     return rng.normal(size=(m, n_outputs))
 
 
@@ -59,13 +65,13 @@ def cast(problem, dtype):
 
 
 def problem_without_kinks(sizes, options, **kwargs):
-    """A random problem without any z so near 0 that rounding or a finite difference could cross a kink."""
-    used = {options["activation"], options["out_activation"]}
+    """A random problem without any z so near a kink that rounding or a finite difference could cross the kink."""
+    kinks = {KINKS[name] for name in (options["activation"], options["out_activation"]) if name in KINKS}
     for seed in range(100):
         problem = random_problem(seed, sizes, options["loss"], **kwargs)
         X, _, coefs, intercepts = cast(problem, "float64")
         z = reference.pre_activations(X, coefs, intercepts, activation=options["activation"])
-        if not used & KINKED or min(np.abs(layer).min() for layer in z) > 1e-3:
+        if all(np.abs(np.abs(layer) - kink).min() > 1e-3 for layer in z for kink in kinks):
             return problem
     raise AssertionError("no such problem among 100")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 Arrays = Sequence[Array]
 Names = str | Sequence[str]
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
 # Activations, each beside its derivative with respect to z.
@@ -98,6 +99,31 @@ def _gelu_argument(z: Array) -> Array:
     return math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)
 
 
+def selu(z: Array) -> Array:
+    return SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0)))
+
+
+def selu_derivative(z: Array) -> Array:
+    return SELU_SCALE * np.where(z > 0, np.ones_like(z), SELU_ALPHA * np.exp(np.minimum(z, 0)))
+
+
+def mish(z: Array) -> Array:
+    return z * np.tanh(softplus(z))
+
+
+def mish_derivative(z: Array) -> Array:
+    e = np.exp(-softplus(z))
+    return np.tanh(softplus(z)) + z * logistic(z) * (2 * e / (1 + e**2)) ** 2  # 1 - tanh^2 = 1 / cosh^2
+
+
+def hard_swish(z: Array) -> Array:
+    return z * np.clip(z + 3, 0, 6) / 6
+
+
+def hard_swish_derivative(z: Array) -> Array:
+    return np.where(z <= -3, 0, np.where(z >= 3, np.ones_like(z), (2 * z + 3) / 6))
+
+
 def exp(z: Array) -> Array:
     return np.exp(z)
 
@@ -117,6 +143,9 @@ DERIVATIVES: dict[str, Callable[[Array], Array]] = {
     "softplus": softplus_derivative,
     "silu": silu_derivative,
     "gelu": gelu_derivative,
+    "selu": selu_derivative,
+    "mish": mish_derivative,
+    "hard_swish": hard_swish_derivative,
 }
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": identity,
@@ -128,6 +157,9 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "softplus": softplus,
     "silu": silu,
     "gelu": gelu,
+    "selu": selu,
+    "mish": mish,
+    "hard_swish": hard_swish,
     "softmax": softmax,
     "exp": exp,
 }
@@ -138,14 +170,25 @@ LEGAL_OUTPUTS: dict[str, tuple[str, ...]] = {
     "squared_error": HIDDEN_ACTIVATIONS,
     "mean_squared_error": HIDDEN_ACTIVATIONS,
     "euclidean": HIDDEN_ACTIVATIONS,
+    "absolute_error": HIDDEN_ACTIVATIONS,
+    "huber": HIDDEN_ACTIVATIONS,
+    "quantile": HIDDEN_ACTIVATIONS,
     "poisson": ("exp",),
+    "gamma": ("exp",),
 }
+
+
+def loss_options(loss: str, n_outputs: int) -> tuple[float, ...]:
+    """Numbers for a loss that needs some: a different quantile for each output."""
+    if loss == "quantile":
+        return tuple((np.arange(n_outputs) + 0.8) / (n_outputs + 1))
+    return (0.7,) if loss == "huber" else ()
 
 
 # Losses: the cost of each example (m,) from the logits z^(L), beside delta^(L).
 
 
-def example_costs(z: Array, Y: Array, *, out_activation: str, loss: str) -> Array:
+def example_costs(z: Array, Y: Array, *, out_activation: str, loss: str, options: Sequence[float] = ()) -> Array:
     if out_activation == "softmax":
         z = z - z.max(axis=1, keepdims=True)
         return (Y * (np.log(np.exp(z).sum(axis=1, keepdims=True)) - z)).sum(axis=1)
@@ -153,7 +196,18 @@ def example_costs(z: Array, Y: Array, *, out_activation: str, loss: str) -> Arra
         return (Y * softplus(-z) + (1 - Y) * softplus(z)).sum(axis=1)
     if loss == "poisson":
         return (Y * (np.log(np.where(Y > 0, Y, 1)) - z) - Y + np.exp(z)).sum(axis=1)
+    if loss == "gamma":
+        return (Y * np.exp(-z) - 1 - (np.log(Y) - z)).sum(axis=1)
     residual = ACTIVATIONS[out_activation](z) - Y
+    if loss == "absolute_error":
+        return np.abs(residual).sum(axis=1)
+    if loss == "huber":
+        (d,) = options or (1.0,)
+        size = np.abs(residual)
+        return np.where(size <= d, size**2 / 2, d * (size - d / 2)).sum(axis=1)
+    if loss == "quantile":
+        q = np.array(options or (0.5,))
+        return np.maximum(-q * residual, (1 - q) * residual).sum(axis=1)
     if loss == "squared_error":
         return (residual**2).sum(axis=1) / 2
     if loss == "mean_squared_error":
@@ -161,11 +215,21 @@ def example_costs(z: Array, Y: Array, *, out_activation: str, loss: str) -> Arra
     return np.array([euclidean_norm(r) for r in residual], dtype=z.dtype)
 
 
-def output_delta(z: Array, Y: Array, *, out_activation: str, loss: str) -> Array:
+def output_delta(z: Array, Y: Array, *, out_activation: str, loss: str, options: Sequence[float] = ()) -> Array:
     residual = ACTIVATIONS[out_activation](z) - Y
     if loss in ("log_loss", "binary_cross_entropy", "poisson"):
         return residual
+    if loss == "gamma":
+        return 1 - Y * np.exp(-z)
     derivative = DERIVATIVES[out_activation](z)
+    if loss == "absolute_error":
+        return np.sign(residual) * derivative
+    if loss == "huber":
+        (d,) = options or (1.0,)
+        return np.clip(residual, -d, d) * derivative
+    if loss == "quantile":
+        q = np.array(options or (0.5,), z.dtype)
+        return np.where(residual == 0, 0, np.where(residual < 0, -q, 1 - q)) * derivative
     if loss == "squared_error":
         return residual * derivative
     if loss == "mean_squared_error":
@@ -207,11 +271,19 @@ def forward(
 
 
 def deltas(
-    X: Array, Y: Array, coefs: Arrays, intercepts: Arrays | None, *, activation: Names, out_activation: str, loss: str
+    X: Array,
+    Y: Array,
+    coefs: Arrays,
+    intercepts: Arrays | None,
+    *,
+    activation: Names,
+    out_activation: str,
+    loss: str,
+    options: Sequence[float] = (),
 ) -> list[Array]:
     """[delta^(2), ..., delta^(L)]. Row i belongs to the cost of example i alone."""
     *hidden, output = pre_activations(X, coefs, intercepts, activation=activation)
-    delta = [output_delta(output, Y, out_activation=out_activation, loss=loss)]
+    delta = [output_delta(output, Y, out_activation=out_activation, loss=loss, options=options)]
     for layer in reversed(range(len(hidden))):
         derivative = DERIVATIVES[_name(activation, layer)](hidden[layer])
         delta.insert(0, (delta[0] @ coefs[layer + 1].T) * derivative)
@@ -229,16 +301,19 @@ def loss_and_gradient(
     loss: str,
     alpha: float = 0.0,
     sample_weight: Array | None = None,
+    options: Sequence[float] = (),
 ) -> tuple[np.floating, list[Array], list[Array]]:
     """J and D^(l), split into weights and biases. It has gradients of biases even if the network has no biases."""
     w = np.ones(len(X), dtype=X.dtype) if sample_weight is None else sample_weight
     W = w.sum()
     z = pre_activations(X, coefs, intercepts, activation=activation)
-    costs = example_costs(z[-1], Y, out_activation=out_activation, loss=loss)
+    costs = example_costs(z[-1], Y, out_activation=out_activation, loss=loss, options=options)
     penalty = alpha / 2 * sum((theta**2).sum() for theta in coefs)
 
     a = forward(X, coefs, intercepts, activation=activation, out_activation=out_activation)
-    delta = deltas(X, Y, coefs, intercepts, activation=activation, out_activation=out_activation, loss=loss)
+    delta = deltas(
+        X, Y, coefs, intercepts, activation=activation, out_activation=out_activation, loss=loss, options=options
+    )
     weighted = [w[:, None] * d for d in delta]
     coef_grads = [(a[layer].T @ weighted[layer] + alpha * theta) / W for layer, theta in enumerate(coefs)]
     intercept_grads = [d.sum(axis=0) / W for d in weighted]

@@ -178,6 +178,7 @@ def test_extreme_logits_are_finite_and_agree(loss, out_activation, dtype):
     logits = np.array([[largest, -largest, 0.5]], dtype)
     options = {"activation": [], "out_activation": out_activation, "loss": loss}
     for Y in np.eye(3, dtype=dtype):
+        Y = Y + 1 if loss == "gamma" else Y
         problem = np.ones((1, 1), dtype), Y[None], [logits], [np.zeros(3, dtype)]
         assert_all_agree(problem, dtype, **options)
         assert np.isfinite(textbook.loss_and_gradient(*problem, **options)[0])
@@ -208,6 +209,9 @@ def test_a_perfect_fit_has_zero_delta(loss, out_activation, dtype):
     largest = max(np.abs(array).max() for array in (*deltas, *coef_grads, *intercept_grads))
     if loss in ("log_loss", "binary_cross_entropy"):  # a is rounded in another way, and J is the entropy of Y, not 0
         assert largest < 10 * np.finfo(dtype).eps
+    elif loss == "gamma":  # log(Y) is not quite z
+        assert largest < 10 * np.finfo(dtype).eps
+        assert 0 <= J < 100 * np.finfo(dtype).eps ** 2
     elif loss == "poisson":  # log(Y) is not quite z
         assert largest == 0
         assert 0 <= J < np.finfo(dtype).eps ** 2 * Y.max()

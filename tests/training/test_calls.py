@@ -46,7 +46,7 @@ class Counter:
 
     def train(self, *args) -> None:
         _, tables, _, _, examples, _, start, stop = args
-        layers, units, tasks, (plan,), _, _ = tables
+        layers, units, tasks, (plan,), *_ = tables
         share = plan.examples_begin, plan.examples_end, plan.update_begin, plan.update_end
         first, others = self.weights(layers, examples[:5])
         rows, n_tasks = int(stop - start), len(tasks) - 1

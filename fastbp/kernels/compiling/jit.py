@@ -35,13 +35,17 @@ KEPT: list[Any] = []  # the dispatchers of the kernels that are kept on disk
 DEFERRED: list["Deferred"] = []
 
 
+def _is_ours(function):
+    """Whether a function is of `fastbp.kernels`. No other one is kept, because the digest covers only these sources."""
+    return function.__module__.startswith(f"{KERNELS}.")
+
+
 def _kept(function, **options):
     """Compile a function by itself, and keep the machine code on disk."""
     if interpreted.ENABLED:
         return interpreted.entry(function)
-    dispatcher = njit(**FLAGS, **options)(function)
-    # Only kernels of `fastbp.kernels` are kept, because the cache's digest covers only their sources.
-    if dispatcher.__module__.startswith(f"{KERNELS}.") and not MISSING:
+    dispatcher = njit(**(FLAGS | options))(function)
+    if _is_ours(function) and not MISSING:
         dispatcher._cache = KernelCache(dispatcher.__name__, VARIANT)
         KEPT.append(dispatcher)
     return dispatcher
@@ -115,13 +119,16 @@ class Deferred:
         Returns nothing.
     kinds : tuple
         Kinds of the function's parameters: Numba types, VECTOR, or results of `named`.
+    allocates : bool
+        Whether a function that it calls may allocate arrays. No kernel of ours does.
     """
 
-    def __init__(self, function, kinds):
-        self._dispatcher = _kept(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    def __init__(self, function, kinds, *, allocates=False):
+        self._dispatcher = _kept(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=allocates)
         self._kinds = kinds
         self._addresses: dict[np.dtype, int] = {}
-        DEFERRED.append(self)
+        if _is_ours(function):
+            DEFERRED.append(self)
 
     def address(self, dtype: np.dtype) -> int:
         """The address that `call` needs to run the kernel for this dtype."""
@@ -140,9 +147,9 @@ class Deferred:
         return code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
 
 
-def deferred(*kinds):
-    """Compile a building block on its own, when a caller first asks for its address; kinds: as in `Deferred`."""
-    return lambda function: Deferred(function, kinds)
+def deferred(*kinds, **options):
+    """Compile a building block on its own, when a caller first asks for its address; arguments as for `Deferred`."""
+    return lambda function: Deferred(function, kinds, **options)
 
 
 @intrinsic(interpreted.call)

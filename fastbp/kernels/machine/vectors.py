@@ -13,7 +13,7 @@ from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic
 from .registers import VECTOR_BYTES, Emitter, Shape, emit_sum
-from .simd import PlainShape, check_multiple, load, part, prefetch, rows_at, store, tile
+from .simd import PlainShape, check_multiple, load, part, prefetch, rows_at, splat, store, tile
 
 
 @intrinsic(lambda like: PlainShape(VECTOR_BYTES // like.itemsize, 1, VECTOR_BYTES))
@@ -199,6 +199,16 @@ def copy(x, i, a, j, n):
         for k in range(0, n - lanes + 1, lanes):
             store(load(tile(1, 1), x, i + k, 0), a, j + k, 0)
         store(load(tile(1, 1), x, i + n - lanes, 0), a, j + n - lanes, 0)
+
+
+@inlined
+def scale(x, i, n, factor):
+    """x[i : i + n] *= factor; n: a multiple of a vector."""
+    lanes = VECTOR_BYTES // x.itemsize
+    check_multiple(n, lanes)
+    factors = splat(tile(1, 1), x, factor)
+    for k in range(i, i + n, lanes):
+        store(load(tile(1, 1), x, k, 0) * factors, x, k, 0)
 
 
 @inlined
