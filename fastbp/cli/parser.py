@@ -43,7 +43,7 @@ def fraction(text: str) -> float:
 
 
 def layer_sizes(text: str) -> tuple[int, ...]:
-    """Widths of the hidden layers, separated by commas."""
+    """The widths of the hidden layers, from a text such as 64,32."""
     try:
         return tuple(positive(size.strip()) for size in text.split(","))
     except argparse.ArgumentTypeError:
@@ -52,7 +52,7 @@ def layer_sizes(text: str) -> tuple[int, ...]:
 
 
 def separator(text: str) -> str:
-    """One character. A tab may also be written as \\t or as tab, because a tab itself is hard to type in a shell."""
+    """The character between columns. \\t and tab stand for a tab, because a tab itself is hard to type in a shell."""
     text = {"\\t": "\t", "tab": "\t"}.get(text, text)
     if len(text) != 1 or text in '\n\r"':
         raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate columns")
@@ -141,7 +141,7 @@ def _add_train(commands: Any) -> None:
 
 
 def _add_format(command: Any) -> None:
-    """The options that say how a text file is written."""
+    """Add the options that say how a text file is written."""
     form = command.add_argument_group("how the file is written, if it is text (default: guessed from the file)")
     form.add_argument(
         "--sep", type=separator, metavar="SIGN", help=r"the character between two columns, such as ';' or '\t'"
