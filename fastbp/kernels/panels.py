@@ -1,7 +1,7 @@
 """A matrix in panels: the layout of a layer's a^(l) or z^(l) for the rows of a chunk.
 
 A panel holds all rows of some neighbouring units, contiguously. The panels lie one after the other; the last panel may
-be narrower. The rows of a plain matrix would often lie a power of two apart, and would compete for the same few places
+be narrower. In a plain matrix, the rows would often lie a power of two apart, and would compete for the same few places
 of the caches.
 """
 
@@ -18,7 +18,7 @@ class Panels(NamedTuple):
 
     data: NDArray  # flat
     offset: int  # of the first element in `data`
-    width: int  # units that are not padding
+    width: int  # units, without padding
     padded: int  # units, padding included: a multiple of a vector
     panel: int  # units of a full panel
     chunk: int  # rows
