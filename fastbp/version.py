@@ -8,7 +8,7 @@ STAMP = "_fastbp_version"
 
 
 class NewerVersionWarning(UserWarning):
-    """A stored model comes from a newer fastbp. In that version, its attributes may have another meaning."""
+    """A stored model comes from a newer fastbp. In that version, the model's attributes may have another meaning."""
 
 
 def stamped(state: dict[str, Any]) -> dict[str, Any]:

@@ -24,5 +24,5 @@ def listed(names: Any) -> str:
 
 
 def warn(text: str) -> None:
-    """Print a warning on the standard error, because the standard output has only the results."""
+    """Print a warning on the standard error, apart from the results on the standard output."""
     print(f"fastbp: warning: {text}", file=sys.stderr)

@@ -98,7 +98,7 @@ def _of_probabilities(y: NDArray, probabilities: NDArray, classes: NDArray) -> d
 
 
 class _Numbered(ClassifierMixin, BaseEstimator):
-    """A fitted classifier with its classes renamed to 0, 1, ... If there are two, scorers take 1 as positive."""
+    """A fitted classifier whose classes are renamed to 0, 1, ... Of two classes, scorers take 1 as the positive one."""
 
     def __init__(self, classifier: Any) -> None:
         self.classifier = classifier
@@ -121,7 +121,7 @@ def _scored(name: str, estimator: Any, X: Any, y: NDArray) -> float:
 
 
 def _number(name: str, value: float) -> str:
-    """The value with four decimals, or with five digits if it is large or tiny and its metric is not in SHARES."""
+    """Four decimals, or five significant digits if the value is large or tiny and its metric is not in SHARES."""
     if np.isnan(value):
         return "-"
     of_shares = name.startswith(SHARES) or value == 0

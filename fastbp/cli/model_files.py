@@ -71,7 +71,7 @@ class Model:
     Parameters
     ----------
     pipeline : Pipeline
-        Predicts from the columns.
+        Predicts the target from the columns.
     columns : Columns
         The columns that the pipeline reads.
     target : str
@@ -93,7 +93,7 @@ class Model:
 
     @classmethod
     def load(cls, path: str) -> Self:
-        """Read a model from a file; raises UserError if the file is not a model that `train` has written."""
+        """Read a model from a file; raises UserError unless the file is a model that `train` has written."""
         import skops.io
 
         try:
@@ -309,7 +309,10 @@ def _predict_all(pipeline: Pipeline, columns: Columns, fitted: dict[str, Any]) -
 
 
 def _all_categories(columns: Columns, fitted: dict[str, Any]) -> "DataFrame":
-    """A table in which each category occurs. All its numbers are missing, because any number may be too large."""
+    """A table in which each category occurs.
+
+    All its numbers are missing, because any number may be too large for the model.
+    """
     import pandas as pd
 
     categories = fitted["categorical"][-1].categories_ if columns.categorical_inputs else []

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     remarks.warn_of(model, frame, X)
     Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
     results: list[tuple[str, Any]] = []
-    for name in options.id:  # an identifier such as NA was read as missing, so it is written as in the file
+    for name in options.id:  # written as in the file, because a word such as NA may be an identifier
         column = frame[name].astype(object)
         results.append((name, column.where(column.notna(), words.get(name, np.nan))))
     results.append((model.target, last.predict(Z)))

@@ -172,7 +172,7 @@ def _decoded(data: bytes, encoding: str | None, path: str) -> tuple[str, str]:
 
 
 def _sniffed_encoding(data: bytes) -> str:
-    """The likely encoding: UTF-16 after its byte order mark, UTF-8 if the bytes are valid, else cp1252 (Windows)."""
+    """UTF-16 if the data begin with its byte order mark, UTF-8 if they are valid UTF-8, else cp1252 (Windows)."""
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(data) % 2 == 0:

@@ -62,12 +62,12 @@ class Columns:
     numeric : list of str
         Columns of numbers.
     categorical : list of str
-        All other columns. Each different value is a category.
+        Columns of categories. Each different value is a category.
     dates : dict of str to str
         Columns of dates, and the format of each as `pandas.to_datetime` takes it.
     parts : dict of str to dict of str to str
-        For each column of dates: from each part of the calendar that is an input, such as 'weekday', to the name of
-        this input.
+        For each column of dates, a dict. It maps each part of the calendar that is an input, such as 'weekday', to the
+        name of this input.
     """
 
     numeric: list[str]
@@ -106,12 +106,12 @@ class Columns:
 
     @property
     def numeric_inputs(self) -> list[str]:
-        """The columns of numbers that `taken_from` gives."""
+        """The columns of numbers in the result of `taken_from`."""
         return [*self.numeric, *self.dates]
 
     @property
     def categorical_inputs(self) -> list[str]:
-        """The columns of categories that `taken_from` gives."""
+        """The columns of categories in the result of `taken_from`."""
         return [*self.categorical, *(name for parts in self.parts.values() for name in parts.values())]
 
     def taken_from(self, frame: "DataFrame", path: str) -> "DataFrame":
@@ -138,7 +138,7 @@ class Columns:
         return pd.DataFrame(taken, index=frame.index)
 
     def not_understood(self, frame: "DataFrame") -> dict[str, "Series"]:
-        """For each column of numbers or dates, the values that are present but are not numbers or dates."""
+        """For each column of numbers or dates, the values that are present but cannot be read as such."""
         strange = {name: not_numbers(frame[name]) for name in self.numeric}
         for name, form in self.dates.items():
             strange[name] = frame[name][dates.times(frame[name], form).isna() & frame[name].notna()]

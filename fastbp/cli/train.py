@@ -122,8 +122,8 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
 def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
     """X and y divided into rows to train on and rows held out: X_train, X_test, y_train, y_test; raises UserError.
 
-    Both parts have the same shares of the classes if each class has at least two rows, and if each part has at least as
-    many rows as there are classes.
+    Both parts have about the same shares of the classes if each class has at least two rows, and if each part has at
+    least as many rows as there are classes.
     """
     n_test = int(np.ceil(held_out * len(y)))
     n_train = len(y) - n_test

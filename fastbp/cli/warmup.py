@@ -77,7 +77,8 @@ def _compile_deferred(dtype: np.dtype) -> None:
 def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
     """Train a network of one weight for one step, or predict with such a network.
 
-    This compiles the entries for all networks and data, because all of them give arrays of the same types.
+    This compiles the entries for every network and all data, because the arguments of an entry always have the same
+    types.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
     weights = [np.zeros((1, 1))], [np.zeros(1)]

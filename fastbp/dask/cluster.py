@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..data.examples import Examples, as_examples
 from .worker import checked, joined, size_and_dtype, these
 
-PIECE_BYTES = 4 << 20  # the largest array in one task has PIECE_BYTES; Dask warns of tasks above 10 MB
+PIECE_BYTES = 4 << 20  # an array in one task has at most PIECE_BYTES; Dask warns of tasks above 10 MB
 # A fit checks every LOOK_SECONDS whether there are workers. It gives up only after WORKERLESS_SECONDS without a worker,
 # because a worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
@@ -146,7 +146,7 @@ class Cluster:
 
 
 class Partitions:
-    """X on the workers, after its checks: blocks of rows, with the length, shape and dtype that a fit reads.
+    """X on the workers, as blocks of rows that have been checked. A fit reads its length, shape and dtype.
 
     Parameters
     ----------

@@ -267,7 +267,7 @@ def in_order(X: Any) -> Any:
 
 
 def _flat(X: NDArray) -> tuple[NDArray, int, int] | None:
-    """(vector over the memory of X, strides of rows and columns in elements), or None if the kernels cannot read X.
+    """(vector over the memory of X, row stride, column stride), in elements; None if the kernels cannot read X.
 
     The kernels can also read some views that are not contiguous, such as every other row of a matrix, or neighbouring
     columns of a matrix.

@@ -53,8 +53,8 @@ class Labels:
     def of(cls, y: NDArray, loss: str, known: NDArray | None, *, subset: bool) -> Self:
         """The target for y.
 
-        known: the classes of earlier data; None if there are none. Without `subset`, y must have exactly the known
-        classes. With `subset`, y may lack some of them. Raises ValueError for other classes.
+        known: the classes that are known already; None if there are none. Without `subset`, y must have exactly the
+        known classes. With `subset`, y may lack some of them. Raises ValueError for other classes.
         """
         classes = _classes_of(y, known, subset=subset)
         kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
@@ -66,7 +66,7 @@ class Labels:
         return cls(kind, classes, n_outputs)
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that new examples' targets y have a shape and labels that the fit had; raises ValueError."""
+        """Check that the targets y of new examples have a shape and labels of the fit; raises ValueError."""
         if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, which does not go with the {self.kind} target of the fit.")
         unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
@@ -84,7 +84,8 @@ class Labels:
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
         """The weight of the label of each example; None means that every weight is 1.
 
-        For a multilabel target, the weights of the example's label (0 or 1) at each output are multiplied.
+        For a multilabel target, this is a product over the outputs: each output has one weight for label 0 and one for
+        label 1.
         """
         if self.class_weights is None:
             return None
@@ -94,7 +95,7 @@ class Labels:
         return self.class_weights[0][positions(self.classes, y)]
 
     def predict(self, output: Array) -> NDArray:
-        """The winning class, see `_winners`; for a multilabel target, every label whose output is at least 1/2."""
+        """The class of each example; for a multilabel target, an indicator matrix of the outputs of at least 1/2."""
         if self.kind == MULTILABEL:
             return (output >= 0.5).astype(np.int64)
         return self.classes[self._winners(output)]
@@ -139,7 +140,7 @@ class Values:
         return cls(1 if y.ndim == 1 else y.shape[1])
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that new examples' targets y have as many columns as the network has outputs; raises ValueError."""
+        """Check that the targets y of new examples have as many columns as there are outputs; raises ValueError."""
         if self.of(y) != self:
             raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 
@@ -260,7 +261,7 @@ def product_in_unit(factors: list[NDArray[np.float64]]) -> tuple[NDArray[np.floa
 
 
 def without_negligible(weights: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.float64]:
-    """The weights, after those that are negligible in this dtype beside the largest have become 0."""
+    """The weights, with 0 for each weight that is negligible in this dtype beside the largest, see SPREAD."""
     negligible = (weights > 0) & (weights < np.ldexp(weights.max(initial=0), -SPREAD[dtype]))
     return np.where(negligible, 0.0, weights) if negligible.any() else weights
 

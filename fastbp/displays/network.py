@@ -40,7 +40,7 @@ class NetworkDisplay(Display):
     Attributes
     ----------
     units_ : list of dict of int to (float, float)
-        One dict per layer, from the index of each unit that is drawn to its centre.
+        One dict per layer. It maps the index of each drawn unit to the centre of the unit's circle or image.
     weights_ : list of matplotlib LineCollection
         The weights between layers. With `image_shape` the weights into the first hidden layer are missing, because
         the images show them.
@@ -101,8 +101,8 @@ class NetworkDisplay(Display):
         image_shape, max_units
             As in `plot`.
         feature_names : array-like of str of shape (S_1,), default=None
-            Names of the input units. None takes the names that the network was fitted with, or the names that the steps
-            before it in a pipeline give to its inputs, if there are any.
+            Names of the input units. None takes the names that the network was fitted with, or the names that a
+            pipeline's earlier steps give to the network's inputs, if there are any.
         ax
             As in `plot`.
 
@@ -141,8 +141,8 @@ class NetworkDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         image_shape : (int, int), default=None
-            Rows and columns of an image, for features that are its pixels, row by row. Each drawn unit of the first
-            hidden layer is then an image of the weights into the unit.
+            If the features are the pixels of an image, row by row: the rows and columns of the image. Each drawn unit
+            of the first hidden layer is then an image of the weights into the unit.
         max_units : int, default=16
             Largest number of units of a layer to draw, at least 2.
 
@@ -282,7 +282,7 @@ class NetworkDisplay(Display):
                     ax.text(x + side * (self.RADIUS + 0.15), y, name, ha=align, va="center", fontsize="small")
 
     def _write_numbers(self, ax: Axes, widths: list[int], *, with_images: bool) -> None:
-        """Write the numbers of the units in each layer that has no names and lacks some of its units."""
+        """In each layer that has no names and is drawn only in part, write the numbers of the drawn units."""
         named = {0: self.feature_names is not None, len(widths) - 1: self.output_names is not None}
         for l, units in enumerate(self.units_):
             if len(units) < widths[l] and not named.get(l):
@@ -293,7 +293,7 @@ class NetworkDisplay(Display):
                         ax.text(x, y, str(unit), ha="center", va="center", fontsize=6, zorder=4)
 
     def _explain_lines(self, ax: Axes) -> None:
-        """Add the legend."""
+        """Add a legend for the colours and widths of the lines."""
         from matplotlib.lines import Line2D
 
         key = [Line2D([], [], color=POSITIVE, linewidth=2), Line2D([], [], color=NEGATIVE, linewidth=2)]

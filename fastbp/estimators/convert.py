@@ -211,7 +211,7 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
 def _check_outputs(estimator: Any, theirs: type[Any]) -> None:
     """Raise ValueError if scikit-learn lacks the fitted output layer.
 
-    The check of the parameters does not show this, because they may have changed since the fit.
+    The check of the parameters does not show this, because the parameters may have changed since the fit.
     """
     kind = estimator._target_kind
     if kind == Values.kind:

@@ -32,7 +32,7 @@ from .parameters import Parameters
 LARGE = 1 << 20
 LISTS = (list, tuple)
 
-Shapes = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # of coefs_ and of intercepts_
+Shapes = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # the shapes of coefs_, then those of intercepts_
 
 
 class Predictor(Parameters):

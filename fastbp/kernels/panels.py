@@ -17,7 +17,7 @@ class Panels(NamedTuple):
     """A (chunk, padded) matrix in panels, within a larger vector."""
 
     data: NDArray  # flat
-    offset: int  # of the first element in `data`
+    offset: int  # position of the first element in `data`
     width: int  # units, without padding
     padded: int  # units, padding included: a multiple of a vector
     panel: int  # units of a full panel
@@ -28,8 +28,8 @@ class Strided(NamedTuple):
     """Some neighbouring units of several rows, within a larger vector. The rows begin `step` elements apart."""
 
     data: NDArray  # flat
-    offset: int  # of the first element in `data`
-    step: int  # 0 repeats one row
+    offset: int  # position of the first element in `data`
+    step: int  # elements from one row to the next; 0 repeats one row
 
 
 PANELS = named(Panels, VECTOR, INT, INT, INT, INT, INT)

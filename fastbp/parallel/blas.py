@@ -17,7 +17,7 @@ class _User:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.own: Numbers = []  # for libraries that have a number for each thread of the process
+        self.own: Numbers = []  # of the libraries that have a separate number for each thread
 
 
 _lock = threading.Lock()  # held while _users and _shared change, for some milliseconds
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 1.0
 # The set refers weakly to the users. So if an interrupt keeps a user from leaving, the user vanishes when its caller
 # ends.
 _users: weakref.WeakSet[_User] = weakref.WeakSet()
-_shared: Numbers = []  # for libraries that have one number for the whole process; the last user restores it
+_shared: Numbers = []  # of the libraries that have one number for the whole process; the last user restores it
 
 
 def _renew_after_fork() -> None:

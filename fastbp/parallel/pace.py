@@ -79,7 +79,7 @@ class _State(NamedTuple):
         return state.decided() if total >= TRIAL_SECONDS else state
 
     def decided(self) -> Self:
-        """The state after a trial: go on with the number of threads that was faster."""
+        """The state at the end of a trial. The faster number of threads becomes `best`."""
         state = self._replace(trial=(), seconds_since=0.0)
         found = statistics.median_low(self.trial[len(self.trial) // 2 :])
         if found < statistics.median_low(self.seconds):

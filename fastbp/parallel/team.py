@@ -7,7 +7,7 @@ all of these conditions hold:
 - `n_jobs` allows more than one thread;
 - the work of a typical parallel region is at least MIN_WORK;
 - this process has not lost Numba's threads by a fork(), see fork.py;
-- `n_jobs` is not None, or neither joblib nor Dask runs the call beside others;
+- if `n_jobs` is None, the call is not in a joblib worker or in a Dask task;
 - Numba's threading layer is safe, see `layer_is_safe`;
 - no other thread of this process holds Numba's threads.
 
@@ -94,7 +94,7 @@ def _restore_number() -> None:
 
 
 def _forget_other_threads() -> None:
-    """Forget, in a forked child, the hold of a thread that does not exist there."""
+    """In a forked child, forget a hold of a thread that the child lacks."""
     if not _is_mine(_current_hold()):
         _holder.clear()
 
@@ -144,9 +144,10 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
-# One Pace for each kernel, number of threads and magnitude of a parallel region's work; there are few of these. The
-# dictionary needs no lock, because only the thread that holds Numba's threads uses it. There is one rare exception,
-# described in `_try_to_hold`. Then a second thread may replace a Pace or its state, which loses only measured times.
+# _paces maps a kernel, a number of threads and the magnitude of a parallel region's work to a Pace. There are few such
+# keys. The dictionary needs no lock, because only the thread that holds Numba's threads uses it. There is one rare
+# exception, described in `_try_to_hold`. Then a second thread may replace a Pace or its state, which loses only
+# measured times.
 _paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
 
 

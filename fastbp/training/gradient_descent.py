@@ -50,7 +50,7 @@ def gradient_descent(
 
 
 def _norm(vector: Array) -> float:
-    """Euclidean norm in float64, without overflow of the squares and without BLAS, for the reason given in lbfgs.py."""
+    """Euclidean norm in float64. Squares do not overflow. BLAS is not used: its threads would compete with ours."""
     largest = float(np.abs(vector).max())
     if largest == 0 or not math.isfinite(largest):
         return largest

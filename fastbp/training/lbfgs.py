@@ -32,7 +32,7 @@ def lbfgs(
         nonlocal last, stopped, raised
         last = vector.copy()
         history.n_iter += 1
-        history.add_loss(loss)  # the line search accepts the point that it evaluated last
+        history.add_loss(loss)  # J at this vector: the line search accepts the point that it evaluated last
         try:
             stopped = observer.epoch_ends(history.n_iter, max_iter, loss)
         except StopIteration as error:

@@ -21,7 +21,7 @@ from ..typing import Array
 def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[int, int]:
     """The addresses of two kernels of layer l: for a full panel, and for a narrower last panel.
 
-    An address is 0 if the layer has no such panel. kernels: from the width of a panel, in vectors, to the kernel for
+    An address is 0 if the layer has no such panel. `kernels` maps the width of a panel, in vectors, to the kernel for
     such a panel.
     """
     padded, panel, dtype = network.layout.padded[l], network.layout.panel, network.dtype

@@ -51,8 +51,8 @@ PYCACHE = HERE / "__pycache__"
 # In each place only the KEPT_FOLDERS most recently used folders stay, because a folder has some megabytes, and every
 # edit of a kernel makes a new folder.
 KEPT_FOLDERS = 8
-# The names of the folders and files that this cache makes. It removes no others. A file that is not yet whole has a
-# number after its name.
+# The names of the folders and files that this cache makes. The cache removes no others. A file that is not yet whole
+# has a number after its name.
 OUR_FOLDER, OUR_FILE = re.compile(r"kernels-[0-9a-f]{16}"), re.compile(r"\w+(-[0-9a-f]{16})?\.kernel(\.[0-9a-f]{32})?")
 MOST_LINKS = 40  # a path has at most MOST_LINKS symbolic links; Linux has the same limit
 # SETTINGS are the settings of Numba that change the machine code. `magic_tuple`, which describes the CPU, lacks them.
@@ -287,7 +287,7 @@ class KernelCache(NullCache):
                     continue
                 result = CompileResult._rebuild(target_context, *pickle.loads(code))
                 self.files[sig] = path
-                with contextlib.suppress(OSError):  # read-only, or not ours
+                with contextlib.suppress(OSError):  # the folder is read-only, or not ours
                     os.utime(path.parent)
                 return result
         if on_compile is not None:
@@ -299,7 +299,7 @@ class KernelCache(NullCache):
         with contextlib.suppress(Exception):
             key, code = self._key(sig, result.codegen), dumps(result._reduce())
             for path in self._paths(key):
-                with contextlib.suppress(OSError):  # not writable, or full
+                with contextlib.suppress(OSError):  # the folder is not writable, or the disk is full
                     _write(path, key, code)
                     self.files[sig] = path
                     _remove_old(path.parent)

@@ -53,7 +53,8 @@ def entry(function):
     return run
 
 
-# From an address, which is just a number here, to a deferred kernel and the dtypes of its parameters, see `_declared`.
+# _kernels maps an address, here just a number, to a deferred kernel and to the dtypes of its parameters, see
+# `_declared`.
 _kernels: dict[int, tuple] = {}
 
 

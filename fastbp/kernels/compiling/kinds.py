@@ -24,7 +24,7 @@ def named(cls, *kinds):
 
 
 def record(fields):
-    """The dtype of a structured array, whose elements are records. fields: from each field's name to its dtype."""
+    """The dtype of a structured array, whose elements are records. `fields` maps each field's name to its dtype."""
     return np.dtype((np.record, np.dtype(list(fields.items()), align=True)))
 
 

@@ -13,8 +13,9 @@ no remainder, because the lengths are multiples of a vector.
 
 All arrays are flat. Names `i...` are offsets into arrays; `ld...` and `step` are distances between two rows. Both count
 elements. Callers must keep within bounds. The NumPy twin above each intrinsic runs if nothing is compiled; its tiles
-are arrays of shape (rows, columns). With FASTBP_DEBUG=1 the kernels check every access to an array by a tile, every
-`part` and every `check_multiple`, and the first fault stops the process. Otherwise there is no code for these checks.
+are arrays of shape (rows, columns). With FASTBP_DEBUG=1 the kernels check the bounds of every access by a tile and of
+every `part`, and the condition of every `check_multiple`. The first fault stops the process. Otherwise there is no code
+for these checks.
 """
 
 import operator
