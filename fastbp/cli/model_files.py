@@ -191,7 +191,6 @@ def _checked(content: Any) -> tuple[Pipeline, Columns, str]:
 
 
 def _check_dates(columns: Columns) -> None:
-    """Check the formats of dates and the names of their parts."""
     kinds = {type(columns.dates), type(columns.parts)}
     if kinds != {dict} or columns.dates.keys() != columns.parts.keys():
         raise ValueError("its dates and their parts must be dictionaries with the same columns")
@@ -233,7 +232,6 @@ def _check_alike(found: Any, template: Any, where: str) -> None:
 
 
 def _check_floats(step: Any, names: tuple[str, ...], n: int) -> None:
-    """Check that these attributes are vectors of n floats."""
     for name in names:
         value = getattr(step, name)
         if not (type(value) is np.ndarray and value.shape == (n,) and value.dtype == np.float64):

@@ -18,7 +18,6 @@ DATA_HELP = (
 
 
 def positive(text: str) -> int:
-    """A whole number above zero."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
@@ -32,7 +31,6 @@ def seed(text: str) -> int:
 
 
 def fraction(text: str) -> float:
-    """A number between 0 and 1, both excluded."""
     try:
         value = float(text)
     except ValueError:
@@ -60,7 +58,6 @@ def separator(text: str) -> str:
 
 
 def encoding(text: str) -> str:
-    """The name of an encoding that Python knows."""
     try:
         "".encode(text)
     except (LookupError, ValueError):
@@ -69,7 +66,6 @@ def encoding(text: str) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="python -m fastbp",
         description="Train fastbp's BackpropClassifier and scikit-learn's MLPClassifier on the handwritten digits that "

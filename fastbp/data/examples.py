@@ -52,7 +52,6 @@ class Examples(NamedTuple):
 
     @property
     def sparse(self) -> bool:
-        """Whether X is sparse."""
         return self.indptr.size > 0
 
     @property

@@ -136,7 +136,6 @@ class Values:
 
     @classmethod
     def of(cls, y: NDArray) -> Self:
-        """The target for y."""
         return cls(1 if y.ndim == 1 else y.shape[1])
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:

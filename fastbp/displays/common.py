@@ -36,7 +36,6 @@ class Display:
 
 
 def use_whole_ticks(ax: Axes) -> None:
-    """Label the x axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -51,7 +50,6 @@ def line_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def show_legend(ax: Axes) -> None:
-    """Add a legend if something on the axes has a label."""
     if ax.get_legend_handles_labels()[0]:
         ax.legend()
 

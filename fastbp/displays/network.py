@@ -293,7 +293,6 @@ class NetworkDisplay(Display):
                         ax.text(x, y, str(unit), ha="center", va="center", fontsize=6, zorder=4)
 
     def _explain_lines(self, ax: Axes) -> None:
-        """Add a legend for the colours and widths of the lines."""
         from matplotlib.lines import Line2D
 
         key = [Line2D([], [], color=POSITIVE, linewidth=2), Line2D([], [], color=NEGATIVE, linewidth=2)]

@@ -66,7 +66,6 @@ def _current_hold() -> _Hold | None:
 
 
 def _is_mine(hold: _Hold | None) -> bool:
-    """Whether the caller's thread has this hold."""
     return hold is not None and hold.thread == threading.get_ident()
 
 
@@ -82,7 +81,6 @@ def _try_to_hold(hold: _Hold) -> bool:
 
 
 def _release(hold: _Hold) -> None:
-    """Free the threads if `hold` has them."""
     if _current_hold() is hold:
         _holder.clear()
 

@@ -111,7 +111,6 @@ class History:
         self.n_without_improvement = self.n_without_improvement + 1 if stagnates else 0
 
     def say(self, message: str) -> None:
-        """Print a message if the fit is verbose."""
         if self.verbose:
             print(message)
 
