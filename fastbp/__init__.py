@@ -3,7 +3,7 @@
 `BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor. There are also:
 
 `fastbp.textbook`
-    The mathematics as plain functions: forward pass, deltas, loss and gradient, a check of the gradient.
+    The mathematics as plain functions: forward pass, deltas, loss and gradient, and a check of the gradient.
 `fastbp.dask`
     The same estimators for Dask arrays and dataframes on many machines. Needs Dask: ``pip install "fastbp[dask]"``.
 `fastbp.displays`

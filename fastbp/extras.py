@@ -15,7 +15,7 @@ def require(*modules: str, extra: str, by: str) -> None:
     modules : str
         Names of modules.
     extra : str
-        The extra of pyproject.toml that installs them.
+        The extra of pyproject.toml that installs the modules.
     by : str
         The function or option that needs the modules, for the error message.
     """

@@ -8,17 +8,17 @@ STAMP = "_fastbp_version"
 
 
 class NewerVersionWarning(UserWarning):
-    """A stored model comes from a newer fastbp. In that version, its attributes may have another meaning."""
+    """A stored model comes from a newer fastbp. In that version, the model's attributes may have another meaning."""
 
 
 def stamped(state: dict[str, Any]) -> dict[str, Any]:
-    """The state of a model with the version that stores it."""
+    """The state of a model, with the version of fastbp that stores the model."""
     return {**state, STAMP: __version__}
 
 
 def unstamped(state: dict[str, Any], name: str) -> dict[str, Any]:
     """The state of a stored model without its version; warns if the version is newer than this package."""
-    from sklearn.utils.fixes import parse_version  # here, so that `python -m fastbp --help` does not wait for it
+    from sklearn.utils.fixes import parse_version  # imported here, so that `python -m fastbp --help` does not wait
 
     state = dict(state)
     stored = state.pop(STAMP, __version__)

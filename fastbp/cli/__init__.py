@@ -1,4 +1,5 @@
-"""The command line ``python -m fastbp``: `main` runs it, `parser` reads it, and each job is a module with a `run`.
+"""The command line ``python -m fastbp``: `parser` defines its arguments, and `main` runs the job that they name.
 
-The jobs: `digits` (the comparison with scikit-learn), `train`, `predict`, `evaluate`, `warmup`, `info`.
+Each job is a module with a function `run`: `digits` (the comparison with scikit-learn), `train`, `predict`, `evaluate`,
+`warmup` and `info`.
 """

@@ -15,17 +15,17 @@ def all_kept() -> bool:
 
 
 def files_in_use() -> set[pathlib.Path]:
-    """The files of the kernels that this process uses."""
+    """The files of all kernels that this process has loaded from disk or saved there."""
     return {path for kernel in KEPT for path in kernel._cache.files.values()}
 
 
 def megabytes(files: set[pathlib.Path]) -> str:
-    """The total size of these files, in words."""
+    """The total size of these files as text, such as '1.5 MB'."""
     return f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB"
 
 
 def states() -> str:
-    """Some lines about each folder, in the order in which a process searches them."""
+    """Lines about each folder of the cache, in the order in which a process searches the folders."""
     return "\n".join(_state(folder) for folder in cache.folders())
 
 

@@ -25,14 +25,14 @@ class Data(NamedTuple):
 
 
 class Entrant(NamedTuple):
-    """An estimator that takes part.
+    """An estimator that takes part in a contest.
 
     Parameters
     ----------
     name : str
         Name of the estimator.
     make : callable
-        make(max_iter=epochs) gives an estimator that trains for this number of epochs.
+        make(max_iter=epochs) returns an estimator that trains for this number of epochs.
     blas_threads : int, optional
         Number of threads that BLAS may use; by default BLAS decides.
     """
@@ -43,14 +43,14 @@ class Entrant(NamedTuple):
 
     @property
     def threads(self) -> str:
-        """The number of BLAS threads in words; empty if BLAS decides."""
+        """The number of BLAS threads in words, such as '1 BLAS thread'; an empty string if BLAS decides the number."""
         if self.blas_threads is None:
             return ""
         return f"{self.blas_threads} BLAS thread{'s' if self.blas_threads > 1 else ''}"
 
     @property
     def label(self) -> str:
-        """The name and the number of BLAS threads."""
+        """The name, followed by the number of BLAS threads unless BLAS decides it."""
         return f"{self.name}, {self.threads}" if self.threads else self.name
 
     def fit(self, data: Data, epochs: int) -> tuple[Estimator, float]:
@@ -63,7 +63,7 @@ class Entrant(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The estimator of an entrant's last fit, and the seconds of each of its fits."""
+    """The estimator that an entrant trained in its last fit, and the seconds of each of its fits."""
 
     entrant: Entrant
     model: Estimator
@@ -71,7 +71,6 @@ class Result(NamedTuple):
 
     @property
     def median(self) -> float:
-        """The median of the seconds."""
         return statistics.median(self.seconds)
 
 
@@ -84,7 +83,7 @@ def in_turns(
     longest: float,
     shown: Callable[[int, Entrant], AbstractContextManager[None]],
 ) -> list[Result]:
-    """The result of each entrant after some rounds.
+    """Train the entrants in turns, round by round, and return the result of each.
 
     Parameters
     ----------
@@ -97,9 +96,9 @@ def in_turns(
     rounds : int
         Largest number of rounds.
     longest : float
-        Seconds after which no further round begins.
+        No further round begins after this number of seconds.
     shown : callable
-        shown(number of the round, entrant) is a context for each fit. Rounds count from 1.
+        shown(number of the round, entrant) returns a context, and one fit runs within it. Rounds count from 1.
     """
     fits: list[list[tuple[Estimator, float]]] = [[] for _ in entrants]
     start = time.perf_counter()
@@ -116,9 +115,11 @@ def in_turns(
 
 
 def cold_start(entrant: Entrant, data: Data) -> float:
-    """How many seconds longer the first fit and predict of this process take than the next ones.
+    """How many seconds the kernels take to load or compile.
 
-    Each fit has one epoch on all data of the real job. A fit on less data might run serially, on other kernels.
+    The result is the time of a first fit and predict, minus the time of a second. No fit may have run before in this
+    process. Both fits have one epoch, but all data of the real job, because a fit on less data might run serially, on
+    other kernels.
     """
 
     def once() -> float:

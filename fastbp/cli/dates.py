@@ -1,4 +1,4 @@
-"""Dates in columns: days since 1970 as a number, and parts of the calendar as categories."""
+"""Columns of dates. A date becomes a number, the days since 1970, and categories such as its weekday."""
 
 import warnings
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from .reading import ROWS_TO_SNIFF
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-ISO = "ISO8601"  # pandas' name for 2024-12-31 and for 2024-12-31T23:59:59.5+01:00
+ISO = "ISO8601"  # pandas' name for formats such as 2024-12-31 and 2024-12-31T23:59:59.5+01:00
 # Formats that pandas does not guess from a value: times with AM or PM, and years of two digits.
 MORE_FORMATS = (
     *(f"{day} %I:%M{second} %p" for day in ("%m/%d/%Y", "%d/%m/%Y", "%Y-%m-%d") for second in ("", ":%S")),
@@ -26,9 +26,10 @@ PARTS: dict[str, Callable[[Any], Any]] = {
 
 
 def format_of(column: "Series") -> str | None:
-    """The format that fits most values; None if no format fits at least the share ENOUGH of them.
+    """The format that fits the most different values of a column; None if the column does not hold dates.
 
-    If no value decides whether 03/04/2024 is in March or in April, it is in March.
+    A format must fit at least the share ENOUGH of the different values, and of the first ROWS_TO_SNIFF of them. If no
+    value decides whether 03/04/2024 is in March or in April, the format means March.
     """
     import pandas as pd
 
@@ -39,7 +40,7 @@ def format_of(column: "Series") -> str | None:
     if not len(head) or head.str.contains(r"\d.*\d", regex=True).mean() < ENOUGH:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about values that are no dates
+        warnings.simplefilter("ignore")  # pandas warns of values that are no dates
         guesses = (pd.tseries.api.guess_datetime_format(head.iloc[0], dayfirst=first) for first in (False, True))
         formats = [ISO, *(guess for guess in guesses if guess and "%d" in guess), *MORE_FORMATS]
     likely = [form for form in formats if times(head, form).notna().mean() >= ENOUGH]
@@ -49,7 +50,7 @@ def format_of(column: "Series") -> str | None:
 
 
 def times(column: "Series", form: str) -> "Series":
-    """The values as times in UTC, with NaT for each value that is missing or is no date in this format."""
+    """The values as times in UTC, with NaT for each value that is missing or does not have this format."""
     import pandas as pd
 
     if not pd.api.types.is_datetime64_any_dtype(column):
@@ -58,19 +59,19 @@ def times(column: "Series", form: str) -> "Series":
 
 
 def days(moments: "Series") -> "Series":
-    """Days since 1970, with decimals, and NaN where the time is missing."""
+    """The times as days since 1970, with decimals; NaN where a time is missing."""
     import pandas as pd
 
     return (moments - pd.Timestamp("1970-01-01", tz="UTC")) / pd.Timedelta(days=1)
 
 
 def varying_parts(moments: "Series") -> list[str]:
-    """The parts of the calendar that differ between the times."""
+    """The names of the parts of the calendar that are not the same for all times."""
     return [part for part, take in PARTS.items() if take(moments.dt).nunique() > 1]
 
 
 def taken_parts(moments: "Series", parts: dict[str, str]) -> "DataFrame":
-    """A column of strings for each part of the calendar, under the name in `parts`; NaN where the time is missing."""
+    """For each part of the calendar, a column of strings under its name in `parts`; NaN where a time is missing."""
     import pandas as pd
 
     taken = pd.DataFrame({name: PARTS[part](moments.dt).astype(object) for part, name in parts.items()})

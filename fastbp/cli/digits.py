@@ -1,4 +1,4 @@
-"""The main job: train on scikit-learn's handwritten digits, beside scikit-learn's own MLPClassifier."""
+"""The job without a command: train on scikit-learn's handwritten digits, beside scikit-learn's own MLPClassifier."""
 
 import argparse
 import functools
@@ -24,9 +24,9 @@ from .live_line import LiveLine
 from .progress import Compiling, Progress, interrupts_raised
 
 ROUNDS = 3
-LONGEST = 15.0  # seconds after which no further round begins
+LONGEST = 15.0  # no further round begins after LONGEST seconds
 # Short fits decide whether MLPClassifier gets one BLAS thread or all. On a busy machine, all threads can take 40 times
-# as long as one: a BLAS thread waits in a loop, and may occupy the core that the awaited thread needs. A short fit has
+# as long as one: a waiting BLAS thread loops, and may occupy the core that another BLAS thread needs. A short fit has
 # at most TRIAL_EPOCHS. After TRIAL_LONGEST seconds no further round of short fits begins.
 TRIAL_EPOCHS = 20
 TRIAL_LONGEST = 2.0
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def digits(dtype: str, seed: int) -> Data:
-    """scikit-learn's 1797 digits, a fifth of them to test on. The scaler is fitted to the others, the training set."""
+    """scikit-learn's 1797 digits: a fifth to test on, the others to train on. The training set decides the scale."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=seed)
     scaler = StandardScaler().fit(X_train)
@@ -94,7 +94,10 @@ def entrants(options: argparse.Namespace) -> tuple[Entrant, Entrant]:
 
 
 def with_better_threads(theirs: Entrant, data: Data, epochs: int, line: LiveLine) -> Entrant:
-    """scikit-learn's entrant with one BLAS thread or with all of them, whichever is faster in short fits."""
+    """scikit-learn's entrant with one BLAS thread or with all of them, whichever is faster in short fits.
+
+    If threadpoolctl does not know the BLAS library, the entrant stays as it is.
+    """
     most = blas_threads()
     if not most:
         line.done("MLPClassifier gets the threads that BLAS takes: threadpoolctl does not know this BLAS.")
@@ -116,7 +119,7 @@ def with_better_threads(theirs: Entrant, data: Data, epochs: int, line: LiveLine
 
 
 def shown_on(line: LiveLine, kind: str) -> Callable[[int, Entrant], AbstractContextManager[None]]:
-    """The argument `shown` of `in_turns`: a function whose contexts show on a line how far each fit has come."""
+    """A function for the argument `shown` of `in_turns`. Within its contexts, the line shows how far a fit has come."""
 
     @contextmanager
     def shown(number: int, entrant: Entrant) -> Iterator[None]:

@@ -3,11 +3,11 @@
 import sys
 from typing import Any
 
-SHOWN = 8  # most names in one message
+SHOWN = 8  # a message shows at most this number of names
 
 
 class UserError(Exception):
-    """The user has to correct something. The message names it in one line."""
+    """A mistake that the user has to correct. The message describes the mistake in one line."""
 
 
 def reason(error: Exception) -> str:
@@ -18,11 +18,11 @@ def reason(error: Exception) -> str:
 
 
 def listed(names: Any) -> str:
-    """Names for a message; if there are many, the first of them and the number of the others."""
+    """Names for a message; if there are more than SHOWN, the first SHOWN names and the number of the others."""
     names = [repr(str(name)) for name in names]
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def warn(text: str) -> None:
-    """Tell the user something on the standard error, so that it is not among the results."""
+    """Print a warning on the standard error, apart from the results on the standard output."""
     print(f"fastbp: warning: {text}", file=sys.stderr)

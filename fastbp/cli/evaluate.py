@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Predict the rows of a file that have a target, and print how good the predictions are."""
+    """Predict those rows of a file that have a target, and print how good the predictions are."""
     require("pandas", "skops", extra="cli", by="python -m fastbp evaluate")
     metrics.check_scorers(options.metric)
     model = Model.load(options.model)
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _labels(target: "Series", model: Model) -> "Series":
-    """The labels that the model knows, with their rows as the index. Print how many other rows are left out."""
+    """The labels that are classes of the model, with their rows as the index. Print how many rows have other labels."""
     import pandas as pd
 
     written: NDArray = model.pipeline.classes_
@@ -55,7 +55,7 @@ def _labels(target: "Series", model: Model) -> "Series":
 
 
 def _numbers(target: "Series") -> "Series":
-    """The targets that are numbers, with their rows as the index. Print how many other rows are left out."""
+    """The targets that are numbers, with their rows as the index. Print how many rows have other targets."""
     import pandas as pd
 
     y = pd.Series(measured(target), index=target.index)

@@ -20,7 +20,6 @@ from . import cache_folders, machine
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print versions, CPU, threads and the state of the cache."""
     (cpu, features), host = machine.compiled_for(), llvmlite.binding.get_host_cpu_name()
     lanes = ", ".join(f"{registers.VECTOR_BYTES // np.dtype(t).itemsize} {t}" for t in ("float32", "float64"))
     settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("NUMBA_", "FASTBP_"))]

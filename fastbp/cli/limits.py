@@ -1,10 +1,10 @@
-"""The limits by which the command line judges columns. `--help` prints them, so this module imports nothing."""
+"""The limits by which the command line judges columns. `--help` prints them, so this module imports nothing slow."""
 
-# `--task auto` is regression for a target of more than MOST_INTEGER_CLASSES different whole numbers.
+# `--task auto` chooses regression for whole numbers only if more than MOST_INTEGER_CLASSES of them are different.
 MOST_INTEGER_CLASSES = 20
-# A column holds numbers if at least the share ENOUGH of its values are numbers, and dates likewise. Its other values
-# count as missing.
+# A column is a column of numbers if at least the share ENOUGH of its values are numbers. Then its other values count as
+# missing. The same holds for dates.
 ENOUGH = 0.95
-# Categories of fewer than FEWEST_OF_CATEGORY rows share one input of the network. Other rare categories share it too if
-# the column would otherwise give more than MOST_CATEGORIES inputs.
+# The categories of a column that have fewer than FEWEST_OF_CATEGORY rows share one input of the network. If the column
+# would otherwise give more than MOST_CATEGORIES inputs, its rarest other categories share this input too.
 FEWEST_OF_CATEGORY, MOST_CATEGORIES = 5, 100

@@ -5,7 +5,7 @@ import sys
 
 
 class LiveLine:
-    """One line that is rewritten on a terminal. A file or a pipe gets only the texts that stay."""
+    """A line that is rewritten on a terminal. A file or a pipe gets only the texts of `log` and `done`."""
 
     def __init__(self) -> None:
         self.live = sys.stdout.isatty()
@@ -19,7 +19,7 @@ class LiveLine:
             sys.stdout.flush()
 
     def log(self, text: str) -> None:
-        """Show a text until the next one replaces it. If the stream is not a terminal, the text stays."""
+        """Show a text until the next one replaces it. If the standard output is not a terminal, the text stays."""
         if self.live:
             self.show(text)
         else:
@@ -32,7 +32,7 @@ class LiveLine:
             sys.stdout.flush()
 
     def done(self, text: str) -> None:
-        """Replace the text by one that stays. A long one may take several lines."""
+        """Replace the text by a text that stays. On a terminal, a long text may take several lines."""
         if self.live:
             sys.stdout.write("\r" + text.ljust(self._width) + "\n")
         else:

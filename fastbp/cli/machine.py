@@ -8,9 +8,9 @@ import re
 import numba
 from numba.core.registry import cpu_target
 
-# These features of a CPU decide which instructions a kernel has, and the size of its register tiles.
+# The features of a CPU that matter most for the kernels' vector instructions.
 NOTABLE_FEATURES = ("sse2", "avx", "fma", "avx2", "avx512f", "neon", "sve")
-# A machine is busy if its load is at least BUSY times its number of cores. A fit then has to wait for some cores.
+# A machine is busy if its load is at least BUSY times its number of cores. A fit then may have to wait for cores.
 BUSY = 0.5
 
 
@@ -21,7 +21,7 @@ def compiled_for() -> tuple[str, list[str]]:
 
 
 def processor() -> str:
-    """The name that the maker gives the CPU, or else the kind of the machine."""
+    """The model name of the CPU if Linux tells it, otherwise the kind of CPU."""
     try:
         known = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:  # not Linux
@@ -30,7 +30,7 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """The number of cores of the machine. This process may not be allowed to use all of them."""
+    """The number of cores of the machine. Perhaps this process may use only some of them."""
     return os.cpu_count() or 1
 
 
@@ -39,10 +39,10 @@ def _cores_in_words() -> str:
 
 
 def load() -> float | None:
-    """The average number of threads that wanted to run, over the last minute; None if the system does not say."""
+    """The average number of threads that wanted to run in the last minute; None if the system does not say."""
     try:
         return os.getloadavg()[0]
-    except (AttributeError, OSError):  # Windows has none
+    except (AttributeError, OSError):  # Windows has no getloadavg
         return None
 
 
@@ -53,14 +53,14 @@ def described(load: float | None) -> str:
 
 
 def busy(load: float | None) -> str:
-    """A sentence about a load that disturbs a measurement; empty if the load is smaller or unknown."""
+    """A sentence that says how busy the machine was; an empty string if it was not busy, or if the load is unknown."""
     if load is None or load < BUSY * cores():
         return ""
     return f"The machine was busy in the minute before: load average {load:.1f} on {_cores_in_words()}."
 
 
 def threading_layer() -> str:
-    """Numba's threading layer; empty if none loads."""
+    """The name of Numba's threading layer; an empty string if Numba finds no layer."""
     try:
         numba.get_num_threads()  # makes Numba choose its layer
         return str(numba.threading_layer())

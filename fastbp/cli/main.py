@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        # The job is imported only now, because it imports many modules that `--help` does not need.
+        # The job is imported only now, because it imports many modules that `--help` should not wait for.
         job = importlib.import_module(f".{options.job}", __package__)
         return int(job.run(options) or 0)
     except argparse.ArgumentTypeError as error:

@@ -39,8 +39,8 @@ def check_scorers(names: Sequence[str]) -> None:
 def scores(estimator: Any, X: Any, y: NDArray, scorers: Sequence[str]) -> dict[str, float]:
     """The usual metrics of an estimator, and the values of these scorers; raises UserError if a scorer fails."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)  # the metric is then NaN
-        warnings.filterwarnings("ignore", "The number of unique classes")  # `train` says it in other words
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # an undefined metric is NaN
+        warnings.filterwarnings("ignore", "The number of unique classes")  # `train` gives this warning in its own words
         usual = _of_classes if hasattr(estimator, "classes_") else _of_numbers
         result = usual(estimator, X, y)
         for name in scorers:
@@ -77,8 +77,8 @@ def _of_numbers(estimator: Any, X: Any, y: NDArray) -> dict[str, float]:
 def _of_classes(estimator: Any, X: Any, y: NDArray) -> dict[str, float]:
     """The metrics of a classifier's predictions.
 
-    With more than two classes, AUC is the mean over each class against the rest, and F1 is the mean over the classes.
-    Log loss and AUC leave out rows of classes that the estimator does not know.
+    With more than two classes, AUC is the mean of the areas for each class against the rest, and F1 is the mean over
+    the classes. Log loss and AUC leave out the rows whose class the estimator does not know.
     """
     classes, predictions, probabilities = estimator.classes_, estimator.predict(X), estimator.predict_proba(X)
     result, last, known = {"accuracy": accuracy_score(y, predictions)}, classes[-1], np.isin(y, classes)
@@ -98,7 +98,7 @@ def _of_probabilities(y: NDArray, probabilities: NDArray, classes: NDArray) -> d
 
 
 class _Numbered(ClassifierMixin, BaseEstimator):
-    """A fitted classifier with its classes renamed to 0, 1, ... Of two classes, scorers take 1 as the positive one."""
+    """A fitted classifier whose classes are renamed to 0, 1, ... Of two classes, scorers take 1 as the positive one."""
 
     def __init__(self, classifier: Any) -> None:
         self.classifier = classifier

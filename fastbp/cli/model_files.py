@@ -1,10 +1,10 @@
-"""Models in files. They need skops, from the extra `cli`.
+"""Reading and writing files of models. This needs skops, from the extra `cli`.
 
 skops stores the same objects as pickle, but a file that it loads cannot run code. That is not enough: some of the
 estimators that skops trusts crash if their arrays do not fit together. So `Model.load` accepts only what `train`
-writes. It checks a file in three steps. Before it loads the file, it checks the size and the types. Then it checks that
-the pipeline has the steps that `train` makes, and that their arrays fit together. Last, the model must predict with
-every category.
+writes, and checks a file in three steps. Before it loads the file, it checks the size and the types. Then it checks
+that the pipeline has the steps that `train` makes, and that their arrays fit together. Last, the model must predict
+with every category.
 """
 
 import dataclasses
@@ -43,10 +43,11 @@ TRUSTED = {
     "fastbp.training.OptimizerState",
     "numpy.dtype",
 }
-# A file and its contents have at most MOST_BYTES. Contents of more than SMALL_BYTES have at most MOST_TIMES the bytes
-# of the file, because networks do not compress well.
+# Neither a file nor its decompressed contents may have more than MOST_BYTES. Contents of more than SMALL_BYTES may have
+# at most MOST_TIMES as many bytes as the file: weights hardly compress, so larger contents are suspicious.
 MOST_BYTES, SMALL_BYTES, MOST_TIMES = 1 << 32, 1 << 26, 30
-# skops has a loader for each kind of node in a file. LOADED maps each loader to the types that it may load, by name.
+# skops stores an object as a tree of nodes, and has a loader for each kind of node. LOADED maps the name of each loader
+# to the names of the types that it may load.
 STEPS = (Pipeline, ColumnTransformer, SimpleImputer, StandardScaler, OneHotEncoder, TransformedTargetRegressor)
 NETWORKS = (BackpropClassifier, BackpropRegressor)
 LOADED = {
@@ -60,7 +61,7 @@ LOADED = {
     "DTypeNode": {"numpy.dtype"},
     "NdArrayNode": {"numpy.ndarray", "numpy.float64", "numpy.float32", "numpy.int64"},
 }
-PLAIN = (type(None), bool, int, float, str, list, tuple)  # the types of a network's parameters
+PLAIN = (type(None), bool, int, float, str, list, tuple)  # a parameter of a network has one of these types
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Model:
     Parameters
     ----------
     pipeline : Pipeline
-        Predicts from the columns.
+        Predicts the target from the columns.
     columns : Columns
         The columns that the pipeline reads.
     target : str
@@ -82,7 +83,7 @@ class Model:
     target: str
 
     def save(self, path: str) -> None:
-        """Write the model; raises UserError."""
+        """Write the model to a file; raises UserError if that fails."""
         import skops.io
 
         content = {"format": FORMAT, "target": self.target, "columns": dataclasses.asdict(self.columns)}
@@ -92,7 +93,7 @@ class Model:
 
     @classmethod
     def load(cls, path: str) -> Self:
-        """Read a model; raises UserError."""
+        """Read a model from a file; raises UserError unless the file is a model that `train` has written."""
         import skops.io
 
         try:
@@ -122,7 +123,7 @@ class Model:
 
 
 def _check_file(data: bytes) -> None:
-    """Check the size and the types of the contents of a file; raises ValueError, or an error of the file's format."""
+    """Check the size and the types of a file's contents; raises ValueError, or another error if the file is broken."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         sizes = {member.filename: member.file_size for member in archive.infolist()}
         most = min(MOST_BYTES, max(SMALL_BYTES, MOST_TIMES * len(data)))
@@ -137,7 +138,7 @@ def _check_file(data: bytes) -> None:
         loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
         if name not in LOADED.get(str(loader), ()):
             raise ValueError(f"it holds objects of {name} ({loader}), which no model has")
-        if "file" in node:  # skops reads a member once for each node that names it
+        if "file" in node:  # skops reads a member again for each node that names it
             read += sizes[node["file"]]
     _refuse_large(read, most)
 
@@ -148,7 +149,7 @@ def _refuse_large(size: int, most: int) -> None:
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
-    """All objects of skops' schema."""
+    """All nodes of skops' schema, which describes a stored object."""
     rest = [schema]
     while rest:
         value = rest.pop()
@@ -190,7 +191,6 @@ def _checked(content: Any) -> tuple[Pipeline, Columns, str]:
 
 
 def _check_dates(columns: Columns) -> None:
-    """Check the formats of dates and the names of their parts."""
     kinds = {type(columns.dates), type(columns.parts)}
     if kinds != {dict} or columns.dates.keys() != columns.parts.keys():
         raise ValueError("its dates and their parts must be dictionaries with the same columns")
@@ -212,7 +212,7 @@ def _template(pipeline: Any, columns: Columns) -> Pipeline:
 
 
 def _check_alike(found: Any, template: Any, where: str) -> None:
-    """Check that two objects have the same types and parameters. A parameter of a network may be any PLAIN value."""
+    """Check that `found` equals `template`, except that a parameter of a network may have any value of a PLAIN type."""
     if type(found) is not type(template):
         raise ValueError(f"{where} is {type(found).__name__}, not {type(template).__name__}")
     if isinstance(template, BaseEstimator):
@@ -232,7 +232,6 @@ def _check_alike(found: Any, template: Any, where: str) -> None:
 
 
 def _check_floats(step: Any, names: tuple[str, ...], n: int) -> None:
-    """Check that these attributes are vectors of n floats."""
     for name in names:
         value = getattr(step, name)
         if not (type(value) is np.ndarray and value.shape == (n,) and value.dtype == np.float64):
@@ -247,9 +246,9 @@ def _check_numeric(steps: Pipeline, n: int) -> None:
 
 
 def _check_categorical(steps: Pipeline, n: int) -> None:
-    """Check the categories, and check that the encoder gives each one the output column that follows from them.
+    """Check the categories, and check that the encoder's output columns are those that follow from the categories.
 
-    SciPy does not check that the indices of the output columns are in range.
+    The encoder makes a sparse matrix, and SciPy does not check that the columns of its entries are in range.
     """
     imputer, encoder = (step for _, step in steps.steps)
     if type(imputer.statistics_) is not np.ndarray or imputer.statistics_.tolist() != n * [imputer.fill_value]:
@@ -294,7 +293,7 @@ def _equal_integers(found: Any, expected: Any) -> bool:
 
 
 def _predict_all(pipeline: Pipeline, columns: Columns, fitted: dict[str, Any]) -> None:
-    """Predict with every category once; if the model cannot do this, raise an error of any kind."""
+    """Predict rows that have all categories; raises an error of any kind if the model cannot do this."""
     rows = _all_categories(columns, fitted)
     predicted = pipeline.predict(rows)
     if predicted.shape != (len(rows),):
@@ -308,7 +307,10 @@ def _predict_all(pipeline: Pipeline, columns: Columns, fitted: dict[str, Any]) -
 
 
 def _all_categories(columns: Columns, fitted: dict[str, Any]) -> "DataFrame":
-    """A table in which each category occurs. All its numbers are missing, because any number may be too large."""
+    """A table in which each category occurs.
+
+    All its numbers are missing, because any number may be too large for the model.
+    """
     import pandas as pd
 
     categories = fitted["categorical"][-1].categories_ if columns.categorical_inputs else []

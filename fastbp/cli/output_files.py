@@ -25,8 +25,11 @@ def check_output(path: str, *others: str | None) -> None:
 
 
 def write_whole(path: str, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file; `write` fills a stream. An existing file stays until the new one is whole. Raises UserError."""
-    target = pathlib.Path(os.path.realpath(path))  # a link stays a link
+    """Write a file whole or not at all; raises UserError.
+
+    `write` writes the contents to a stream. An existing file stays until the new one is whole.
+    """
+    target = pathlib.Path(os.path.realpath(path))  # if the path is a link, the file that it leads to is replaced
     part = None
     try:
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
@@ -54,7 +57,7 @@ def _permissions(target: pathlib.Path) -> int:
 
 
 def _sync_directory(folder: pathlib.Path) -> None:
-    """Make the new name survive a power failure, on systems that can open directories."""
+    """Make the file's new name survive a power failure, on systems that can open directories."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -18,7 +18,6 @@ DATA_HELP = (
 
 
 def positive(text: str) -> int:
-    """A whole number above zero."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
@@ -32,7 +31,6 @@ def seed(text: str) -> int:
 
 
 def fraction(text: str) -> float:
-    """A number between 0 and 1, both excluded."""
     try:
         value = float(text)
     except ValueError:
@@ -43,7 +41,7 @@ def fraction(text: str) -> float:
 
 
 def layer_sizes(text: str) -> tuple[int, ...]:
-    """Widths of the hidden layers, separated by commas."""
+    """The widths of the hidden layers, from a text such as 64,32."""
     try:
         return tuple(positive(size.strip()) for size in text.split(","))
     except argparse.ArgumentTypeError:
@@ -52,7 +50,7 @@ def layer_sizes(text: str) -> tuple[int, ...]:
 
 
 def separator(text: str) -> str:
-    """One character. A tab may also be written as \\t or as tab, because a tab itself is hard to type in a shell."""
+    """The character between columns. \\t and tab stand for a tab, because a tab itself is hard to type in a shell."""
     text = {"\\t": "\t", "tab": "\t"}.get(text, text)
     if len(text) != 1 or text in '\n\r"':
         raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate columns")
@@ -60,7 +58,6 @@ def separator(text: str) -> str:
 
 
 def encoding(text: str) -> str:
-    """The name of an encoding that Python knows."""
     try:
         "".encode(text)
     except (LookupError, ValueError):
@@ -69,7 +66,6 @@ def encoding(text: str) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="python -m fastbp",
         description="Train fastbp's BackpropClassifier and scikit-learn's MLPClassifier on the handwritten digits that "
@@ -141,7 +137,7 @@ def _add_train(commands: Any) -> None:
 
 
 def _add_format(command: Any) -> None:
-    """The options that say how a text file is written."""
+    """Add the options that say how a text file is written."""
     form = command.add_argument_group("how the file is written, if it is text (default: guessed from the file)")
     form.add_argument(
         "--sep", type=separator, metavar="SIGN", help=r"the character between two columns, such as ';' or '\t'"

@@ -23,7 +23,7 @@ def draw(pipeline: Any, path: str) -> None:
     """Draw the loss curves of the network in a pipeline to a file; raises UserError."""
     from matplotlib.figure import Figure
 
-    figure = Figure(layout="constrained")  # no backend opens a window for it
+    figure = Figure(layout="constrained")  # this way of making a figure opens no window
     LossCurveDisplay.from_estimator(pipeline, ax=figure.subplots(), log_scale=True)
     kind = pathlib.Path(path).suffix.lower().removeprefix(".")
 

@@ -23,7 +23,8 @@ def preprocessor(columns: Columns) -> ColumnTransformer:
     """The step that takes the columns of `Columns.taken_from`, standardises numbers and one-hot encodes categories."""
     numeric = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
-        # Alone, the second scaler would regard a column of large, close values as constant (10^17, 10^17 + 100, ...).
+        # The first scaler only subtracts the mean. Without it, the second would take a column of large, close values
+        # for constant, such as 10^17 and 10^17 + 100.
         StandardScaler(with_std=False),
         StandardScaler(),
     )
@@ -39,7 +40,11 @@ def preprocessor(columns: Columns) -> ColumnTransformer:
 
 
 def network(y: NDArray, *, hidden: tuple[int, ...], epochs: int, seed: int) -> Any:
-    """A network for y. It has early stopping if a tenth of y suffices for validation and each class has two rows."""
+    """An untrained network for the targets y.
+
+    The network has early stopping if a tenth of y is large enough to validate with, and if each class has two rows or
+    more.
+    """
     n_validation, classifies = len(y) // 10, y.dtype.kind != "f"
     counts = np.unique(y, return_counts=True)[1] if classifies else np.array([len(y)])
     parameters: dict[str, Any] = {

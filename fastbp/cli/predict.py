@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     remarks.warn_of(model, frame, X)
     Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
     results: list[tuple[str, Any]] = []
-    for name in options.id:  # written as in the file, because NA may be an identifier
+    for name in options.id:  # written as in the file, because a word such as NA may be an identifier
         column = frame[name].astype(object)
         results.append((name, column.where(column.notna(), words.get(name, np.nan))))
     results.append((model.target, last.predict(Z)))
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _named(columns: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The columns, with "predicted " in front of a name as long as an earlier column has the same name."""
+    """The columns, with "predicted " put in front of each name until no earlier column has the name."""
     taken: set[str] = set()
     for name, column in columns:
         while name in taken:

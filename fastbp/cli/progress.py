@@ -16,7 +16,7 @@ class Progress:
     """A callback for `training.observer.watch` that shows the epochs of a fit and takes next to no time."""
 
     REDRAW_SECONDS = 0.1  # Nobody reads faster. At this pace, drawing costs well under 1 % of the time.
-    LOG_SECONDS = 2.0  # A log keeps its lines. So a fit waits at least LOG_SECONDS before each line there.
+    LOG_SECONDS = 2.0  # A log keeps its lines. So a fit waits at least LOG_SECONDS before each line of a log.
     LOG_LINES = 5  # A fit writes at most LOG_LINES lines to a log.
     BAR_WIDTH = 10
 
@@ -42,7 +42,7 @@ class Compiling:
     Parameters
     ----------
     line : LiveLine or None
-        The line that shows the number of kernels so far.
+        The line that shows the number of kernels so far. None shows nothing.
     """
 
     def __init__(self, line: LiveLine | None = None) -> None:
@@ -70,9 +70,10 @@ class Compiling:
 
 @contextlib.contextmanager
 def interrupts_raised() -> Iterator[None]:
-    """Let Ctrl-C during a fit raise KeyboardInterrupt. Otherwise estimators only warn, and keep the epochs done.
+    """Let Ctrl-C during a fit raise KeyboardInterrupt. Otherwise estimators only warn, and keep the epochs so far.
 
-    A fit that reaches its number of epochs does not warn here, because the jobs say so in their own words.
+    A ConvergenceWarning is not shown: the fits of `digits` always reach their number of epochs, and `train` says so in
+    its own words.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

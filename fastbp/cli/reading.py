@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 PARQUET, TABS = (".parquet", ".pq"), (".tsv", ".tab")
 PARQUET_BEGINS = b"PAR1"
-# The modules of Python that open a compressed file.
+# For each suffix, the module of Python's standard library that opens such files.
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 SUFFIXES_OF_COMPRESSION = (*COMPRESSED, ".zst", ".zip")
 SEPARATORS = ",;\t|"
-# These cells are missing values, as in pandas.read_csv.
+# A cell with one of these texts is a missing value, as in pandas.read_csv.
 MISSING_WORDS = (
     *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "None", "NULL", "null"),
     *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
@@ -59,8 +59,8 @@ def read(path: str, given: Format = UNGUESSED) -> "DataFrame":
     """The table in a file, or in the standard input if the path is "-"; raises UserError.
 
     All columns of a text file are read as text, with NaN where a value is missing. `tables.numbers` decides later
-    whether a column holds numbers. For a text file, `attrs["missing"]` of the table has the words for missing
-    values that stood in each column. Remove this entry at once, because pandas copies it with every column.
+    whether a column holds numbers. For a text file, `attrs["missing"]` of the table has the cells of each column that
+    hold a word such as NA. Callers remove this entry at once, because pandas copies it with every column.
     """
     try:
         frame = _read_any(path, given)
@@ -83,7 +83,7 @@ def _read_any(path: str, given: Format) -> "DataFrame":
     if suffixes and suffixes[-1] in SUFFIXES_OF_COMPRESSION:
         del suffixes[-1]
     suffix = suffixes[-1] if suffixes else ""
-    if suffix in PARQUET and pathlib.Path(path).is_dir():  # many files of one table
+    if suffix in PARQUET and pathlib.Path(path).is_dir():  # a folder with many files of one table
         return _read_parquet(path)
     with _opened(path) as stream:
         data = stream.read()
@@ -127,7 +127,7 @@ def _read_parquet(source: Any) -> "DataFrame":
             frame[name] = column.astype(column.cat.categories.dtype)
         elif column.dtype == object and (kind := pd.api.types.infer_dtype(column)) == "bytes":
             frame[name] = column.map(lambda value: value.decode(errors="backslashreplace"), na_action="ignore")
-        elif column.dtype == object and kind == "boolean":  # truth values with gaps
+        elif column.dtype == object and kind == "boolean":  # booleans and missing values
             frame[name] = column.astype("boolean")
     return frame
 
@@ -146,7 +146,7 @@ def _read_text(data: bytes, path: str, given: Format, *, tabs: bool) -> "DataFra
         raise UserError(f"cannot read {path}: {reason(error)}{hint}") from error
     if not isinstance(frame.index, pd.RangeIndex):
         raise UserError(f"cannot read {path}: its rows have more values than the first line has names")
-    frame.columns = header  # pandas has changed names that occur twice
+    frame.columns = header  # pandas has changed each name that occurs twice
     words = {} if header.duplicated().any() else {name: _missing_words(frame[name]) for name in frame}
     frame = frame.mask(frame.isin(MISSING_WORDS))
     decimal = given.decimal or _sniffed_decimal(frame, sep)
@@ -159,7 +159,7 @@ def _read_text(data: bytes, path: str, given: Format, *, tabs: bool) -> "DataFra
 
 
 def _decoded(data: bytes, encoding: str | None, path: str) -> tuple[str, str]:
-    """(text, its encoding) of a file; raises UserError."""
+    """The text of a file's bytes, and its encoding; raises UserError."""
     used = encoding or _sniffed_encoding(data)
     try:
         text = data.decode(used)
@@ -168,11 +168,11 @@ def _decoded(data: bytes, encoding: str | None, path: str) -> tuple[str, str]:
         raise UserError(f"cannot read {path}: it is binary, or not text in {used} ({reason(error)}); {hint}") from error
     if "\0" in text:
         raise UserError(f"cannot read {path}: it has NUL characters, so it is binary or in another encoding")
-    return text.removeprefix("\ufeff"), used  # the byte order mark, which stays if the encoding was given as utf-8
+    return text.removeprefix("\ufeff"), used  # a byte order mark is still there if the user gave utf-8
 
 
 def _sniffed_encoding(data: bytes) -> str:
-    """UTF-16 if the data begin with its mark, UTF-8 if the data are valid UTF-8, otherwise cp1252 (Western Windows)."""
+    """UTF-16 if the data begin with its byte order mark, UTF-8 if they are valid UTF-8, else cp1252 (Windows)."""
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(data) % 2 == 0:
@@ -185,7 +185,7 @@ def _sniffed_encoding(data: bytes) -> str:
 
 
 def _sniffed_separator(text: str) -> str:
-    """The separator in the first line. Later lines would mislead, because numbers may have commas."""
+    """The separator of the first line. Later lines could mislead, because their numbers may have commas."""
     try:
         return csv.Sniffer().sniff(text.lstrip("\r\n").partition("\n")[0], delimiters=SEPARATORS).delimiter
     except csv.Error:  # one column
@@ -193,7 +193,7 @@ def _sniffed_separator(text: str) -> str:
 
 
 def _sniffed_decimal(frame: "DataFrame", sep: str) -> str:
-    """The decimal sign: a comma if more numbers have commas than points, unless commas separate the columns."""
+    """A comma if it does not separate the columns and more numbers have commas than points; otherwise a point."""
     if sep == ",":
         return "."
     cells = frame.head(ROWS_TO_SNIFF).stack().astype(str)
@@ -202,7 +202,7 @@ def _sniffed_decimal(frame: "DataFrame", sep: str) -> str:
 
 
 def _with_points(frame: "DataFrame") -> "DataFrame":
-    """The table with 1.234,5 as 1234.5 in its columns of numbers."""
+    """In columns of numbers, write 1.234,5 as 1234.5; returns the table."""
     import pandas as pd
 
     for name in frame.columns[~frame.columns.duplicated()]:
@@ -214,10 +214,10 @@ def _with_points(frame: "DataFrame") -> "DataFrame":
 
 
 def _unusual(used: Format, tabs: bool) -> tuple[bool, bool, bool]:
-    """Whether the separator, the decimal sign and the encoding differ from those that one expects."""
+    """For separator, decimal sign and encoding: whether it differs from the usual one."""
     return used.sep != ("\t" if tabs else ","), used.decimal != ".", used.encoding not in ("utf-8", "utf-8-sig")
 
 
 def _missing_words(column: "Series") -> "Series":
-    """The cells of a column of text that hold a word for a missing value, such as NA, but not the empty cells."""
+    """The cells of a column of text that hold a word for a missing value, such as NA. Empty cells are left out."""
     return column[column.isin(MISSING_WORDS[1:])].astype(object)

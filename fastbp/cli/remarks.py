@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # A column of categories gets a remark if at least the share FEW_NUMBERS of its values are numbers.
 FEW_NUMBERS = 0.5
-# Whole numbers that are all different are an identifier if one is at least HUGE, or if they go up by one each time.
+# A column of whole numbers that are all different looks like an identifier if a number is at least HUGE in size, or if
+# each number is one more than the number before.
 HUGE = 2**31
 
 
@@ -48,7 +49,7 @@ def of_columns(columns: Columns, frame: "DataFrame") -> Iterator[str]:
 
 
 def warn_of(model: Model, frame: "DataFrame", X: "DataFrame") -> None:
-    """Warn of the values of a table that the model does not understand. X has the columns taken from it."""
+    """Warn of the values of `frame` that the model does not understand. X: the inputs that were taken from `frame`."""
     for remark in (*of_values(model.columns, frame), *_of_unknown_categories(model, X)):
         warn(remark)
 

@@ -1,4 +1,4 @@
-"""The inputs of a network: standardised, and checked before it computes with them."""
+"""The inputs of a network: standardised, and checked before the network computes with them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ from .tables import LARGEST, Columns
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# If inputs are at most FARTHEST standard deviations, the network's weighted sums stay far below the largest float32.
+# A standardised input may be at most FARTHEST. Then the network's weighted sums stay far below the largest float32.
 FARTHEST = LARGEST**0.5
 
 
 def scaled(pipeline: Any, columns: Columns, X: "DataFrame", path: str) -> Any:
-    """The inputs of the last step of a pipeline; raises UserError for a number too far from those of the training."""
+    """The inputs of a pipeline's last step; raises UserError if a number is too far from those of the training."""
     Z = pipeline[:-1].transform(X)
     numeric = Z[:, : len(columns.numeric_inputs)]
     numeric = numeric.toarray() if issparse(numeric) else numeric

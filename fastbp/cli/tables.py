@@ -13,15 +13,15 @@ from .limits import ENOUGH
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-# The network computes in float32. Its scaled inputs are checked again, in `scaling`.
+# A larger number is refused, because the network computes in float32. `scaling` checks the scaled inputs again.
 LARGEST = float(np.finfo(np.float32).max)
 
 
 def numbers(column: "Series") -> NDArray[np.float64] | None:
-    """A column as numbers, with NaN for other values, and time spans in seconds.
+    """A column as numbers, with NaN for values that are no numbers. Time spans become seconds.
 
-    Returns None if less than the share ENOUGH of the values that are present are numbers. Booleans, dates and complex
-    numbers do not count as numbers.
+    Returns None for a column of booleans, dates or complex numbers. Also returns None if less than the share ENOUGH of
+    the values that are not missing are numbers.
     """
     import pandas as pd
 
@@ -48,7 +48,7 @@ def not_numbers(column: "Series") -> "Series":
 
 
 def text(column: "Series") -> NDArray[np.object_]:
-    """A column as strings, with NaN where one is missing."""
+    """A column as strings, with NaN where a value is missing."""
     strings = column.astype(str).to_numpy(dtype=object)
     return np.asarray(np.where(column.isna(), np.nan, strings), dtype=object)
 
@@ -62,12 +62,12 @@ class Columns:
     numeric : list of str
         Columns of numbers.
     categorical : list of str
-        Columns of anything else: each different value is a category.
+        Columns of categories. Each different value is a category.
     dates : dict of str to str
         Columns of dates, and the format of each as `pandas.to_datetime` takes it.
     parts : dict of str to dict of str to str
-        For each column of dates, the parts of the calendar that are categories, such as 'weekday', and the name of the
-        input for each part.
+        For each column of dates, a dict. It maps each part of the calendar that is an input, such as 'weekday', to the
+        name of this input.
     """
 
     numeric: list[str]
@@ -106,16 +106,16 @@ class Columns:
 
     @property
     def numeric_inputs(self) -> list[str]:
-        """The columns of numbers that `taken_from` gives."""
+        """The columns of numbers in the result of `taken_from`."""
         return [*self.numeric, *self.dates]
 
     @property
     def categorical_inputs(self) -> list[str]:
-        """The columns of categories that `taken_from` gives."""
+        """The columns of categories in the result of `taken_from`."""
         return [*self.categorical, *(name for parts in self.parts.values() for name in parts.values())]
 
     def taken_from(self, frame: "DataFrame", path: str) -> "DataFrame":
-        """The inputs from a table that was read from a path; raises UserError.
+        """The inputs of the model, taken from a table; raises UserError. path: the table's file, for the error message.
 
         Numbers and dates become float64, and categories become strings.
         """
@@ -138,7 +138,7 @@ class Columns:
         return pd.DataFrame(taken, index=frame.index)
 
     def not_understood(self, frame: "DataFrame") -> dict[str, "Series"]:
-        """By column: the values that are present but cannot be read as numbers or, in a column of dates, as dates."""
+        """For each column of numbers or dates, the values that are present but cannot be read as such."""
         strange = {name: not_numbers(frame[name]) for name in self.numeric}
         for name, form in self.dates.items():
             strange[name] = frame[name][dates.times(frame[name], form).isna() & frame[name].notna()]
@@ -152,7 +152,7 @@ def cells(values: "Series", most: int = 3) -> str:
 
 
 def _checked(column: "Series", path: str) -> NDArray[np.float64]:
-    """A column as numbers, with NaN for missing values and for the few that are no numbers.
+    """A column as numbers, with NaN for missing values and for the few values that are no numbers.
 
     Raises UserError if too few values are numbers, or if a number is infinite or too large for float32.
     """

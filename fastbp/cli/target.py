@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_measured(column: "Series") -> bool:
-    """Whether `--task auto` means regression: the column has a number that is not whole, or many different numbers."""
+    """Whether `--task auto` means regression: the values are numbers, and one is not whole or many are different."""
     values = numbers(column)
     if values is None:
         return False
@@ -45,7 +45,8 @@ def classes(column: "Series") -> NDArray:
         raise UserError(f"column {column.name!r}, the target, has labels that end with a NUL character")
     if len(distinct) < 2:
         raise UserError(f"column {column.name!r}, the target, has one class: {str(distinct[0])!r}")
-    # Whole numbers sort as numbers. 02134 stays a string, because a prediction has to be written as in the file.
+    # Whole numbers become integers, so that they sort as numbers. 02134 stays a string, because a prediction has to be
+    # written as in the file.
     return labels.astype(np.int64) if all(map(_is_whole, distinct)) else labels
 
 
@@ -56,7 +57,7 @@ def same_numbers(column: "Series") -> bool:
 
 
 def labels_of(column: "Series") -> NDArray[np.object_]:
-    """The labels as they are in the file, but without decimals if Parquet holds all of them as whole floats."""
+    """The labels as strings, as they are in the file. If Parquet holds all as whole floats, they have no decimals."""
     import pandas as pd
 
     if pd.api.types.is_float_dtype(column) and (abs(column) < 2**53).all() and (column % 1 == 0).all():

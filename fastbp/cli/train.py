@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"target {options.target!r}: {task}; {len(y_train)} rows to train on, {len(y_test)} held out")
 
     name, guess = _guess(y_train)
-    scores_of_guess = metrics.scores(guess, X_test, y_test, options.metric)  # refuses a bad --metric before training
+    scores_of_guess = metrics.scores(guess, X_test, y_test, options.metric)  # a bad --metric fails before the training
     if y.dtype.kind != "f" and (strangers := ~np.isin(y_test, y_train)).any():
         warn(f"{strangers.sum()} of the rows held out have classes that no other row has: log loss and AUC omit them")
     last_step = network(y_train, hidden=options.hidden, epochs=options.epochs, seed=options.seed)
@@ -80,9 +80,10 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 
 def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]:
-    """A triple: the rows that have a target, without the target's column; their targets; remarks on what is left out.
+    """Read the file; returns a table of the rows that have a target, the targets of these rows, and remarks.
 
-    Raises UserError if the file or an option is not valid.
+    The table lacks the target's column and dropped columns. The remarks say which rows are left out. Raises UserError
+    if the file or an option is not valid.
     """
     path, target = options.data, options.target
     frame = read(path, Format.of(options))
@@ -119,7 +120,11 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
 
 
 def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
-    """Rows to train on and rows held out; both have the same shares of the classes if each class has enough rows."""
+    """X and y divided into rows to train on and rows held out: X_train, X_test, y_train, y_test; raises UserError.
+
+    Both parts have about the same shares of the classes if each class has at least two rows, and if each part has at
+    least as many rows as there are classes.
+    """
     n_test = int(np.ceil(held_out * len(y)))
     n_train = len(y) - n_test
     if n_train < FEWEST_ROWS // 2:
@@ -142,7 +147,7 @@ def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
     line, start = LiveLine(), time.perf_counter()
     try:
         with interrupts_raised(), Compiling(line) as compiling, watch(Progress("network", line)):
-            warnings.filterwarnings("ignore", "The number of unique classes")  # `_read` says so in other words
+            warnings.filterwarnings("ignore", "The number of unique classes")  # `_read` warns in its own words
             pipeline.fit(X, y)
     except ValueError as error:
         line.clear()

@@ -48,10 +48,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _parts(dtype: np.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
-    """(name, function that compiles it) of each part of the kernels for a dtype."""
+    """For each part of the kernels for a dtype, a pair: the part's name, and a function that compiles it."""
     yield "all building blocks", functools.partial(_compile_deferred, dtype)
     teams = {"serial": Team(1)}
-    if machine.threading_layer():  # without one all fits are serial
+    if machine.threading_layer():  # without a threading layer all fits are serial
         teams["parallel"] = _Pair()
     for (kind, team), training in itertools.product(teams.items(), (True, False)):
         name = f"{kind} {'training' if training else 'prediction'}"
@@ -75,9 +75,10 @@ def _compile_deferred(dtype: np.dtype) -> None:
 
 
 def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
-    """Train a network of one weight for a step, or predict with it.
+    """Train a network of one weight for one step, or predict with such a network.
 
-    The first call of an entry compiles it for all data and networks, because all of them give arrays of the same types.
+    This compiles the entries for every network and all data, because the arguments of an entry always have the same
+    types.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
     weights = [np.zeros((1, 1))], [np.zeros(1)]

@@ -1,6 +1,7 @@
 """The workers of a Dask cluster, and the partitions of X that they hold.
 
-A worker holds only results of tasks. The scheduler knows the tasks, so another worker can compute a result again.
+A worker holds only results of tasks. The scheduler knows the tasks, so if a worker stops, another worker can compute
+its results again.
 """
 
 import asyncio
@@ -20,17 +21,17 @@ from numpy.typing import NDArray
 from ..data.examples import Examples, as_examples
 from .worker import checked, joined, size_and_dtype, these
 
-PIECE_BYTES = 4 << 20  # largest array in one task; Dask warns of tasks above 10 MB
+PIECE_BYTES = 4 << 20  # an array in one task has at most PIECE_BYTES; Dask warns of tasks above 10 MB
 # A fit checks every LOOK_SECONDS whether there are workers. It gives up only after WORKERLESS_SECONDS without a worker,
 # because a worker that died may come back.
 LOOK_SECONDS, WORKERLESS_SECONDS = 10.0, 60.0
 # A worker reports to the scheduler every few seconds. A fit gives up when any connected worker has not reported for
 # SILENT_SECONDS: the worker's process is stopped, or its machine hangs.
 SILENT_SECONDS = 60.0
-# Dask moves the tasks of a dead worker to other workers, until it finds that a task kills its workers. Then a fit
-# submits all its tasks again, and makes ATTEMPTS attempts in all.
+# If a worker dies, Dask moves its tasks to other workers. If a task seems to kill its workers, Dask gives the task up.
+# Then a fit submits all its tasks again, and makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
-# Some versions of scheduler_info list only 5 workers, unless n_workers is -1. Older versions list all.
+# Newer versions of scheduler_info list only 5 workers, unless n_workers is -1. Older versions list all.
 _ALL_WORKERS = {"n_workers": -1} if "n_workers" in inspect.signature(Client.scheduler_info).parameters else {}
 
 
@@ -55,13 +56,14 @@ class Cluster:
             raise RuntimeError("A fit on Dask collections needs a Client that is not asynchronous.")
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future:
-        """The future result of a new task. Dask does not take it for an earlier task with equal arguments."""
+        """The future result of a new task. Dask must not take the task for an earlier one with equal arguments."""
         return self.client.submit(function, *args, pure=False)
 
     def send(self, values: NDArray) -> Future:
         """Send an array as the result of a task. A large array takes several tasks.
 
-        The scheduler keeps the task, so if a worker loses the array, the scheduler has it computed again.
+        The scheduler keeps the task. So if a worker loses the array, the scheduler lets a worker compute the task
+        again.
         """
         n = math.ceil(values.nbytes / PIECE_BYTES)
         if n <= 1:
@@ -69,7 +71,7 @@ class Cluster:
         return self.submit(joined, [self.submit(these, piece) for piece in np.array_split(values, n)])
 
     def argument(self, values: NDArray) -> NDArray | Future:
-        """An array as an argument of a task: part of the task if it is small, otherwise sent by tasks of its own."""
+        """An array as an argument of a task: a small one is a part of the task, a large one is sent by other tasks."""
         return values if values.nbytes <= PIECE_BYTES else self.send(values)
 
     def results(self, futures: list[Future]) -> list[Any]:
@@ -94,7 +96,7 @@ class Cluster:
             gathering.cancel()
 
     def _patiently(self, step: Callable[[], Any]) -> Any:
-        """Repeat a step, which raises TimeoutError after LOOK_SECONDS, until it has a result.
+        """Repeat a step until it returns a result. A step raises TimeoutError after LOOK_SECONDS.
 
         Raises RuntimeError as `results` does.
         """
@@ -125,10 +127,10 @@ class Cluster:
                 )
 
     def compute(self, ask: Callable[[], list[Future]], recover: Callable[[], None]) -> list[Any]:
-        """Results of the futures that `ask` returns.
+        """The results of the futures that `ask` returns.
 
-        If Dask loses some of them, `recover` restores the data of the tasks, and `ask` is called again. Raises
-        RuntimeError after ATTEMPTS calls.
+        If Dask loses some of the futures, `recover` restores the data of the tasks, and `ask` is called again. Raises
+        RuntimeError if this happens in ATTEMPTS calls.
         """
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -144,7 +146,7 @@ class Cluster:
 
 
 class Partitions:
-    """X on the workers, after its checks: blocks of rows, with the length, shape and dtype that a fit reads.
+    """X on the workers, as blocks of rows that have been checked. A fit reads its length, shape and dtype.
 
     Parameters
     ----------
@@ -163,9 +165,9 @@ class Partitions:
     shape : tuple of int
         (m, S_1).
     dtype : numpy.dtype
-        float32 if all blocks that have rows are float32, otherwise float64.
+        float32 if all blocks with rows are float32, otherwise float64.
     starts : ndarray of int64
-        First row of each block that is not empty; then m.
+        The first row of each block that is not empty. The last element is m.
     futures : list of Future
         The blocks that are not empty.
     """
@@ -198,7 +200,7 @@ class Partitions:
 
 
 class DistributedExamples(Examples):
-    """Examples whose X is on the workers. A worker has y and the weights of its rows; this process has all of them."""
+    """Examples whose X is on the workers. A worker has y and weights of its rows, this process those of all rows."""
 
     partitions: Partitions
     targets: list[list[Future | None]]
@@ -207,14 +209,14 @@ class DistributedExamples(Examples):
     def of(
         cls, X: Partitions, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
     ) -> Self:
-        """See `data.examples.as_examples`."""
+        """X: the partitions. The other arguments are those of `data.examples.as_examples`."""
         here = cls(*as_examples(np.empty((X.shape[0], 0)), dtype, codes=codes, Y=Y, weights=weights))
         here.partitions = X
         here.send_targets()
         return here
 
     def send_targets(self) -> None:
-        """Send the workers y and the weights of their rows, for the first time or again."""
+        """Send y and the weights of their rows to the workers, for the first time or again."""
         codes = self.codes.astype(np.min_scalar_type(self.codes.max(initial=0)))
         cuts = self.partitions.starts[1:-1]
         parts = [np.split(values, cuts) if values.size else None for values in (codes, self.Y, self.weights)]
@@ -231,7 +233,11 @@ class DistributedExamples(Examples):
             self.send_targets()
 
     def by_partition(self, rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64], NDArray[np.intp]]]:
-        """(partition p, rows within p, positions of these rows in `rows`) for each partition that has some of them."""
+        """Divide the rows among the partitions that have them.
+
+        For each such partition p, the result has a triple: p, its rows as counted within p, and the positions of these
+        rows in `rows`.
+        """
         owners = np.searchsorted(self.partitions.starts, rows, side="right") - 1
         by_owner = np.argsort(owners, kind="stable")
         cuts = np.flatnonzero(np.diff(owners[by_owner])) + 1

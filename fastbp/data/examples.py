@@ -1,6 +1,7 @@
-"""Examples as the kernels read them: flat arrays. Y and weights are copied; X is copied only where it has to be.
+"""Examples as the kernels read them: flat arrays. Y and weights are copied; X is copied only if it must be.
 
-X may be a file that is larger than the memory. Nothing here reads such an X as a whole or allocates as much memory.
+X may be a memory-mapped file that is larger than the memory. Nothing here reads such an X as a whole, or allocates as
+much memory as it takes.
 """
 
 import math
@@ -16,11 +17,11 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))  # the dtypes that the ker
 MOST_OFFSET = 1 << 30  # SciPy computes with the offsets of diagonals in 32 bits
 CONVERTED_BYTES = 1 << 22  # a file of another dtype is converted in parts, at most CONVERTED_BYTES at a time
 CONTIGUOUS: tuple[Literal["C"], Literal["A"]] = ("C", "A")  # the kernels read arrays that are contiguous and aligned
-CHECKED_ENTRIES = 1 << 15  # a sparse X is checked CHECKED_ENTRIES entries at a time, which fit into a cache
+CHECKED_ENTRIES = 1 << 15  # a sparse X is checked CHECKED_ENTRIES entries at a time, which fit into a cache of the CPU
 
 
 class Examples(NamedTuple):
-    """Examples as the kernels read them; see `kernels.gather`. An array that is not needed is empty."""
+    """Examples as the kernels read them. `Inputs` and `Targets` of `kernels.gather` describe the fields."""
 
     X32: NDArray[np.float32]
     X64: NDArray[np.float64]
@@ -32,9 +33,10 @@ class Examples(NamedTuple):
     weights: NDArray[np.float64]
 
     def read(self, order: NDArray[np.int64], start: int, stop: int) -> tuple[tuple[NDArray, ...], NDArray[np.int64]]:
-        """The arrays and the order with which a kernel reads the rows order[start:stop].
+        """(arrays, order) for a kernel that reads the rows order[start:stop].
 
-        `ForeignExamples` returns only these rows, and an order that numbers them from 0.
+        Here these are all arrays and the given order. `ForeignExamples` returns arrays of these rows alone, and an
+        order that numbers these rows from 0.
         """
         return tuple(self), order
 
@@ -50,7 +52,6 @@ class Examples(NamedTuple):
 
     @property
     def sparse(self) -> bool:
-        """Whether X is sparse."""
         return self.indptr.size > 0
 
     @property
@@ -79,7 +80,7 @@ class Examples(NamedTuple):
 
 
 class ForeignExamples(Examples):
-    """Examples whose X is a file that the kernels cannot read. The rows of a call are converted before the call."""
+    """Examples whose X is a memory-mapped file that the kernels cannot read. Rows are converted before each call."""
 
     X: NDArray
     _order: NDArray[np.int64]
@@ -112,7 +113,7 @@ NO_CODES, NO_WEIGHTS = np.empty(0, np.int64), np.empty(0)
 
 
 def _read_only(values: NDArray) -> NDArray:
-    """A read-only view. Some memory maps are read-only, and Numba would compile a second time for writable arrays."""
+    """A read-only view. Otherwise Numba would compile twice: for writable arrays, and for read-only memory maps."""
     view = values.view()
     view.flags.writeable = False
     return view
@@ -138,23 +139,22 @@ def dtype_of(X: Any) -> np.dtype:
 
 
 def converted(X: NDArray) -> NDArray:
-    """X as an array of dtype_of(X)."""
     return np.asarray(X, dtype_of(X))
 
 
 def converted_rows(X: NDArray) -> int:
-    """Number of rows of X that are converted at a time."""
+    """The number of rows of X that are converted at a time."""
     return max(1, CONVERTED_BYTES // (FLOATS[0].itemsize * max(X.shape[1], 1)))
 
 
 def check_sparse(matrix: Any, name: str) -> None:
-    """Check the structure of a sparse matrix before SciPy reads it; raises ValueError, which names the matrix.
+    """Check the structure of a sparse matrix before SciPy reads it; raises ValueError. name: for the message.
 
-    SciPy's compiled code trusts the structure, and the user may have edited it. The columns of CSR and LIL are not
-    checked here: `as_examples` checks those of X before a kernel reads them.
+    SciPy's compiled code trusts the structure, but the user may have edited it. The columns of CSR and LIL are not
+    checked here, because `as_examples` checks the columns of X before a kernel reads them.
     """
     if matrix.ndim != 2:
-        return  # scikit-learn refuses it
+        return  # scikit-learn refuses such a matrix
     rows, columns = matrix.shape
     if matrix.format == "csr":
         _check_rows(matrix, name, rows)
@@ -194,7 +194,7 @@ def check_sparse(matrix: Any, name: str) -> None:
 
 
 def check_indicator(matrix: Any, name: str) -> None:
-    """As `check_sparse`, but check the columns of CSR too."""
+    """Do the checks of `check_sparse`, and check the columns of CSR too."""
     check_sparse(matrix, name)
     if matrix.format == "csr" and matrix.ndim == 2:
         _check_range(matrix.indices, name, "indices", matrix.shape[1])
@@ -236,7 +236,8 @@ def in_order(X: Any) -> Any:
     """The CSR matrix X if the columns within each row ascend; otherwise a copy of it in which they do.
 
     In the copy, entries of the same row and column are added up. SciPy's own flags for the order are not used, because
-    they do not change when the user edits the arrays. Raises ValueError if the structure is not that of a CSR matrix.
+    they do not change when the user edits the arrays. Raises ValueError if the structure is not that of a CSR matrix,
+    or if a sum of entries overflows.
     """
     _check_rows(X, "X", X.shape[0])
     indptr, indices, n = X.indptr, X.indices, int(X.indptr[-1])
@@ -246,7 +247,8 @@ def in_order(X: Any) -> Any:
     )
     first, last = indices[begins], indices[ends - 1]
     # Within a row each column must be larger than the one before. `falls` counts the entries whose column is not. The
-    # loop also compares the first entry of a row with the last one of the row before, so that count is subtracted here.
+    # loop also compares the first entry of each row with the last entry of the row before. So `falls` begins at minus
+    # the number of such pairs that the loop will count.
     falls = -np.count_nonzero(first[1:] <= last[:-1])
     for start in range(0, n - 1, CHECKED_ENTRIES):
         part = indices[start : min(start + CHECKED_ENTRIES + 1, n)]
@@ -264,9 +266,10 @@ def in_order(X: Any) -> Any:
 
 
 def _flat(X: NDArray) -> tuple[NDArray, int, int] | None:
-    """(vector over the memory of X, strides of rows and columns in elements), or None if the kernels cannot read X.
+    """(vector over the memory of X, row stride, column stride), in elements; None if the kernels cannot read X.
 
-    The kernels can also read some views that are not contiguous: every other row of a matrix, or neighbouring columns.
+    The kernels can also read some views that are not contiguous, such as every other row of a matrix, or neighbouring
+    columns of a matrix.
     """
     if not (X.dtype in FLOATS and X.flags.aligned):
         return None
@@ -295,9 +298,10 @@ def as_examples(
     Parameters
     ----------
     X : ndarray or CSR of shape (m, S_1)
-        float32 or float64, or a file of any real numbers. A dense X is copied if neither its rows nor its columns are
-        contiguous, or if it is not aligned, unless it is a file. A CSR matrix is copied if it has unsorted or repeated
-        entries, because the sum over a row must not depend on the order of its entries.
+        float32 or float64, or a memory-mapped file of any real numbers. A file is never copied as a whole. Another
+        dense X is copied if it is not aligned, or if neither its rows nor its columns are contiguous. A CSR matrix is
+        copied if it has unsorted or repeated entries, because the sum over a row must not depend on the order of its
+        entries.
     dtype : numpy.dtype
         The dtype of the arithmetic and of Y.
     codes : ndarray of int of shape (m,), optional

@@ -17,10 +17,10 @@ from ..typing import Array
 from .examples import Examples
 
 MULTILABEL = "multilabel-indicator"
-# Weights stay as they are if the largest of them is between 2^-ORDINARY and 2^ORDINARY.
+# Weights stay as they are if the exponent of the largest, from np.frexp, is between -ORDINARY and ORDINARY.
 ORDINARY = 20
-# A weight below 2^-SPREAD times the largest one counts as 0. It could not change the sum over all examples, and a batch
-# of such weights alone would divide 0 by 0.
+# A weight below 2^-SPREAD times the largest one counts as 0. Such a weight could not change the sum over all examples,
+# and a batch of such weights alone would divide 0 by 0.
 SPREAD = {np.dtype(np.float32): 80, np.dtype(np.float64): 900}
 
 Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # (class codes, None) or (None, matrix of targets)
@@ -33,11 +33,12 @@ class Labels:
     Parameters
     ----------
     kind : {'binary', 'multiclass', 'multilabel-indicator'}
-        'binary' is at most two classes.
+        'binary' means one or two classes.
     classes : ndarray of shape (n_classes,)
         Class labels, sorted.
     n_outputs : int
-        Outputs S_L: one per class, but a single output for two classes with log_loss, as in scikit-learn.
+        Number of outputs S_L. There is one output per class, except that two classes with log_loss have a single
+        output, as in scikit-learn.
     class_weights : tuple of ndarray or None
         One array with the weights of the classes. A multilabel target has one array per output, with the weights of 0
         and 1.
@@ -52,8 +53,8 @@ class Labels:
     def of(cls, y: NDArray, loss: Any, known: NDArray | None, *, subset: bool) -> Self:
         """The target for y.
 
-        Its classes are the known classes, or the classes of y if none are known. y must not have other classes than the
-        known ones. Without `subset`, y must have all of them.
+        known: the classes that are known already; None if there are none. Without `subset`, y must have exactly the
+        known classes. With `subset`, y may lack some of them. Raises ValueError for other classes.
         """
         classes = _classes_of(y, known, subset=subset)
         kind = MULTILABEL if y.ndim == 2 else "multiclass" if len(classes) > 2 else "binary"
@@ -65,7 +66,7 @@ class Labels:
         return cls(kind, classes, n_outputs)
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that y of new examples has the shape of this target and no new labels; raises ValueError."""
+        """Check that the targets y of new examples have a shape and labels of the fit; raises ValueError."""
         if (y.ndim == 2) != (self.kind == MULTILABEL) or (y.ndim == 2 and y.shape[1] != self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, which does not go with the {self.kind} target of the fit.")
         unknown = set() if y.ndim == 2 else set(np.unique(y).tolist()) - set(self.classes.tolist())
@@ -77,13 +78,14 @@ class Labels:
         if self.kind == MULTILABEL:
             return None, y
         if len(self.classes) == 1 and loss != "log_loss":
-            return None, np.ones((len(y), 1))  # class code 0 would make the target of a single output 0
+            return None, np.ones((len(y), 1))  # the only class has code 0, which would make the target 0
         return positions(self.classes, y), None
 
     def weights(self, y: NDArray) -> NDArray[np.float64] | None:
         """The weight of the label of each example; None means that every weight is 1.
 
-        For a multilabel target, the weights of the example's label (0 or 1) at each output are multiplied.
+        For a multilabel target, this is a product over the outputs: each output has one weight for label 0 and one for
+        label 1.
         """
         if self.class_weights is None:
             return None
@@ -93,13 +95,13 @@ class Labels:
         return self.class_weights[0][positions(self.classes, y)]
 
     def predict(self, output: Array) -> NDArray:
-        """The winning class, see `_winners`; for a multilabel target, every label whose output is at least 1/2."""
+        """The class of each example; for a multilabel target, an indicator matrix of the outputs of at least 1/2."""
         if self.kind == MULTILABEL:
             return (output >= 0.5).astype(np.int64)
         return self.classes[self._winners(output)]
 
     def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> NDArray:
-        """The argument of `score` for these rows: whether a prediction is right, NaN if an output is not finite."""
+        """For `score`, a number per row: 1 for a right prediction, 0 for a wrong one, NaN if outputs are not finite."""
         if self.kind == MULTILABEL:
             right = ((output >= 0.5) == examples.Y[rows]).all(axis=1)
         elif len(self.classes) == 1:
@@ -137,11 +139,10 @@ class Values:
 
     @classmethod
     def of(cls, y: NDArray) -> Self:
-        """The target for y."""
         return cls(1 if y.ndim == 1 else y.shape[1])
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that y of new examples has as many columns as the network has outputs; raises ValueError."""
+        """Check that the targets y of new examples have as many columns as there are outputs; raises ValueError."""
         if self.of(y).n_outputs != (1 if self.quantiles else self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 
@@ -164,7 +165,7 @@ class Values:
     def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> Array:
         """The argument of `score`: the outputs themselves, because R^2 is not a mean of one result per row.
 
-        They are copied, because they lie in memory that the next block of rows overwrites.
+        The outputs are copied, because the next block of rows overwrites their memory.
         """
         return output.copy()
 
@@ -254,7 +255,7 @@ def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
 
 
 def in_unit(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """(weights in a unit that suits the kernels, e). The unit is 2^e: a weight is the returned one times 2^e.
+    """(weights / 2^e, e), with an exponent e that suits the kernels; e is 0 for ordinary weights.
 
     The kernels multiply errors by weights and divide by the sum of the weights, in the dtype of the network. Weights of
     1e36, or of 1e-36, would overflow or vanish there. A common factor of all weights and of alpha changes no model.
@@ -264,7 +265,7 @@ def in_unit(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
 
 
 def product_in_unit(factors: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], int]:
-    """As `in_unit`, for the product of one or two vectors of weights. The product itself may overflow."""
+    """`in_unit` of the product of one or two vectors of weights. Here the product cannot overflow."""
     weights, exponent = in_unit(factors[0])
     for factor in factors[1:]:
         scaled, of_factor = in_unit(factor)
@@ -274,15 +275,15 @@ def product_in_unit(factors: list[NDArray[np.float64]]) -> tuple[NDArray[np.floa
 
 
 def without_negligible(weights: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.float64]:
-    """The weights, with 0 in place of those that are negligible in this dtype beside the largest."""
+    """The weights, with 0 for each weight that is negligible in this dtype beside the largest, see SPREAD."""
     negligible = (weights > 0) & (weights < np.ldexp(weights.max(initial=0), -SPREAD[dtype]))
     return np.where(negligible, 0.0, weights) if negligible.any() else weights
 
 
 def strength_in_unit(alpha: float, exponent: int) -> float:
-    """The L2 strength that goes with weights in the unit 2^exponent.
+    """The L2 strength for weights that `in_unit` has divided by 2^exponent.
 
-    J divides the L2 term by the sum of the weights, so alpha has to be in the same unit.
+    J divides the L2 term by the sum of the weights, so alpha has to be divided too.
     """
     with np.errstate(over="ignore", under="ignore"):
         return float(np.ldexp(alpha, -exponent))

@@ -1,6 +1,6 @@
 """The parts that the displays share: their axes, and the network within an estimator."""
 
-from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+from __future__ import annotations  # Axes and Figure are imported for type checkers only
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ class Display:
     figure_: Figure | SubFigure
 
     def _begin(self, ax: Axes | None, **figure: Any) -> Axes:
-        """The axes to draw on; None makes a figure with these options."""
+        """The axes to draw on: `ax` or, if it is None, the axes of a new figure with these options."""
         require("matplotlib", extra="plot", by=f"{type(self).__name__}.plot")
         if ax is None:
             from matplotlib import pyplot
@@ -36,14 +36,13 @@ class Display:
 
 
 def use_whole_ticks(ax: Axes) -> None:
-    """Label the x axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def line_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a line by their long names: matplotlib also takes `c` for `color`, `ls` for `linestyle`."""
+    """The options of a line by their long names, because matplotlib also takes short ones, such as `c` for `color`."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
@@ -51,7 +50,6 @@ def line_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def show_legend(ax: Axes) -> None:
-    """Add a legend if something on the axes has a label."""
     if ax.get_legend_handles_labels()[0]:
         ax.legend()
 
@@ -64,14 +62,14 @@ def layer_names(n_layers: int) -> list[str]:
 def input_names(estimator: Any) -> Any:
     """Names of the inputs of the network in a fitted estimator; None if they are not known.
 
-    They are the names that the network was fitted with, or those that the steps before it in a pipeline give.
+    The names are those that the network was fitted with, or those that the pipeline's steps before the network give.
     """
     names = None
     while not isinstance(estimator, Perceptron):
         if isinstance(estimator, Pipeline):
             try:
                 names = estimator[:-1].get_feature_names_out(names)
-            except (AttributeError, ValueError):  # a step does not name its outputs, or the pipeline has one step only
+            except (AttributeError, ValueError):  # a step does not name its outputs, or there is only one step
                 names = names if len(estimator) == 1 else None
         estimator = _inner(estimator)
     names = getattr(estimator, "feature_names_in_", names)
@@ -81,7 +79,8 @@ def input_names(estimator: Any) -> Any:
 def network_in(estimator: Any) -> Any:
     """The fitted network in an estimator.
 
-    Raises TypeError if the estimator contains no network of this package, NotFittedError if the network is not fitted.
+    Raises TypeError if the estimator contains no network of this package, and NotFittedError if the network is not
+    fitted.
     """
     network = estimator
     while not isinstance(network, Perceptron):

@@ -16,15 +16,16 @@ from .common import Display, as_the_network_sees, layer_names, line_options, net
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROWS_AT_ONCE = 1024  # examples whose deltas are in memory at once
+ROWS_AT_ONCE = 1024  # the deltas of at most this number of examples are in memory at once
 
 
 class DeltaNormDisplay(Display):
     """Norm of delta per layer. It shows whether the gradient vanishes or explodes on its way back.
 
-    delta^(l) is the derivative of one example's cost by z^(l). The gradient of the weights into layer l is the outer
-    product of delta^(l) and the activations of the layer before. If the norm falls by orders of magnitude from the
-    output to the first hidden layer, the first layers hardly learn. If it grows by as much, the steps there overshoot.
+    The vector delta^(l) is the derivative of one example's cost with respect to z^(l). The gradient of the weights into
+    layer l is the outer product of delta^(l) and the activations of the layer before. If the norm falls by orders of
+    magnitude from the output to the first hidden layer, the first layers hardly learn. If it grows by as much, the
+    steps of the first layers overshoot.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ class DeltaNormDisplay(Display):
 
 
 def _names_on(ax: Axes) -> dict[int, list[str]]:
-    """For each layer, the names that earlier displays have written below the axis: two for "hidden 2 / output"."""
+    """For each layer, its names below the axis, from earlier displays. The label "hidden 2 / output" is two names."""
     ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
     written = {int(at): label.get_text().split(" / ") for at, label in ticks}
     return {at: names for at, names in written.items() if names[0].startswith(("hidden", "output"))}

@@ -22,12 +22,12 @@ class LossCurveDisplay(Display):
     training_loss : array-like of shape (n_iterations,)
         `loss_curve_`.
     validation_loss : array-like of shape (n_validated,), default=None
-        `validation_loss_curve_`. It belongs to the last epochs, because fits before a warm start may have had no
-        validation set.
+        `validation_loss_curve_`. If it is shorter than the training loss, it belongs to the last epochs: fits before a
+        warm start may have had no validation set.
     best_epoch : int, default=None
-        The epoch of the weights that early stopping kept; epochs of the training loss count from 1.
+        The epoch whose weights early stopping kept. Epochs count from 1, at the first training loss.
     unit : str, default='epoch'
-        Label of the x axis. There is one loss for each unit.
+        The label of the x axis, such as 'iteration'. Each unit has one loss.
     name : str, default=None
         Name of the estimator in the legend.
 
@@ -136,8 +136,8 @@ class LossCurveDisplay(Display):
         log_scale : bool, default=False
             Whether the losses have a logarithmic scale.
         **kwargs
-            Options of `matplotlib.axes.Axes.plot` for both lines. `label` is the label of the training loss, and the
-            labels of the others begin with it.
+            Options of `matplotlib.axes.Axes.plot` for both lines. `label` is the label of the training loss. The labels
+            of the validation loss and of the best epoch begin with it.
 
         Returns
         -------

@@ -16,7 +16,7 @@ from .common import Display, input_names, layer_names, network_in
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-POSITIVE, NEGATIVE, PALE = "#2166ac", "#b2182b", "0.6"  # colour-blind people can tell blue and red of these tones apart
+POSITIVE, NEGATIVE, PALE = "#2166ac", "#b2182b", "0.6"  # blue and red that colour-blind people can tell apart
 
 
 class NetworkDisplay(Display):
@@ -24,7 +24,7 @@ class NetworkDisplay(Display):
 
     Positive weights are blue and negative weights red. The width of a line is the size of its weight, relative to the
     largest weight between the same two layers. In a layer of many units, only those with the strongest weights are
-    drawn. If these units have no names, their numbers are written; numbers count from 0.
+    drawn. If these units have no names, they are numbered, from 0.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class NetworkDisplay(Display):
     Attributes
     ----------
     units_ : list of dict of int to (float, float)
-        One dict per layer, from the index of each unit that is drawn to its centre.
+        One dict per layer. It maps the index of each drawn unit to the centre of the unit's circle or image.
     weights_ : list of matplotlib LineCollection
         The weights between layers. With `image_shape` the weights into the first hidden layer are missing, because
         the images show them.
@@ -63,9 +63,9 @@ class NetworkDisplay(Display):
     8
     """
 
-    # Units of a layer are 1 apart.
-    RADIUS = 0.3  # of the circle of a unit
-    IMAGE = 0.88  # side of an image
+    # Lengths: neighbouring units of a layer are 1 apart.
+    RADIUS = 0.3  # of a unit's circle
+    IMAGE = 0.88  # side of the square frame around an image
     WIDEST = 2.5  # width of the widest line, in points
     NAME_LENGTH = 24  # longer names are cut to this many characters
 
@@ -101,8 +101,8 @@ class NetworkDisplay(Display):
         image_shape, max_units
             As in `plot`.
         feature_names : array-like of str of shape (S_1,), default=None
-            Names of the input units. None takes the names that the network was fitted with, or those that a pipeline's
-            `get_feature_names_out` gives them, if there are any.
+            Names of the input units. None takes the names that the network was fitted with, or the names that a
+            pipeline's earlier steps give to the network's inputs, if there are any.
         ax
             As in `plot`.
 
@@ -126,7 +126,7 @@ class NetworkDisplay(Display):
         if feature_names is None:
             feature_names = input_names(estimator)
         output_names = None
-        if is_classifier(net):  # the single output for two classes is the probability of the second
+        if is_classifier(net):  # a single output for two classes is the probability of the second
             output_names = net.classes_[-1:] if net.n_outputs_ == 1 else net.classes_
         display = cls(
             net.coefs_, (*hidden, net.out_activation_), feature_names=feature_names, output_names=output_names
@@ -141,8 +141,8 @@ class NetworkDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         image_shape : (int, int), default=None
-            Rows and columns of an image, if the features are its pixels, row by row. Each drawn unit of the
-            first hidden layer is then an image of its weights.
+            If the features are the pixels of an image, row by row: the rows and columns of the image. Each drawn unit
+            of the first hidden layer is then an image of the weights into the unit.
         max_units : int, default=16
             Largest number of units of a layer to draw, at least 2.
 
@@ -155,7 +155,7 @@ class NetworkDisplay(Display):
         ImportError
             matplotlib is not installed.
         ValueError
-            max_units or image_shape does not fit the network, or the number of names is wrong.
+            max_units is less than 2, image_shape does not fit the network, or the number of names is wrong.
         """
         coefs = [np.asarray(coef) for coef in self.coefs]
         widths = [len(coefs[0]), *(coef.shape[1] for coef in coefs)]
@@ -165,8 +165,8 @@ class NetworkDisplay(Display):
         if image_shape:
             drawn[0] = []  # the images replace the input units: lines from single pixels would show less
         height = max(_slots(len(units), width) for units, width in zip(drawn, widths, strict=True)) + 1
-        apart = max(3.0, 0.4 * height)  # distance between layers
-        inches = 0.55 if image_shape else 0.38  # distance between the units of a layer
+        apart = max(3.0, 0.4 * height)  # distance between neighbouring layers
+        inches = 0.55 if image_shape else 0.38  # a length of 1 takes this many inches
         size = inches * ((len(widths) - 1 - first) * apart + 1) + 3, inches * height + 1.2
         ax = self._begin(ax, figsize=size)
 
@@ -282,7 +282,7 @@ class NetworkDisplay(Display):
                     ax.text(x + side * (self.RADIUS + 0.15), y, name, ha=align, va="center", fontsize="small")
 
     def _write_numbers(self, ax: Axes, widths: list[int], *, with_images: bool) -> None:
-        """Write the numbers of the units in each layer that has no names and lacks some of its units."""
+        """In each layer that has no names and is drawn only in part, write the numbers of the drawn units."""
         named = {0: self.feature_names is not None, len(widths) - 1: self.output_names is not None}
         for l, units in enumerate(self.units_):
             if len(units) < widths[l] and not named.get(l):
@@ -293,7 +293,6 @@ class NetworkDisplay(Display):
                         ax.text(x, y, str(unit), ha="center", va="center", fontsize=6, zorder=4)
 
     def _explain_lines(self, ax: Axes) -> None:
-        """Add the legend."""
         from matplotlib.lines import Line2D
 
         key = [Line2D([], [], color=POSITIVE, linewidth=2), Line2D([], [], color=NEGATIVE, linewidth=2)]
@@ -309,7 +308,11 @@ class NetworkDisplay(Display):
 
 
 def _strengths(coefs: list[Array]) -> list[Array]:
-    """For each unit of each layer, its largest weight in or out, relative to the largest between the same layers."""
+    """For each layer, an array with the strength of each unit.
+
+    The strength is the size of the unit's largest weight, in or out. Sizes are relative to the largest weight between
+    the same two layers.
+    """
     relative = [np.abs(coef) / (np.abs(coef).max() or 1.0) for coef in coefs]
     into, out_of = [weights.max(axis=0) for weights in relative], [weights.max(axis=1) for weights in relative]
     return [out_of[0], *map(np.maximum, into[:-1], out_of[1:]), into[-1]]
@@ -321,7 +324,7 @@ def _strongest(strengths: Array, most: int) -> list[int]:
 
 
 def _slots(n: int, width: int) -> int:
-    """The places that n drawn units take; if the layer has more units, one more place for the dots below them."""
+    """The places in a layer's column: one for each of n drawn units, and one for the dots if units are left out."""
     return n + (0 < n < width)
 
 

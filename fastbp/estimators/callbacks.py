@@ -1,8 +1,9 @@
 """scikit-learn's callbacks, new in scikit-learn 1.9. A fit calls them when it or one of its subtasks begins or ends.
 
-To scikit-learn a fit is a task. Its subtasks are epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd'). Each
-of them is called "epoch" here. The subtasks of a long epoch are its calls into a kernel. Each of these is called
-"part". Callbacks get X and y as the user passed them to `fit`, but for an epoch only the rows to train on.
+To scikit-learn a fit is a task. Its subtasks are epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd'). Here
+each of these is called an epoch. The subtasks of a long epoch are its calls into a kernel. Here each of these is called
+a part. Callbacks of a fit get X and y as the user passed them to `fit`. Callbacks of an epoch get only the rows to
+train on.
 """
 
 import functools
@@ -24,8 +25,8 @@ except ImportError:
         """An empty class, because this scikit-learn has no callbacks."""
 
 
-# An epoch has parts if it takes at least LONG_EPOCH calls into a kernel, about a second. A shorter epoch moves the
-# progress bar of the fit soon enough, and a bar for its parts would only add a line to the screen.
+# An epoch has parts if it takes at least LONG_EPOCH calls into a kernel, about a second. Shorter epochs move the
+# progress bar of the fit often enough, and a bar for their parts would only add a line to the screen.
 LONG_EPOCH = 20
 
 
@@ -48,7 +49,7 @@ def observer(estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str,
 
 
 class TrainingData:
-    """The examples for the callbacks: all rows or some. `_values` selects them when a callback first asks."""
+    """The examples for the callbacks: all rows or some. The rows are selected when a callback first asks for them."""
 
     def __init__(self, X: Any, y: Any, sample_weight: Any, rows: NDArray[np.int64] | None = None):
         self._given, self._rows = (X, y, sample_weight), rows
@@ -69,7 +70,7 @@ class TrainingData:
         return X, y, None if weight is None else {"sample_weight": weight}
 
     def arguments(self) -> dict[str, Callable[[], Any]]:
-        """Arguments of scikit-learn's hooks, as functions. A hook calls a function if a callback asks for its value."""
+        """Arguments of scikit-learn's hooks. Each is a function that is called if a callback asks for its value."""
         return {
             "X": lambda: self._values[0],
             "y": lambda: self._values[1],
@@ -83,7 +84,7 @@ class CallbackObserver(Observer):
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, *, method: str, max_subtasks: int):
         self._estimator, self._data = estimator, TrainingData(X, y, sample_weight)
         self._epoch_arguments: dict[str, Any] = {}
-        self._tasks: list[Any] = []  # begun and not ended: an epoch, then one of its parts
+        self._tasks: list[Any] = []  # tasks that have begun and not ended: an epoch, then one of its parts
         self._parts_to_come = 0
         self._asked_to_stop = False
         self._fit = estimator._init_callback_context(task_name=method, max_subtasks=max_subtasks)
@@ -110,7 +111,7 @@ class CallbackObserver(Observer):
         return stops or self._asked_to_stop
 
     def fit_ends(self) -> None:
-        while self._tasks:  # left open by an interrupt, or by 'lbfgs', which begins one iteration too many
+        while self._tasks:  # left open by an interrupt, or by 'lbfgs' or 'gd', which may begin one epoch too many
             self._end()
         self._fit.call_on_fit_task_end(
             estimator=self._estimator, **self._data.arguments(), reconstruction_attributes=dict

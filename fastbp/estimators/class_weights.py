@@ -51,7 +51,7 @@ def _check_form(class_weight: Any, target: Labels) -> None:
 
 
 def _weights_of(class_weight: Any, classes: NDArray, y: NDArray) -> NDArray[np.float64]:
-    """The weight of each class. 'balanced' counts the labels in y, and gives a class that y lacks the weight 1."""
+    """The weight of each class. 'balanced' counts the labels in y. It gives weight 1 to a class that is not in y."""
     present = np.unique(y) if class_weight == "balanced" else classes
     weights = np.ones(len(classes))
     try:

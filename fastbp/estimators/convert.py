@@ -22,8 +22,8 @@ ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 CLASSIFIER_OUTPUTS = {"log_loss": ("auto", "logistic", "softmax")}
 REGRESSOR_OUTPUTS = {"squared_error": ("auto", "identity"), "poisson": ("auto", "exp")}
 
-# The fitted attributes in SHARED have the same meaning in scikit-learn. Those in LOSSES may differ by
-# the factor that `_loss_unit` returns.
+# The fitted attributes in SHARED have the same meaning in scikit-learn. Those in LOSSES may differ by the factor that
+# `_loss_unit` returns.
 SHARED = (
     "classes_",
     "coefs_",
@@ -47,7 +47,7 @@ def _theirs(ours: type[Perceptron]) -> type[Any]:
 
 
 def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
-    """The estimator of class `ours` that equals `mlp`; raises TypeError if `mlp` is not of scikit-learn's class."""
+    """The estimator of class `ours` that equals `mlp`; raises TypeError if `mlp` is not an MLP of the same kind."""
     theirs = _theirs(ours)
     if not isinstance(mlp, theirs):
         raise TypeError(f"mlp must be an instance of {theirs.__name__}, got {mlp!r:.100} of {type(mlp)}.")
@@ -56,8 +56,8 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     if not hasattr(mlp, "coefs_"):
         return estimator
 
-    # scikit-learn leaves some attributes unset. Of those below, 'lbfgs' sets only loss_. A fit that is interrupted in
-    # its first epoch does not set loss_.
+    # scikit-learn leaves some attributes unset, so they are set here. 'lbfgs' sets only loss_ of these. A fit that is
+    # interrupted in its first epoch does not even set loss_.
     loss = getattr(mlp, "loss_", np.nan)
     unset = {"loss_": loss, "loss_curve_": [loss], "best_loss_": loss}
     unset |= {"validation_scores_": None, "best_validation_score_": None}
@@ -72,7 +72,7 @@ def from_sklearn(mlp: Any, ours: type[Perceptron]) -> Any:
     estimator.converged_ = out_of_patience if mlp.solver in STOCHASTIC else mlp.n_iter_ < mlp.max_iter
     estimator._best_theta = _flat(mlp._best_coefs + mlp._best_intercepts) if mlp.early_stopping else None
     estimator._best_epoch = int(np.nanargmax(scores)) + 1 if mlp.early_stopping and np.isfinite(scores).any() else None
-    estimator._last_theta = None  # scikit-learn's MLP goes on from its best weights
+    estimator._last_theta = None  # scikit-learn's MLP always goes on from its best weights
     estimator._optimizer_state = _state_of(getattr(mlp, "_optimizer", None))
     return estimator
 
@@ -108,7 +108,7 @@ def to_sklearn(estimator: Any) -> Any:
 
 
 def _loss_unit(estimator: Any) -> int:
-    """Our loss divided by scikit-learn's. scikit-learn averages squared errors over the outputs, and we add them up."""
+    """Our loss divided by scikit-learn's, which averages squared errors over the outputs. Ours adds them up."""
     return int(estimator.n_outputs_) if estimator.loss == "squared_error" else 1
 
 
@@ -135,7 +135,7 @@ def _flat(parts: list[Array]) -> Array:
 
 
 def _parts(vector: Array | None, like: list[Array]) -> list[Array]:
-    """Inverse of `_flat`: copies in the shapes of `like`. Empty if the vector is None or its size does not match."""
+    """Inverse of `_flat`: copies in the shapes of `like`. An empty list if the vector is None or has another size."""
     if vector is None or len(vector) != sum(part.size for part in like):
         return []
     cuts = np.cumsum([part.size for part in like])[:-1]
@@ -156,7 +156,7 @@ def _state_of(optimizer: Any) -> OptimizerState | None:
 
 
 def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -> None:
-    """If our own partial_fit would use this state, give `mlp` an optimiser with it."""
+    """Give `mlp` an optimiser with this state, if our own partial_fit would use the state."""
     if state is None or state.solver != mlp.solver:
         return
     state = state.unpadded()
@@ -179,7 +179,7 @@ def _set_optimizer(mlp: Any, state: OptimizerState | None, parts: list[Array]) -
 
 def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
     """The one activation of all hidden layers; raises ValueError if scikit-learn lacks it or there are several."""
-    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # without hidden layers, any name does
+    names = {str(name) for name in np.ravel(estimator.activation)} or {"relu"}  # without hidden layers, any will do
     if len(names) > 1 or not names <= set(ACTIVATIONS):
         raise ValueError(
             f"activation={estimator.activation!r} is not in {theirs.__name__}, which has one of "
@@ -211,7 +211,7 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
 def _check_outputs(estimator: Any, theirs: type[Any]) -> None:
     """Raise ValueError if scikit-learn lacks the fitted output layer.
 
-    The check of the parameters does not show this, because they may have changed since the fit.
+    The check of the parameters does not show this, because the parameters may have changed since the fit.
     """
     kind = estimator._target_kind
     if kind == Values.kind:

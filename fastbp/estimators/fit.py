@@ -68,7 +68,7 @@ class Fit:
         return self.order if len(self.order) < self.examples.n else None
 
     def attributes_at(self, theta: Array) -> dict[str, Any]:
-        """The attributes that predictions read, with the weights theta."""
+        """The attributes of an estimator that predicts with the weights theta."""
         coefs, intercepts = self.network.layout.unpack(theta)
         classes = {"classes_": self.target.classes} if isinstance(self.target, Labels) else {}
         width = {"n_features_in_": self.network.widths[0]}
@@ -78,7 +78,7 @@ class Fit:
         """Copies of the attributes that the fit would leave if it ended now.
 
         `state` is the optimiser's state for a later partial_fit. It is None if the solver is not stochastic, or if the
-        attributes serve predictions only.
+        attributes only serve predictions.
         """
         network, history, validated = self.network, self.history, self.validation is not None
         kept = history.kept(self.theta, one_epoch=self.incremental)

@@ -1,7 +1,7 @@
-"""A line on the standard error before kernels are compiled. Without it, a first fit would be silent for many seconds.
+"""A line on the standard error before kernels are compiled. Otherwise a first fit would be silent for many seconds.
 
-A process at a terminal prints the line. If the standard error is not a terminal, as in a notebook or a log, only a
-verbose fit prints it. In a worker process too, only a verbose fit prints it, because otherwise all workers would print
+The main process prints the line if its standard error is a terminal. A verbose fit prints it everywhere. Other fits do
+not print it in a notebook or in a log. They do not print it in a worker process either, because all workers would print
 the same line.
 """
 
@@ -23,7 +23,8 @@ UNKEPT = (
     "fastbp: compiling kernels for this machine, usually for 5 to 30 s; no folder takes the result, so every process "
     "compiles anew (python -m fastbp info says why)"
 )
-# A fit compiles several kernels, and the prediction after it compiles more. One line in SECONDS_BETWEEN is enough.
+# A fit compiles several kernels, and the first prediction compiles more. At most one line in SECONDS_BETWEEN is
+# printed.
 SECONDS_BETWEEN = 60.0
 
 _verbose: ContextVar[bool] = ContextVar("fastbp_verbose", default=False)
@@ -41,7 +42,7 @@ def of_fit(verbose: bool) -> Iterator[None]:
 
 
 def announce() -> None:
-    """Print the line, unless it was printed in the last SECONDS_BETWEEN or nobody would read it."""
+    """Print the line if somebody would read it, and if it was not printed in the last SECONDS_BETWEEN."""
     global _last
     now = time.monotonic()
     if now - _last < SECONDS_BETWEEN:

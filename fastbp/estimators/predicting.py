@@ -27,12 +27,12 @@ from ..typing import Array
 from ..version import stamped, unstamped
 from .parameters import Parameters
 
-# For an X of at least LARGE elements, scikit-learn's check is as fast as `_is_valid`, and it needs less memory, because
-# `_is_valid` makes an array of booleans. So scikit-learn checks such an X.
+# scikit-learn checks an X of at least LARGE elements, because `_is_valid` would need more memory: it makes an array of
+# booleans. For such an X, scikit-learn's check is as fast.
 LARGE = 1 << 20
 LISTS = (list, tuple)
 
-Shapes = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # of coefs_ and of intercepts_
+Shapes = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # the shapes of coefs_, then those of intercepts_
 
 
 class Predictor(Parameters):
@@ -52,7 +52,7 @@ class Predictor(Parameters):
     n_layers_: int
     n_outputs_: int
     out_activation_: str
-    classes_: NDArray  # only the classifier has it
+    classes_: NDArray  # of a classifier only
     _target_kind: str
     _predicts_float64: bool
     _n_without_improvement: int
@@ -77,8 +77,8 @@ class Predictor(Parameters):
         """The estimator as it is now.
 
         The result keeps the present attributes even if another thread fits the estimator, because a fit replaces the
-        estimator's `__dict__` and does not change the old one. With `copied`, setting an attribute of the result does
-        not change the estimator.
+        estimator's `__dict__` and does not change the old one. With `copied`, attributes that are set on the result are
+        not set on the estimator.
         """
         now = object.__new__(type(self))
         now.__dict__ = self.__dict__.copy() if copied else self.__dict__
@@ -89,8 +89,8 @@ class Predictor(Parameters):
     def _validate_data(self, X: Any, y: Any = "no_validation", *, reset: bool, **check_params: Any) -> Any:
         """X, or X and y, after scikit-learn's checks; X has a form that `data.examples` takes.
 
-        scikit-learn would convert and check an X in a file as a whole. That may need more memory than there is, and
-        Ctrl-C would have to wait. So such an X is checked here, some rows at a time.
+        scikit-learn would convert and check an X in a memory-mapped file as a whole. That may need more memory than
+        there is, and Ctrl-C would have to wait. So this method checks such an X some rows at a time.
         """
         if scipy.sparse.issparse(X):
             data.check_sparse(X, "X")
@@ -119,7 +119,7 @@ class Predictor(Parameters):
         return result
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
-        """X after its checks, and the network of the fitted attributes. The user may have edited the attributes."""
+        """X and the network of the fitted attributes, after checks of both: the user may have edited the attributes."""
         if not self._is_valid(X):
             check_is_fitted(self)
             X = self._validate_data(X, reset=False)
@@ -138,10 +138,10 @@ class Predictor(Parameters):
         return X, network
 
     def _is_valid(self, X: Any) -> bool:
-        """True only if there was a fit, and validate_data would return X itself without a warning.
+        """Whether X needs no more checks. If so, there was a fit, and validate_data would return X without a warning.
 
-        This check is faster: validate_data considers every kind of container, which takes longer than the prediction
-        of a few rows.
+        This check is faster than validate_data, which considers every kind of container and takes longer than the
+        prediction of a few rows.
         """
         return (
             type(X) is np.ndarray
@@ -154,7 +154,7 @@ class Predictor(Parameters):
         )
 
     def _weight_shapes(self) -> Shapes:
-        """The shapes of coefs_ and of intercepts_; raises ValueError if one is no list or tuple, or coefs_ is empty."""
+        """The shapes of coefs_ and of intercepts_; raises ValueError unless both are lists or tuples with entries."""
         coefs, intercepts = self.coefs_, self.intercepts_
         if not (isinstance(coefs, LISTS) and isinstance(intercepts, LISTS) and coefs):
             raise ValueError(
@@ -164,7 +164,7 @@ class Predictor(Parameters):
         return [np.shape(coef) for coef in coefs], [np.shape(intercept) for intercept in intercepts]
 
     def _checked_outputs(self) -> int:
-        """n_outputs_, after a check that it goes with classes_ and with the kind of the target; raises ValueError."""
+        """n_outputs_, after a check that it fits classes_ and the kind of the target; raises ValueError."""
         kind, n_outputs = self._target_kind, self.n_outputs_
         if type(n_outputs) is not int:
             try:
@@ -191,7 +191,7 @@ class Predictor(Parameters):
         return n_outputs
 
     def _check_fitted(self) -> None:
-        """Check the fitted attributes with which a fit goes on, before any kernel runs; raises ValueError."""
+        """Check the attributes from which a fit goes on, because the user may have edited them; raises ValueError."""
         n_outputs, shape = self._checked_outputs(), self._weight_shapes()[0][-1]
         if shape[-1:] != (n_outputs,):
             raise ValueError(f"n_outputs_ must be the width of the last coefs_, of shape {shape}, got {n_outputs}.")
@@ -199,7 +199,7 @@ class Predictor(Parameters):
             value = getattr(self, name)
             if not (isinstance(value, Integral) and 0 <= int(value) < MOST_STEPS):
                 raise ValueError(f"{name} must be a whole number >= 0, got {value!r}.")
-            setattr(self, name, operator.index(value))  # as an int, because an np.uint8 would overflow
+            setattr(self, name, operator.index(value))  # the value becomes an int, because an np.uint8 would overflow
         for name in ("best_loss_", "best_validation_score_"):
             value = getattr(self, name)
             if not (value is None or isinstance(value, Real)):
@@ -217,10 +217,11 @@ class Predictor(Parameters):
             state.check()
 
     def _check_weights(self, network: Network, needed_by: str, found: Shapes | None = None) -> None:
-        """Check that coefs_ and intercepts_ fit this network: the user may have edited them. Raises ValueError.
+        """Check that coefs_ and intercepts_ fit this network, because the user may have edited them; raises ValueError.
 
-        Their shapes must be those of the network, and without fit_intercept all intercepts must be 0. needed_by: why
-        the shapes are needed, for the error message. found: the shapes of coefs_ and intercepts_, if known already.
+        The shapes must be those of the network, and without fit_intercept all intercepts must be 0. needed_by: why the
+        shapes are needed, for the error message. found: the shapes of coefs_ and intercepts_, if they are known
+        already.
         """
         coefs, intercepts = list(pairwise(network.widths)), [(width,) for width in network.widths[1:]]
         found = found or self._weight_shapes()
@@ -238,7 +239,7 @@ class Predictor(Parameters):
     # ---------------------------------------------------------------- weights
 
     def _weights_dtype(self) -> np.dtype:
-        """float32 if coefs_[0] is float32, otherwise float64. The user may have edited coefs_."""
+        """float32 if coefs_[0] is float32, otherwise float64: the user may have put other numbers into coefs_."""
         return np.dtype(np.float32 if np.asarray(self.coefs_[0]).dtype == np.float32 else np.float64)
 
     def _theta(self, network: Network) -> Array:
@@ -252,7 +253,7 @@ class Predictor(Parameters):
         return self._outputs_of(*self._validated_for_prediction(X))
 
     def _decisions(self, X: Any, decide: Callable[[Array], NDArray]) -> NDArray:
-        """decide(a^(L)) of X. Many rows are decided in parts, so that memory never holds a^(L) of all rows."""
+        """decide(a^(L)) for the rows of X. Many rows are done in parts, so that memory never holds all their a^(L)."""
         X, network = self._validated_for_prediction(X)
         n, rows = X.shape[0], costs.output_rows(network)
         if n <= rows:
@@ -263,7 +264,7 @@ class Predictor(Parameters):
     def _outputs_of(self, X: Any, network: Network) -> Array:
         """a^(L) of validated X."""
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            with np.errstate(over="ignore"):  # refuse_overflow reports an overflow
+            with np.errstate(over="ignore"):  # `refuse_overflow` will raise an error for it
                 row = np.asarray(X[0]).astype(network.dtype)
             output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
         else:
@@ -315,10 +316,10 @@ class Predictor(Parameters):
 
 
 def check_classes(classes: Any) -> None:
-    """Check that class labels are different and in order, as a binary search needs them; raises ValueError."""
+    """Check that class labels strictly ascend, because `data.targets.positions` needs that; raises ValueError."""
     if not (isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.size):
         raise ValueError(f"classes_ must be a vector of labels, got {classes!r:.100}.")
-    # Comparing the labels would slow down a prediction of one row, so the latest results are kept.
+    # The comparison of the labels would slow down a prediction of one row, so its latest results are kept.
     plain = classes.dtype.kind in "biufUSMm"
     if not (_ascend(classes.dtype, classes.tobytes()) if plain else _objects_ascend(tuple(classes))):
         raise ValueError(f"classes_ must be different labels in ascending order, got {classes!r:.100}.")
@@ -336,7 +337,7 @@ def _objects_ascend(labels: tuple[Any, ...]) -> bool:
 
 
 def _columns_of_text(X: Any) -> list[Any]:
-    """The columns of a dataframe that hold text, in their order; none if X is not a dataframe."""
+    """The columns of a dataframe that hold text, in their order; an empty list if X is not a dataframe."""
     found = []
     for name in X.columns if hasattr(X, "columns") else ():
         try:

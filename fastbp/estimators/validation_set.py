@@ -1,4 +1,4 @@
-"""The validation set measures progress. The user passes one, or `split` sets some of the examples aside."""
+"""The validation set, which measures progress. The user passes one, or `split` sets some of the examples aside."""
 
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ class ValidationSet(NamedTuple):
 
     examples: Examples
     rows: Rows
-    data: tuple[Any, Any, dict[str, Any]] | None = None  # arguments of a scorer: X and y of these rows, metadata
+    data: tuple[Any, Any, dict[str, Any]] | None = None  # X, y and metadata of these rows, if a scorer needs them
 
 
 def split(
@@ -49,8 +49,8 @@ def split(
         np.arange(examples.n),
         random_state=random_state,
         test_size=validation_fraction,
-        # scikit-learn's MLP stratifies by these strings too. The error that train_test_split raises for a class of one
-        # example prints them.
+        # scikit-learn's MLP stratifies by these strings too. train_test_split prints them in its error message if a
+        # class has one example.
         stratify=np.array(["False", "True"])[examples.codes] if stratify else None,
     )
     refuse_too_few(

@@ -1,7 +1,7 @@
 """A matrix in panels: the layout of a layer's a^(l) or z^(l) for the rows of a chunk.
 
 A panel holds all rows of some neighbouring units, contiguously. The panels lie one after the other; the last panel may
-be narrower. The rows of a plain matrix would often lie a power of two apart, and would compete for the same few places
+be narrower. In a plain matrix, the rows would often lie a power of two apart, and would compete for the same few places
 of the caches.
 """
 
@@ -17,8 +17,8 @@ class Panels(NamedTuple):
     """A (chunk, padded) matrix in panels, within a larger vector."""
 
     data: NDArray  # flat
-    offset: int  # of the first element in `data`
-    width: int  # units that are not padding
+    offset: int  # position of the first element in `data`
+    width: int  # units, without padding
     padded: int  # units, padding included: a multiple of a vector
     panel: int  # units of a full panel
     chunk: int  # rows
@@ -28,8 +28,8 @@ class Strided(NamedTuple):
     """Some neighbouring units of several rows, within a larger vector. The rows begin `step` elements apart."""
 
     data: NDArray  # flat
-    offset: int  # of the first element in `data`
-    step: int  # 0 repeats one row
+    offset: int  # position of the first element in `data`
+    step: int  # elements from one row to the next; 0 repeats one row
 
 
 PANELS = named(Panels, VECTOR, INT, INT, INT, INT, INT)

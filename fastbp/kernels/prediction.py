@@ -15,7 +15,7 @@ from .records import Activations
 
 @linked
 def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out):
-    """out = a^(L) of some rows of a chunk, block by block; chunk: a `Rows` with these rows."""
+    """out = a^(L) of some rows of a chunk, block by block. chunk: these rows, as a `Rows`."""
     layer = layers[layers.size - 1]
     width, padded = layer.width, layer.padded
     stop = chunk.first + chunk.n
@@ -40,8 +40,8 @@ def _predict(rank, members, crew, tables, parameters, activations, inputs, order
     for begin in range(start, stop, plan.chunk):
         rows = min(plan.chunk, stop - begin)
         task_rows = -(-rows // (ROWS * n_tasks)) * ROWS
-        # The last chunk may be smaller, and so divided differently. No member may overwrite rows that another member
-        # still uses for the chunk before, so all members meet between two chunks.
+        # The last chunk may be smaller, and then it is divided differently. No member may overwrite rows that another
+        # member still uses for the chunk before, so all members meet between two chunks.
         meet(crew, members)
         if plan.number_entries:
             if rank == 0:
@@ -57,8 +57,8 @@ def _predict(rank, members, crew, tables, parameters, activations, inputs, order
 def predict_serial(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); overwrites these rows of out. out: (n, S_L).
 
-    crew: scratch, see barrier.py. tables: layers and plan. parameters: theta and theta_t. activations, inputs: as
-    `Activations`, `Inputs`. n_tasks: number of tasks of a chunk.
+    crew: scratch, see barrier.py. tables: layers and plan. parameters: theta and theta_t. activations: the fields of
+    `Activations`. inputs: the fields of `Inputs`. n_tasks: number of tasks of a chunk.
     """
     _predict(
         runtime(0), runtime(1), crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out

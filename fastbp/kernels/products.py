@@ -1,10 +1,10 @@
 """The two matrix products of backpropagation, as loops of register tiles.
 
-Theta^(l) has 1 + S_l rows and a padded number of columns, and is stored as panels one tile wide: all rows of the first
-W columns, then all rows of the next W columns, and so on; the last panel may be narrower. The a^(l) and z^(l) lie in
-panels too, see panels.py, so a tile reads its operands contiguously. The padded numbers of columns are multiples of a
-vector, so there is no scalar remainder; the last rows use tiles of fewer rows. Tiles of all heights add up the terms of
-a sum in the same order, so the bits of a row of a result depend on that row alone.
+Theta^(l) has 1 + S_l rows and a padded number of columns. It is stored as panels as wide as a full tile, W columns: all
+rows of the first W columns, then all rows of the next W columns, and so on. The last panel may be narrower. The a^(l)
+and z^(l) lie in panels too, see panels.py, so a tile reads its operands contiguously. The padded numbers of columns are
+multiples of a vector, so there is no scalar remainder; the last rows use tiles of fewer rows. Tiles of all heights add
+up the terms of a sum in the same order, so the bits of a row of a result depend on that row alone.
 """
 
 from .compiling.jit import call, deferred, inlined
@@ -16,7 +16,8 @@ from .machine.vectors import first_columns, store_sums
 from .panels import PANELS, STRIDED, Strided, panel_at, place
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
-# Most units of parameters have UNIT_ROWS rows of Theta, see records.py. The tiles of a unit share its fixed cost.
+# A unit of parameters has at most UNIT_ROWS rows of Theta, except before a narrow layer. The tiles of a unit share its
+# fixed cost.
 UNIT_ROWS = 3 * ROWS
 # An operand is prefetched AHEAD steps of the loop before its use. Measured with 784 inputs: in float64 `affine` reaches
 # 70 % of the peak without prefetching and 79 % with it; in float32, 86 % and 89 %.
@@ -125,7 +126,7 @@ def _dots_tile(shape, row, x, width, theta_t, k, bias, z, iz, ldz):
         i_t = left * (1 + width) + (1 + k) * n
         for p in range(0, n, lanes):
             x_p = load(shape, x.data, i + p, ldx)
-            if x.width - left - p < lanes:  # padding may be NaN, if a layer before has inf
+            if x.width - left - p < lanes:  # the padding of x may be NaN, if an earlier layer has inf
                 x_p = first_columns(x_p, x.width - left - p)
             acc = multiply_add(acc, x_p, load(shape, theta_t, i_t + p, 0))
     store_sums(acc, bias, z, iz + k, ldz)
@@ -135,8 +136,10 @@ def _dots_tile(shape, row, x, width, theta_t, k, bias, z, iz, ldz):
 def dots(first, rows, x, theta, it, theta_t, z):
     """z = theta[0] + x theta[1:] for a narrow z, on rows [first, first + rows); overwrites these rows of z.
 
-    A tile of `affine` would compute a whole vector of columns. Here the vectors lie along the sum. x: Panels of a
-    hidden layer. theta: one panel, from theta[it]. theta_t: its transpose in panels, see gradient.py. z: one panel.
+    A tile of `affine` would compute a whole vector of columns, mostly padding. Here the vectors lie along the sum.
+
+    x: Panels of a hidden layer. theta: one panel, from theta[it]. theta_t: its transpose in panels, see gradient.py. z:
+    one panel.
     """
     i = first
     while i < first + rows:
@@ -204,15 +207,15 @@ OUTER = {1: outer_1, 2: outer_2, 3: outer_3}  # by the width of a panel, in vect
 def outer_sum(kernel, rows, m, a, delta, grad):
     """grad = sum over m examples of a outer delta, for some rows of Theta and one panel; overwrites grad.
 
-    kernel: address of the function above for the panel's width. a: Strided, (m, rows), neighbouring units; for the
-    bias, a_0 = 1 for all examples, with rows 1 and step 0. delta: Strided, (m, width). grad: (rows, width), contiguous.
+    kernel: address of the function above for the panel's width. a: Strided, (m, rows), neighbouring units. For the bias
+    a_0 = 1, rows is 1 and the step of `a` is 0. delta: Strided, (m, width). grad: (rows, width), contiguous.
     """
     call(kernel, (rows, m, a, delta, grad))
 
 
 @inlined
 def narrow_outer_sum(layer, rows, m, a, delta, width, grad, n, scratch):
-    """`outer_sum` for few columns (`width`): sums the transpose, which fills whole vectors, and transposes back.
+    """`outer_sum` for few columns (`width`): sum the transpose, which fills whole vectors, and transpose back.
 
     layer: record of a's layer. grad: (rows, n), contiguous, overwritten; its columns from `width` on become 0. scratch:
     (width, rows), rows rounded up to whole vectors.

@@ -1,8 +1,8 @@
 """The forward pass of one example.
 
-It reads the weights as scikit-learn stores them, because packing them into panels would take longer.
+The kernel reads the weights as scikit-learn stores them, because packing the weights into panels would take longer.
 
-The bits are those of `forward.forward`, because every sum has the same order.
+The bits are those of `forward.forward`, because both add the terms of every sum in the same order.
 """
 
 from .activations import activate
@@ -21,9 +21,9 @@ STEPS = 4
 def forward_row(x, coef, intercept, is_narrow, g, output, z, a):
     """a = g([1, x] Theta) of one layer; overwrites a and z.
 
-    x: (n,). coef: (n, m), flat. intercept: (m,). z, a: whole vectors; their elements beyond m are scratch. is_narrow:
-    whether sums have the order of `products.dots`. g: address of the activation. output: address of a function of
-    losses.py for the last layer, else 0.
+    x: (n,). coef: (n, m), flat. intercept: (m,). z, a: m elements, rounded up to whole vectors. is_narrow: whether sums
+    have the order of `products.dots`. g: address of the activation. output: for the last layer the address of its
+    function in losses.py, otherwise 0.
     """
     m, lanes = intercept.size, VECTOR_BYTES // z.itemsize
     n = coef.size // m

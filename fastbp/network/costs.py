@@ -1,4 +1,4 @@
-"""The model of a step's work and memory: it decides the sizes of chunks, blocks and calls, and where threads pay.
+"""The model of a step's work and memory. It decides the sizes of chunks, blocks and calls, and where threads pay.
 
 Work is counted in floating-point operations. `entries` is the number of stored entries of an average row of a sparse X,
 or None for a dense X.
@@ -13,27 +13,28 @@ from .memory import round_up
 # gradients would take most of the time.
 CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
 # A block's activations and deltas have at most about BLOCK_BYTES. BLOCK_BYTES is more than CHUNK_BYTES, because each
-# block reads all parameters again. Of the chunks that this module sizes, only those of wide rows have several blocks.
-# Measured on two threads, compared with BLOCK_BYTES = 1 << 20, on 784-(512,256)-10 in batches of 256 and on
-# 64-(1024,1024)-10: float32 takes 0.98 times as long, float64 0.96 and 0.92 times. Smaller networks take the
-# same time.
+# block reads all parameters again. Of the chunks that `chunk_rows` sizes, only those of wide networks have several
+# blocks. Measured on two threads, compared with BLOCK_BYTES = 1 << 20: 784-(512,256)-10 in batches of 256 takes 0.98
+# times as long in float32 and 0.96 times in float64. 64-(1024,1024)-10 takes 0.98 and 0.92 times as long. Smaller
+# networks take the same time.
 BLOCK_BYTES = 4 << 20
-# If the outputs themselves are not kept, but only results such as the predicted classes, OUTPUT_BYTES of outputs
-# are computed at a time. That is enough rows for all threads.
+# If only results of the outputs are kept, such as predicted classes, OUTPUT_BYTES of outputs are computed at a time.
+# That is enough rows for all threads.
 OUTPUT_BYTES = 1 << 23
 
 # A call into a kernel does at most CALL_WORK, in some hundredths of a second, so that Ctrl-C is answered promptly. Only
 # networks of more than some ten million weights exceed this bound, because a call has at least a tile of rows, and in
 # training at least a block of rows for each thread.
 CALL_WORK = 4e9
-# ROW_WORK, CHUNK_WORK and UPDATE_WORK: the rough work for a row, for a chunk and for a parameter, besides the
-# multiply-adds of the products.
+# The rough work for a row is ROW_WORK, for a chunk CHUNK_WORK and for a parameter UPDATE_WORK. The multiply-adds of the
+# products are not included.
 ROW_WORK, CHUNK_WORK, UPDATE_WORK = 1_000, 100_000, 30
-# READ_WORK is the work of reading an element of X that is not in a cache. It counts only for the bound on a call's
-# work, because reading matters only in networks of very few units.
+# READ_WORK is the work of reading an element of X that is not in a cache. READ_WORK counts only for the bound on a
+# call's work, because reading matters only in networks of very few units.
 READ_WORK = 50
 
-# If at least the share DENSE of a sparse X is stored, making its rows dense is faster (measured with 1,000 features).
+# If a sparse X stores at least the share DENSE of its elements, kernels that make its rows dense are faster (measured
+# with 1,000 features).
 DENSE = 0.25
 # A network is small if FEW times the number of its parameters is at most the number of activations of a chunk. In a
 # small network, the rows of a chunk of at least GROUP_WORK are divided into N_GROUPS groups, see kernels/step.py.
@@ -73,7 +74,7 @@ def row_bytes(network: Network) -> int:
 
 
 def chunk_rows(network: Network) -> int:
-    """Rows of a chunk, if it need not divide a batch evenly."""
+    """Rows of a chunk. In training, `even_chunk_rows` adjusts this number to the batch."""
     return round_up(min(max(CHUNK_BYTES // row_bytes(network), MIN_CHUNK), MAX_CHUNK), ROWS)
 
 
@@ -91,11 +92,11 @@ def block_rows(network: Network, chunk: int) -> int:
 
 
 def output_rows(network: Network) -> int:
-    """Rows of outputs that are computed at once if the outputs themselves are not kept."""
+    """Rows of outputs that are computed at once if only results of the outputs are kept, see OUTPUT_BYTES."""
     return max(1, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
 
 
 def n_groups(network: Network, rows: int) -> int:
-    """Groups that a chunk's rows are divided into, see kernels/step.py; the same for any number of threads."""
+    """The number of groups of a chunk's rows, see kernels/step.py. The number does not depend on the threads."""
     is_small = FEW * network.layout.size <= rows * network.layout.padded_units
     return N_GROUPS if is_small and rows * row_work(network) >= GROUP_WORK else 1

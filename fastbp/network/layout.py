@@ -14,9 +14,10 @@ from ..kernels.records import UNIT
 from ..typing import Array
 from .memory import aligned_zeros, kept, round_up
 
-# A layer is narrow if a vector has room for NARROW times its width, if the layer before has at least NARROW_INPUTS
-# times its width, and if the layer before is not the input. In other layers, a vector holds the sums of
-# several units. In a narrow layer most of these sums would be padding, so a vector holds terms of a single sum instead.
+# A layer is narrow if three conditions hold: a vector has room for NARROW times its width, the layer before has at
+# least NARROW_INPUTS times its width, and the layer before is not the input. In other layers, a vector holds the sums
+# of several units. In a narrow layer most of such a vector would be padding, so a vector holds terms of a single sum
+# instead.
 NARROW, NARROW_INPUTS = 4, 32
 
 
@@ -61,7 +62,7 @@ class Layout:
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
-        """Elements of the transposed Theta^(l) of each layer l; 0 for the input and the output.
+        """The number of elements of each layer's transposed Theta^(l); 0 for the input and the output.
 
         Theta^(1) is not transposed, because there is no delta^(1).
         """
@@ -93,7 +94,7 @@ class Layout:
 
     @kept
     def narrow_units(self) -> NDArray[np.int64]:
-        """The units of the parameters that lead to narrow layers."""
+        """The units of those parameters that lead to a narrow layer."""
         return self.units[[self.is_narrow(l + 1) for l in self.units["layer"]]]
 
     @kept
@@ -131,9 +132,9 @@ class Layout:
             start = end
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
-        """theta from coefs[l - 1], of shape (S_l, S_{l+1}), and intercepts[l - 1], of shape (S_{l+1},).
+        """theta from scikit-learn's arrays; raises ValueError for wrong shapes.
 
-        Other shapes raise ValueError.
+        coefs[l - 1] has the shape (S_l, S_{l+1}), and intercepts[l - 1] has the shape (S_{l+1},).
         """
         theta = aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
@@ -142,7 +143,7 @@ class Layout:
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
-        """Pairs of coefs and intercepts, contiguous and of the network's dtype; wrong shapes raise ValueError."""
+        """Pairs of coefs and intercepts, contiguous and of the network's dtype; raises ValueError for wrong shapes."""
         parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
         for l, (coef, intercept, (n, m)) in enumerate(parts):
             coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
@@ -161,7 +162,7 @@ class Layout:
         return np.array(values, self.dtype, order="C", subok=False)
 
     def unpack(self, theta: Array) -> tuple[list[Array], list[Array]]:
-        """Inverse of `pack`; returns copies."""
+        """The inverse of `pack`. The arrays are copies."""
         coefs, intercepts = [], []
         for l in range(self.n_layers - 1):
             coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
@@ -173,7 +174,7 @@ class Layout:
         return coefs, intercepts
 
     def flatten(self, theta: Array) -> Array:
-        """The parameters without padding, in scikit-learn's order: coefs, then the intercepts if they are learned."""
+        """The parameters without padding, in scikit-learn's order: coefs, then intercepts if they are learned."""
         coefs, intercepts = self.unpack(theta)
         return np.concatenate([part.ravel() for part in coefs + (intercepts if self.fit_intercept else [])])
 

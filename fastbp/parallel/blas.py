@@ -9,7 +9,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-Numbers = list[tuple[Any, int]]  # each library, and its number of threads before
+Numbers = list[tuple[Any, int]]  # pairs of a library and its number of threads before we changed it
 
 
 class _User:
@@ -17,19 +17,21 @@ class _User:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.own: Numbers = []  # libraries that keep one number for each thread of the process
+        self.own: Numbers = []  # of the libraries that have a separate number for each thread
 
 
 _lock = threading.Lock()  # held while _users and _shared change, for some milliseconds
-# Whoever waits longer than PATIENCE_SECONDS goes on: probably an interrupt kept the lock's holder from releasing it.
+# A thread that has waited PATIENCE_SECONDS for the lock goes on without it: probably an interrupt kept the lock's
+# holder from releasing it.
 PATIENCE_SECONDS = 1.0
-# The set refers weakly to the users. So a user that an interrupt kept from leaving vanishes when its caller ends.
+# The set refers weakly to the users. So if an interrupt keeps a user from leaving, the user vanishes when its caller
+# ends.
 _users: weakref.WeakSet[_User] = weakref.WeakSet()
-_shared: Numbers = []  # libraries that keep one number for the process; the first user notes it, the last restores it
+_shared: Numbers = []  # of the libraries that have one number for the whole process; the last user restores it
 
 
 def _renew_after_fork() -> None:
-    """Make a new lock in a forked child and forget the users in other threads: they do not exist there."""
+    """In a forked child, make a new lock, and forget the users in other threads, which the child lacks."""
     global _lock, _users
     _lock = threading.Lock()
     _users = weakref.WeakSet([user for user in _users if user.thread == threading.get_ident()])
@@ -45,13 +47,13 @@ def _locked() -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(RuntimeError):  # another thread, which waited too long for the lock, has released it
+        with contextlib.suppress(RuntimeError):  # another thread went on without the lock, and has released it
             _lock.release()
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread until the last of the callers that overlap leaves."""
+    """Within this context, BLAS has one thread. If contexts overlap, this holds until the last one ends."""
     user = _User()
     try:
         _enter(user)
@@ -92,8 +94,8 @@ def _is_per_thread(library: Any) -> bool:
 def _set(library: Any, n_threads: int) -> None:
     """Set the library's number of threads.
 
-    New versions of threadpoolctl obey only the first thread that set a number. So this function makes threadpoolctl
-    forget that thread, before and after it sets the number.
+    New versions of threadpoolctl ignore a thread if another thread has set the number before it. So this function makes
+    threadpoolctl forget the other thread. After setting the number, it makes threadpoolctl forget this thread too.
     """
     give_up_control = getattr(library, "clear_controlling_thread", lambda force: None)
     give_up_control(force=True)

@@ -18,14 +18,15 @@ PF_FORKNOEXEC = 0x40  # a flag of Linux: the process came from fork() and has no
 
 
 def _may_have_lost_threads() -> bool:
-    """Whether, before this import, this process may have been forked from a process that had started Numba's threads.
+    """Whether a fork() before this import may have cost this process Numba's threads.
 
-    If Numba's threads have started, only Linux tells whether this process was forked. On other systems with fork(), or
-    if all flags are zero (emulated kernels), the answer is yes.
+    That is impossible if Numba's threads have not started. If they have, Linux tells whether this process was forked.
+    On another system that has fork(), the answer is yes. It is also yes if all flags are zero, as in emulators of
+    Linux.
     """
     try:
         numba.threading_layer()
-    except ValueError:  # the threads have not started yet, and the hooks below see every later fork
+    except ValueError:  # the threads have not started yet; `_after_fork_in_child` sees every later fork
         return False
     if not hasattr(os, "fork"):
         return False
@@ -47,7 +48,7 @@ def lost_threads() -> bool:
 
 
 def _before_fork() -> None:
-    """Take the locks that a fit in the child needs. A lock that another thread held would stay locked in the child.
+    """Take the locks that a fit in the child needs. Otherwise the child could inherit a lock that another thread holds.
 
     Measured with another thread that compiles during the fork: without this function, 40 of 40 children hung at their
     first compilation; with it, none did.
@@ -56,14 +57,14 @@ def _before_fork() -> None:
         global_compiler_lock,
         # Compiled code is freed under llvmlite's lock alone, without the compiler's lock.
         getattr(llvmlite.binding.ffi.lib, "_lock", contextlib.nullcontext()),
-        get_bit_generator().lock,  # NumPy's global generator, for random_state=None
+        get_bit_generator().lock,  # the lock of NumPy's global generator, which random_state=None uses
     ):
         _held_by_fork.enter_context(lock)
 
 
 def _release_after_fork() -> None:
-    # pop_all() empties the stack before any lock is released, because once the locks are released, another thread may
-    # fork and fill the stack.
+    # pop_all() empties the stack before any lock is released. Once the locks are released, another thread may fork and
+    # fill the stack again.
     _held_by_fork.pop_all().close()
 
 

@@ -1,14 +1,14 @@
 """Whether a kernel runs faster on all threads of a team or on one, judged by the times of its calls.
 
 On a busy machine, a thread that gets no core makes the other threads wait for some milliseconds after every phase of a
-step. So the calls of a kernel are timed. Now and then, a *trial* makes some calls with the other number of threads, and
-the kernel goes on with the faster number. The number of threads never changes a bit of the result.
+step. So the calls of a kernel are timed. Now and then, a *trial* makes some calls with the other number of threads.
+Then the kernel goes on with the faster number. The number of threads never changes a bit of the result.
 
 benchmarks/busy.py measured five jobs of some tenths of a second each on two cores. Times are in multiples of the time
-of one thread. Beside one process that never waits, two threads took 1.3 to 10.7 without trials, and 0.95 to 3.6 with
-trials. On the quiet machine they took 0.73 to 1.58 without trials, and 0.73 to 1.31 with trials. Another rule was no
-better: a team that returned to one thread whenever its members slept at the barrier took 1.1 to 3.6 beside that
-process. This rule also missed cases where two threads were slow without sleeping.
+of one thread. Beside a process that keeps a core busy, two threads took 1.3 to 10.7 without trials, and 0.95 to 3.6
+with trials. On the quiet machine they took 0.73 to 1.58 without trials, and 0.73 to 1.31 with trials. Another rule was
+no better: a team returned to one thread whenever its members slept at the barrier. Beside the busy process, this rule
+took 1.1 to 3.6. It also missed cases where two threads were slow without sleeping.
 """
 
 import math
@@ -36,14 +36,17 @@ LATEST = 3
 
 
 class _State(NamedTuple):
-    """What a pace knows. It never changes: a call makes a new state, because an interrupt may come at any time."""
+    """The measurements of a Pace.
+
+    A state never changes. Each call makes a new state, because an interrupt may come at any time.
+    """
 
     best: int  # the number of threads that was faster
     other: int
-    seconds: tuple[float, ...] = ()  # seconds per unit of work of the last calls with the best number, at most LATEST
-    trial: tuple[float, ...] = ()  # the seconds per unit of work of all calls of the present trial
-    trial_seconds: float = TRIAL_SECONDS  # time of the latest trial, or of the present one so far
-    seconds_since: float = 0.0  # time of the calls after the latest trial
+    seconds: tuple[float, ...] = ()  # seconds per unit of work, for the last calls with `best`; at most LATEST of them
+    trial: tuple[float, ...] = ()  # seconds per unit of work, for all calls of the present trial
+    trial_seconds: float = TRIAL_SECONDS  # total time of the calls of the present trial or, without one, of the latest
+    seconds_since: float = 0.0  # total time of the calls after the latest trial
     pause: int = SHORTEST_PAUSE
     last_call: float = -math.inf
 
@@ -55,11 +58,11 @@ class _State(NamedTuple):
         return bool(self.trial) or (waited and len(self.seconds) == LATEST)
 
     def begun(self, now: float) -> Self:
-        """The state when a call begins."""
+        """The state at the beginning of a call."""
         if now <= self.last_call + LONGEST_PAUSE_SECONDS:
             return self
         # The machine may be more or less busy by now, so the earlier times are forgotten. An unfinished trial is
-        # decided by the calls that it has: if it began anew instead, rare short fits would never finish a trial.
+        # decided by the calls that it has. If it began anew instead, rare short fits would never finish a trial.
         return (self.decided() if self.trial else self)._replace(seconds=())
 
     def called(self, seconds: float, work: float) -> Self:
@@ -76,7 +79,7 @@ class _State(NamedTuple):
         return state.decided() if total >= TRIAL_SECONDS else state
 
     def decided(self) -> Self:
-        """The state after a trial: go on with the number of threads that was faster."""
+        """The state at the end of a trial. The faster number of threads becomes `best`."""
         state = self._replace(trial=(), seconds_since=0.0)
         found = statistics.median_low(self.trial[len(self.trial) // 2 :])
         if found < statistics.median_low(self.seconds):

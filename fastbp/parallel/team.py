@@ -7,7 +7,7 @@ all of these conditions hold:
 - `n_jobs` allows more than one thread;
 - the work of a typical parallel region is at least MIN_WORK;
 - this process has not lost Numba's threads by a fork(), see fork.py;
-- `n_jobs` is not None, or neither joblib nor Dask runs the call beside others;
+- if `n_jobs` is None, the call is not in a joblib worker or in a Dask task;
 - Numba's threading layer is safe, see `layer_is_safe`;
 - no other thread of this process holds Numba's threads.
 
@@ -35,10 +35,11 @@ MIN_WORK = 1_000_000
 
 
 class _Hold:
-    """Numba's threads, held by a caller in `thread`.
+    """A caller's hold on Numba's threads; `thread` is the thread of the caller.
 
-    An interrupt may come between any two bytecodes, also in code that cleans up. So whatever is left uncleaned must do
-    no harm: `_holder` refers weakly to the hold, and `_number` has what the next caller must restore.
+    An interrupt may come between any two bytecodes, also while a hold is being released. So a hold that was never
+    released must do no harm. For this reason `_holder` refers weakly to the hold, and `_number` keeps the number of
+    threads that the next caller must restore.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ _holder: dict[str, weakref.ref[_Hold]] = {}
 
 
 class _Number(threading.local):
-    """The number of Numba's threads in this thread before a team changed it; None if there is nothing to restore."""
+    """`before`: this thread's number of Numba threads before a team changed it; None if it need not be restored."""
 
     before: int | None = None
 
@@ -65,7 +66,6 @@ def _current_hold() -> _Hold | None:
 
 
 def _is_mine(hold: _Hold | None) -> bool:
-    """Whether the caller's thread has this hold."""
     return hold is not None and hold.thread == threading.get_ident()
 
 
@@ -74,26 +74,25 @@ def _try_to_hold(hold: _Hold) -> bool:
     mine = weakref.ref(hold)
     found = _holder.setdefault("threads", mine)
     if found() is None:  # an interrupt kept the last holder from releasing the threads
-        # Two threads may both come here, and both go on in parallel. That is safe, because callers have checked
+        # Two threads may come here at once, and then both go on in parallel. That is safe, because callers have checked
         # `layer_is_safe`.
         _holder["threads"] = found = mine
     return found() is hold
 
 
 def _release(hold: _Hold) -> None:
-    """Free the threads if `hold` has them."""
     if _current_hold() is hold:
         _holder.clear()
 
 
 def _restore_number() -> None:
-    """Set Numba's number of threads as it was before a team of this thread."""
+    """If a team of this thread has changed Numba's number of threads, restore the number."""
     if _number.before is not None:
         numba.set_num_threads(_number.before)
 
 
 def _forget_other_threads() -> None:
-    """Forget, in a forked child, the hold of a thread that does not exist there."""
+    """In a forked child, forget a hold of a thread that the child lacks."""
     if not _is_mine(_current_hold()):
         _holder.clear()
 
@@ -143,9 +142,10 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
-# One Pace for each kernel, number of threads and magnitude of a parallel region's work; there are few. The dictionary
-# needs no lock: as a rule, only the thread that holds Numba's threads uses it. In the rare case that `_try_to_hold`
-# describes, a second thread may replace a Pace or its state, which loses only measured times.
+# _paces maps a kernel, a number of threads and the magnitude of a parallel region's work to a Pace. There are few such
+# keys. The dictionary needs no lock, because only the thread that holds Numba's threads uses it. There is one rare
+# exception, described in `_try_to_hold`. Then a second thread may replace a Pace or its state, which loses only
+# measured times.
 _paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
 
 
@@ -165,11 +165,11 @@ class Team:
 
     @property
     def n_threads(self) -> int:
-        """Number of threads held now. In a child process that a callback has forked, it is 1."""
+        """Number of threads held now. In a child process that a callback has forked, the number is 1."""
         return 1 if lost_threads() else self._n_threads
 
     def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
-        """Call `kernel(*args)`. A parallel kernel gets the number of threads that was faster lately.
+        """Call `kernel(*args)`. With several threads, the kernel runs on all or on one, whichever was faster lately.
 
         work: floating-point operations of this call, roughly.
         """
@@ -203,7 +203,7 @@ def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManag
 
 @contextlib.contextmanager
 def _held_threads(n_jobs: int | None, work: float) -> Iterator[Team]:
-    # A callback may predict between two calls of a kernel, in the thread that holds the threads.
+    # In a nested call, a callback predicts between two calls of a kernel, in the thread that holds Numba's threads.
     nested = _is_mine(_current_hold())
     _restore_number()
     n_threads = upper_bound(n_jobs)

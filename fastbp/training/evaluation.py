@@ -34,7 +34,7 @@ def hidden_layers(network: Network, theta: Array, examples: Examples, team: Team
 def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) -> Iterator[tuple[slice, Array]]:
     """For each block of `order`, a pair: the block's slice of `order`, and a^(L) of its examples.
 
-    a^(L) has the shape (rows, S_L). The next block's a^(L) overwrites it.
+    a^(L) has the shape (rows, S_L). The a^(L) of the next block overwrites it.
     """
     rows, network = costs.output_rows(space.network), space.network
     out = np.empty((min(rows, len(order)), network.widths[-1]), network.dtype)
@@ -65,7 +65,7 @@ def predict(network: Network, theta: Array, examples: Examples, order: NDArray[n
 
 
 def evaluate(evaluator: Evaluator, theta: Array, rows: NDArray[np.int64], target: Target) -> tuple[NDArray, float]:
-    """A pair for these rows: the argument of `target.score`, and the mean cost without the L2 term."""
+    """(judged, loss) for these rows: the argument of `target.score`, and the mean cost without the L2 term."""
     blocks = outputs_in_blocks(evaluator, theta, rows)
     judged = np.concatenate([target.judged(block, evaluator.examples, rows[part]) for part, block in blocks])
     return judged, evaluator.loss(theta, rows)

@@ -14,10 +14,10 @@ from .solver import AnyTrainer, diverged
 def gradient_descent(
     trainer: AnyTrainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
 ) -> None:
-    """Theta -= eta D until ||D|| <= gtol, as in the fourth description of fastbp/README.md.
+    """Theta -= eta D, with D the gradient of J, until ||D|| <= gtol.
 
-    The norm is tested before each update. `history.n_iter` counts updates. For every gradient, `history.loss_curve` has
-    J at the same theta.
+    This is the fourth of the published descriptions in fastbp/README.md. The norm is tested before each update.
+    `history.n_iter` counts updates. For every gradient, `history.loss_curve` has J at the same theta.
     """
     theta = trainer.theta
     try:
@@ -50,7 +50,7 @@ def gradient_descent(
 
 
 def _norm(vector: Array) -> float:
-    """Euclidean norm in float64. Squares do not overflow. BLAS is not used, for the reason given in lbfgs.py."""
+    """Euclidean norm in float64. Squares do not overflow. BLAS is not used: its threads would compete with ours."""
     largest = float(np.abs(vector).max())
     if largest == 0 or not math.isfinite(largest):
         return largest

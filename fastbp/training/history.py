@@ -1,4 +1,4 @@
-"""The record of a fit: loss curve, best loss and score, the count of epochs without improvement, and warnings."""
+"""The record of a fit: loss curve, best loss and score, number of epochs without improvement, and warnings."""
 
 import dataclasses
 import math
@@ -18,34 +18,35 @@ class History:
     tol: float
     verbose: bool
     scored: bool  # whether the validation set measures progress; otherwise the training loss does
-    scale: int = 1  # the loss has to fall by at least scale * tol to count as improved
-    by_loss: bool = False  # if scored: the validation loss measures progress, not the score
+    scale: int = 1  # a loss counts as improved if it falls by at least scale * tol
+    by_loss: bool = False  # if scored: whether the validation loss measures progress; otherwise the score does
     n_iter: int = 0
     t: int = 0
     loss_curve: list[float] = dataclasses.field(default_factory=list)
     validation_scores: list[float] = dataclasses.field(default_factory=list)
     validation_loss_curve: list[float] = dataclasses.field(default_factory=list)
     best_loss: float = math.inf
-    best_value: float = -math.inf  # the largest `value`
-    best_score: float = -math.inf  # the validation score of the theta that has best_value
-    best_theta: Array | None = None  # the theta that has best_value, if scored; restored at the end
-    best_epoch: int | None = None  # best_theta has the score validation_scores[best_epoch - 1]; None: it is older
-    last_theta: Array | None = None  # the theta where training stopped, if another one was restored
+    best_value: float = -math.inf  # the largest result of `value` so far
+    best_score: float = -math.inf  # the validation score of the theta with best_value
+    best_theta: Array | None = None  # if scored: the theta with best_value, restored at the end
+    best_epoch: int | None = None  # the epoch of best_theta, from 1 in validation_scores; None if no such epoch gave it
+    last_theta: Array | None = None  # the theta where training stopped, if another theta was restored
     ended: bool = False
     n_without_improvement: int = 0
     converged: bool = False
-    diverged: bool = False  # the fit diverged, but it had found good weights
+    diverged: bool = False  # whether the fit diverged after it had found good weights
     warnings: list[tuple[str, type[Warning]]] = dataclasses.field(default_factory=list)
 
     @property
     def loss(self) -> float:
-        """The last loss; NaN if no loss is recorded, because the first epoch was interrupted."""
+        """The last loss; NaN if the first epoch was interrupted, so that no loss is recorded."""
         return self.loss_curve[-1] if self.loss_curve else math.nan
 
     def kept(self, theta: Array, *, one_epoch: bool) -> Array:
         """The theta that a fit keeps if it ends at `theta`: the best theta, or `theta` if there is no best one.
 
-        With one_epoch, later calls go on from `theta`, so the best theta is kept only when training is over.
+        With one_epoch, later calls go on from `theta`. So the best theta is kept only if training has converged or
+        diverged.
         """
         goes_on = one_epoch and not (self.converged or self.diverged)
         return theta if self.best_theta is None or goes_on else self.best_theta
@@ -61,15 +62,15 @@ class History:
 
     @property
     def measure(self) -> str:
-        """What measures progress."""
+        """The name of the measure of progress, for messages."""
         return ("Validation loss" if self.by_loss else "Validation score") if self.scored else "Training loss"
 
     def value(self, score: float, loss: float) -> float:
-        """The number by which thetas are compared, from a theta's validation score and loss. More is better."""
+        """The number by which a theta is compared, from its validation score and loss. A larger one is better."""
         return -loss if self.scored and self.by_loss else score
 
     def compare_again(self, score: float, loss: float, theta: Array) -> None:
-        """If theta, from an earlier fit, has the best value so far on this fit's validation set, make it the best."""
+        """Make an earlier fit's theta the best one, if it has the best value so far on this fit's validation set."""
         value = self.value(score, loss)
         if value > self.best_value:
             self.best_value, self.best_score = value, score
@@ -77,7 +78,7 @@ class History:
                 self.best_theta, self.best_epoch = theta.copy(), None
 
     def left(self, theta: Array, kept: Array) -> Array | None:
-        """The theta from which a later fit goes on; None if it is the kept one or if training diverged."""
+        """The theta from which a later fit goes on; None if that is the kept theta."""
         if self.ended:
             return self.last_theta
         leaves = not self.diverged and np.isfinite(theta).all() and not np.array_equal(theta, kept)
@@ -91,7 +92,7 @@ class History:
         theta[:] = kept
 
     def add_validation(self, score: float, loss: float, theta: Array) -> None:
-        """Record score and loss of theta on the validation set."""
+        """Record the score and the loss of theta on the validation set."""
         self.validation_scores.append(score)
         self.validation_loss_curve.append(loss)
         self.say(f"Validation score: {score:f}")
@@ -110,7 +111,6 @@ class History:
         self.n_without_improvement = self.n_without_improvement + 1 if stagnates else 0
 
     def say(self, message: str) -> None:
-        """Print a message if the fit is verbose."""
         if self.verbose:
             print(message)
 
@@ -119,5 +119,5 @@ class History:
         self.warnings.append((message, category))
 
     def warn_interrupted(self) -> None:
-        """Collect the warning that Ctrl-C ended the training; the words are scikit-learn's."""
+        """Collect the warning that Ctrl-C ended the training. The words are scikit-learn's."""
         self.warn("Training interrupted by user.")

@@ -21,7 +21,7 @@ def lbfgs(
     start = layout.flatten(trainer.theta).astype(np.float64)
     last, loss, stopped = start, np.inf, False
     raised: StopIteration | None = None  # raised by a watcher; SciPy would take it for a signal to stop
-    n_parts = trainer.calls(trainer.batch)  # calls of one evaluation; most iterations take one evaluation
+    n_parts = trainer.calls(trainer.batch)  # calls of one evaluation of J; most iterations take one evaluation
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         nonlocal loss
@@ -32,7 +32,7 @@ def lbfgs(
         nonlocal last, stopped, raised
         last = vector.copy()
         history.n_iter += 1
-        history.add_loss(loss)  # the line search accepts the point that it evaluated last
+        history.add_loss(loss)  # J at this vector: the line search accepts the point that it evaluated last
         try:
             stopped = observer.epoch_ends(history.n_iter, max_iter, loss)
         except StopIteration as error:
@@ -43,8 +43,8 @@ def lbfgs(
 
     try:
         observer.epoch_begins(n_parts)
-        # SciPy makes few BLAS calls, on short vectors. With more threads, these calls would wake a second pool of
-        # spinning threads. The two pools would compete for the cores: 50 times slower (measured).
+        # SciPy makes few BLAS calls, on short vectors. With several BLAS threads, these calls would wake a second pool
+        # of spinning threads. The two pools would compete for the cores: 50 times slower (measured).
         with one_blas_thread():
             result = scipy.optimize.minimize(
                 objective,

@@ -1,4 +1,4 @@
-"""The observer that a solver calls during a fit, and the watchers of a thread."""
+"""The observer of a fit, and the watchers of a thread. A solver tells the observer of each epoch."""
 
 import contextlib
 import contextvars
@@ -21,8 +21,8 @@ def watch(callback: Callback) -> Iterator[None]:
     ----------
     callback : callable
         Called as callback(epoch, max_iter, loss) after each epoch ('sgd', 'adam'), iteration ('lbfgs') or update
-        ('gd'). If the callback raises an exception, the fit ends with this exception; KeyboardInterrupt ends the fit
-        like Ctrl-C.
+        ('gd'). If the callback raises an exception, the fit ends with this exception. KeyboardInterrupt is different:
+        it ends the fit like Ctrl-C.
     """
     token = _watchers.set((*_watchers.get(), callback))
     try:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..kernels import shuffle as kernels
 
-# The kernel is worth loading for FEWEST rows or more. For at most MOST rows, NumPy draws in 32 bits, like the kernel.
+# For fewer rows than FEWEST, it does not pay to load the kernel. For at most MOST rows, NumPy draws in 32 bits, like
+# the kernel.
 FEWEST, MOST = 1000, 1 << 32
 # A call into the kernel exchanges at most CALL_EXCHANGES pairs, in some hundredths of a second, so that Ctrl-C is
 # answered promptly.
@@ -17,7 +18,7 @@ CALL_EXCHANGES = 1 << 22
 
 
 def shuffle(order: NDArray[np.int64], random_state: np.random.RandomState) -> None:
-    """Like `random_state.shuffle(order)`: gives the same order and the same state of the generator.
+    """Shuffle like `random_state.shuffle(order)`: the order and the generator's state are the same afterwards.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def shuffle(order: NDArray[np.int64], random_state: np.random.RandomState) -> No
 def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
     """The generator's own memory: its words and the number of used words.
 
-    This is a view, because to copy the words out and back would take longer than to shuffle some thousand rows.
+    The result is a view, because copying the words out and back would take longer than shuffling some thousand rows.
     """
     words = (ctypes.c_uint32 * (kernels.N + 1)).from_address(generator.ctypes.state_address)
     return np.asarray(words)
@@ -48,8 +49,8 @@ def _state(generator: np.random.MT19937) -> NDArray[np.uint32]:
 @functools.lru_cache
 def _state_is_known() -> bool:
     """Whether a generator's memory has the layout that `_state` assumes. NumPy does not promise this layout."""
-    # The kernel is compiled here, because a thread that holds a generator's lock must not wait for the compiler's lock,
-    # see parallel/fork.py.
+    # This call compiles the kernel, because a thread that holds a generator's lock must not wait for the compiler's
+    # lock, see parallel/fork.py.
     kernels.shuffle(np.arange(2), 1, 0, np.zeros(kernels.N + 1, np.uint32))
     generator = np.random.MT19937(0)
     generator.random_raw(5)

@@ -1,4 +1,4 @@
-"""The memory of a network's kernels besides the data: tables of layers and sizes, activations, deltas."""
+"""The memory that a network's kernels need besides the data: tables of layers and sizes, activations, deltas."""
 
 import functools
 
@@ -19,10 +19,10 @@ from ..typing import Array
 
 
 def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) -> tuple[int, int]:
-    """Addresses of two kernels of layer l: for a full panel, and for a last panel that is narrower.
+    """The addresses of two kernels of layer l: for a full panel, and for a narrower last panel.
 
-    An address is 0 if the layer has no such panel. `kernels` maps the width of a panel, in vectors, to
-    the kernel for such a panel.
+    An address is 0 if the layer has no such panel. `kernels` maps the width of a panel, in vectors, to the kernel for
+    such a panel.
     """
     padded, panel, dtype = network.layout.padded[l], network.layout.panel, network.dtype
     full = kernels[VECTORS].address(dtype) if padded >= panel else 0
@@ -41,7 +41,7 @@ def _tables(
 ) -> tuple[NDArray, NDArray, int, int]:
     """(layers, plan, size of a, size of z), see `kernels.records`.
 
-    The callers set the fields that only fits or only predictions use.
+    The callers set the fields that are for fits only or for predictions only.
 
     to_rows: the kernel that copies rows of X into a^(1). If to_rows is None, X stays sparse, and a^(1) has room for
     n_entries stored entries.
@@ -51,7 +51,7 @@ def _tables(
     layers = np.zeros(network.n_layers, records.LAYER)
     layers["width"], layers["padded"], layers["theta"] = network.widths, layout.padded, layout.theta_offsets
     layers["panel"] = round_up(products.UNIT_ROWS, layout.panel)
-    layers["panel"][-1] = layout.padded[-1]  # one panel, because the output's units may be coupled
+    layers["panel"][-1] = layout.padded[-1]  # the output has one panel, because its units may be coupled
     activation_sizes = [chunk * padded for padded in layout.padded]
     if not to_rows:
         activation_sizes[0] = round_up(n_entries, lanes)
@@ -89,8 +89,8 @@ class Workspace:
     team : Team
         From `parallel.team.team_for`.
     chunk : int, optional
-        Rows of a chunk. By default, there are so few that one call of a kernel processes a whole chunk. The outputs do
-        not depend on this number.
+        Rows of a chunk. By default, a chunk is small enough for one call of a kernel. The outputs do not depend on this
+        number.
     """
 
     def __init__(self, network: Network, examples: Examples, rows: int, team: Team, *, chunk: int | None = None):
@@ -118,7 +118,8 @@ class Workspace:
         row_work = costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
-        # To ask for this address compiles the kernel. `_tables` does not ask, so that only predictions wait for it.
+        # Asking for this address compiles the kernel. `_tables` does not ask for it, so that only predictions wait for
+        # the compilation.
         self.plan["outputs"] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
         for start in range(0, len(order), rows_per_call):
             stop = min(start + rows_per_call, len(order))
@@ -135,11 +136,11 @@ class Workspace:
             gradient.transpose_all(self.layers, units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
-        """The activations of layer l for the last chunk, of shape (rows, width); layer 0 is the input."""
+        """The activations of layer l for the last chunk, of shape (rows, width). Layer 0 is the input."""
         return self._layer(self.activations.a, self.layers["a"][l], l, rows)
 
     def delta(self, l: int, rows: int) -> Array:
-        """The deltas of layer l for the last chunk, of shape (rows, width); layer 0 is the input and has none."""
+        """The deltas of layer l for the last chunk, of shape (rows, width). Layer 0, the input, has no deltas."""
         return self._layer(self.activations.z, self.layers["z"][l], l, rows)
 
     def _layer(self, memory: Array, offset: int, l: int, rows: int) -> Array:

@@ -1,1 +1,1 @@
-"""Compiles the kernels, keeps them on disk, and runs them as Python with NUMBA_DISABLE_JIT=1."""
+"""Compile the kernels and keep them on disk, or run them as Python if NUMBA_DISABLE_JIT=1."""

@@ -7,9 +7,9 @@ Numba's own cache does not suffice:
 - It runs any code that it finds, whoever put it there.
 - It looks into one folder only, and this folder must be writable.
 
-So this cache has a folder for each version of the kernel sources, of the compilers and of Python. A folder has one file
-for each kernel, signature, CPU and choice of settings. The cache reads from every safe folder, and writes to the first
-safe folder that it can write to.
+This cache may use several places. In each place it has a folder for each version of the kernel sources, of the
+compilers and of Python. A folder has one file for each kernel, signature, CPU and choice of settings. The cache reads
+from every safe folder, and writes to the first safe folder that it can write to.
 """
 
 import contextlib
@@ -31,7 +31,8 @@ import numpy as np
 
 from .private import missing
 
-# The private names of Numba that this file needs. If this Numba lacks one of them, no kernel is kept on disk.
+# The private names of Numba that this file needs, by module of Numba. If this Numba lacks one of them, no kernel is
+# kept on disk.
 PRIVATE = {
     "numba.core.caching": ("NullCache",),
     "numba.core.compiler": ("CompileResult._reduce", "CompileResult._rebuild"),
@@ -47,13 +48,13 @@ else:
 
 HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
 PYCACHE = HERE / "__pycache__"
-# Only the KEPT_FOLDERS most recently used folders stay, because a folder has some megabytes, and every edit of a kernel
-# makes a new folder.
+# In each place only the KEPT_FOLDERS most recently used folders stay, because a folder has some megabytes, and every
+# edit of a kernel makes a new folder.
 KEPT_FOLDERS = 8
-# The names of the folders and files that this cache makes. It removes no others. A file that is not yet whole has a
-# number after its name.
+# The names of the folders and files that this cache makes. The cache removes no others. A file that is not yet whole
+# has a number after its name.
 OUR_FOLDER, OUR_FILE = re.compile(r"kernels-[0-9a-f]{16}"), re.compile(r"\w+(-[0-9a-f]{16})?\.kernel(\.[0-9a-f]{32})?")
-MOST_LINKS = 40  # in one path; Linux has the same limit
+MOST_LINKS = 40  # a path has at most MOST_LINKS symbolic links; Linux has the same limit
 # SETTINGS are the settings of Numba that change the machine code. `magic_tuple`, which describes the CPU, lacks them.
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -66,7 +67,7 @@ on_compile: Callable[[], None] | None = None
 def source_digest(folder: pathlib.Path = HERE) -> str:
     """Digest of all kernel sources, of the versions of Numba, llvmlite and NumPy, and of Python's binary interface.
 
-    A frozen application has no sources in a folder. There the version of fastbp stands for the sources.
+    A frozen application has no folder with sources. There the version of fastbp stands for the sources.
     """
     versions = [numba.__version__, llvmlite.__version__, np.__version__, importlib.machinery.EXTENSION_SUFFIXES[0]]
     sources = sorted(folder.rglob("*.py")) if folder.is_dir() else []
@@ -96,11 +97,11 @@ def _bases() -> Iterator[pathlib.Path]:
 def folders() -> Iterator[pathlib.Path]:
     """The folders that may have the kernels of this version, in the order of the search.
 
-    The paths have no symbolic links, so that the folder that is checked is the folder that is used. Only a link of
-    another user stays in a path, and `refusal` refuses such a path.
+    Symbolic links in the paths have been followed, so that the folder that is checked is the folder that is used. A
+    link of another user has not been followed. `refusal` refuses a path with such a link.
     """
     for base in _bases():
-        with contextlib.suppress(OSError):  # links in a circle, or relative to a folder that is gone
+        with contextlib.suppress(OSError):  # the links form a circle, or the current folder is gone
             yield _resolved(base / f"kernels-{DIGEST}")
 
 
@@ -153,10 +154,10 @@ def _foreign(status: os.stat_result) -> bool:
 
 
 def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
-    """How another user could have changed a file or folder with this status; empty if no other user could.
+    """How another user could have changed a file or folder with this status; an empty string if no other user could.
 
-    Root and the owner of our sources do not count as other users. sticky: whether a folder that others may write to is
-    safe if its sticky bit is set, because then they cannot rename or remove its contents.
+    Root and the owner of our sources do not count as other users. sticky: whether the sticky bit makes a folder safe
+    that others may write to. With this bit, they cannot rename or remove the files of other users there.
     """
     if not hasattr(os, "geteuid"):
         return ""  # Windows, where these bits mean nothing
@@ -168,16 +169,16 @@ def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
 
 
 def refusal(folder: pathlib.Path) -> str:
-    """Why this folder must not be used; empty if it may be used.
+    """Why this folder must not be used; an empty string if it may be used.
 
-    The reason is that another user could write to the folder or replace it, or that this process cannot examine it.
+    Another user could write to the folder or replace it, or this process cannot examine the folder.
     """
     for part in (folder, *folder.parents):
         suspicion = ""
         try:
             status = part.lstat()
             if stat.S_ISLNK(status.st_mode):
-                suspicion = "is a link of another user"  # not of this user, because `folders` has followed those
+                suspicion = "is a link of another user"  # `folders` has followed the links of this user
             elif part != PYCACHE:
                 suspicion = _suspicion(status, sticky=part != folder)
         except FileNotFoundError:
@@ -187,7 +188,7 @@ def refusal(folder: pathlib.Path) -> str:
         if suspicion:
             return f"{part} {suspicion}"
         if part == PYCACHE:
-            break  # whoever can write here can change the code of this package anyway
+            break  # a user who can write here can change the code of this package anyway
     return ""
 
 
@@ -221,12 +222,12 @@ def _write(path: pathlib.Path, key: str, code: bytes) -> None:
 
 
 def _remove_old(folder: pathlib.Path) -> None:
-    """Remove all but the most recently used folders beside this one, if this cache has made them.
+    """Remove this cache's folders in this place, except the KEPT_FOLDERS most recently used ones.
 
     A process that still uses a removed folder makes it again.
     """
     if not OUR_FOLDER.fullmatch(folder.name):
-        return  # a link of this user led to a folder of another name, and the folders beside that one are not ours
+        return  # a link of this user leads to a folder of another name, and the folders beside it may not be ours
     used = {}
     for other in folder.parent.glob("kernels-*"):
         with contextlib.suppress(OSError):  # another process has removed it
@@ -247,7 +248,7 @@ def _remove(folder: pathlib.Path) -> None:
 
 
 def conditions(codegen, variant: str) -> str:
-    """The end of a key: the CPU, Numba's settings and the variant. Besides the sources, the code depends on these."""
+    """The end of a key: the CPU, Numba's settings and the variant. All of these change the machine code."""
     settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
     return " ".join([*codegen.magic_tuple(), *settings, variant])
 
@@ -260,7 +261,7 @@ class KernelCache(NullCache):
     name : str
         Name of the kernel.
     variant : str
-        Names our own settings that change the machine code.
+        A text that names our own settings that change the machine code.
     """
 
     def __init__(self, name, variant):
@@ -277,7 +278,7 @@ class KernelCache(NullCache):
     def load_overload(self, sig, target_context):
         """The code for a signature, from the first folder that has it; None if no folder has it."""
         # Numba's own cache would first refresh the target's context, which takes a tenth of a second. Machine code does
-        # not need this refresh, and if Numba compiles a kernel later, it refreshes the context then.
+        # not need this refresh. If Numba compiles a kernel later, Numba refreshes the context then.
         key = self._key(sig, target_context.codegen())
         for path in self._paths(key):
             with contextlib.suppress(Exception):  # after any fault of a file, the next folder is tried
@@ -286,7 +287,7 @@ class KernelCache(NullCache):
                     continue
                 result = CompileResult._rebuild(target_context, *pickle.loads(code))
                 self.files[sig] = path
-                with contextlib.suppress(OSError):  # read-only, or not ours
+                with contextlib.suppress(OSError):  # the folder is read-only, or not ours
                     os.utime(path.parent)
                 return result
         if on_compile is not None:
@@ -298,7 +299,7 @@ class KernelCache(NullCache):
         with contextlib.suppress(Exception):
             key, code = self._key(sig, result.codegen), dumps(result._reduce())
             for path in self._paths(key):
-                with contextlib.suppress(OSError):  # not writable, or full
+                with contextlib.suppress(OSError):  # the folder is not writable, or the disk is full
                     _write(path, key, code)
                     self.files[sig] = path
                     _remove_old(path.parent)

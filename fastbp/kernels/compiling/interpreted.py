@@ -1,9 +1,10 @@
 """The kernels as plain Python, with NUMBA_DISABLE_JIT=1: for coverage and debuggers, on small data.
 
-Python runs the kernels some hundred times slower than machine code. This file has the entries and the calls by address;
-the NumPy twin of each intrinsic stands beside the intrinsic. An index outside of its array raises IndexError. A
-negative index raises it too, although NumPy would count it from the end. A product is rounded before it is added to a
-sum, as on a CPU without FMA, and subnormal numbers are not flushed. Otherwise the numbers are those of machine code.
+Python is hundreds of times slower than machine code. This file has the entries and the calls by address; the NumPy twin
+of each intrinsic stands beside the intrinsic. An index outside of its array raises IndexError. So does a negative
+index, which NumPy would count from the end. The numbers are those of machine code, with two exceptions. A product is
+rounded before it is added to a sum, as on a CPU without FMA (fused multiply-add). And subnormal numbers never count as
+0.
 """
 
 import functools
@@ -42,7 +43,7 @@ def _bounded(value):
 
 
 def entry(function):
-    """The function as an entry. It gets bounded views of its arrays, and inf and NaN cause no warning."""
+    """The function with bounded views of its arrays as arguments, and without NumPy's warnings about inf and NaN."""
 
     @functools.wraps(function)
     def run(*args):
@@ -52,8 +53,8 @@ def entry(function):
     return run
 
 
-# The deferred kernels by address; here an address is just a number. Beside each kernel are the dtypes of its
-# parameters, as characters. A tuple has a tuple of them, and anything else has "".
+# _kernels maps an address, here just a number, to a deferred kernel and to the dtypes of its parameters, see
+# `_declared`.
 _kernels: dict[int, tuple] = {}
 
 
@@ -64,7 +65,7 @@ def address(function, kinds):
 
 
 def _declared(kinds):
-    """The dtypes of the arrays among the kinds, as characters, in tuples that are nested as the kinds are."""
+    """For each kind, the dtype of an array as a character, a tuple of such results for a tuple, otherwise ""."""
     return tuple(
         _declared(kind.types)
         if isinstance(kind, types.BaseTuple)
@@ -76,7 +77,7 @@ def _declared(kinds):
 
 
 def _found(arguments):
-    """The dtypes of the arrays among the arguments, in the form of `_declared`."""
+    """The dtypes of the arguments, in the form of `_declared`."""
     return tuple(
         _found(argument)
         if isinstance(argument, tuple)

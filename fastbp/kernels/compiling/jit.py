@@ -4,7 +4,7 @@ There are four sorts of kernels:
 
 - Python calls an `entry`.
 - A `linked` kernel becomes a part of each entry or deferred kernel that calls it.
-- An `inlined` kernel becomes a part of each function that calls it.
+- LLVM pastes an `inlined` kernel into each function that calls it.
 - A `deferred` kernel is compiled on its own, when a network first needs it, and is called by its address. A network
   needs only a few activations, losses, optimisers and widths of tiles, and its first fit waits only for those.
 
@@ -25,8 +25,8 @@ from . import compilers, interpreted
 from .cache import MISSING, KernelCache
 from .kinds import types_of
 
-# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. The variable is read once, because compiled code
-# does not change later.
+# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. The variable is read only once, because compiled
+# code does not change afterwards.
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 VARIANT = f"checked={CHECKED}"
 
@@ -41,7 +41,7 @@ def _is_ours(function):
 
 
 def _kept(function, **options):
-    """Compile a function by itself, and keep the machine code on disk."""
+    """Compile a function on its own, and keep the machine code on disk."""
     if interpreted.ENABLED:
         return interpreted.entry(function)
     dispatcher = njit(**(FLAGS | options))(function)
@@ -51,9 +51,9 @@ def _kept(function, **options):
     return dispatcher
 
 
-# There is no fastmath, because the bits must be the same everywhere: with its flags `reassoc` and `contract`, one
-# function may round differently in two callers. Its flag `nnan` would remove the checks for NaN. NumPy's error model
-# keeps division branch-free.
+# There is no fastmath, because the bits must be the same everywhere. With fastmath's flags `reassoc` and `contract`,
+# one function may round differently in two callers. Its flag `nnan` would remove the checks for NaN. NumPy's error
+# model keeps division branch-free.
 _COMMON = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
 FLAGS = _COMMON | compilers.flags(linked=False)
 LINKED = _COMMON | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | compilers.flags(linked=True)
@@ -88,7 +88,7 @@ def parallel_entry(function):
 
 
 def intrinsic(twin, *, prefer_literal=False):
-    """Numba's decorator for LLVM code; twin: the Python function that replaces this code if nothing is compiled."""
+    """Numba's decorator for LLVM code. twin: the Python function that replaces this code if nothing is compiled."""
     if interpreted.ENABLED:
         return lambda function: twin
     return numba.extending.intrinsic(prefer_literal=prefer_literal)
@@ -116,9 +116,9 @@ class Deferred:
     Parameters
     ----------
     function : callable
-        Returns nothing.
+        A function that returns nothing.
     kinds : tuple
-        Kinds of the function's parameters: Numba types, VECTOR, or results of `named`.
+        The kinds of the function's parameters, see kinds.py.
     allocates : bool
         Whether a function that it calls may allocate arrays. No kernel of ours does.
     """
@@ -154,7 +154,7 @@ def deferred(*kinds, **options):
 
 @intrinsic(interpreted.call)
 def call(typingctx, address, arguments):
-    """Call the deferred kernel at an address; arguments: a tuple of exactly the types that the kernel declares."""
+    """Call the deferred kernel at an address. arguments: a tuple of exactly the types that the kernel declares."""
     kinds = tuple(types.unliteral(kind) for kind in arguments)
 
     def codegen(context, builder, sig, args):
@@ -174,6 +174,6 @@ def call(typingctx, address, arguments):
 
 @intrinsic(interpreted.runtime)
 def runtime(typingctx, value):
-    """`value` as an ordinary variable, because Numba would compile the callee again for every literal argument."""
+    """`value` as an ordinary variable: Numba would compile the called kernel again for every literal argument."""
     kind = types.unliteral(value)
     return kind(kind), lambda context, builder, sig, args: args[0]

@@ -24,7 +24,7 @@ def named(cls, *kinds):
 
 
 def record(fields):
-    """The dtype of a structured array, whose elements are records for the kernels; fields: a dtype for each name."""
+    """The dtype of a structured array, whose elements are records. `fields` maps each field's name to its dtype."""
     return np.dtype((np.record, np.dtype(list(fields.items()), align=True)))
 
 
@@ -34,5 +34,5 @@ def kind_of_record(dtype):
 
 
 def types_of(kinds, vector):
-    """Numba's types of these kinds; vector: the type of a flat array of the network's dtype."""
+    """The Numba types of these kinds. vector: the type of a flat array of the network's dtype."""
     return tuple(kind if isinstance(kind, types.Type) else kind(vector) for kind in kinds)

@@ -5,7 +5,7 @@ import operator
 
 
 def missing(private):
-    """The names of `private` that this Numba lacks; private: for each module of Numba, the names that fastbp uses."""
+    """The names in `private` that this Numba lacks. private: for each module of Numba, the names that fastbp uses."""
     return [f"{module}.{name}" for module, names in private.items() for name in names if not _has(module, name)]
 
 

@@ -28,12 +28,12 @@ from ..compiling.jit import inlined, intrinsic, linked
 #   PASSED   number of times that the members have passed the barrier
 #   CORE     the core of the first thread
 COME, MEMBERS, WAITING, PASSED, CORE, CREW_FIELDS = range(0, 96, 16)
-SHARED_OUT = 1 << 32  # COME has at least this value when no thread may join any more
+SHARED_OUT = 1 << 32  # when no thread may join any more, COME is at least SHARED_OUT
 
-# A waiting thread looks LOOKS times, for some tenths of a millisecond. After that it sleeps between two looks. Threads
-# that never sleep may stay together on one core for seconds (measured), because the operating system moves a thread
-# mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS, two threads
-# went to sleep in turns (measured).
+# A waiting thread looks LOOKS times whether it may go on, for some tenths of a millisecond. After that it sleeps
+# between two looks. Threads that never sleep may stay together on one core for seconds (measured), because the
+# operating system moves a thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a
+# tenth of LOOKS, two threads went to sleep in turns (measured).
 LOOKS = 5_000
 # The first thread sleeps NAPS times, for some 50 us each, before it goes on without the others. The system often wakes
 # an idle thread on the first thread's core, and there it cannot run before the first thread sleeps. Without naps, 40 to
@@ -42,7 +42,7 @@ NAPS = 20
 
 _LINUX = sys.platform == "linux"
 _PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with the argument 1, each sleeps for its shortest time
+_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # Sleep(1) and usleep(1) sleep for the shortest time
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -61,7 +61,7 @@ def _emit_atomic(operation, x):
     return types.int64(x, types.intp, types.int64), codegen
 
 
-# This lock makes the next two operations atomic when they run as plain Python.
+# This lock makes the Python twins of `_add_to` and `_exchange` atomic.
 _at_once = threading.Lock()
 
 
@@ -111,7 +111,7 @@ def _plain_pause(looks):
 
 @intrinsic(_plain_pause)
 def _pause(typingctx, looks):
-    """Wait between two looks: rest the core a little and, after LOOKS looks, also sleep, so that others can run."""
+    """Rest the core a little between two looks. After LOOKS looks, also sleep, so that other threads can run."""
 
     def codegen(context, builder, sig, args):
         void = ir.VoidType()
@@ -150,7 +150,7 @@ def _plain_leave(core):
 
 @intrinsic(_plain_leave)
 def _leave(typingctx, core):
-    """Move this thread away from `core` to another core that it may run on, if there is one.
+    """On Linux, move this thread away from `core` to another core that it may run on, if there is one.
 
     Afterwards the thread may run on the same cores as before, but not on cores that the process gets later.
     """
@@ -197,14 +197,14 @@ def n_threads(typingctx):
 
 @inlined
 def assemble(crew):
-    """Begin a region: no thread has come yet."""
+    """Empty the crew at the beginning of a parallel region."""
     for field in range(CREW_FIELDS):
         crew[field] = 0
 
 
 @linked
 def join(crew, most):
-    """(rank, members): this thread's number, from 0, and the number of threads that take part, at most `most`.
+    """(rank, members): the number of this thread, from 0, and the number of threads that take part, at most `most`.
 
     The rank of a thread that comes too late is at least `members`.
     """

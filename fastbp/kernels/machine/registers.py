@@ -21,9 +21,9 @@ VECTORS = 3  # vectors in a row of a full tile; products.py has functions for 3,
 def choose_tile(features: str, triple: str) -> tuple[int, int]:
     """(bytes of a vector, rows of a full tile), from the CPU's features and the target triple that Numba compiles for.
 
-    rows * VECTORS accumulators, VECTORS operands and one broadcast must fit in the registers: 32 on AVX-512 and NEON,
-    16 on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512. On AVX2 4x3 reaches the peak; 8x3 spills registers and
-    has a third of the speed.
+    rows * VECTORS accumulators, VECTORS operands and one broadcast must fit in the vector registers. There are 32
+    registers on AVX-512 and NEON, and 16 on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512. On AVX2 4x3 reaches
+    the peak; 8x3 spills registers and has a third of the speed.
     """
     if "+avx512f" in features:
         return 64, 8
@@ -69,7 +69,7 @@ class _TileModel(PrimitiveModel):
 
 def emit_fma(builder, x, y, z):
     """LLVM code of x * y + z, fused if the CPU has FMA; x, y, z: numbers or vectors."""
-    # fmuladd, not fma: on a CPU without FMA, llvm.fma is a library call, 16 times slower (measured).
+    # This is fmuladd, not fma: on a CPU without FMA, llvm.fma is a library call, 16 times slower (measured).
     number = getattr(x.type, "element", x.type)
     bits = 32 if isinstance(number, ir.FloatType) else 64
     name = f"llvm.fmuladd.v{x.type.count}f{bits}" if number is not x.type else f"llvm.fmuladd.f{bits}"
@@ -88,7 +88,7 @@ def emit_bounds_check(context, builder, what, array, first, extent):
 
 
 class Emitter:
-    """LLVM code of one intrinsic on tiles of one type."""
+    """Emits the LLVM code of an intrinsic on tiles of one type."""
 
     def __init__(self, context, builder, tile):
         self.context, self.builder, self.tile = context, builder, tile

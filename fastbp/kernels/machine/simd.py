@@ -13,8 +13,9 @@ no remainder, because the lengths are multiples of a vector.
 
 All arrays are flat. Names `i...` are offsets into arrays; `ld...` and `step` are distances between two rows. Both count
 elements. Callers must keep within bounds. The NumPy twin above each intrinsic runs if nothing is compiled; its tiles
-are arrays of shape (rows, columns). With FASTBP_DEBUG=1 the kernels check every access to an array by a tile, every
-`part` and every `check_multiple`, and the first fault stops the process. Otherwise there is no code for these checks.
+are arrays of shape (rows, columns). With FASTBP_DEBUG=1 the kernels check the bounds of every access by a tile and of
+every `part`, and the condition of every `check_multiple`. The first fault stops the process. Otherwise there is no code
+for these checks.
 """
 
 import operator
@@ -48,7 +49,7 @@ def inside(what, array, i, extent):
 
 
 def rows_at(what, array, i, step, shape):
-    """A view of this shape. Its first row begins at array[i]; its rows are `step` elements of the array apart."""
+    """A view of this shape. Its first row begins at array[i], and its rows begin `step` elements of the array apart."""
     rows, width = shape
     inside(what, array, i, (rows - 1) * step + width)
     size = array.itemsize
@@ -97,7 +98,7 @@ def check_multiple(typingctx, n, divisor):
 
 @intrinsic(lambda rows, vectors: PlainShape(rows, vectors, VECTOR_BYTES), prefer_literal=True)
 def tile(typingctx, rows, vectors):
-    """The shape rows x (vectors * lanes); `rows` and `vectors` must be literals."""
+    """The shape of a tile of rows x (vectors * lanes) elements; `rows` and `vectors` must be literals."""
     shape = Shape(rows.literal_value, vectors.literal_value)
     return shape(rows, vectors), lambda context, builder, sig, args: context.get_dummy_value()
 
@@ -219,7 +220,7 @@ def _plain_prefetch(shape, a, i):
 
 @intrinsic(_plain_prefetch)
 def prefetch(typingctx, shape, a, i):
-    """Prefetch a row of a tile of this shape from a[i :] into the cache; the row may lie outside of a."""
+    """Prefetch as many elements of a[i :] as a row of a tile of this shape has; i may lie outside of a."""
     like = Tile(a.dtype, shape.rows, shape.vectors)
 
     def codegen(context, builder, sig, args):

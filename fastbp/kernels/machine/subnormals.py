@@ -1,9 +1,9 @@
 """Subnormal numbers (in float32, below 1.2e-38) count as 0 while a network trains on an x86-64 CPU.
 
 Weights of units that never fire decay to subnormal numbers, and probabilities of impossible classes are subnormal. An
-Intel core needs some 150 cycles for an operation on a subnormal number. Without flushing, such operations took half of
-a fit's time (measured: iris, and 100000 x 8, in float32). A prediction keeps subnormal numbers, so that its results
-have the full range.
+Intel core needs some 150 cycles for an operation on a subnormal number. In a fit that kept subnormal numbers, such
+operations took half of the time (measured: iris, and 100000 x 8, in float32). A prediction keeps subnormal numbers, so
+that its results have the full range.
 """
 
 import platform
@@ -30,7 +30,7 @@ def _plain_flush_subnormals():
 
 @intrinsic(_plain_flush_subnormals)
 def flush_subnormals(typingctx):
-    """Begin to flush in this thread; returns the argument for `restore_subnormals`. Only x86-64 CPUs flush."""
+    """On x86-64, let subnormal numbers count as 0 in this thread; returns the argument for `restore_subnormals`."""
 
     def codegen(context, builder, sig, args):
         if not FLUSH:
@@ -51,7 +51,7 @@ def _plain_restore_subnormals(before):
 
 @intrinsic(_plain_restore_subnormals)
 def restore_subnormals(typingctx, before):
-    """Undo `flush_subnormals` in this thread; before: what that call returned."""
+    """Undo `flush_subnormals` in this thread. before: the number that `flush_subnormals` returned."""
 
     def codegen(context, builder, sig, args):
         if FLUSH:

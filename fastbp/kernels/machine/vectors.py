@@ -118,10 +118,9 @@ def store_sums(typingctx, acc, first, c, i, step):
 def _emit_over_root(emit, x, v, epsilon):
     """LLVM code of x / (sqrt(v) + epsilon) for vectors of 64 bytes, where no v is subnormal and no quotient infinite.
 
-    AVX-512 estimates 1 / sqrt(v), and 1 / d with d = sqrt(v) + epsilon, to 14 bits. Each Newton step doubles the number
-    of correct bits. At the end, the remainder v - root^2 corrects the root, and the remainder x - d * quotient corrects
-    the quotient. The bits are those of a square root and a division, unless a remainder is too small for a normal
-    number.
+    AVX-512 estimates 1 / sqrt(v) to 14 bits, and likewise 1 / d with d = sqrt(v) + epsilon. Each Newton step doubles
+    the number of correct bits. At the end, the remainders v - root^2 and x - d * quotient correct the root and the
+    quotient. The bits are those of a square root and a division, unless a remainder is too small for a normal number.
 
     The CPU's own root and division would make vectors wait for each other. Without them, a step of 100000 x 8 (128, 32)
     in float64 takes 10 % less time, and a step of 1000 x 16 (32, 16) takes 17 % less (measured).
@@ -139,7 +138,8 @@ def _emit_over_root(emit, x, v, epsilon):
         return ir.Constant(emit.vector, [number] * n)
 
     steps = range(1 if bits == 32 else 2)
-    # The estimate for v = 0 is infinite. `largest` replaces it, so that sqrt(0) is 0; no other estimate is larger.
+    # The estimate for v = 0 is infinite. `largest` replaces it, so that sqrt(0) is 0. All other estimates are at most
+    # `largest`.
     largest = constant(2.0**64 if bits == 32 else 2.0**512)
     y = estimate("rsqrt", v)
     y = builder.select(builder.fcmp_ordered(">", y, largest), largest, y)
@@ -181,7 +181,7 @@ def prefetch_all(x, i, n):
     """Prefetch x[i : i + n] into the cache."""
     for k in range(i, i + n, VECTOR_BYTES // x.itemsize):
         prefetch(tile(1, 1), x, k)
-    prefetch(tile(1, 1), x, i + n - 1)  # x[i] may lie anywhere in a cache line, so the end may be on one more
+    prefetch(tile(1, 1), x, i + n - 1)  # x[i] may lie anywhere in a cache line, so the end may lie in one more line
 
 
 @inlined
@@ -213,7 +213,7 @@ def scale(x, i, n, factor):
 
 @inlined
 def add(x, i, a, j, n):
-    """a[j : j + n] += x[i : i + n]; n: a multiple of a vector."""
+    """a[j : j + n] += x[i : i + n]; n: a multiple of the number of elements of a vector."""
     lanes = VECTOR_BYTES // a.itemsize
     check_multiple(n, lanes)
     for k in range(0, n, lanes):
