@@ -191,17 +191,25 @@ def _expressible_activation(estimator: Any, theirs: type[Any]) -> str:
 def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
     """Check that scikit-learn has the values of all parameters; raises ValueError."""
     outputs = CLASSIFIER_OUTPUTS if theirs is MLPClassifier else REGRESSOR_OUTPUTS
-    legal = {
+    legal: dict[str, tuple[Any, ...]] = {
         "solver": ("lbfgs", *STOCHASTIC),
         "loss": tuple(outputs),
         "out_activation": outputs.get(estimator.loss, ()),
         "fit_intercept": (True,),
         "class_weight": (None,),
         "monitor": ("score",),
+        "learning_rate": ("constant", "invscaling", "adaptive"),
+        "weight_decay": (0.0,),
+        "warmup": (0.0,),
+        "dropout": (0.0,),
+        "input_dropout": (0.0,),
+        "max_grad_norm": (None,),
+        "init": ("auto",),
+        "label_smoothing": (0.0,),
     }
     for name, values in legal.items():
-        value = getattr(estimator, name, None)
-        if value not in values:
+        value = getattr(estimator, name, values[0])
+        if value not in values and not (name == "dropout" and not np.any(value)):
             raise ValueError(
                 f"{name}={value!r} is not in {theirs.__name__}, which can express {name}="
                 f"{' or '.join(map(repr, values))} only."

@@ -515,6 +515,15 @@ class TestWhatScikitLearnCannotExpress:
             ({"class_weight": {0: 2.0}}, r"class_weight=\{0: 2.0\} "),
             ({"class_weight": [{0: 1, 1: 2}]}, r"class_weight=\[\{0: 1, 1: 2\}\] "),
             ({"monitor": "loss"}, "monitor='loss' is not in MLPClassifier.*monitor='score' only"),
+            ({"learning_rate": "cosine"}, "learning_rate='cosine' .*'constant' or 'invscaling' or 'adaptive' only"),
+            ({"weight_decay": 0.1}, "weight_decay=0.1 .*weight_decay=0.0 only"),
+            ({"warmup": 0.1}, "warmup=0.1 "),
+            ({"dropout": 0.1}, "dropout=0.1 "),
+            ({"dropout": [0, 0.1]}, r"dropout=\[0, 0.1\] "),
+            ({"input_dropout": 0.1}, "input_dropout=0.1 "),
+            ({"max_grad_norm": 1.0}, "max_grad_norm=1.0 .*max_grad_norm=None only"),
+            ({"init": "he"}, "init='he' .*init='auto' only"),
+            ({"label_smoothing": 0.1}, "label_smoothing=0.1 "),
         ],
     )
     def test_of_a_classifier_is_refused_by_name(self, params, message):
