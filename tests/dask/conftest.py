@@ -1,7 +1,18 @@
-"""The examples of the tests that compare fits on Dask with fits on one machine."""
+"""The workers and the examples of the tests that compare fits on Dask with fits on one machine."""
 
 import numpy as np
 import pytest
+from distributed import Client, LocalCluster
+
+
+@pytest.fixture(scope="module")
+def two_processes():
+    """A client of two worker processes."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from distributed import Client, Future, LocalCluster
+from distributed import Client, Future
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -47,13 +47,8 @@ SOLVERS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def client():
-    """A client of two worker processes."""
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+def client(two_processes):
+    return two_processes
 
 
 def bits(net):
