@@ -208,7 +208,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     If there are several outputs, scikit-learn reports the mean of their squared errors, but follows the gradient of the
     sum. J is the sum. So `loss_` is larger than in MLPRegressor, by a factor that is the number of outputs. `tol` is
     multiplied by the same factor. So the weights and the stopping are those of MLPRegressor. With 'lbfgs' the models
-    differ, because scikit-learn gives SciPy the mean together with the gradient of the sum.
+    differ, because scikit-learn gives SciPy the mean together with the gradient of the sum. If the L2 term is large,
+    training may stop some epochs before or after MLPRegressor's, because the L2 term is not multiplied.
 
     Scale targets like features. scikit-learn's `TransformedTargetRegressor(BackpropRegressor(),
     transformer=StandardScaler())` does it, and predicts in the unit of y.
