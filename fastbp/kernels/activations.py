@@ -12,7 +12,8 @@ from .elementary import constant, exp, expm1, fma, logistic, softplus, tanh
 LEAK = 0.01  # slope of leaky_relu below 0
 GELU_SCALE = 0.7978845608028654  # sqrt(2 / pi)
 GELU_CUBE = 0.044715
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # keep mean 0 and variance 1 (Klambauer et al. 2017)
+# With these two, selu keeps the mean 0 and the variance 1 of its inputs (Klambauer et al. 2017).
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 elementwise = deferred(VECTOR, VECTOR)  # two flat vectors of equal size; the second one is overwritten
 
@@ -102,7 +103,7 @@ def softplus_slope(a, z):  # logistic(z) = 1 - e^-a
 
 
 @elementwise
-def silu(z, a):  # error: 4 ulp, or the smallest normal number where e^z is subnormal
+def silu(z, a):  # error: at most 4 ulp; where e^z is subnormal, the smallest normal number
     for i in range(z.size):
         a[i] = z[i] * logistic(z[i])
 
@@ -121,7 +122,7 @@ def _gelu_argument(z):
 
 
 @elementwise
-def gelu(z, a):  # z logistic(2 u), because 1 + tanh(u) cancels; error: as in silu, but 4 + 4 |u| ulp if z < 0
+def gelu(z, a):  # z logistic(2 u), because 1 + tanh(u) cancels; error: that of silu, but 4 + 4 |u| ulp if z < 0
     for i in range(z.size):
         a[i] = z[i] * logistic(constant(2, z[i]) * _gelu_argument(z[i]))
 
@@ -154,7 +155,8 @@ def selu_slope(a, z):  # s above 0, s alpha e^z = a + s alpha below
 @inlined
 def _mish_parts(z):
     """(p, q, e): tanh(softplus(z)) = p / (p + q), e = e^{-|z|}. Nothing cancels or overflows."""
-    # With u = e^z, tanh(log(1 + u)) = (u^2 + 2 u) / (u^2 + 2 u + 2). For z > 0 both terms are divided by u^2.
+    # With u = e^z, tanh(log(1 + u)) = (u^2 + 2 u) / (u^2 + 2 u + 2). For z >= 0, both the numerator and the denominator
+    # are divided by u^2.
     e, two = exp(-abs(z)), constant(2, z)
     if z < constant(0, z):
         return fma(e, e, two * e), two, e
@@ -162,7 +164,7 @@ def _mish_parts(z):
 
 
 @elementwise
-def mish(z, a):  # z tanh(softplus(z)); error: as in silu, but 6 ulp
+def mish(z, a):  # z tanh(softplus(z)); error: that of silu, but 6 ulp
     for i in range(z.size):
         p, q, _ = _mish_parts(z[i])
         a[i] = z[i] * (p / (p + q))
@@ -175,7 +177,7 @@ def mish_slope(a, z):  # t + z logistic(z) (1 - t^2), t = tanh(softplus(z))
         one, sum = constant(1, e), p + q
         s = (e if z[i] < constant(0, e) else one) / (one + e)
         rest = (q / sum) * ((p + sum) / sum)  # 1 - t^2
-        rest = constant(0, e) if rest == constant(0, e) else z[i] * s * rest  # z may be infinite
+        rest = constant(0, e) if rest == constant(0, e) else z[i] * s * rest  # where rest is 0, z may be infinite
         z[i] = p / sum + rest
 
 
@@ -210,7 +212,7 @@ def exponential_slope(a, z):
 
 
 class Activation(NamedTuple):
-    """g(z, a), and its slope g'(z) as a function of a = g(z) and z; the slope overwrites z."""
+    """The two functions of an activation: g(z, a) overwrites a with g(z), and slope(a, z) overwrites z with g'(z)."""
 
     g: Deferred
     slope: Deferred
@@ -230,7 +232,8 @@ HIDDEN = {
     "mish": Activation(mish, mish_slope),
     "hard_swish": Activation(hard_swish, hard_swish_slope),
 }
-# exp is for outputs only: the mean of a Poisson distribution. Softmax is in losses.py, because it couples units.
+# exp is for outputs only: e^z is the mean of a Poisson or Gamma distribution. Softmax is in losses.py, because it
+# couples units.
 ELEMENTWISE = HIDDEN | {"exp": Activation(exponential, exponential_slope)}
 
 

@@ -13,9 +13,9 @@ from .records import a_of, z_of
 
 @inlined
 def delta_of_outputs(layer, activations, scratch, targets, rows, plan, rates, loss_options):
-    """Compute the cost and delta^(L) = dC/da^(L) * g'(z^(L)) of these rows of the chunk; delta^(L) overwrites z^(L).
+    """Compute the cost and delta^(L) of these rows of the chunk, both times the weight of the example.
 
-    layer: the output layer; it has one panel.
+    delta^(L) overwrites z^(L). layer: the output layer, which has one panel.
     """
     n, padded, i = rows.n, layer.padded, rows.first * layer.padded
     a, z = part(activations.a, layer.a + i, n * padded), part(activations.z, layer.z + i, n * padded)
@@ -31,7 +31,7 @@ def delta_of_outputs(layer, activations, scratch, targets, rows, plan, rates, lo
 
 @inlined
 def _smooth(y, epsilon, uniform):
-    """Label smoothing, y = (1 - epsilon) y + epsilon u, with the uniform distribution u (Szegedy et al. 2016)."""
+    """Label smoothing (Szegedy et al. 2016): y = (1 - epsilon) y + epsilon uniform, see `optimizers.RATES`."""
     keep, add = constant(1.0 - epsilon, y[0]), constant(epsilon * uniform, y[0])
     for j in range(y.size):
         y[j] = y[j] * keep + add
@@ -52,8 +52,8 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 def backward(layers, theta_t, activations, first, n, plan):
     """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)) for l = L - 1 ... 2, on n rows of the chunk from `first`.
 
-    Reads delta^(L) and overwrites z^(l) of the hidden layers. There is no delta^(1). If units of a layer are dropped,
-    the forward pass has already put g'(z^(l)) into z^(l).
+    Reads delta^(L) and overwrites z^(l) of the hidden layers. There is no delta^(1). In a layer with dropout, the
+    forward pass has already put g'(z^(l)) into z^(l).
     """
     for l in range(layers.size - 2, 0, -1):
         layer, following = layers[l], layers[l + 1]

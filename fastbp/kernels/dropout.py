@@ -1,8 +1,8 @@
-"""Dropout: each unit of each example is 0 with probability p in a step, and is divided by 1 - p otherwise.
+"""Dropout: in a step, each unit of each example becomes 0 with probability p, and otherwise is divided by 1 - p.
 
-Whether a unit is dropped is a hash of the epoch's seed, the layer, the place of the example in the epoch and the unit.
-So the bits do not depend on threads, chunks or blocks, and no random number is kept. The hash is exact in integers,
-and its loops become vector code.
+A hash of the epoch's seed, the layer, the place of the example in the epoch and the unit decides whether the unit is
+dropped. So the bits do not depend on threads, chunks or blocks, and no random numbers are stored. The hash is integer
+arithmetic, and loops over it become vector code.
 """
 
 from typing import NamedTuple
@@ -20,17 +20,18 @@ from .panels import PANELS, panel_at
 
 # A unit is dropped if its hash, a whole number below HASHES, is below the layer's threshold p HASHES.
 HASHES = 1 << 32
-# Odd numbers without a pattern. GOLDEN is 2^64 over the golden ratio. The others are those of splitmix64 (Steele et al.
-# 2014) and of a 32-bit hash with little bias (Wellons 2018).
+# Odd numbers without a pattern. _GOLDEN is 2^64, and _OF_UNIT is 2^32, divided by the golden ratio. _OF_LAYER is 2^64
+# divided by the positive root of x^4 = x + 1. _MIX_64 is from splitmix64 (Steele et al. 2014), and _MIX_32 from a hash
+# with little bias (Wellons 2018).
 _GOLDEN, _OF_LAYER, _MIX_64 = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _OF_UNIT, _MIX_32 = 0x9E3779B9, (0x7FEB352D, 0x846CA68B)
 
 
 class Masks(NamedTuple):
-    """The arguments of the hash that all layers share."""
+    """Those arguments of the hash that are the same for all layers."""
 
-    seed: int  # of the epoch
-    places: NDArray  # of the examples of `order` in the epoch; empty if these are 0, 1, 2 ...
+    seed: int  # the seed of the epoch
+    places: NDArray  # places[i] is the place in the epoch of example order[i]; if `places` is empty, the place is i
 
 
 MASKS = named(Masks, INT, INTS)
@@ -52,7 +53,7 @@ def _plain_is_kept(threshold, seed, layer, place, unit):
 
 @intrinsic(_plain_is_kept)
 def is_kept(typingctx, threshold, seed, layer, place, unit):
-    """Whether this unit of a layer keeps its activation for the example at this place of the epoch."""
+    """True if the unit is kept, False if it is dropped. place: the place of the example in the epoch."""
 
     def codegen(context, builder, sig, args):
         i32, i64 = ir.IntType(32), ir.IntType(64)
@@ -88,7 +89,7 @@ def _scale(threshold, like):
 
 @deferred(INT, INT, MASKS, ROWS_OF_CHUNK, PANELS)
 def drop_inputs(threshold, layer, masks, rows, a):
-    """Drop units of these rows of a^(1), which `a` has in panels."""
+    """Drop inputs in these rows. a: a^(1) as Panels; these rows are overwritten."""
     scale, zero = _scale(threshold, a.data[0]), constant(0, a.data[0])
     for r in range(rows.first, rows.first + rows.n):
         place = _place_of(masks, rows, r)
@@ -100,7 +101,10 @@ def drop_inputs(threshold, layer, masks, rows, a):
 
 @deferred(INT, INT, MASKS, ROWS_OF_CHUNK, PANELS, PANELS)
 def drop_units(threshold, layer, masks, rows, a, slope):
-    """Drop units of these rows of a^(l), and clear and scale the same elements of g'(z^(l)), which is in `slope`."""
+    """Drop units of a hidden layer in these rows: multiply a^(l) and g'(z^(l)) by the same 0 or 1 / (1 - p).
+
+    a: a^(l). slope: g'(z^(l)). Both are Panels, and these rows of both are overwritten.
+    """
     scale, zero = _scale(threshold, a.data[0]), constant(0, a.data[0])
     for r in range(rows.first, rows.first + rows.n):
         place = _place_of(masks, rows, r)
@@ -116,7 +120,7 @@ def drop_units(threshold, layer, masks, rows, a, slope):
 
 @deferred(INT, INT, MASKS, INPUTS, ROWS_OF_CHUNK, INTS, VECTOR, INT)
 def drop_entries(threshold, layer, masks, inputs, rows, starts, x, ix):
-    """`drop_inputs` for a sparse X: the values of the chunk's entries begin at x[ix], see sparse.py."""
+    """`drop_inputs` for an X that stays sparse. The values of the chunk's entries begin at x[ix], see sparse.py."""
     scale, zero = _scale(threshold, x[0]), constant(0, x[0])
     for r in range(rows.first, rows.first + rows.n):
         place, p = _place_of(masks, rows, r), inputs.indptr[rows.order[rows.start + r]]

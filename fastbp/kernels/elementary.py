@@ -31,7 +31,9 @@ class _Format:
     bias: int
     exp_range: tuple[float, float]  # e^x is 0 below the first number and inf above the second
     exp_series: tuple[float, ...]  # coefficients of (e^r - 1 - r) / r^2, from the highest power
-    log_series: tuple[float, ...]  # (log((1 + s) / (1 - s)) - 2 s) / s^3 in powers of s^2: minimax, from FreeBSD's msun
+    # Minimax coefficients of (log((1 + s) / (1 - s)) - 2 s) / s^3 as a polynomial in s^2, from the highest power. They
+    # are those of FreeBSD's msun.
+    log_series: tuple[float, ...]
     ln2_high: float  # n * ln2_high is exact, because the last bits of ln2_high are zeros
 
     @property
@@ -88,7 +90,7 @@ def constant(typingctx, value, like):
 
 
 def _per_type(value_of_format):
-    """An intrinsic f(x): a number that depends only on the type of x."""
+    """An intrinsic f(x) whose value depends only on the type of x."""
 
     @intrinsic(lambda x: _plain_constant(value_of_format(_FORMATS[typeof(x)]), x))
     def number(typingctx, x):
@@ -138,7 +140,7 @@ def _plain_power_of_two(n):
 
 @intrinsic(_plain_power_of_two)
 def _power_of_two(typingctx, n):
-    """2^n for an integral n, if 2^n is a normal number; any other n gives some number, without a trap."""
+    """2^n for an integral n, if 2^n is a normal number. Any other n gives an arbitrary number and no exception."""
     f = _FORMATS[n]
 
     def codegen(context, builder, sig, args):
@@ -155,7 +157,7 @@ def _plain_parts(u):
 
 
 def _emit_exponent(f, builder, u):
-    """(k, bits of u) as integers, with sqrt(1/2) <= u / 2^k < sqrt(2)."""
+    """Two integers: k, with sqrt(1/2) <= u / 2^k < sqrt(2), and the bits of u."""
     bits = builder.bitcast(u, ir.IntType(f.bits))
     return builder.ashr(builder.sub(bits, f.int(f.bits_of(math.sqrt(0.5)))), f.int(f.mantissa)), bits
 
@@ -222,7 +224,7 @@ def tanh(x):
 
 @inlined
 def logistic(x):
-    """1 / (1 + e^{-x}), within 3 ulp. It takes e^{-|x|}, because e^{-x} overflows where the result is subnormal."""
+    """1 / (1 + e^{-x}), within 3 ulp. It uses e^{-|x|}, because e^{-x} overflows where the result is subnormal."""
     e = exp(-abs(x))
     return (e if x < constant(0, x) else constant(1, x)) / (constant(1, x) + e)
 
@@ -241,7 +243,7 @@ def log1p(x):
     # log(1 + f) = f - f^2/2 + s (f^2/2 + s^2 P(s^2))
     tail = s * (half_square + s * s * _log_series(s * s)) + fma(n, _ln2_low(x), lost)
     result = fma(n, _ln2_high(x), f - (half_square - tail))
-    return x if x == constant(0, x) or x == constant(math.inf, x) else result  # keeps -0
+    return x if x == constant(0, x) or x == constant(math.inf, x) else result  # -0 and inf stay
 
 
 @inlined

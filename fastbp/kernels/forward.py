@@ -12,7 +12,7 @@ from .records import a_of, z_of
 def forward(layers, theta, theta_t, activations, inputs, rows, masks, plan):
     """Copy these rows of X into a^(1), and compute z^(l) and a^(l) up to z^(L); overwrites these rows of a and z.
 
-    If units of a hidden layer are dropped, its z^(l) becomes g'(z^(l)), dropped likewise.
+    In a hidden layer with dropout, g'(z^(l)) overwrites z^(l), and then `drop_units` changes a^(l) and g'(z^(l)).
     """
     first, n, last = rows.first, rows.n, layers.size - 1
     _copy_inputs(layers[0], a_of(layers[0], activations, plan), activations.starts, inputs, rows, masks, plan)
@@ -36,7 +36,7 @@ def forward(layers, theta, theta_t, activations, inputs, rows, masks, plan):
                 i_a, _ = panel_at(a, first, column)
                 z_c, a_c = part(z.data, i_z, n * step), part(a.data, i_a, n * step)
                 activate(following.g, z_c, a_c)
-                if following.threshold:  # g' follows from the units before they are dropped
+                if following.threshold:  # g' is computed before units of a^(l) are dropped
                     differentiate(following.slope, a_c, z_c)
             if following.threshold:
                 call(plan.drop_units, (following.threshold, l + 1, masks, rows, a, z))
@@ -44,7 +44,7 @@ def forward(layers, theta, theta_t, activations, inputs, rows, masks, plan):
 
 @inlined
 def _copy_inputs(layer, a, starts, inputs, rows, masks, plan):
-    """Copy these rows of X into a^(1) and, if the inputs have a threshold, drop some of them."""
+    """Copy these rows of X into a^(1). If the layer has dropout, then drop inputs."""
     if plan.copy_entries:
         call(plan.copy_entries, (inputs, rows, starts, a.data, a.offset))
         if layer.threshold:

@@ -1,6 +1,6 @@
 """Copies the examples of a block out of the user's X and y.
 
-Only this file and sparse.py know how X and y are stored.
+Only this file, sparse.py and `dropout.drop_entries` know how X and y are stored.
 """
 
 from typing import NamedTuple
@@ -29,9 +29,9 @@ class Inputs(NamedTuple):
 
     X32: NDArray
     X64: NDArray
-    strides: NDArray  # row stride and column stride of a dense X, in elements; third, the number of rows of X
-    indices: NDArray  # of a CSR matrix, sorted in each row
-    indptr: NDArray
+    strides: NDArray  # row stride of a dense X and its column stride, both in elements; then the number of rows of X
+    indices: NDArray  # column of each entry of a CSR matrix, ascending in each row
+    indptr: NDArray  # row i of a CSR matrix has the entries [indptr[i], indptr[i + 1])
 
 
 class Targets(NamedTuple):

@@ -1,7 +1,7 @@
 """The gradient D = (sum_i [1, a]^T delta + alpha Theta) / W and the update, one unit of parameters at a time.
 
-While a unit's gradient is in cache, the optimiser updates the unit's parameters. If a batch has one chunk, the chunk
-has one group and there is an optimiser, the gradient is never written to `grad`.
+If there is an optimiser, and the norm of the gradient has no bound, each unit is updated while its gradient is in
+cache. Then, if a batch has only one chunk and one group, the gradient is never written to `grad`.
 """
 
 import math
@@ -19,7 +19,8 @@ from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
 from .records import UNIT_BYTES, a_of, z_of
 from .sparse import Sorted
 
-NORM_SIZE = 8  # a unit's sum of squares has this many parts, which make a vector of float64
+# The squares of a unit's gradient are added up in NORM_SIZE separate sums, which fill 64 bytes in float64.
+NORM_SIZE = 8
 
 
 @inlined
@@ -54,7 +55,7 @@ def _transpose(layers, unit, theta, theta_t):
 
 @entry
 def transpose_all(layers, units, theta, theta_t):
-    """theta_t from theta, for these units; row 0 and the padded columns of theta_t stay as they are."""
+    """Fill theta_t from these units of theta. Row 0 and the padded columns of theta_t stay as they are."""
     for u in range(units.size):
         _transpose(layers, units[u], theta, theta_t)
 
@@ -63,7 +64,7 @@ def transpose_all(layers, units, theta, theta_t):
 def _finish_gradient(grad, theta, i, n, alpha, weight):
     """grad[:n] = (grad[:n] + alpha theta[i : i + n]) / W; returns the sum of theta[i : i + n]^2.
 
-    n: a multiple of a vector. Each lane of a vector adds up squares in theta's dtype; the lanes are added in float64.
+    n: whole vectors. Each lane of a vector adds up squares in theta's dtype. Then the lanes are added in float64.
     """
     scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
     lanes, squares = VECTOR_BYTES // grad.itemsize, zeros(shape(1, 1), grad)
@@ -87,8 +88,8 @@ def sorted_of_group(scratch, group, width):
 def _gradient(job, unit, group, first, n, g, scratch_offset):
     """g = sum of [1, a]^T delta for a unit, over rows [first, first + n) of the chunk; overwrites g.
 
-    The rows are those of a group, or all rows of the chunk. scratch_offset: the thread's free room in `tiles` begins
-    there.
+    The rows are those of a group, or all rows of the chunk. scratch_offset: where the thread's free room in `tiles`
+    begins.
     """
     layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
     activations, width = job.activations, unit.n_columns
@@ -149,7 +150,7 @@ def _sum_squares(g, sums):
 
 @inlined
 def clipping_factor(norms, max_norm):
-    """min(1, max_norm / norm of the gradient); NaN if the gradient is not finite. norms: the squares of all units."""
+    """min(1, max_norm / norm of the gradient); NaN if the norm is NaN. norms: from `_sum_squares`, for all units."""
     total = 0.0
     for k in range(norms.size):  # in the order of the units
         total += norms[k]
@@ -159,7 +160,7 @@ def clipping_factor(norms, max_norm):
 
 @inlined
 def _update(job, unit, g, step):
-    """Update a unit's parameters by its gradient g; step: from `step_of`."""
+    """Update a unit of theta and its transposed copy. g: the gradient of the unit. step: from `step_of`."""
     theta, theta_t, _, moment_1, moment_2 = job.parameters
     update_unit(job.plan.sweep, job.rates, step, theta, unit, g, moment_1, moment_2)
     _transpose(job.layers, unit, theta, theta_t)
@@ -167,7 +168,7 @@ def _update(job, unit, g, step):
 
 @linked
 def step_units(job, units_begin, units_end, step):
-    """Update some units by their gradients in `grad`, which are first scaled to keep the bound of the norm.
+    """Scale the gradients of some units in `grad` by the clipping factor, then update these units.
 
     step: from `step_of`.
     """
@@ -185,10 +186,11 @@ def step_units(job, units_begin, units_end, step):
 
 @linked
 def update_units(job, units_begin, units_end, tile_offset, chunk, step):
-    """Sum the gradient of some units over the chunk's rows; after a batch's last chunk, add the penalty and update.
+    """Sum the gradient of some units over the chunk's rows.
 
-    If there are several groups, `grad` already has the sum over each group, so only these sums are added up. If the
-    plan clips, `step_units` updates instead. step: from `step_of`.
+    If there are several groups, `grad` already has the sum of each group, so only these sums are added up. After a
+    batch's last chunk, if W > 0, add the L2 term, divide by W, and update the units. If the plan clips, `step_units`
+    updates the units instead. If the plan has no sweep, theta stays as it is. step: from `step_of`.
     """
     plan, scratch, weight = job.plan, job.scratch, job.progress.batch_weight
     theta, grad = job.parameters.theta, job.parameters.grad

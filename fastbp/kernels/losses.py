@@ -1,8 +1,8 @@
 """The output layer: its activation, the cost of each example, and delta^(L), on one block of examples.
 
-C is the cost of one example over all outputs. The caller computes J, the weighted mean over examples. For the matched
-pairs of loss and activation, delta is a - y. This delta is computed directly, because dC/da * g'(z) would be inf * 0
-where the output saturates.
+C is the cost of one example over all outputs. The caller computes J, the weighted mean over examples. The kernels of
+cross-entropies and deviances compute delta = dC/dz directly, because dC/da * g'(z) would be inf * 0 where the output
+saturates.
 
 To add a loss of the residual r = a - y, write a function like `squared_error`, and add its name to RESIDUAL and to
 LOSSES of the estimator. The recipe in fastbp/README.md has every step.
@@ -88,8 +88,8 @@ def outputs(kernel, g, z, a, rows, width, padded):
 def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
     """C = log sum_j e^z_j - sum_k y_k z_k, for targets that sum to 1; z becomes a - y.
 
-    After max_k z_k is subtracted, the largest logit's term is e^0 = 1. The sum leaves it out, because log1p of the
-    other terms is accurate even if they are tiny.
+    After max_k z_k is subtracted, the largest logit's term is e^0 = 1. `others` leaves this term out, because log1p of
+    the other terms is accurate even if these terms are tiny.
     """
     zero, one = constant(0, z[0]), constant(1, z[0])
     maxima, others = part(scratch, 0, rows), part(scratch, rows, rows)
@@ -103,7 +103,7 @@ def _softmax_cross_entropy(z, y, rows, width, scratch, cost):
         for i in range(rows):
             e = exp(z_k[i])
             others[i] += zero if z_k[i] == zero else e
-            maxima[i] += one if z_k[i] == zero else zero  # counts the largest logits, from -1
+            maxima[i] += one if z_k[i] == zero else zero  # number of largest logits, minus 1
             z_k[i] = e
     for i in range(rows):
         others[i] += maxima[i]
@@ -316,9 +316,9 @@ def absolute_error(z, a, y, rows, width, padded, cost, g, slope, options):
 
 @cost_and_delta
 def huber(z, a, y, rows, width, padded, cost, g, slope, options):
-    """C = sum_k r_k^2 / 2, but d (|r_k| - d / 2) where |r_k| > d; dC/da = r, at most d and at least -d.
+    """C = sum_k h(r_k), h(r) = r^2 / 2 if |r| <= d, else d (|r| - d / 2); dC/da = min(max(r, -d), d) (Huber 1964).
 
-    options: d, the largest residual whose square counts (Huber 1964).
+    options: one number, d.
     """
     _residuals(z, a, y, rows, width, padded, g, slope)
     largest = options[0]
@@ -336,9 +336,9 @@ def huber(z, a, y, rows, width, padded, cost, g, slope, options):
 
 @cost_and_delta
 def quantile(z, a, y, rows, width, padded, cost, g, slope, options):
-    """C = sum_k -q_k r_k where r_k < 0, (1 - q_k) r_k elsewhere; dC/da = -q or 1 - q, 0 where r = 0.
+    """C = sum_k h(r_k), h(r_k) = -q_k r_k if r_k < 0, else (1 - q_k) r_k; dC/da = -q or 1 - q, 0 where r = 0.
 
-    options: q_k for each output; the best output is the quantile q_k of y (Koenker and Bassett 1978).
+    options: q_k for each output k. The best output k is the quantile q_k of y (Koenker and Bassett 1978).
     """
     _residuals(z, a, y, rows, width, padded, g, slope)
     zero = constant(0, z[0])
@@ -358,9 +358,9 @@ def quantile(z, a, y, rows, width, padded, cost, g, slope, options):
 def output_delta(kernel, z, a, y, rows, width, padded, cost, g, slope, options):
     """cost[i] = C of example i; z becomes delta^(L), 0 in padded columns.
 
-    kernel: address of one of the functions above. z: (rows, padded), flat; on entry z^(L), with `width` columns of
-    units. y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are scratch. g, slope: addresses
-    of the output's activation and its slope, if it is elementwise. options: the numbers that huber and quantile need.
+    kernel: address of one of the functions above, or of a user's loss. z: (rows, padded), flat; on entry z^(L), with
+    `width` columns of units. y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are scratch.
+    g, slope: addresses of an elementwise output activation and of its slope. options: see `huber` and `quantile`.
     """
     call(kernel, (z, a, y, rows, width, padded, cost, g, slope, options))
 

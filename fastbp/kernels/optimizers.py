@@ -1,4 +1,4 @@
-"""The optimisers, as sweeps over flat vectors: theta, its gradient and the optimiser's memory, element by element.
+"""The optimisers. Each one is a sweep: a loop over the elements of theta, of its gradient and of the moments.
 
 The formulas are scikit-learn's, so that models can be compared update by update. Adam adds epsilon to sqrt(v) before
 the bias correction; the step size contains this correction. Momentum is v = mu v - eta g.
@@ -27,11 +27,10 @@ RATES = record(
         "beta_1": np.float64,
         "beta_2": np.float64,
         "epsilon": np.float64,
-        "weight_decay": np.float64,  # decoupled: a step multiplies weights by 1 - eta weight_decay
-        "max_norm": np.float64,  # the largest Euclidean norm of a step's gradient
-        # Label smoothing: epsilon, and the probability of each label in the uniform distribution.
-        "smoothing": np.float64,
-        "uniform": np.float64,
+        "weight_decay": np.float64,  # strength of the decoupled weight decay, see `step_of`
+        "max_norm": np.float64,  # bound on the Euclidean norm of a step's gradient, if the plan clips
+        "smoothing": np.float64,  # epsilon of label smoothing
+        "uniform": np.float64,  # probability of each label in the uniform distribution, for label smoothing
     }
 )
 
@@ -48,13 +47,13 @@ def step_size(optimizer, rates, t):
 class Step(NamedTuple):
     """The numbers of a step that all parameters share."""
 
-    size: float  # from `step_size`
-    decay: float  # each weight, but no bias, is multiplied by it before the step (Loshchilov and Hutter 2019)
+    size: float  # the result of `step_size`, times the schedule's factor
+    decay: float  # before the step, weights are multiplied by `decay`, and biases are not (Loshchilov and Hutter 2019)
 
 
 @inlined
 def step_of(optimizer, rates, factor, t):
-    """Step t, counted from 1; factor: of the learning rate."""
+    """The `Step` number t, counted from 1. factor: multiplies the learning rate."""
     return Step(factor * step_size(optimizer, rates, t), 1.0 - factor * rates.eta * rates.weight_decay)
 
 
@@ -110,15 +109,15 @@ SWEEPS = {SGD: sgd, NESTEROV: nesterov, ADAM: adam}
 def update(sweep, rates, step, theta, i, n, grad, moment_1, moment_2):
     """One step of theta[i : i + n] from grad[:n]; overwrites these elements of theta and of the moments.
 
-    n: a multiple of a vector. sweep: address of one of the functions above. step: from `step_size`. moment_1: velocity,
-    or Adam's mean of g. moment_2: Adam's mean of g^2. Both moments have theta's layout.
+    n: whole vectors. sweep: address of one of the functions above. step: `Step.size`. moment_1: velocity, or Adam's
+    mean of g. moment_2: Adam's mean of g^2. Both moments have theta's layout.
     """
     call(sweep, (rates, step, theta, i, n, grad, moment_1, moment_2))
 
 
 @inlined
 def update_unit(sweep, rates, step, theta, unit, grad, moment_1, moment_2):
-    """A step of a unit of parameters, from its gradient grad. Weights decay first, but not biases."""
+    """A step of a unit of parameters. grad: the gradient of the unit. Weights decay before the step, biases do not."""
     if step.decay != 1.0 and unit.row > 0:
         scale(theta, unit.offset, grad.size, step.decay)
     update(sweep, rates, step.size, theta, unit.offset, grad.size, grad, moment_1, moment_2)
@@ -126,9 +125,9 @@ def update_unit(sweep, rates, step, theta, unit, grad, moment_1, moment_2):
 
 @entry
 def step_all(optimizer, sweep, units, rates, factor, t, theta, grad, moment_1, moment_2):
-    """Step t, counted from 1, of all of theta, with a gradient from elsewhere.
+    """Step t, counted from 1, of these units, with a gradient that the caller has computed.
 
-    rates: an array of one RATES. factor: of the learning rate.
+    rates: an array of one RATES. factor: multiplies the learning rate.
     """
     rates = rates[0]
     step = step_of(optimizer, rates, factor, t)

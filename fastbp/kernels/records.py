@@ -1,8 +1,8 @@
-"""The arguments that kernels pass to each other: records of the network's sizes, and named tuples of arrays.
+"""The arguments that kernels pass to each other: records of sizes and addresses, and named tuples of arrays.
 
 Records are the elements of structured arrays, so one compiled signature serves networks of every depth. Python passes
-plain tuples, because Numba compiles `prange` better with them; `_train` and `_predict` turn them into named tuples. All
-arrays of numbers are flat, except for Y.
+plain tuples, because Numba compiles `prange` better with them. `_train` and `_predict` turn the plain tuples into named
+ones. All arrays here are flat, except `Targets.Y`.
 """
 
 from typing import NamedTuple
@@ -25,67 +25,62 @@ def _integers(*names):
     return record(dict.fromkeys(names, np.int64))
 
 
-# LAYER describes a layer l. Layer 0 is the input, a^(1) of the formulas.
+# LAYER describes a layer. Layer 0 is the input, a^(1) of the formulas.
 LAYER = _integers(
-    "width",  # units
-    "padded",  # units, rounded up to whole vectors
-    "panel",  # units of a full panel of a^(l) and z^(l)
-    # The offset of the layer's data in each of these arrays. For theta and theta_t it is that of the parameters between
-    # layers l and l + 1.
+    "width",  # number of units
+    "padded",  # width, rounded up to whole vectors
+    "panel",  # number of units in a full panel of the layer, see panels.py
+    # The layer's data begin at these offsets in the arrays `a`, `z`, `theta` and `theta_t`. The parameters from layer l
+    # to layer l + 1 count as data of layer l.
     "a",
     "z",
     "theta",
     "theta_t",
-    # Addresses: of g and g'; of the kernels of `affine` and `outer_sum` of products.py, each for a full panel of theta
-    # and for a narrower last panel; of `products.dots`, or 0 if the layer is not narrow.
-    "g",
-    "slope",
-    "affine_full",
-    "affine_last",
-    "outer_full",
-    "outer_last",
-    "dots",
-    "threshold",  # p 2^32, if the layer's units are dropped with probability p in training; see dropout.py
+    # Addresses of functions. An address is 0 if the layer does not need the function.
+    "g",  # the activation
+    "slope",  # the derivative of the activation
+    "affine_full",  # the kernel that `products.affine` calls for a full panel
+    "affine_last",  # the kernel that `products.affine` calls for a narrower last panel
+    "outer_full",  # the kernel that `products.outer_sum` calls for a full panel
+    "outer_last",  # the kernel that `products.outer_sum` calls for a narrower last panel
+    "dots",  # `products.dots`, if the layer is narrow
+    "threshold",  # decides how many units training drops, see dropout.py; 0 drops none
 )
 
-# UNIT describes some rows of one panel of Theta. Row 0, the bias, is a unit of its own, because it has no L2 term.
+# UNIT describes a unit of parameters: some rows of one panel of Theta. Row 0 of a panel, its biases, is a unit of its
+# own, because biases have no L2 term.
 UNIT = _integers(
-    "layer",
-    "row",
+    "layer",  # Theta leads from this layer to the next
+    "row",  # the first row
     "n_rows",
-    "column",
+    "column",  # the first column
     "n_columns",
-    "offset",  # of its first element in theta; a unit is contiguous
+    "offset",  # where the unit begins in theta; a unit is contiguous
 )
 
-# PLAN has the sizes of a call, and the addresses that no LAYER has.
+# PLAN has the sizes and the tasks of a call, and the addresses of functions that do not depend on the layer.
 PLAN = _integers(
-    # Rows of a batch, of a chunk and of a block; number of groups of a chunk's rows.
-    "batch",
-    "chunk",
-    "block",
-    "n_groups",
-    "learns",  # whether the gradient is computed; otherwise only costs are needed
+    "batch",  # rows of a batch
+    "chunk",  # rows of a chunk
+    "block",  # rows of a block
+    "n_groups",  # number of groups of a chunk's rows
+    "learns",  # 1 if the call computes gradients, 0 if it only computes costs
     "optimizer",  # a code of optimizers.py
-    # Addresses: of the optimiser's sweep, or 0 to leave the gradient in `grad`; of the functions that `output_delta`
-    # and `outputs` of losses.py call.
-    "sweep",
-    "output_delta",
-    "outputs",
-    # The address of `gather_32`, `gather_64` or `scatter_rows`. If a sparse X is not made dense, this address is 0, and
-    # the next five are those of the other functions of sparse.py.
-    "gather",
+    # Addresses of functions. An address is 0 if the call does not need the function.
+    "sweep",  # the optimiser's function in SWEEPS; without a sweep, the gradient stays in `grad`
+    "output_delta",  # the function that `losses.output_delta` calls
+    "outputs",  # the function that `losses.outputs` calls
+    "gather",  # `gather_32`, `gather_64` or `scatter_rows`; 0 if a sparse X stays sparse
+    # The next five are functions of sparse.py for an X that stays sparse. For any other X they are 0.
     "number_entries",
     "sort_entries",
     "copy_entries",
     "first_affine",
     "sparse_outer_sum",
-    # Addresses of the functions of dropout.py that this call needs, otherwise 0. `drop_inputs` may be that of
-    # `drop_entries`.
-    "drop_inputs",
-    "drop_units",
-    "clips",  # whether the norm of the gradient has a bound
-    # The tasks that a call does: [begin, end) of the examples phase, of the update phase and of the step phase.
+    "drop_inputs",  # `drop_inputs` of dropout.py, or `drop_entries` if a sparse X stays sparse
+    "drop_units",  # `drop_units` of dropout.py
+    "clips",  # 1 if the norm of the gradient has a bound, otherwise 0
+    # In each phase, a call does the tasks [begin, end). The group phase has the tasks of the update phase.
     "examples_begin",
     "examples_end",
     "update_begin",
@@ -100,31 +95,31 @@ class Tables(NamedTuple):
 
     layers: NDArray  # of LAYER
     units: NDArray  # of UNIT
-    tasks: NDArray  # task i has the units [tasks[i], tasks[i + 1])
+    tasks: NDArray  # in the update phase and the step phase, task i has the units [tasks[i], tasks[i + 1])
     plan: NDArray  # one PLAN
     rates: NDArray  # one RATES, see optimizers.py
     progress: NDArray  # one PROGRESS
-    factors: NDArray  # of the learning rate, one for each batch of the epoch; empty if all are 1
+    factors: NDArray  # factors[i] multiplies the learning rate in batch i of the epoch; empty means a factor of 1
     places: NDArray  # see `dropout.Masks`
-    loss_options: NDArray  # see losses.py
+    loss_options: NDArray  # see `losses.output_delta`
 
 
 class Parameters(NamedTuple):
     """The parameters, their gradient and the optimiser's moments."""
 
     theta: NDArray  # Theta^(l) of all layers, in panels, see products.py
-    theta_t: NDArray  # Theta^(l)[1:] transposed, in panels; row 0 is zeros, because `affine` reads a bias there
-    grad: NDArray  # like theta, one copy for each group
-    moment_1: NDArray  # like theta: velocity, or Adam's mean of the gradient
-    moment_2: NDArray  # like theta: Adam's mean of the squared gradient
+    theta_t: NDArray  # Theta^(l)[1:] transposed, in panels; `affine` reads biases in row 0, so row 0 is zeros
+    grad: NDArray  # for each group of a chunk's rows, an array with theta's layout
+    moment_1: NDArray  # with theta's layout: the velocity of momentum, or Adam's mean of the gradient
+    moment_2: NDArray  # with theta's layout: Adam's mean of the squared gradient
 
 
 class Activations(NamedTuple):
-    """The arrays that the forward pass writes."""
+    """The activations and deltas of a chunk."""
 
     a: NDArray  # a[0] = a_0 = 1, then each a^(l) in panels; if X stays sparse, a^(1) is the chunk's stored values
     z: NDArray  # each z^(l) in panels, overwritten by g'(z^(l)) and then by delta^(l)
-    starts: NDArray  # for a sparse X, see sparse.py
+    starts: NDArray  # see sparse.py; empty unless X stays sparse
 
 
 class Scratch(NamedTuple):
@@ -133,9 +128,10 @@ class Scratch(NamedTuple):
     y: NDArray  # targets of the chunk's rows
     cost: NDArray  # cost of each row of the chunk
     tiles: NDArray  # room for the gradient of one unit, for each thread
-    squares: NDArray  # sum of Theta^2 over each unit
-    norms: NDArray  # NORM_SIZE numbers for each unit, see `gradient._sum_squares`; empty if the gradient has no bound
-    heads: NDArray  # those of each group. Only a sparse X needs heads and the next two, see `sparse.Sorted`
+    squares: NDArray  # for the L2 term: the sum of Theta^2 over each unit, 0 for biases
+    norms: NDArray  # NORM_SIZE numbers for each unit, see `gradient._sum_squares`; empty unless the plan clips
+    # The next three are the fields of `sparse.Sorted`. They are empty unless X stays sparse.
+    heads: NDArray  # the heads of one group after the other
     entries: NDArray
     entry_rows: NDArray
 
@@ -144,13 +140,11 @@ class Scratch(NamedTuple):
 PROGRESS = record(
     {
         "t": np.int64,  # steps taken
-        # Of the unfinished batch: sum of w_i C_i, and W, the sum of w_i.
-        "batch_cost": np.float64,
-        "batch_weight": np.float64,
-        # Of the epoch: sum over batches of J times rows, and number of rows.
-        "epoch_loss": np.float64,
-        "epoch_rows": np.float64,
-        "seed": np.int64,  # of the epoch's dropout
+        "batch_cost": np.float64,  # sum of w_i C_i over the present batch
+        "batch_weight": np.float64,  # W: sum of w_i over the present batch
+        "epoch_loss": np.float64,  # sum over the epoch's batches of J times rows; see `step._finish_batch`
+        "epoch_rows": np.float64,  # number of rows of these batches
+        "seed": np.int64,  # decides which units the epoch drops, see dropout.py
     }
 )
 
@@ -160,7 +154,7 @@ class Examples(NamedTuple):
 
     inputs: Inputs
     targets: Targets
-    order: NDArray  # of the examples in this epoch
+    order: NDArray  # the order of the examples in this epoch
 
 
 class Job(NamedTuple):
@@ -188,5 +182,5 @@ def a_of(layer, activations, plan):
 
 @inlined
 def z_of(layer, activations, plan):
-    """z^(l) of a layer, or delta^(l) after it has overwritten z^(l), as Panels."""
+    """z^(l) of a layer, as Panels. Later in a step, the same memory has g'(z^(l)) and then delta^(l)."""
     return Panels(activations.z, layer.z, layer.width, layer.padded, layer.panel, plan.chunk)

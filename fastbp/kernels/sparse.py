@@ -1,4 +1,6 @@
-"""The first layer of a sparse X: both products skip the zeros of X and have the same bits as with a dense X.
+"""The first layer of a sparse X: its forward product and its gradient skip the zeros of X.
+
+The results have the same bits as with a dense X.
 
 A product that skips zeros takes several times as long for each stored entry as a product of whole tiles takes for each
 element. So if a large share of X is stored, `scatter_rows` makes the rows dense instead.

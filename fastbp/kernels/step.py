@@ -2,8 +2,8 @@
 
 The examples phase computes all a^(l) and then all delta^(l) of every row. The update phase sums the gradient of each
 unit of parameters over the examples, and updates the unit. If the norm of the gradient has a bound, the step phase
-updates instead, because the norm depends on all units. Within a phase, rows or units do not depend on each other, so
-the bits do not depend on which thread does which.
+updates the units instead, because the norm depends on all units. Within a phase, no row and no unit depends on another
+one, so the bits do not depend on the division of work among threads.
 
 A batch is divided into chunks of rows. The size of a chunk has a limit that does not depend on the number of examples,
 so more examples do not need more memory. If a batch has several chunks, their gradients are added up in `grad`, and the
@@ -13,7 +13,7 @@ Threads lose most time when they read each other's results. So if a network is s
 rows, and the gradient of each group is summed separately. If there are as many tasks as groups, the thread that ran a
 group's examples also sums their gradient. Then threads exchange gradients instead of activations. If there are more
 tasks than groups, the group phase sums the gradients. In both cases the update phase adds up the gradients of the
-groups. The number of groups does not depend on the threads.
+groups. The number of groups does not depend on the number of threads.
 """
 
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class Member(NamedTuple):
     """A thread of a crew."""
 
     rank: int  # from 0
-    n: int  # members of the crew
+    n: int  # number of members of the crew
     crew: NDArray  # see barrier.py
     tile_offset: int  # where the member's part of `tiles` begins
 
@@ -48,8 +48,8 @@ class Chunk(NamedTuple):
 
     start: int  # its first example is order[start]
     rows: int
-    batch_begins: bool  # with this chunk
-    batch_ends: bool  # with this chunk
+    batch_begins: bool  # whether this is the first chunk of the batch
+    batch_ends: bool  # whether this is the last chunk of the batch
 
 
 @inlined
@@ -62,16 +62,16 @@ def _chunk_at(start, order, plan):
 
 @inlined
 def _rows_of(i, n, chunk):
-    """[begin, end) of part i, if a chunk's rows are divided into n parts of whole tiles."""
+    """[begin, end) of part i of a chunk's rows, in n parts of whole tiles. The last parts may be smaller or empty."""
     size = -(-chunk.rows // (ROWS * n)) * ROWS
     return min(i * size, chunk.rows), min((i + 1) * size, chunk.rows)
 
 
 @linked
 def _run_examples(job, examples, start, first, stop):
-    """Costs and, if the plan learns, all delta^(l) of rows [first, stop) of a chunk, block by block.
+    """Compute the costs of rows [first, stop) of a chunk, block by block; if the plan learns, also all delta^(l).
 
-    start: the chunk begins at order[start].
+    start: the chunk begins with example order[start].
     """
     layers, plan, activations, scratch = job.layers, job.plan, job.activations, job.scratch
     theta, theta_t = job.parameters.theta, job.parameters.theta_t
@@ -89,7 +89,10 @@ def _run_examples(job, examples, start, first, stop):
 
 @inlined
 def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chunk):
-    """Number the stored entries of a chunk of a sparse X, and sort them for each group of rows. width: columns of X."""
+    """Number the stored entries of a chunk of a sparse X. If the plan learns, also sort the entries of each group.
+
+    width: number of columns of X.
+    """
     if member.rank == 0:
         call(plan.number_entries, (examples.inputs, Rows(examples.order, chunk.start, runtime(0), chunk.rows), starts))
     meet(member.crew, member.n)
@@ -98,7 +101,7 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
             first, last = _rows_of(group, plan.n_groups, chunk)
             rows = Rows(examples.order, chunk.start, first, last - first)
             call(plan.sort_entries, (examples.inputs, rows, starts, sorted_of_group(scratch, group, width)))
-    # If each task is a group, no thread waits here, because a thread then reads only entries that it has sorted itself.
+    # With as many tasks as groups, no thread waits here, because a thread then reads only entries that it has sorted.
     if plan.n_groups < n_tasks:
         meet(member.crew, member.n)
 
@@ -107,7 +110,7 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
 def examples_phase(member, job, examples, chunk):
     """Each member runs its share of the chunk's examples.
 
-    If there are several tasks and each is a group, the member also sums the gradient of these examples.
+    If there are several tasks, and as many groups, the member also sums the gradients of the groups in its share.
     """
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
@@ -132,7 +135,7 @@ def examples_phase(member, job, examples, chunk):
 
 @linked
 def group_phase(member, job, chunk):
-    """If there are several groups, but fewer than tasks, sum the gradient of each group's rows."""
+    """If there are several groups, and more tasks than groups, sum the gradient of each group's rows."""
     plan, n_tasks, tasks = job.plan, job.tasks.size - 1, job.tasks
     if not 1 < plan.n_groups < n_tasks:
         return
@@ -151,7 +154,10 @@ def group_phase(member, job, chunk):
 
 @linked
 def update_phase(member, job, chunk):
-    """Each member sums the gradient of its share of the units, and updates these units after a batch's last chunk."""
+    """Each member runs `update_units` for its share of the units.
+
+    If there are several groups, `update_units` runs only after the last chunk of a batch.
+    """
     plan = job.plan
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     if plan.n_groups == 1 or chunk.batch_ends:
@@ -177,7 +183,7 @@ def step_phase(member, job, chunk):
 
 @inlined
 def _step_at(chunk, job):
-    """The step of the batch of a chunk."""
+    """The `Step` of the batch that has this chunk."""
     factor = job.factors[chunk.start // job.plan.batch] if job.factors.size else 1.0
     return step_of(job.plan.optimizer, job.rates, factor, job.progress.t + 1)
 
@@ -186,7 +192,7 @@ def _step_at(chunk, job):
 def _begin_chunk(progress, weights, order, chunk):
     """Add the weights of a chunk's examples to the weight W of the batch.
 
-    If the batch begins with this chunk, its cost and W are first set to 0.
+    If the batch begins with this chunk, the cost and the weight of the batch are first set to 0.
     """
     if chunk.batch_begins:
         progress.batch_cost = 0.0
@@ -212,7 +218,7 @@ def _finish_batch(progress, squares, alpha, rows):
 
 @linked
 def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop):
-    """One member's part of `train_serial`: its share of each phase of each chunk."""
+    """One member's share of each phase of each chunk. rank, n: see `Member`. Other arguments: see `train_serial`."""
     tables = Tables(*tables)
     parameters = Parameters(*parameters)
     member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
@@ -237,11 +243,11 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
 
     Batches begin at multiples of the plan's batch in `order`. If the plan has no sweep, theta stays as it is, and the
     gradient stays in `grad`. If `plan.learns` is 0, the call only adds up costs, and its tasks have no units. A chunk
-    that is too much work for one call takes several calls with the same start and stop: the first calls do the tasks of
-    the examples phase, the others those of the update phase and then those of the step phase.
+    that is too much work for one call takes several calls with the same start and stop. The first of these calls do the
+    tasks of the examples phase, the next ones those of the update phase, and the last ones those of the step phase.
 
-    crew: scratch, see barrier.py. tables, parameters: as `Tables`, `Parameters`. buffers: as `Activations`, then
-    `Scratch`. examples: as `Inputs`, then `Targets`.
+    crew: scratch, see barrier.py. tables: the fields of `Tables`. parameters: the fields of `Parameters`. buffers: the
+    fields of `Activations`, then those of `Scratch`. examples: the fields of `Inputs`, then those of `Targets`.
     """
     _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop)
 

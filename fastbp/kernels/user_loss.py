@@ -1,4 +1,4 @@
-"""A loss of the user's own: two functions that Numba compiles into a kernel like those of losses.py.
+"""A loss of the user's own: two functions, which Numba compiles into a kernel like those of losses.py.
 
 The kernel is never kept on disk, because the digest of the cache does not cover the user's sources.
 """
@@ -33,7 +33,7 @@ class UserLoss(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def compiled(function: Callable[..., Any]) -> Any:
-    """The function as Numba compiles it; a function that Numba has compiled already stays as it is."""
+    """The function, compiled by Numba. A compiled function, and in interpreted mode any function, stays as it is."""
     if interpreted.ENABLED or hasattr(function, "py_func"):
         return function
     return njit(nogil=True, error_model="numpy")(function)
@@ -41,23 +41,25 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def kernel_of(loss: UserLoss) -> Deferred:
-    """The kernel of a loss; its functions are results of `compiled`."""
+    """The kernel of a loss. Both functions of the loss must be results of `compiled`."""
     cost_of, gradient_of = loss
 
     def user_loss(z, a, y, rows, width, padded, cost, g, slope, options):
         for i in range(rows):
             for k in range(width):
                 a[i * padded + k] = y[k * rows + i]
-        out = part(y, 0, width)  # the targets are in `a` now
+        out = part(y, 0, width)  # y may be overwritten, because the targets are in `a` now
         for i in range(rows):
             z_i, y_i = part(z, i * padded, width), part(a, i * padded, width)
             try:
                 cost[i] = cost_of(z_i, y_i)
                 gradient_of(z_i, y_i, out)
-            except Exception:  # must not leave the kernel, because other threads wait for this one; NaN ends the fit
+            except Exception:
+                # An exception must not leave the kernel, because other threads wait for this one. A cost of NaN ends
+                # the fit.
                 cost[i] = np.nan
             for k in range(width):
                 z_i[k] = out[k]
 
-    user_loss.__module__ = getattr(loss.cost, "__module__", "__main__")  # not one of the modules whose kernels are kept
+    user_loss.__module__ = getattr(loss.cost, "__module__", "__main__")  # so that the kernel is not kept on disk
     return Deferred(user_loss, KINDS, allocates=True)
