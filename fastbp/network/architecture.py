@@ -31,11 +31,11 @@ class Network:
     loss : str or UserLoss
         Name of the loss, or the functions of a loss of the user's own.
     dtype : numpy.dtype
-        float32 or float64, of parameters and arithmetic.
+        The dtype of parameters and arithmetic: float32 or float64.
     fit_intercept : bool
         Whether row 0 of each Theta^(l) is learned; otherwise it stays 0.
     loss_options : tuple of float
-        The numbers that a training with the loss 'huber' or 'quantile' needs, see kernels/losses.py.
+        The numbers that training with the loss 'huber' or 'quantile' needs, see kernels/losses.py.
     """
 
     widths: tuple[int, ...]
@@ -69,10 +69,10 @@ def network_of(
     fit_intercept: bool = True,
     loss_options: Iterable[float] = (),
 ) -> Network:
-    """The network with these fields. Equal fields give the same object, so that its layout is made once.
+    """The network with these fields. Recent networks are kept, so that equal fields give the same object and layout.
 
-    All networks whose fields a user or a file may have edited are made here. A width that is not an integer raises
-    TypeError. Any other value that is not legal raises ValueError.
+    The estimators make their networks here, because a user or a file may have edited the fields. A width that is not an
+    integer raises TypeError. Other fields that are not legal raise ValueError.
     """
     # The cache treats 255, 255.0 and np.uint8(255) as one key, and np.uint8(255) would overflow when it is rounded up.
     # So every width becomes an int first.

@@ -1,4 +1,4 @@
-"""Initial parameters: scikit-learn's uniform distribution, or the normal ones of He and LeCun."""
+"""Initial parameters: scikit-learn's uniform distribution, or the normal distributions of He and LeCun."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,8 +17,8 @@ def glorot(
     The bound of Theta^(l) is sqrt(2 / (S_l + S_{l+1})) for 'logistic', and sqrt(6 / (S_l + S_{l+1})) otherwise.
 
     deciding: for each Theta^(l), the activation that decides its bound. If Theta^(l) leads to a hidden layer, this is
-    the activation of that layer. If it leads to the output, this is the activation of the last hidden layer, as in
-    scikit-learn.
+    the activation of that layer. If Theta^(l) leads to the output, this is the activation of the last hidden layer, as
+    in scikit-learn.
     """
     coefs: list[Array] = []
     intercepts: list[Array] = []
@@ -29,9 +29,9 @@ def glorot(
     return coefs, intercepts
 
 
-# The variance of a weight times S_l, the number of units that the weight's layer reads. With it, z^(l+1) has about the
-# variance of the examples: 2 for activations such as relu that clear half of the units (He et al. 2015), 1 for those
-# that clear none, such as selu (LeCun et al. 1998).
+# A weight of Theta^(l) has the variance VARIANCES[init] / S_l. Then z^(l+1) has about the same variance in all layers:
+# with "he" for activations such as relu, which set half of the units to 0 (He et al. 2015), and with "lecun" for
+# activations such as selu, which set none to 0 (LeCun et al. 1998).
 VARIANCES = {"he": 2.0, "lecun": 1.0}
 
 

@@ -1,4 +1,4 @@
-"""The optimiser's state, with which partial_fit goes on, and its hyperparameters, which every fit sets anew."""
+"""The optimiser: its state, with which partial_fit goes on, and its hyperparameters, which every fit sets anew."""
 
 import dataclasses
 import math
@@ -28,7 +28,7 @@ class OptimizerState:
     t: int
     rate: float
     learning_rate_init: float  # the user's parameter when this state was made
-    network: Network | None = None  # the moments have the layout of this network's theta; None: no padding
+    network: Network | None = None  # the moments have the layout of the network's theta; None: no padding
 
     @classmethod
     def of(cls, solver: str, learning_rate_init: float, trainer: AnyTrainer, *, copy: bool) -> Self:
@@ -71,7 +71,7 @@ class OptimizerState:
                 raise ValueError(f"_optimizer_state.{name} must be a finite number >= 0, got {rate!r}.")
 
     def fits(self, solver: str, trainer: AnyTrainer) -> bool:
-        """Whether this is a state of the same solver, for as many parameters as the trainer has."""
+        """Whether this is a state of this solver, with as many parameters as the trainer has."""
         n = len(self.moment_1) if self.network is None else self.network.layout.n_parameters
         return solver == self.solver and n == trainer.network.layout.n_parameters
 
@@ -101,7 +101,8 @@ def set_rates(
     weight_decay: float = 0.0,
 ) -> None:
     """Give the kernels the optimiser's hyperparameters."""
-    # The kernels would count a smaller epsilon as 0. Then a weight without a gradient would move by 0 / 0.
+    # The kernels count an epsilon below the smallest normal number as 0. Then a weight without a gradient would move by
+    # 0 / 0.
     epsilon = max(epsilon, np.finfo(trainer.network.dtype).tiny)
     rates = trainer.rates
     rates.eta, rates.mu, rates.weight_decay = learning_rate_init, momentum, weight_decay

@@ -1,4 +1,4 @@
-"""What a fit does against overfitting besides the L2 term: dropout and label smoothing."""
+"""Dropout and label smoothing of a fit."""
 
 import dataclasses
 from typing import Any
@@ -8,20 +8,22 @@ from numpy.typing import NDArray
 from ..kernels.dropout import HASHES
 from ..network.architecture import Network
 
-OF_STEP = 0xD6E8FEB86659FD93  # an odd number without a pattern
+# An epoch that begins after t steps has the seed (seed + t OF_STEP) modulo SEEDS. OF_STEP is an odd number without a
+# pattern.
+OF_STEP = 0xD6E8FEB86659FD93
 SEEDS = 1 << 63
 
 
 @dataclasses.dataclass(frozen=True)
 class Regularization:
-    """Dropout and label smoothing of a training; the defaults change nothing.
+    """Dropout and label smoothing of a fit. With the defaults there is neither.
 
     Parameters
     ----------
     dropout : tuple of float
-        For the inputs and for each hidden layer, the probability that a unit is dropped. Empty: no dropout.
+        The probability that a unit is dropped: for the inputs, then for each hidden layer. Empty means no dropout.
     smoothing : float
-        epsilon: targets become (1 - epsilon) y + epsilon u, with the uniform distribution u of a label.
+        epsilon. Targets y become (1 - epsilon) y + epsilon u, where u is the uniform distribution.
     seed : int
         Decides which units are dropped.
     """
@@ -31,18 +33,19 @@ class Regularization:
     seed: int = 0
 
     def at(self, t: int) -> "Regularization":
-        """The same for an epoch that begins after t steps. Every epoch drops other units."""
+        """The same with the seed for an epoch that begins after t steps, so that each epoch drops other units."""
         return dataclasses.replace(self, seed=(self.seed + t * OF_STEP) % SEEDS) if self.dropout else self
 
     def set_layers(self, layers: NDArray) -> None:
-        """Write the thresholds of the kernels into the table of layers."""
+        """Write the thresholds of dropout into the table of layers."""
         for l, p in enumerate(self.dropout):
             layers["threshold"][l] = min(round(p * HASHES), HASHES - 1)
 
     def set_rates(self, rates: Any, network: Network) -> None:
         """Write the numbers of label smoothing into a record of `kernels.optimizers.RATES`."""
         rates.smoothing = self.smoothing
-        # The outputs of softmax are one distribution. Every other output is the probability of one of two labels.
+        # The outputs of softmax are one distribution. Without softmax, each output is the probability of one of two
+        # labels.
         rates.uniform = 1 / network.widths[-1] if network.activations[-1] == "softmax" else 0.5
 
 

@@ -1,7 +1,8 @@
 """How the learning rate of 'sgd' and 'adam' changes during training.
 
-The rules 'invscaling' and 'adaptive' are those of scikit-learn's MLP, and change the rate after an epoch. The others
-plan the whole training: the rate of a step is learning_rate_init times a factor that depends on the step's progress.
+'constant' keeps the rate. 'invscaling' and 'adaptive' are the rules of scikit-learn's MLP, and change the rate after
+an epoch. The rules in PLANS and callables plan the whole training: in each step they multiply the rate by a factor,
+which depends on the progress of training.
 """
 
 import dataclasses
@@ -13,28 +14,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# On a plateau, 'adaptive' divides the rate by RATE_DIVISOR. If the rate is already SMALLEST_RATE or less, training
-# stops instead.
+# After too many epochs without improvement, 'adaptive' divides the rate by RATE_DIVISOR. If the rate is already
+# SMALLEST_RATE or less, training stops instead.
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
-# 'one_cycle' rises for the share RISE of the steps, from 1 / FIRST_DIVISOR to 1, and falls to
+# In the share RISE of the steps, the factor of 'one_cycle' rises from 1 / FIRST_DIVISOR to 1. Then it falls to
 # 1 / (FIRST_DIVISOR * LAST_DIVISOR).
 RISE, FIRST_DIVISOR, LAST_DIVISOR = 0.3, 25.0, 1e4
 
+# A function from the progress p of training, from 0 to 1, to the factor that multiplies the rate.
 Factor = Callable[[float], float]
 
 
 def cosine(p: float) -> float:
-    """From 1 to 0 along half a period (Loshchilov and Hutter 2017)."""
+    """The factor falls from 1 to 0 along half a period of a cosine (Loshchilov and Hutter 2017)."""
     return 0.5 * (1 + math.cos(math.pi * p))
 
 
 def flat_cosine(p: float) -> float:
-    """1 for half of the training, then a cosine to 0."""
+    """The factor is 1 for half of the training, then falls to 0 along a cosine."""
     return cosine(max(0.0, 2 * p - 1))
 
 
 def one_cycle(p: float) -> float:
-    """Up for 30 % of the training and down to almost 0, both along a cosine (Smith and Topin 2018)."""
+    """The factor rises for 30 % of the training, then falls to almost 0, both along a cosine (Smith and Topin 2018)."""
     if p < RISE:
         return _between(1 / FIRST_DIVISOR, 1.0, p / RISE)
     return _between(1.0, 1 / (FIRST_DIVISOR * LAST_DIVISOR), (p - RISE) / (1 - RISE))
@@ -45,7 +47,10 @@ def _between(first: float, last: float, p: float) -> float:
 
 
 def coslog(p: float) -> float:
-    """Four cycles from 0 to 1 and back, each twice as long as the one before (Holzmueller et al. 2024)."""
+    """The factor has four cycles, each twice as long as the one before (Holzmueller et al. 2024).
+
+    In each cycle the factor rises from 0 to 1 and falls back to 0.
+    """
     return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * p)))
 
 
@@ -59,17 +64,18 @@ class Schedule:
     Parameters
     ----------
     name : {'constant', 'invscaling', 'adaptive', 'cosine', 'flat_cosine', 'one_cycle', 'coslog'} or callable
-        The rule. A callable takes the progress, from 0 to 1, and returns the factor of learning_rate_init.
+        The rule. A callable takes the progress, from 0 to 1, and returns the factor that multiplies the rate.
     learning_rate_init : float
-        eta of the first step, or the eta that factors multiply.
+        The rate eta at the beginning, without the factor.
     power_t : float
         Exponent of 'invscaling'.
     warmup : float
-        Share of the steps in which the rate first rises to its full value.
+        Share of the steps of the plan. In these first steps, the factor of the rule is multiplied by a number that
+        rises to 1.
     epochs : int
         Epochs that the plan covers.
     first_epoch : int
-        Epochs that have passed before this training, for partial_fit.
+        Epochs of the plan that have passed before this training, in earlier calls of partial_fit.
     """
 
     name: str | Factor
@@ -81,7 +87,7 @@ class Schedule:
 
     @property
     def is_planned(self) -> bool:
-        """Whether the rate changes from step to step by a plan for the whole training."""
+        """Whether a factor multiplies the rate in each step."""
         return callable(self.name) or self.name in PLANS or self.warmup > 0
 
     @property
@@ -90,11 +96,11 @@ class Schedule:
         return callable(self.name) or self.name in PLANS
 
     def factors(self, epoch: int, n: int) -> NDArray[np.float64]:
-        """The factors of the n steps of an epoch, which is counted from 1 in this training.
+        """The factors of the n steps of an epoch. epoch: counted from 1 in this training.
 
-        Step s of S, both counted over all epochs of the plan, has the progress s / S. After the last epoch of the plan
-        the progress is 1. In the W steps of the warm-up, the factor is multiplied by (s + 1) / W. Raises ValueError if
-        a callable does not return a factor.
+        The plan has S steps. Step s, counted from 0, has the progress s / S. After the last epoch of the plan, the
+        progress is 1. If the warm-up has w steps, the factor of each of them is multiplied by (s + 1) / w. Raises
+        ValueError if a callable does not return a finite number >= 0.
         """
         total, first = n * self.epochs, n * (self.first_epoch + epoch - 1)
         steps = np.arange(first, first + n)
@@ -122,9 +128,9 @@ class Schedule:
             rates.eta = self.learning_rate_init / (t + 1) ** self.power_t
 
     def after_plateau(self, rates: Any) -> tuple[bool, str]:
-        """After too many epochs without improvement: (whether training goes on, a message).
+        """Set the rate after too many epochs without improvement. Returns whether training goes on, and a message.
 
-        'adaptive' divides the rate by RATE_DIVISOR and goes on, until the rate is at most SMALLEST_RATE. The other
+        'adaptive' divides the rate by RATE_DIVISOR and goes on, unless the rate is at most SMALLEST_RATE. The other
         rules stop training.
         """
         if self.name != "adaptive":

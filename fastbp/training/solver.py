@@ -1,8 +1,8 @@
-"""Shared by the solvers: the interface of their trainer, and the message for a fit that diverged.
+"""The interface between solvers and trainers, and the message for a fit that diverged.
 
 All solvers run the same kernels through a trainer, keep a record in a `History` and tell an `Observer` of each epoch.
-The observer may ask the solver to stop. On KeyboardInterrupt a solver adds a warning to the record and ends, with the
-parameters so far.
+The observer may ask the solver to stop. On KeyboardInterrupt a solver adds a warning to the record and ends. The
+trainer keeps the parameters so far.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from ..typing import Array
 
 
 class AnyTrainer(Protocol):
-    """The interface of a trainer, see `trainer.Trainer`. The trainer of `fastbp.dask` lets a cluster compute."""
+    """The interface of `trainer.Trainer` and of `dask.trainer.DistributedTrainer`."""
 
     network: Network
     theta: Array
@@ -26,7 +26,7 @@ class AnyTrainer(Protocol):
     moment_2: Array
     t: NDArray[np.int64]
     rates: Any  # a record of `kernels.optimizers.RATES`
-    factors: NDArray[np.float64]  # of the learning rate, one for each batch of an epoch, if the schedule plans them
+    factors: NDArray[np.float64]  # factors[i] multiplies the rate in batch i of an epoch; empty means a factor of 1
     batch: int
     optimizer: int
     team: Team

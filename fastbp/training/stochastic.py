@@ -32,8 +32,8 @@ class Epochs:
         Shuffles the order of the examples before each epoch, with the draws of scikit-learn's `shuffle`. None: no
         shuffling.
     only_one : bool
-        For partial_fit: a single epoch, and no warning that training did not converge. The best theta is restored only
-        if training ends because the score no longer improves or because the fit diverged.
+        Whether to train for a single epoch, without a warning that training did not converge. This is for partial_fit.
+        The best theta is then restored only if the score no longer improves, or if the fit diverged.
     """
 
     max_iter: int
@@ -56,8 +56,8 @@ def stochastic(
 ) -> None:
     """Train on the examples of `order`. Shuffling overwrites `order`.
 
-    If `history.scored`, the validation set decides when to stop, and the best theta is restored at the end;
-    `Epochs.only_one` describes an exception.
+    If `history.scored`, the validation set decides when to stop, and the best theta is restored at the end. For the
+    exception see `Epochs.only_one`.
     """
     begins = history.scored and history.best_theta is None
     if begins:
@@ -88,9 +88,10 @@ def stochastic(
 
 
 def _measure_start(trainer: AnyTrainer, history: History, validate: Validate, epochs: Epochs) -> None:
-    """Measure the best theta of earlier fits on this fit's validation set: its old score may come from other data.
+    """Measure the best theta of earlier fits on this fit's validation set. The old score may come from other data.
 
-    If the fit starts from another theta, this theta is measured too. In partial_fit the previous call has measured it.
+    If the fit starts from another theta, that theta is measured too, except in partial_fit, where the previous call has
+    measured it.
     """
     best = history.best_theta
     assert best is not None
@@ -122,7 +123,7 @@ def _train_once(
     problem = ""
     if not math.isfinite(loss):
         problem = diverged(epoch, f"the loss is {loss:g}", trainer.rates.eta)
-    if problem and not (history.scored and math.isfinite(history.best_value)):  # no weights to go back to
+    if problem and not (history.scored and math.isfinite(history.best_value)):  # there are no good weights
         raise ValueError(problem)
     measured = validate(trainer.theta) if validate else None
     # The epoch is recorded only now, because an interrupt of the validation must not leave half a record.
@@ -148,7 +149,7 @@ def _train_once(
 
 
 def _go_back(trainer: AnyTrainer, history: History, problem: str) -> None:
-    """End a fit that diverged after it had found good weights; `stochastic` restores these weights."""
+    """End a fit that diverged after it had found good weights. `stochastic` then restores these weights."""
     history.warn(f"{problem} The best weights so far are kept.", ConvergenceWarning)
     history.diverged = True
     for vector in (trainer.moment_1, trainer.moment_2, trainer.t):  # the moments led away from the good weights

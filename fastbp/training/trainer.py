@@ -1,4 +1,4 @@
-"""Passes of the training kernel over examples: an `Evaluator` only measures J, a `Trainer` also sums gradients."""
+"""Passes of the training kernel over examples. An `Evaluator` only measures J, and a `Trainer` also makes steps."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
     start: int  # the call's examples are order[start:stop]
     stop: int
-    tables: tuple[NDArray, ...]  # as `kernels.records.Tables`; the plan has the tasks of the call
+    tables: tuple[NDArray, ...]  # the fields of `kernels.records.Tables`; the plan has the tasks of the call
     work: float  # floating-point operations, roughly
 
 
@@ -49,7 +49,7 @@ class _Passes(Workspace):
         self._rates, self._progress = np.zeros(1, optimizers.RATES), np.zeros(1, records.PROGRESS)
         self.rates: Any = self._rates[0]  # shares the memory of _rates
         self.t = self._progress["t"]
-        # A view of the two sums of an epoch: to read a field of a record would take longer than a small step takes.
+        # A view of epoch_loss and epoch_rows. Reading the fields of the record would take longer than a small step.
         sums_at = records.PROGRESS.fields["epoch_loss"][1]
         self._epoch_sums = np.ndarray(2, np.float64, self._progress, sums_at)
         self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
@@ -94,7 +94,7 @@ class _Passes(Workspace):
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
-        """The calls of an epoch of n examples. They are kept: to make them takes as long as a small network's epoch."""
+        """The calls of an epoch of n examples. The list is kept: making it takes as long as a small network's epoch."""
         if n not in self._calls_of:
             calls, start = [], 0
             while start < n:
@@ -149,7 +149,7 @@ def _with_tasks(plan: NDArray, tasks: tuple[int, ...]) -> NDArray:
 
 
 def _loss_kernel(network: Network) -> Deferred:
-    """The kernel that computes the costs and delta^(L); raises ValueError if the network lacks options of its loss."""
+    """The kernel that computes costs and delta^(L); raises ValueError if loss_options do not go with the loss."""
     needed, found = {"huber": 1, "quantile": network.widths[-1]}.get(str(network.loss), 0), len(network.loss_options)
     if found != needed:
         raise ValueError(f"The loss {network.loss!r} needs {needed} loss_options, got {found}.")
@@ -209,12 +209,14 @@ class Trainer(_Passes):
     chunk : int, optional
         Rows of a chunk, rounded up to whole tiles. By default a batch has chunks of about equal size.
     max_norm : float or None
-        Largest Euclidean norm of a step's gradient over all parameters. A gradient of a larger norm is scaled down.
+        Largest Euclidean norm of a step's gradient over all parameters. A gradient with a larger norm is scaled down.
+        None means that there is no bound.
     regularization : Regularization
     planned : bool
-        Whether `factors` has a factor of the learning rate for each batch of an epoch.
+        Whether `factors` has a factor of the learning rate for each batch of an epoch. Otherwise `factors` is empty.
     places : ndarray of int64, optional
-        For dropout, the places of the examples in the epoch. By default, these are the places in `order`.
+        places[i] is the place of example order[i] in the epoch, and decides which units dropout drops. By default, this
+        place is i.
     """
 
     def __init__(
@@ -242,9 +244,9 @@ class Trainer(_Passes):
         self.grad = grads[:size]
         self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)
         self.moment_2 = aligned_zeros(size if optimizer == optimizers.ADAM else 0, dtype)
-        # The moments are written before the kernels read them. A page that is read before it is written is mapped
-        # twice, and the second mapping interrupts every thread. The second mappings took a third of a fit of one epoch
-        # at 512 units (measured).
+        # The moments are written here, before the kernels read them. The system maps a page twice if it is read before
+        # it is written, and the second mapping interrupts every thread. In a fit of one epoch of a network of 512
+        # units, the second mappings took a third of the time (measured).
         for vector in (self.moment_1, self.moment_2):
             vector.fill(0)
         self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)
@@ -264,7 +266,7 @@ class Trainer(_Passes):
         gradient.transpose_all(self.layers, network.layout.units, theta, self.theta_t)
 
     def _set_regularization(self) -> None:
-        """Tell the kernels which units to drop, and by how much labels are smoothed."""
+        """Pass dropout and label smoothing on to the kernels."""
         how, dtype = self._regularization, self.network.dtype
         how.set_layers(self.layers)
         how.set_rates(self.rates, self.network)
@@ -294,7 +296,7 @@ class Trainer(_Passes):
         return np.arange(self.examples.n)
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
-        """J at theta over all examples; fills `grad`. One batch must hold them all, and `optimizer` must be NONE."""
+        """J at theta over all examples; fills `grad`. One batch must hold all examples. `optimizer` must be NONE."""
         self.theta[:] = theta
         gradient.transpose_all(self.layers, self.network.layout.units, self.theta, self.theta_t)
         return self.epoch(self._all, after_call)
