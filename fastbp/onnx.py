@@ -1,6 +1,6 @@
 """Export to ONNX: converters of the estimators for skl2onnx, alone and in pipelines. Needs the extra `onnx`.
 
-onnxruntime has some operators in float32 only. In their place the converters use operators that it has in float64 too.
+The converters use only operators that onnxruntime has both in float32 and in float64.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def register_onnx_converters() -> None:
 
     A classifier has the outputs and options of scikit-learn's classifiers: `label`, and `probabilities` as a list of
     dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
-    has the outputs a^(L) of the network instead; if that is one output for two classes, it has 1 - a^(L) and a^(L).
+    has the outputs a^(L) of the network instead. For two classes with a single output, these are 1 - a^(L) and a^(L).
     A regressor has one output `variable` of shape (n_samples, n_outputs).
     Arithmetic is float64 for float64 input, otherwise float32. In float64, onnxruntime supports neither dicts (ZipMap)
     nor scikit-learn's SimpleImputer. An estimator takes one input, a matrix.
@@ -103,7 +103,7 @@ def _softplus(graph: _Graph, z: str) -> str:  # max(z, 0) + log(1 + e^-|z|)
 
 
 def _silu(graph: _Graph, z: str) -> str:  # z / (1 + e^-z)
-    # Not z * logistic(z), because onnxruntime 1.20 fuses that into an operator that it has in float32 only.
+    # Not z * logistic(z), because onnxruntime 1.20 fuses this product into an operator that exists in float32 only.
     return graph.node("Div", z, _plus(graph, graph.node("Exp", graph.node("Neg", z)), 1))
 
 
@@ -142,7 +142,7 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 
 
 def _forward(scope: Any, operator: Any, container: Any) -> tuple[_Graph, str]:
-    """(graph with the layers of the network, name of a^(L)).
+    """A graph with the layers of the network, and the name of a^(L) in this graph.
 
     z^(l+1) = a^(l) Theta^(l)[1:] + Theta^(l)[0], a^(l+1) = g(z^(l+1)).
     """
@@ -197,7 +197,7 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _normalised(graph: _Graph, a: str, n: int) -> str:
-    """The outputs divided by their sum; uniform if the sum is 0."""
+    """The outputs divided by their sum. If the sum is 0, all results are 1 / n."""
     sums = graph.node("MatMul", a, graph.constant(np.ones((n, 1))))
     positive = graph.node("Greater", sums, graph.constant(0))
     shares = graph.node("Div", a, graph.node("Where", positive, sums, graph.constant(1)))
@@ -213,7 +213,7 @@ def _labels(scope: Any, net: Any) -> NDArray:
 
 
 def _only_input(operator: Any) -> Any:
-    """The input of an estimator, a matrix; raises ValueError if there are several, such as the columns of a frame."""
+    """The input of an estimator, a matrix. Raises ValueError for several inputs, such as the columns of a frame."""
     if len(operator.inputs) != 1:
         name, n = type(operator.raw_operator).__name__, operator.raw_operator.n_features_in_
         raise ValueError(

@@ -224,7 +224,7 @@ def check_gradient(
 
 
 def smoothed(Y: ArrayLike, label_smoothing: float, *, out_activation: str = "logistic") -> NDArray:
-    """Label smoothing: (1 - epsilon) Y + epsilon u, with the uniform distribution u of a label.
+    """Label smoothing: (1 - epsilon) Y + epsilon u, where u is the uniform distribution.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def _trained(
     alpha: float = 0.0,
     sample_weight: ArrayLike | None = None,
 ) -> tuple[Trainer, float]:
-    """(trainer that has run forward and backward once over all examples, J)."""
+    """A trainer after one forward and backward pass over all examples, and J."""
     X = _matrix(X, "X")
     network = _network(X, coefs, intercepts, activation, out_activation, _checked_loss(loss))
     network = dataclasses.replace(network, loss_options=_options(loss_options, network))
@@ -324,7 +324,7 @@ def _network(
 
 
 def _checked_loss(loss: Any) -> Any:
-    """The loss as a network has it; raises ValueError if there is none such."""
+    """The loss of the network; raises ValueError if `loss` is neither a known name nor a tuple of two functions."""
     if isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss)):
         return UserLoss(*map(compiled, loss))
     if not isinstance(loss, str) or loss not in LEGAL_OUTPUTS:
@@ -333,7 +333,7 @@ def _checked_loss(loss: Any) -> Any:
 
 
 def _options(given: Sequence[float], network: Network) -> tuple[float, ...]:
-    """The loss options of a network, with the defaults if none are given; raises ValueError for wrong ones."""
+    """The given loss options, or the defaults if there are none; raises ValueError if the loss does not take them."""
     defaults = {"huber": (1.0,), "quantile": (0.5,) * network.widths[-1]}.get(str(network.loss), ())
     options = tuple(map(float, given)) or defaults
     most = 1.0 if network.loss == "quantile" else np.inf

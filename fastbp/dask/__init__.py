@@ -111,9 +111,9 @@ def _applied(
     layer: int | None = None,
     columns: list[Any] | None = None,
 ) -> NDArray:
-    """The result of a method of the model for a block; `like` for a block without rows.
+    """The result of a method of the model for a block. For a block without rows it is `like`.
 
-    The columns of a block of a dataframe are put into the order of `columns` first.
+    If the block is a dataframe, its columns are first put into the order of `columns`.
     """
     if not block.shape[0]:
         return like
@@ -128,7 +128,7 @@ class _OnDask(Perceptron):
     _metric: Callable[..., float]  # the score, from y and the predictions
 
     def to_local(self) -> Any:
-        """The same estimator for data in memory, fitted or not. Its stored form loads without Dask.
+        """The same estimator for data in memory, fitted or not. A pickle of the result loads without Dask.
 
         Returns
         -------
@@ -197,9 +197,9 @@ class _OnDask(Perceptron):
         """The results of a method of the local estimator for the blocks of a Dask collection, as a Dask array."""
         model, row = self.to_local(), _one_row(X)
         like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises the errors that do not depend on values
-        # predictions do not need these, so they are not sent
+        # Predictions do not need these attributes, so they are not sent to the workers.
         model._optimizer_state = model._best_theta = model._last_theta = None
-        if is_dataframe_like(X):  # map_partitions of Dask 2025.1 would pass a Delayed on instead of its value
+        if is_dataframe_like(X):  # map_partitions of Dask 2025.1 would not compute delayed(model)
             return X.map_partitions(_applied, model, method, like, layer, _columns(X), meta=like)
         X = X.rechunk({1: -1})
         columns: dict[str, Any] = {"chunks": (X.chunks[0], (like.shape[1],))} if like.ndim == 2 else {"drop_axis": 1}
@@ -262,7 +262,7 @@ class _OnDask(Perceptron):
         return super().hidden_activations(X)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Accuracy of the predicted classes, or R^2 of the predicted numbers, averaged over the outputs.
+        """Accuracy of the predicted classes, or R^2 of the predicted numbers as a mean over the outputs.
 
         Parameters
         ----------

@@ -101,16 +101,16 @@ class DistributedTrainer:
         return math.nan if J is None else J
 
     def _clip(self) -> None:
-        """Scale the gradient down if its norm is larger than its bound."""
+        """Scale the gradient down if its norm is above the bound."""
         if self._max_norm is not None:
             norm = math.sqrt(np.sum(np.square(self.grad, dtype=np.float64)))
             if not norm <= self._max_norm:
                 self.grad *= self._max_norm / norm
 
     def _objective(self, rows: NDArray[np.int64] | None, regularization: Regularization, start: int) -> float | None:
-        """J over these rows; None means all rows. Puts the gradient into `grad`. Returns None if all weights are 0.
+        """J over these rows. Puts the gradient into `grad`. Returns None if all weights are 0.
 
-        start: the place of the first row in the epoch.
+        rows: None means all rows. start: the place of the first row in the epoch.
         """
         theta, alpha = self.network.layout.flatten(self.theta), float(self.rates.alpha)
         (sums,) = self._examples.partitions.cluster.compute(
@@ -128,7 +128,10 @@ class DistributedTrainer:
     def _ask_for_sums(
         self, theta: Array, rows: NDArray[np.int64] | None, regularization: Regularization, start: int
     ) -> list[Future]:
-        """Submit the tasks that sum over these rows; None means all rows. Returns one future: the total."""
+        """Submit the tasks that sum over these rows. Returns a list of one future, the total.
+
+        rows, start: see `_objective`.
+        """
         examples = self._examples
         X, cluster = examples.partitions.futures, examples.partitions.cluster
         parts: list[tuple[int, Any, Any]] = [(p, None, None) for p in range(len(X))]

@@ -29,9 +29,9 @@ Result = TypeVar("Result")
 class Sums(NamedTuple):
     """Sums over some examples."""
 
-    cost: float  # of w_i C_i
-    weight: float  # of w_i
-    grad: NDArray[np.float64]  # of w_i times the gradient of C_i, without padding; empty if only the cost is needed
+    cost: float  # sum of w_i C_i
+    weight: float  # sum of w_i
+    grad: NDArray[np.float64]  # sum of w_i times the gradient of C_i, without padding; empty if only the cost is needed
 
 
 def architecture_of(network: Network) -> tuple[Any, ...]:
@@ -40,9 +40,9 @@ def architecture_of(network: Network) -> tuple[Any, ...]:
 
 
 def in_order(block: Any, columns: list[Any] | None) -> Any:
-    """A block with its columns in the order of the collection; raises ValueError if it has other columns.
+    """A block with its columns in the order of the collection; raises ValueError if the block has other columns.
 
-    `columns` has the names of the collection's columns; None if the collection is no dataframe.
+    columns: the names of the collection's columns. None means that the collection is not a dataframe.
     """
     if columns is None or list(block.columns) == columns:
         return block
@@ -96,7 +96,7 @@ def these(values: Result) -> Result:
 
 
 def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: NDArray[np.int64] | None) -> Examples:
-    """These rows of a partition, as the kernels read them; None means all rows."""
+    """These rows of a partition, as the kernels read them. rows: None means all rows."""
     n = next(len(part) for part in targets if part is not None)
     if X.shape[0] != n:
         raise ValueError(f"A partition of X has {X.shape[0]} rows, where it had {n} before: X must not be random.")
@@ -107,9 +107,9 @@ def examples_of(X: Any, targets: list[NDArray | None], dtype: np.dtype, rows: ND
 
 
 def scaled_weights(examples: Examples) -> tuple[Examples, float, int]:
-    """(examples with weights of at most 1, the sum of these weights, e). The given weights are 2^e times as large.
+    """The examples with weights divided by 2^e, the sum of the new weights, and e. The new weights are at most 1.
 
-    The kernels divide by the sum of the weights, which may be too small to divide by in a single partition.
+    The kernels divide by the sum of the weights. In a single partition this sum may be too small to divide by.
     """
     if not examples.weights.size:
         return examples, float(examples.n), 0
@@ -128,9 +128,9 @@ def partial_sums(
     regularization: Regularization,
     places: NDArray[np.int64] | None,
 ) -> Sums:
-    """Sums over these rows of a partition; None means all rows. theta has no padding.
+    """Sums over these rows of a partition.
 
-    places: for dropout, the places of these rows in the epoch.
+    theta: without padding. rows: None means all rows. places: for dropout, the places of these rows in the epoch.
     """
     network = network_of(*architecture)
     examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
@@ -172,7 +172,7 @@ def judge(
     target: Target,
     n_jobs: int | None,
 ) -> tuple[NDArray, Sums]:
-    """(the argument of `target.score` for these rows of a partition, the sums of their costs and weights)."""
+    """The array that `target.score` takes for these rows of a partition, and the sums of their costs and weights."""
     network = network_of(*architecture)
     examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
     with team_for(n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:

@@ -78,7 +78,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             # iteration, because SciPy does not say which one is the last.
             max_subtasks=1 if incremental else int(self.max_iter) + (self.solver not in STOCHASTIC),
         )
-        # `before` includes what the callbacks have set up, because scikit-learn tears this down even after a failure.
+        # `before` is taken after the callbacks are set up, because scikit-learn tears them down even after a failure.
         before = self.__dict__.copy()
         draft = self._as_now(copied=True)
         try:
@@ -132,8 +132,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
             validation = self._with_data(validation, X, y)
-        # If neither X nor y is float32, predictions are float64, even those of a float32 network. Otherwise a
-        # transformer that turns predictions back into large numbers would compute in float32 and round them.
+        # If neither X nor y is float32, predictions are float64, even those of a float32 network. From float32
+        # predictions, a transformer that restores the unit of y would compute in float32 and round large numbers.
         in_float64 = data.dtype_of(X) == data.dtype_of(y) == np.float64
         return Fit(
             network,
@@ -162,7 +162,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
                 state = None
                 if is_stochastic:
                     state = OptimizerState.of(self.solver, float(self.learning_rate_init), trainer, copy=not ended)
-                # A callback gets a copy with these attributes. None replaces the feature names of a previous fit.
+                # A callback gets a copy of the estimator with these attributes. None replaces the feature names of a
+                # previous fit.
                 unnamed = {} if ended else {"feature_names_in_": None}
                 return unnamed | self._from_data() | fit.attributes(state)
 
@@ -213,28 +214,29 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             return network.layout.pack(*normal(network, VARIANCES[self.init], random_state))
         hidden = network.activations[:-1]
         # The last hidden activation also decides the range of the weights into the output layer. Without a hidden
-        # layer, the parameter `activation` decides it, as in scikit-learn.
+        # layer, the parameter `activation` decides this range, as in scikit-learn.
         last = hidden[-1] if hidden else str(self.activation)
         return network.layout.pack(*glorot(network, (*hidden, last), random_state))
 
     def _history(
         self, network: Network, target: Target, theta: Array, *, continues: bool, incremental: bool
     ) -> History:
-        """The record of this fit. If the fit continues another one, the record begins with the other's record.
+        """The record of this fit. If the fit continues a previous fit, the record begins with that fit's record.
 
-        theta: the weights from which this fit starts. With early stopping, they may be the best weights of the other
+        theta: the weights from which this fit starts. With early stopping, they may be the best weights of the previous
         fit. Then this method overwrites theta with the last weights of that fit, because training goes on from the
         last weights. The record keeps the best weights.
         """
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
-        # both estimators in the same epoch.
+        # MLPRegressor and BackpropRegressor in the same epoch.
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
         history = History(float(self.tol), bool(self.verbose), scored, scale, by_loss=self.monitor == "loss")
         if continues:
             history.t = self.t_
             same_measure = scored == (self.best_loss_ is None)
-            # With early stopping, the count starts at 0 in each fit, and in a partial_fit after training has stopped.
+            # With early stopping, the number of epochs without improvement begins with 0 in each fit, and in a
+            # partial_fit after training has stopped.
             if same_measure and not (scored and (self.converged_ or not incremental)):
                 history.n_without_improvement = self._n_without_improvement
             history.loss_curve = list(self.loss_curve_)
@@ -301,7 +303,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             state.restore(trainer)
 
     def _validator(self, trainer: AnyTrainer, fit: Fit, validation: ValidationSet) -> Validate:
-        """A function from theta to (score, mean cost without the L2 term) on the validation set."""
+        """A function that returns the score of a theta on the validation set, and the mean cost without the L2 term."""
         examples, rows, data = validation
         evaluator = Evaluator(trainer.network, examples, batch=len(rows), team=trainer.team)
 
@@ -317,7 +319,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
 
         def validate_by_scorer(theta: Array) -> tuple[float, float]:
             loss = evaluator.loss(theta, rows)
-            # A scorer raises an error if outputs are not finite. With the score NaN, the fit goes back to good weights.
+            # A scorer would raise an error for outputs that are not finite. With the score NaN instead, the fit can go
+            # back to good weights.
             return float(scorer(self._fitted_at(fit, theta), X, y, **metadata)) if np.isfinite(loss) else np.nan, loss
 
         return validate_by_scorer

@@ -23,7 +23,7 @@ from .parameters import Decorator, Range, fits, if_stochastic
 from .predicting import check_classes
 from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # `convert` imports it when it is needed
+if TYPE_CHECKING:  # when it is needed, `convert` imports MLPClassifier
     from sklearn.neural_network import MLPClassifier
 
 PROBABILITIES = ("softmax", "logistic")  # output activations whose outputs are probabilities
@@ -74,15 +74,17 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     batch_size : int or 'auto', default='auto'
         Examples of a minibatch of 'sgd' and 'adam'. 'auto' is min(200, n_samples).
     learning_rate : str or callable, default='constant'
-        Schedule of the learning rate. For 'sgd' alone, and as in scikit-learn: after each epoch, 'invscaling' sets the
-        rate to learning_rate_init / (t_ + 1) ** power_t; 'adaptive' divides the rate by 5 instead of stopping, and
-        stops only if the rate is already at most 1e-6. 'adam' keeps a constant rate with these two names.
-        The others are for 'sgd' and 'adam', and multiply `learning_rate_init` by a factor that changes from step to
-        step. 'cosine' falls from 1 to 0. 'flat_cosine' is 1 for half of the steps, then a cosine to 0. 'one_cycle'
-        rises from 1/25 to 1 for 30 % of the steps, then falls to 1/250000. 'coslog' has four cycles from 0 to 1 and
-        back, each twice as long as the one before. A callable takes the progress in [0, 1] and returns the factor.
-        The progress is the share of the steps of `max_iter` epochs. If `early_stopping` or `tol` ends training earlier,
-        the rest of the schedule is not used. In `partial_fit` it is the share of `max_iter` calls, and 1 after them.
+        Schedule of the learning rate of 'sgd' and 'adam'. 'constant' keeps the rate. 'invscaling' and 'adaptive' are
+        for 'sgd', as in scikit-learn, and 'adam' treats them as 'constant'. After each epoch, 'invscaling' sets the
+        rate to learning_rate_init / (t_ + 1) ** power_t. Where training would stop, 'adaptive' divides the rate by 5
+        instead, and stops only if the rate is already at most 1e-6.
+        The other schedules multiply `learning_rate_init` by a factor that changes from step to step. With 'cosine' the
+        factor falls from 1 to 0. With 'flat_cosine' it is 1 for half of the steps, then falls to 0. With 'one_cycle' it
+        rises from 1/25 to 1 for 30 % of the steps, then falls to 1/250000. With 'coslog' it has four cycles from 0 to 1
+        and back, each twice as long as the one before. A callable takes the progress, from 0 to 1, and returns the
+        factor. The progress is the number of steps so far, divided by the number of steps of `max_iter` epochs. If
+        `early_stopping` or `tol` ends training earlier, the rest of the schedule is not used. In `partial_fit` each
+        call is an epoch, and after `max_iter` epochs the progress stays 1.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -92,14 +94,15 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     shuffle : bool, default=True
         Whether 'sgd' and 'adam' draw a new order of the examples before each epoch.
     random_state : int, RandomState instance or None, default=None
-        Draws the initial weights, the validation split and the order of the examples.
+        Draws the initial weights, the validation split, the order of the examples and the units that are dropped.
     tol : float, default=1e-4
         'sgd' and 'adam': the least improvement of the loss or validation score that counts. 'lbfgs': SciPy's `gtol`.
     verbose : bool, default=False
         Whether to print the loss after each epoch, iteration or update.
     warm_start : bool, default=False
-        Whether `fit` starts from the weights of the previous fit. With `early_stopping` it goes on from the last
-        weights, not from the kept ones. It measures both on its own validation set, and keeps the best of all weights.
+        Whether `fit` starts from the weights of the previous fit. With `early_stopping`, `fit` goes on from the last
+        weights of the previous fit, not from the best ones. It measures both on the new validation set, and keeps the
+        best of all weights.
     momentum : float, default=0.9
         Momentum mu of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
@@ -123,13 +126,14 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     loss : str or tuple of two functions, default='log_loss'
         Cost of one example, summed over outputs: 'log_loss' (softmax or logistic cross-entropy, as in MLPClassifier),
         'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of a - y),
-        'mean_squared_error' (the squared norm), 'euclidean' (the norm). Two functions (cost, gradient) that Numba
-        compiles are a loss of your own: cost(z, y) returns C and gradient(z, y, out) puts dC/dz into out, with z^(L)
-        and the targets y of one example as vectors. `textbook.check_gradient` checks them.
+        'mean_squared_error' (the squared norm), 'euclidean' (the norm). A tuple of two functions (cost, gradient) is a
+        loss of your own, which Numba compiles. cost(z, y) returns C, and gradient(z, y, out) puts dC/dz into out. Here
+        z, y and out are vectors: z^(L) of one example, its targets and its gradient. `textbook.check_gradient` checks
+        the gradient.
     out_activation : str, default='auto'
         Activation of the output layer. 'auto' is softmax for 'log_loss' with more than two classes, unless the target
-        is multilabel; otherwise it is logistic. The squared and Euclidean losses take any hidden activation, a loss of
-        your own any activation.
+        is multilabel; otherwise it is logistic. The squared and Euclidean losses take any hidden activation. A loss of
+        your own takes any hidden activation or softmax.
     fit_intercept : bool, default=True
         Whether the layers have biases.
     gtol : float, default=1e-5
@@ -138,41 +142,41 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
         Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. Whatever the bound, one thread
-        runs small work, work while another fit or prediction has the threads, and work in a process that has lost
-        them by fork(). The result always has the same bits.
+        in a joblib worker or a Dask task, because other workers use the other cores. Whatever the bound, small work
+        runs on one thread. So does any work while another fit or prediction has the threads, and any work in a process
+        that has lost its threads by fork(). The number of threads changes no bit of the result.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class. It multiplies the weights of the class's examples, those in a validation set included.
         'balanced' is n_samples / (n_classes * count of the class), counted in y. For a multilabel target, a list
         has one dict per output.
     monitor : str or callable, default='score'
-        What `early_stopping` watches on the validation examples. 'score' is the accuracy. 'loss' is the mean cost in
-        `validation_loss_curve_`, and less is better. A scorer of scikit-learn, by its name or as a callable
-        scorer(estimator, X, y), decides instead, and `validation_scores_` has its scores. The scorer gets the weights
-        of the examples, if there are any, as sample_weight.
+        The measure of progress of `early_stopping`. 'score' is the accuracy. 'loss' is the mean cost in
+        `validation_loss_curve_`, and less is better. A scorer of scikit-learn is given by its name or as a callable
+        scorer(estimator, X, y). Then `validation_scores_` has the scores of the scorer. If the examples have weights,
+        the scorer gets the weights as sample_weight.
     weight_decay : float, default=0.0
         Decoupled weight decay of 'sgd' and 'adam' (AdamW): before each step, the weights are multiplied by
         1 - eta * weight_decay, with the present learning rate eta. Biases do not decay.
     warmup : float, default=0.0
-        Share of the steps of `max_iter` epochs in which the learning rate of 'sgd' and 'adam' rises, linearly, from
-        almost 0 to the rate of its schedule.
+        Share of the steps of `max_iter` epochs. In these first steps, the learning rate of 'sgd' and 'adam' rises
+        linearly, from almost 0 to the rate of the schedule.
     dropout : float or array-like of float, default=0.0
-        Probability that a hidden unit is 0 in a step of 'sgd' or 'adam', one number or one per hidden layer, each in
-        [0, 1). Units that stay are divided by 1 - p. Which units are dropped depends on `random_state`, but not on
-        `n_jobs`. Predictions and validation drop nothing.
+        Probability p, in [0, 1), that a hidden unit is dropped in a step of 'sgd' or 'adam': one number for all hidden
+        layers, or one per hidden layer. A dropped unit is 0, and the other units are divided by 1 - p. Which units are
+        dropped depends on `random_state`, but not on `n_jobs`. Predictions and validation drop nothing.
     input_dropout : float, default=0.0
-        The same for the features.
+        Probability, in [0, 1), that a feature of an example is dropped in a step, as described under `dropout`.
     max_grad_norm : float or None, default=None
-        Largest Euclidean norm of the gradient of a step of 'sgd' or 'adam', over all parameters, L2 term included. A
-        gradient of a larger norm is scaled down to it.
+        Largest Euclidean norm, over all parameters, of the gradient of a step of 'sgd' or 'adam'. The gradient includes
+        the L2 term. A gradient with a larger norm is scaled down to this norm. None means that there is no bound.
     init : {'auto', 'he', 'lecun'}, default='auto'
-        Distribution of the initial weights. 'auto' is scikit-learn's: uniform, with Glorot's bounds, biases likewise.
-        The others are normal with mean 0 and biases of 0: 'he' has the variance 2 / S_l, for relu and its relatives,
-        'lecun' 1 / S_l, for selu.
+        Distribution of the initial weights. 'auto' is scikit-learn's: weights and biases are uniform within Glorot's
+        bounds. With 'he' and 'lecun', weights are normal with mean 0, and biases are 0. The weights of Theta^(l) have
+        the variance 2 / S_l with 'he', for relu and similar activations, and 1 / S_l with 'lecun', for selu.
     label_smoothing : float, default=0.0
-        Share epsilon, in [0, 1), of the uniform distribution in the targets y of 'log_loss' and 'binary_cross_entropy':
-        training replaces y by (1 - epsilon) y + epsilon / K. K is the number of classes for a softmax output, and 2
-        for logistic outputs. The validation loss has the targets themselves.
+        Share epsilon, in [0, 1), of the uniform distribution in the targets of 'log_loss' and 'binary_cross_entropy'.
+        Training replaces the targets y by (1 - epsilon) y + epsilon / K. K is the number of classes for a softmax
+        output, and 2 for logistic outputs. The validation loss is computed with y itself.
 
     Attributes
     ----------
@@ -190,8 +194,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     best_loss_ : float or None
         The least loss of `loss_curve_`. None with early stopping.
     validation_scores_ : list of float or None
-        Accuracy on the validation examples after each epoch; if `monitor` is a scorer, its scores. None without
-        validation examples.
+        Accuracy on the validation examples after each epoch. If `monitor` is a scorer, these are its scores. None
+        without validation examples.
     best_validation_score_ : float or None
         The best of the validation scores. With early stopping it is the score of the best weights on the validation set
         of the last call, even if these weights are from an earlier call.
@@ -339,7 +343,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         a row in which the accuracy (or another `monitor`) did not improve, training stops: the last of these calls
         restores the best weights and sets `converged_`. With learning_rate='adaptive', 'sgd' divides the rate instead,
         and stops only once the rate is too small. The call after a stop goes on from the weights that training had
-        reached, and counts from 0.
+        reached, and begins to count at 0 again.
 
         Parameters
         ----------
@@ -415,9 +419,10 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         Raises
         ------
         ValueError
-            scikit-learn cannot express the model. It lacks the activation, the loss or the output activation, or the
-            model has several different activations, solver 'gd', no biases, class weights, or another `monitor` than
-            'score'.
+            scikit-learn cannot express the model. It lacks the activation, the loss, the output activation or the
+            schedule of the learning rate. Or the model has several different activations, solver 'gd', no biases, class
+            weights or another `monitor` than 'score'. Or one of these is not at its default: `weight_decay`, `warmup`,
+            `dropout`, `input_dropout`, `max_grad_norm`, `init`, `label_smoothing`.
         """
         from . import convert
 

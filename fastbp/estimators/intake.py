@@ -28,7 +28,7 @@ class Intake(Predictor):
     def _examples(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target, dtype: np.dtype
     ) -> tuple[Examples, int]:
-        """(examples as the kernels read them, unit of `_example_weights`). X and y are validated already."""
+        """The examples of a validated X and y, as the kernels read them, and the unit of `_example_weights`."""
         weights, unit = self._example_weights(X, y, sample_weight, target)
         if weights is not None:
             weights = without_negligible(weights, dtype)
@@ -44,7 +44,10 @@ class Intake(Predictor):
     def _example_weights(
         self, X: Any, y: NDArray, sample_weight: Any, target: Target
     ) -> tuple[NDArray[np.float64] | None, int]:
-        """(weights, unit): weights times 2^unit is sample_weight times class weights. weights None: all are 1."""
+        """The weights of the examples divided by 2^unit, and unit.
+
+        A weight is the product of sample_weight and the weight of the class. If neither is given, the weights are None.
+        """
         factors: list[NDArray[np.float64]] = []
         if sample_weight is not None:
             given = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -72,7 +75,7 @@ class Intake(Predictor):
     def _laid_out(
         self, X: Any, dtype: np.dtype, codes: NDArray | None, Y: NDArray | None, weights: NDArray | None
     ) -> Examples:
-        """The rows of validated X, with their targets and weights; arguments as in `data.examples.as_examples`."""
+        """The examples of a validated X. The other arguments are those of `data.examples.as_examples`."""
         return as_examples(X, dtype, codes=codes, Y=Y, weights=weights)
 
     def _given_validation(
@@ -95,12 +98,13 @@ class Intake(Predictor):
             target.check_held_out(y)
             refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
             examples, _ = self._examples(X, y, given.sample_weight, target, dtype)
-        except ValueError as error:  # its message says X, y or sample_weight, and means X_val and so on
+        except ValueError as error:
+            # The message says X, y or sample_weight, and means X_val, y_val or sample_weight_val.
             raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
         return self._with_data(ValidationSet(examples, np.arange(examples.n)), X, y)
 
     def _with_data(self, validation: ValidationSet, X: Any, y: NDArray) -> ValidationSet:
-        """The validation set with its rows of the validated X and y, if a scorer needs them."""
+        """The validation set. If `monitor` is a scorer, the result includes its rows of X and y."""
         if self.monitor in ("score", "loss"):
             return validation
         examples, rows, _ = validation

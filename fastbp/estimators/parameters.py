@@ -44,7 +44,7 @@ class Decorator(Protocol):
 
 
 class Range(Interval):
-    """An interval of numbers that a float can hold. It rejects any other value, where Interval may raise an error."""
+    """An interval of numbers that a float can hold. It rejects other values, and Interval may raise an error."""
 
     def is_satisfied_by(self, val: Any) -> bool:
         if isinstance(val, np.timedelta64):  # NumPy registers timedelta64 as an integer
@@ -59,7 +59,7 @@ SHARE = Range(Real, 0, 1, closed="left")
 
 
 class ScorerOptions(StrOptions):
-    """These strings, or the name of one of scikit-learn's scorers."""
+    """The given strings, or the name of one of scikit-learn's scorers."""
 
     def is_satisfied_by(self, val: Any) -> bool:
         if super().is_satisfied_by(val):
@@ -148,8 +148,8 @@ class Parameters(BaseEstimator):
     input_dropout: float
     max_grad_norm: float | None
     init: str
-    label_smoothing: float = 0.0  # only the classifier has it as a parameter
-    class_weight: dict[Any, float] | list[dict[Any, float]] | str | None  # only the classifier has it
+    label_smoothing: float = 0.0  # only the classifier has this parameter
+    class_weight: dict[Any, float] | list[dict[Any, float]] | str | None  # only the classifier has this parameter
 
     def __init__(self, parameters: dict[str, Any]):
         """Store the parameters: `locals()` of the estimator's own __init__, whose signature names all of them."""
@@ -160,7 +160,7 @@ class Parameters(BaseEstimator):
     # ---------------------------------------------------------------- of the network
 
     def _hidden_layers(self) -> Hidden:
-        """(widths, activations) of the hidden layers."""
+        """The widths and the activations of the hidden layers."""
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
         if sizes.ndim != 1 or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
             raise ValueError(
@@ -209,7 +209,7 @@ class Parameters(BaseEstimator):
         return network
 
     def _loss(self) -> Loss:
-        """The loss, as the network has it; raises ValueError for anything but a name or two functions."""
+        """The loss of the network; raises ValueError if `loss` is neither a name nor a tuple of two functions."""
         if isinstance(self.loss, str):
             return self.loss
         functions = self.loss if isinstance(self.loss, tuple) else ()
@@ -250,7 +250,10 @@ class Parameters(BaseEstimator):
         return optimizers.NONE
 
     def _schedule(self, first_epoch: int) -> Schedule:
-        """The schedule of the learning rate, from an epoch on. 'invscaling' and 'adaptive' are for 'sgd' only."""
+        """The schedule of the learning rate. 'invscaling' and 'adaptive' are for 'sgd' only.
+
+        first_epoch: number of epochs before this training.
+        """
         name = self.learning_rate
         if self.solver != "sgd" and name in ("invscaling", "adaptive"):
             name = "constant"
@@ -264,7 +267,11 @@ class Parameters(BaseEstimator):
         )
 
     def _regularization(self, n_hidden: int, random_state: np.random.RandomState) -> Regularization:
-        """Dropout and label smoothing. The draws of `random_state` stay those of a fit without dropout."""
+        """Dropout and label smoothing.
+
+        The seed is drawn from a copy of `random_state`. So a fit with dropout starts from the same weights as one
+        without.
+        """
         if self.label_smoothing and self.loss not in ("log_loss", "binary_cross_entropy"):
             raise ValueError(
                 f"label_smoothing must be 0 unless loss is 'log_loss' or 'binary_cross_entropy', got "
@@ -288,7 +295,10 @@ class Parameters(BaseEstimator):
         return every if any(every) else ()
 
     def _check_solver(self) -> None:
-        """Check that no parameter is set that only the other solvers have; raises ValueError."""
+        """Raise ValueError if the solver is 'lbfgs' or 'gd' and a parameter of `used` is set.
+
+        Parameters of scikit-learn, such as momentum, are ignored instead, as in scikit-learn.
+        """
         if self.solver in STOCHASTIC:
             return
         planned = callable(self.learning_rate) or self.learning_rate in PLANS
@@ -318,7 +328,7 @@ class Parameters(BaseEstimator):
 
 
 def _plain(function: Any) -> Any:
-    """The Python function of a function that Numba has compiled, and any other function itself."""
+    """The Python function behind a function that Numba has compiled. Anything else is returned as it is."""
     return getattr(function, "py_func", function)
 
 
