@@ -19,7 +19,7 @@ from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
 from .records import UNIT_BYTES, a_of, z_of
 from .sparse import Sorted
 
-NORM_SIZE = 8  # a unit's sum of squares has this many parts, which make a vector of float64
+NORM_SIZE = VECTOR_BYTES // 4  # a unit's sum of squares has as many parts as a vector has numbers, at most this many
 
 
 @inlined
@@ -134,17 +134,18 @@ def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first
 
 @inlined
 def _sum_squares(g, sums):
-    """sums[q] = g[q]^2 + g[q + NORM_SIZE]^2 + ..., in float64, for q < NORM_SIZE. No square of a float32 overflows."""
-    for q in range(NORM_SIZE):
+    """sums[q] = the sum of g[k]^2 over every k with k % lanes == q, in float64. No square of a float32 overflows.
+
+    The size of g is a multiple of a vector of `lanes` numbers.
+    """
+    lanes = VECTOR_BYTES // g.itemsize
+    check_multiple(g.size, lanes)
+    for q in range(sums.size):
         sums[q] = 0.0
-    whole = g.size // NORM_SIZE * NORM_SIZE
-    for k in range(0, whole, NORM_SIZE):
-        g_k = part(g, k, NORM_SIZE)
-        for q in range(NORM_SIZE):
+    for k in range(0, g.size, lanes):
+        g_k = part(g, k, lanes)
+        for q in range(lanes):
             sums[q] += constant(g_k[q], sums[0]) * constant(g_k[q], sums[0])
-    g_k = part(g, whole, g.size - whole)
-    for q in range(g_k.size):
-        sums[q] += constant(g_k[q], sums[0]) * constant(g_k[q], sums[0])
 
 
 @inlined
