@@ -19,8 +19,9 @@ from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
 from .records import UNIT_BYTES, a_of, z_of
 from .sparse import Sorted
 
-# The squares of a unit's gradient are added up in NORM_SIZE separate sums, which fill 64 bytes in float64.
-NORM_SIZE = 8
+# For each unit, NORM_SIZE numbers take sums of squares, one for each lane of a vector. A vector of float32 has the most
+# lanes.
+NORM_SIZE = VECTOR_BYTES // 4
 
 
 @inlined
@@ -135,17 +136,18 @@ def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first
 
 @inlined
 def _sum_squares(g, sums):
-    """sums[q] = g[q]^2 + g[q + NORM_SIZE]^2 + ..., in float64, for q < NORM_SIZE. No square of a float32 overflows."""
-    for q in range(NORM_SIZE):
+    """sums[q] = g[q]^2 + g[q + lanes]^2 + ..., for the lanes q of a vector; 0 for other q. g: whole vectors.
+
+    The sums are in float64, where no square of a float32 overflows.
+    """
+    lanes = VECTOR_BYTES // g.itemsize
+    check_multiple(g.size, lanes)
+    for q in range(sums.size):
         sums[q] = 0.0
-    whole = g.size // NORM_SIZE * NORM_SIZE
-    for k in range(0, whole, NORM_SIZE):
-        g_k = part(g, k, NORM_SIZE)
-        for q in range(NORM_SIZE):
+    for k in range(0, g.size, lanes):
+        g_k = part(g, k, lanes)
+        for q in range(lanes):
             sums[q] += constant(g_k[q], sums[0]) * constant(g_k[q], sums[0])
-    g_k = part(g, whole, g.size - whole)
-    for q in range(g_k.size):
-        sums[q] += constant(g_k[q], sums[0]) * constant(g_k[q], sums[0])
 
 
 @inlined

@@ -34,9 +34,8 @@ class UserLoss(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled by Numba. A compiled function, and in interpreted mode any function, stays as it is."""
-    if interpreted.ENABLED or hasattr(function, "py_func"):
-        return function
-    return njit(nogil=True, error_model="numpy")(function)
+    as_it_is = interpreted.ENABLED or hasattr(function, "py_func")
+    return function if as_it_is else njit(nogil=True, error_model="numpy")(function)
 
 
 @functools.lru_cache(maxsize=64)
