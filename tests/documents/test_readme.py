@@ -37,6 +37,7 @@ def test_every_block_of_commands_is_run_somewhere():
         ("growth-command", "benchmarks/README.md"),  # isolated/test_growth.py
         ("busy-command", "benchmarks/README.md"),  # isolated/test_busy.py
         ("sparse-command", "benchmarks/README.md"),  # isolated/test_sparse_check.py
+        ("ingredients-command", "benchmarks/README.md"),  # isolated/test_ingredients.py
         ("debugger-command", "fastbp/kernels/README.md"),  # below
     ]
     assert sorted(shown) == sorted(continuous_integration + by_tests)
