@@ -25,7 +25,7 @@ from .data.examples import as_examples
 from .data.targets import in_unit, strength_in_unit
 from .kernels.losses import LEGAL_OUTPUTS, OUTPUTS
 from .kernels.user_loss import UserLoss, compiled
-from .network.architecture import Network, hidden_activations, legal_outputs
+from .network.architecture import Network, compile_loss, hidden_activations, legal_outputs
 from .parallel.team import Team
 from .training.trainer import Trainer
 from .training.workspace import Workspace
@@ -273,6 +273,7 @@ def _trained(
     X = _matrix(X, "X")
     network = _network(X, coefs, intercepts, activation, out_activation, _checked_loss(loss))
     network = dataclasses.replace(network, loss_options=_options(loss_options, network))
+    compile_loss(network)
     Y = _targets(Y, len(X), network)
     if not (isinstance(alpha, Real) and 0 <= alpha < np.inf):
         raise ValueError(f"alpha must be a number >= 0, got {alpha!r}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.examples import as_examples
+from ..data.examples import Examples, as_examples
 from ..kernels.compiling import cache
 from ..kernels.compiling.jit import DEFERRED
 from ..kernels.optimizers import ADAM, RATES, SWEEPS, step_all
@@ -18,6 +18,7 @@ from ..parallel.team import Team
 from ..training import shuffling
 from ..training.evaluation import predict, predict_row
 from ..training.trainer import Trainer
+from ..typing import Array
 from ..version import __version__
 from . import cache_folders, machine
 from .progress import Compiling
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     start = time.perf_counter()
     print(f"Compiling fastbp {__version__} for {machine.compiled_for()[0]}, in {len(parts)} parts", flush=True)
     for dtype, name, compile_part in parts:
-        print(f"  {dtype}  {name:19}", end=" ... ", flush=True)
+        print(f"  {dtype}  {name:29}", end=" ... ", flush=True)
         before = time.perf_counter()
         with Compiling() as compiling:
             compile_part()
@@ -53,9 +54,8 @@ def _parts(dtype: np.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
     teams = {"serial": Team(1)}
     if machine.threading_layer():  # without a threading layer all fits are serial
         teams["parallel"] = _Pair()
-    for (kind, team), training in itertools.product(teams.items(), (True, False)):
-        name = f"{kind} {'training' if training else 'prediction'}"
-        yield name, functools.partial(_compile_entries, dtype, team, training=training)
+    for (kind, team), (job, compile_entries) in itertools.product(teams.items(), JOBS.items()):
+        yield f"{kind} {job}", functools.partial(compile_entries, dtype, team)
 
 
 class _Pair(Team):
@@ -74,25 +74,37 @@ def _compile_deferred(dtype: np.dtype) -> None:
         kernel.address(dtype)
 
 
-def _compile_entries(dtype: np.dtype, team: Team, *, training: bool) -> None:
-    """Train a network of one weight for one step, or predict with such a network.
+def _network_of_one_weight(dtype: np.dtype) -> tuple[Network, Array, Examples]:
+    """(network, theta, examples) with which an entry compiles for every network and all data.
 
-    This compiles the entries for every network and all data, because the arguments of an entry always have the same
-    types.
+    The arguments of an entry always have the same types.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
-    weights = [np.zeros((1, 1))], [np.zeros(1)]
-    theta = network.layout.pack(*weights)
-    examples, order = as_examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64)), np.arange(1)
-    if training:
-        shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
-        trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
-        trainer.epoch(order)
-        sweep = SWEEPS[ADAM].address(dtype)
-        step_all(
-            ADAM, sweep, network.layout.units, np.zeros(1, RATES), 1.0, 1, theta, trainer.grad, trainer.moment_1,
-            trainer.moment_2,
-        )  # fmt: skip
-    else:
-        predict(network, theta, examples, order, team)
-        predict_row(network, *weights, np.zeros(1, dtype))
+    theta = network.layout.pack([np.zeros((1, 1))], [np.zeros(1)])
+    return network, theta, as_examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64))
+
+
+def _train(dtype: np.dtype, team: Team) -> None:
+    """Compile the entries of a training without extras."""
+    network, theta, examples = _network_of_one_weight(dtype)
+    shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
+    trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
+    trainer.epoch(np.arange(1))
+    sweep, units, rates = SWEEPS[ADAM].address(dtype), network.layout.units, np.zeros(1, RATES)
+    step_all(ADAM, sweep, units, rates, 1.0, 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
+
+
+def _train_with_extras(dtype: np.dtype, team: Team) -> None:
+    """Compile the entry of a training with dropout, weight decay and so on."""
+    network, theta, examples = _network_of_one_weight(dtype)
+    Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM, planned=True).epoch(np.arange(1))
+
+
+def _predict(dtype: np.dtype, team: Team) -> None:
+    """Compile the entries of a prediction."""
+    network, theta, examples = _network_of_one_weight(dtype)
+    predict(network, theta, examples, np.arange(1), team)
+    predict_row(network, *network.layout.unpack(theta), np.zeros(1, dtype))
+
+
+JOBS = {"training": _train, "training with extras": _train_with_extras, "prediction": _predict}

@@ -8,6 +8,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not what it s
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,10 +19,11 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
 from ..data.examples import Examples
-from ..data.targets import Target
+from ..data.targets import Target, Values
 from ..estimators import classifier, regressor
 from ..estimators.base import Perceptron
 from ..estimators.fit import Fit
+from ..estimators.regressor import CROSSING
 from ..estimators.validation_set import ValidationSet
 from ..extras import require
 from ..training.solver import AnyTrainer
@@ -196,7 +198,9 @@ class _OnDask(Perceptron):
     def _lazily(self, X: Any, method: str, layer: int | None = None) -> Any:
         """The results of a method of the local estimator for the blocks of a Dask collection, as a Dask array."""
         model, row = self.to_local(), _one_row(X)
-        like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises the errors that do not depend on values
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=CROSSING)
+            like = _applied(row, model, method, np.empty(0), layer)[:0]  # raises errors that do not depend on values
         # Predictions do not need these attributes, so they are not sent to the workers.
         model._optimizer_state = model._best_theta = model._last_theta = None
         if is_dataframe_like(X):  # map_partitions of Dask 2025.1 would not compute delayed(model)
@@ -277,15 +281,20 @@ class _OnDask(Perceptron):
         -------
         score : float
             Accuracy: the share of right predictions. R^2: 1 for perfect predictions, 0 if every prediction is the mean
-            of y.
+            of y. For several quantiles the mean of scikit-learn's `d2_pinball_score`.
 
         Raises
         ------
         NotFittedError, ValueError
             As `predict`.
         """
-        predictions = _computed(self.predict(X))
-        return float(self._metric(_computed(y), predictions, sample_weight=_computed(sample_weight)))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=CROSSING)
+            predictions, y, weights = _computed(self.predict(X)), _computed(y), _computed(sample_weight)
+        target = self._fitted_target()
+        if isinstance(target, Values) and target.quantiles:
+            return target.d2(np.asarray(y), predictions, weights)
+        return float(self._metric(y, predictions, sample_weight=weights))
 
 
 class BackpropClassifier(_OnDask, classifier.BackpropClassifier):

@@ -37,7 +37,7 @@ class DistributedTrainer:
         A code of `kernels.optimizers`.
     n_jobs : int or None
         Threads of a task on a worker.
-    alpha, max_norm, regularization, planned
+    alpha, weight_decay, max_norm, regularization, planned
         See `Trainer`.
     """
 
@@ -51,6 +51,7 @@ class DistributedTrainer:
         optimizer: int,
         n_jobs: int | None,
         alpha: float,
+        weight_decay: float = 0.0,
         max_norm: float | None = None,
         regularization: Regularization = NOTHING,
         planned: bool = False,
@@ -61,7 +62,7 @@ class DistributedTrainer:
         self.moment_2 = np.zeros(network.layout.size if optimizer == optimizers.ADAM else 0, network.dtype)
         self.t, self._rates = np.zeros(1, np.int64), np.zeros(1, optimizers.RATES)
         self.rates: Any = self._rates[0]  # shares the memory of _rates
-        self.rates.alpha = alpha
+        self.rates.alpha, self.rates.weight_decay = alpha, weight_decay
         self.team = Team(1)  # for a validation set in memory
         self.factors = np.ones(self.calls(examples.n) if planned else 0)
         self._examples, self._n_jobs = examples, n_jobs
@@ -103,9 +104,10 @@ class DistributedTrainer:
     def _clip(self) -> None:
         """Scale the gradient down if its norm is above the bound."""
         if self._max_norm is not None:
-            norm = math.sqrt(np.sum(np.square(self.grad, dtype=np.float64)))
+            with np.errstate(over="ignore"):
+                norm = math.sqrt(np.sum(np.square(self.grad, dtype=np.float64)))
             if not norm <= self._max_norm:
-                self.grad *= self._max_norm / norm
+                self.grad *= self._max_norm / norm if norm < math.inf else math.nan
 
     def _objective(self, rows: NDArray[np.int64] | None, regularization: Regularization, start: int) -> float | None:
         """J over these rows. Puts the gradient into `grad`. Returns None if all weights are 0.

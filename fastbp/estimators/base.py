@@ -282,6 +282,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         """Arguments that every trainer takes."""
         return {
             "alpha": fit.alpha,
+            "weight_decay": float(self.weight_decay),
             "max_norm": self.max_grad_norm,
             "regularization": fit.regularization,
             "planned": self._schedule(0).is_planned,
@@ -296,7 +297,6 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             beta_1=self.beta_1,
             beta_2=self.beta_2,
             epsilon=self.epsilon,
-            weight_decay=float(self.weight_decay),
         )
         state = getattr(self, "_optimizer_state", None)
         if incremental and state is not None and state.fits(self.solver, trainer):

@@ -172,7 +172,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     init : {'auto', 'he', 'lecun'}, default='auto'
         Distribution of the initial weights. 'auto' is scikit-learn's: weights and biases are uniform within Glorot's
         bounds. With 'he' and 'lecun', weights are normal with mean 0, and biases are 0. The weights of Theta^(l) have
-        the variance 2 / S_l with 'he', for relu and similar activations, and 1 / S_l with 'lecun', for selu.
+        the variance 2 / S_l with 'he', for deep networks of relu, and 1 / S_l with 'lecun', for selu.
     label_smoothing : float, default=0.0
         Share epsilon, in [0, 1), of the uniform distribution in the targets of 'log_loss' and 'binary_cross_entropy'.
         Training replaces the targets y by (1 - epsilon) y + epsilon / K. K is the number of classes for a softmax

@@ -209,7 +209,9 @@ def _check_parameters(estimator: Any, theirs: type[Any]) -> None:
     }
     for name, values in legal.items():
         value = getattr(estimator, name, values[0])
-        if value not in values and not (name == "dropout" and not np.any(value)):
+        if name == "dropout" and not np.any(value):  # one zero for each layer is no dropout
+            continue
+        if np.ndim(value) or value not in values:
             raise ValueError(
                 f"{name}={value!r} is not in {theirs.__name__}, which can express {name}="
                 f"{' or '.join(map(repr, values))} only."

@@ -11,7 +11,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
-from numba.core.errors import NumbaError
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -20,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from ..data.targets import Target
 from ..kernels import optimizers
 from ..kernels.activations import HIDDEN
-from ..kernels.user_loss import UserLoss, compiled, kernel_of
+from ..kernels.user_loss import UserLoss, compiled
 from ..network import architecture
 from ..network.architecture import Loss, Network, network_of
 from ..network.initialization import VARIANCES
@@ -199,8 +198,7 @@ class Parameters(BaseEstimator):
             bool(self.fit_intercept),
             self._loss_options(target),
         )
-        if isinstance(network.loss, UserLoss):
-            _compile(network.loss, dtype)
+        architecture.compile_loss(network)
         if network.layout.n_parameters > MOST_PARAMETERS:
             raise ValueError(
                 f"hidden_layer_sizes must make a network that fits into memory, got {self.hidden_layer_sizes!r}, which "
@@ -330,17 +328,6 @@ class Parameters(BaseEstimator):
 def _plain(function: Any) -> Any:
     """The Python function behind a function that Numba has compiled. Anything else is returned as it is."""
     return getattr(function, "py_func", function)
-
-
-def _compile(loss: UserLoss, dtype: np.dtype) -> None:
-    """Compile the user's loss for a dtype; raises ValueError if Numba cannot."""
-    try:
-        kernel_of(loss).address(dtype)
-    except NumbaError as error:
-        raise ValueError(
-            f"loss={loss!r:.100} must be two functions that Numba compiles, cost(z, y) and gradient(z, y, out), but: "
-            f"{error}"
-        ) from error
 
 
 def is_stochastic(estimator: Parameters) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # when it is needed, `convert` imports MLPRegressor
 LOSSES = (
     "squared_error", "poisson", "mean_squared_error", "euclidean", "absolute_error", "huber", "quantile", "gamma",
 )  # fmt: skip
+CROSSING = "The predicted quantiles"  # how the warning begins
 QUANTILE = Range(Real, 0, 1, closed="neither")
 CONSTRAINTS = {
     **Perceptron._parameter_constraints,
@@ -158,7 +159,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     init : {'auto', 'he', 'lecun'}, default='auto'
         Distribution of the initial weights. 'auto' is scikit-learn's: weights and biases are uniform within Glorot's
         bounds. With 'he' and 'lecun', weights are normal with mean 0, and biases are 0. The weights of Theta^(l) have
-        the variance 2 / S_l with 'he', for relu and similar activations, and 1 / S_l with 'lecun', for selu.
+        the variance 2 / S_l with 'he', for deep networks of relu, and 1 / S_l with 'lecun', for selu.
     quantile : float or array-like of float, default=0.5
         For loss='quantile', the quantile of y to predict, in (0, 1). Several quantiles, in increasing order, give one
         output each. Then y must have one column, and the score is the mean D^2 of the quantiles.
@@ -493,7 +494,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             crossing = int((np.diff(outputs, axis=1) < 0).any(axis=1).sum())
             if crossing:
                 warnings.warn(
-                    f"The predicted quantiles of {crossing} of {len(outputs)} examples cross. np.sort(..., axis=1) "
+                    f"{CROSSING} of {crossing} of {len(outputs)} examples cross. np.sort(..., axis=1) "
                     "puts them in order, and the pinball loss does not become larger.",
                     stacklevel=2,
                 )
@@ -529,7 +530,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         if target is None or not target.quantiles:
             return float(super().score(X, y, sample_weight))
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The predicted quantiles of")
+            warnings.filterwarnings("ignore", message=CROSSING)
             return target.d2(np.asarray(y), self.predict(X), sample_weight)
 
     def __sklearn_tags__(self) -> Any:

@@ -12,7 +12,7 @@ from .records import a_of, z_of
 
 
 @inlined
-def delta_of_outputs(layer, activations, scratch, targets, rows, plan, rates, loss_options):
+def delta_of_outputs(layer, activations, scratch, targets, rows, plan, rates, extras):
     """Compute the cost and delta^(L) of these rows of the chunk, both times the weight of the example.
 
     delta^(L) overwrites z^(L). layer: the output layer, which has one panel.
@@ -22,9 +22,10 @@ def delta_of_outputs(layer, activations, scratch, targets, rows, plan, rates, lo
     y, cost = part(scratch.y, i, n * padded), part(scratch.cost, rows.first, n)
     start = rows.start + rows.first
     gather_targets(targets.codes, targets.Y, rows.order, start, n, layer.width, y)
-    if rates.smoothing > 0.0:
+    if extras is not None and rates.smoothing > 0.0:
         _smooth(part(y, 0, n * layer.width), rates.smoothing, rates.uniform)
-    output_delta(plan.output_delta, z, a, y, n, layer.width, padded, cost, layer.g, layer.slope, loss_options)
+    options = part(scratch.cost, plan.chunk, scratch.cost.size - plan.chunk)
+    output_delta(plan.output_delta, z, a, y, n, layer.width, padded, cost, layer.g, layer.slope, options)
     if targets.weights.size:
         _weigh(targets.weights, rows.order, start, n, padded, z, cost)
 
@@ -49,7 +50,7 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 
 
 @inlined
-def backward(layers, theta_t, activations, first, n, plan):
+def backward(layers, theta_t, activations, first, n, plan, extras):
     """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)) for l = L - 1 ... 2, on n rows of the chunk from `first`.
 
     Reads delta^(L) and overwrites z^(l) of the hidden layers. There is no delta^(1). In a layer with dropout, the
@@ -58,7 +59,10 @@ def backward(layers, theta_t, activations, first, n, plan):
     for l in range(layers.size - 2, 0, -1):
         layer, following = layers[l], layers[l + 1]
         a, z = a_of(layer, activations, plan), z_of(layer, activations, plan)
-        if layer.threshold == 0:
+        has_slope = False
+        if extras is not None:
+            has_slope = layer.threshold > 0
+        if not has_slope:
             for column in range(0, z.padded, z.panel):
                 i_z, step = panel_at(z, first, column)
                 i_a, _ = panel_at(a, first, column)

@@ -152,52 +152,55 @@ def _sum_squares(g, sums):
 
 @inlined
 def clipping_factor(norms, max_norm):
-    """min(1, max_norm / norm of the gradient); NaN if the norm is NaN. norms: from `_sum_squares`, for all units."""
+    """min(1, max_norm / norm of the gradient). If the norm is not finite, the factor is NaN, which ends the fit.
+
+    norms: from `_sum_squares`, for all units.
+    """
     total = 0.0
     for k in range(norms.size):  # in the order of the units
         total += norms[k]
     norm = math.sqrt(total)
-    return 1.0 if norm <= max_norm else max_norm / norm
+    factor = 1.0 if norm <= max_norm else max_norm / norm
+    return factor if norm < math.inf else math.nan
 
 
 @inlined
-def _update(job, unit, g, step):
-    """Update a unit of theta and its transposed copy. g: the gradient of the unit. step: from `step_of`."""
+def _update(job, unit, g, step, extras):
+    """Update a unit of theta and its transposed copy. g: the gradient of the unit. step: a `Step`."""
     theta, theta_t, _, moment_1, moment_2 = job.parameters
-    update_unit(job.plan.sweep, job.rates, step, theta, unit, g, moment_1, moment_2)
+    update_unit(job.plan.sweep, job.rates, step, theta, unit, g, moment_1, moment_2, extras)
     _transpose(job.layers, unit, theta, theta_t)
 
 
 @linked
-def step_units(job, units_begin, units_end, step):
-    """Scale the gradients of some units in `grad` by the clipping factor, then update these units.
-
-    step: from `step_of`.
-    """
+def step_units(job, units_begin, units_end, step, extras):
+    """Scale the gradients of some units in `grad` by the clipping factor, then update these units. step: a `Step`."""
     grad = job.parameters.grad
     before = flush_subnormals()
-    clipping = clipping_factor(job.scratch.norms, job.rates.max_norm)
+    clipping = clipping_factor(extras.norms, job.rates.max_norm)
     for u in range(units_begin, units_end):
         unit = job.units[u]
         g = part(grad, unit.offset, unit.n_rows * unit.n_columns)
         if clipping != 1.0:
             scale(g, 0, g.size, clipping)
-        _update(job, unit, g, step)
+        _update(job, unit, g, step, extras)
     restore_subnormals(before)
 
 
 @linked
-def update_units(job, units_begin, units_end, tile_offset, chunk, step):
+def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight, extras):
     """Sum the gradient of some units over the chunk's rows.
 
     If there are several groups, `grad` already has the sum of each group, so only these sums are added up. After a
     batch's last chunk, if W > 0, add the L2 term, divide by W, and update the units. If the plan clips, `step_units`
-    updates the units instead. If the plan has no sweep, theta stays as it is. step: from `step_of`.
+    updates the units instead. If the plan has no sweep, theta stays as it is. step: a `Step`. weight: W of the batch.
     """
-    plan, scratch, weight = job.plan, job.scratch, job.progress.batch_weight
+    plan, scratch = job.plan, job.scratch
     theta, grad = job.parameters.theta, job.parameters.grad
     tiles, squares, rates = scratch.tiles, scratch.squares, job.rates
-    grouped, steps = plan.n_groups > 1, plan.sweep and not plan.clips
+    grouped, steps = plan.n_groups > 1, plan.sweep != 0
+    if extras is not None:
+        steps = steps and not plan.clips
     before = flush_subnormals()
     for u in range(units_begin, units_end):
         unit = job.units[u]
@@ -215,9 +218,9 @@ def update_units(job, units_begin, units_end, tile_offset, chunk, step):
             sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
             squares[u] = 0.0 if alpha == 0.0 else sum_of_squares
             if steps:
-                _update(job, unit, g, step)
-            elif plan.clips:
-                _sum_squares(g, part(scratch.norms, u * NORM_SIZE, NORM_SIZE))
+                _update(job, unit, g, step, extras)
+            if extras is not None and plan.clips:
+                _sum_squares(g, part(extras.norms, u * NORM_SIZE, NORM_SIZE))
         if not grouped and not (chunk.batch_ends and steps):
             copy(g, runtime(0), grad, offset, size)
     restore_subnormals(before)

@@ -52,9 +52,13 @@ class Step(NamedTuple):
 
 
 @inlined
-def step_of(optimizer, rates, factor, t):
+def step_of(optimizer, rates, factor, t, extras):
     """The `Step` number t, counted from 1. factor: multiplies the learning rate."""
-    return Step(factor * step_size(optimizer, rates, t), 1.0 - factor * rates.eta * rates.weight_decay)
+    size, decay = step_size(optimizer, rates, t), 1.0
+    if extras is not None:
+        size *= factor
+        decay -= factor * rates.eta * rates.weight_decay
+    return Step(size, decay)
 
 
 # rates, step, theta, i, n, grad, moment_1, moment_2: see `update`
@@ -116,9 +120,9 @@ def update(sweep, rates, step, theta, i, n, grad, moment_1, moment_2):
 
 
 @inlined
-def update_unit(sweep, rates, step, theta, unit, grad, moment_1, moment_2):
+def update_unit(sweep, rates, step, theta, unit, grad, moment_1, moment_2, extras):
     """A step of a unit of parameters. grad: the gradient of the unit. Weights decay before the step, biases do not."""
-    if step.decay != 1.0 and unit.row > 0:
+    if extras is not None and step.decay != 1.0 and unit.row > 0:
         scale(theta, unit.offset, grad.size, step.decay)
     update(sweep, rates, step.size, theta, unit.offset, grad.size, grad, moment_1, moment_2)
 
@@ -130,8 +134,8 @@ def step_all(optimizer, sweep, units, rates, factor, t, theta, grad, moment_1, m
     rates: an array of one RATES. factor: multiplies the learning rate.
     """
     rates = rates[0]
-    step = step_of(optimizer, rates, factor, t)
+    step = step_of(optimizer, rates, factor, t, True)
     for u in range(units.size):
         unit = units[u]
         g = part(grad, unit.offset, unit.n_rows * unit.n_columns)
-        update_unit(sweep, rates, step, theta, unit, g, moment_1, moment_2)
+        update_unit(sweep, rates, step, theta, unit, g, moment_1, moment_2, True)

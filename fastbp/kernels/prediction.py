@@ -3,7 +3,6 @@
 from numba import prange
 
 from .compiling.jit import call, entry, linked, parallel_entry, runtime
-from .dropout import Masks
 from .forward import forward
 from .gather import Inputs, Rows
 from .losses import outputs
@@ -21,7 +20,7 @@ def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, o
     stop = chunk.first + chunk.n
     for i in range(chunk.first, stop, plan.block):
         rows = Rows(chunk.order, chunk.start, i, min(plan.block, stop - i))
-        forward(layers, theta, theta_t, activations, inputs, rows, Masks(runtime(0), chunk.order), plan)
+        forward(layers, theta, theta_t, activations, inputs, rows, plan, None)
         a = part(activations.a, layer.a + i * padded, rows.n * padded)
         z = part(activations.z, layer.z + i * padded, rows.n * padded)
         outputs(plan.outputs, layer.g, z, a, rows.n, width, padded)

@@ -31,7 +31,7 @@ from .machine.barrier import assemble, join, meet, n_threads, share
 from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
 from .optimizers import step_of
-from .records import UNIT_BYTES, Activations, Examples, Job, Parameters, Scratch, Tables
+from .records import UNIT_BYTES, Activations, Examples, Extras, Job, Parameters, Scratch, Tables
 
 
 class Member(NamedTuple):
@@ -68,7 +68,7 @@ def _rows_of(i, n, chunk):
 
 
 @linked
-def _run_examples(job, examples, start, first, stop):
+def _run_examples(job, examples, start, first, stop, extras):
     """Compute the costs of rows [first, stop) of a chunk, block by block; if the plan learns, also all delta^(l).
 
     start: the chunk begins with example order[start].
@@ -78,12 +78,10 @@ def _run_examples(job, examples, start, first, stop):
     before = flush_subnormals()
     for i in range(first, stop, plan.block):
         rows = Rows(examples.order, start, i, min(plan.block, stop - i))
-        forward(layers, theta, theta_t, activations, examples.inputs, rows, job.masks, plan)
-        delta_of_outputs(
-            layers[layers.size - 1], activations, scratch, examples.targets, rows, plan, job.rates, job.loss_options
-        )
+        forward(layers, theta, theta_t, activations, examples.inputs, rows, plan, extras)
+        delta_of_outputs(layers[layers.size - 1], activations, scratch, examples.targets, rows, plan, job.rates, extras)
         if plan.learns:
-            backward(layers, theta_t, activations, i, rows.n, plan)
+            backward(layers, theta_t, activations, i, rows.n, plan, extras)
     restore_subnormals(before)
 
 
@@ -107,7 +105,7 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
 
 
 @linked
-def examples_phase(member, job, examples, chunk):
+def examples_phase(member, job, examples, chunk, extras):
     """Each member runs its share of the chunk's examples.
 
     If there are several tasks, and as many groups, the member also sums the gradients of the groups in its share.
@@ -122,7 +120,7 @@ def examples_phase(member, job, examples, chunk):
     begin, end = share(plan.examples_begin, plan.examples_end, member.rank, member.n)
     for i in range(begin, end):
         first, last = _rows_of(i, n_tasks, chunk)
-        _run_examples(job, examples, chunk.start, first, last)
+        _run_examples(job, examples, chunk.start, first, last, extras)
         if plan.n_groups == n_tasks > 1:
             add_gradient_of_group(
                 job, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
@@ -153,39 +151,38 @@ def group_phase(member, job, chunk):
 
 
 @linked
-def update_phase(member, job, chunk):
+def update_phase(member, job, chunk, extras):
     """Each member runs `update_units` for its share of the units.
 
     If there are several groups, `update_units` runs only after the last chunk of a batch.
     """
-    plan = job.plan
+    plan, progress = job.plan, job.progress
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     if plan.n_groups == 1 or chunk.batch_ends:
-        update_units(job, job.tasks[begin], job.tasks[end], member.tile_offset, chunk, _step_at(chunk, job))
+        step = _step_at(chunk, job, extras)
+        begin, end = job.tasks[begin], job.tasks[end]
+        update_units(job, begin, end, member.tile_offset, chunk, step, progress.batch_weight, extras)
     meet(member.crew, member.n)
 
 
 @linked
-def step_phase(member, job, chunk):
-    """If the norm of the gradient has a bound, each member updates its share of the units after a batch's last chunk.
-
-    At the end of a batch, one member adds the batch's J to the epoch's sum.
-    """
-    plan, progress = job.plan, job.progress
+def step_phase(member, job, chunk, extras):
+    """If the plan clips, each member updates its share of the units after the last chunk of a batch."""
+    plan = job.plan
     if plan.clips and chunk.batch_ends:
         begin, end = share(plan.step_begin, plan.step_end, member.rank, member.n)
-        if progress.batch_weight > 0.0:
-            step_units(job, job.tasks[begin], job.tasks[end], _step_at(chunk, job))
+        if job.progress.batch_weight > 0.0:
+            step_units(job, job.tasks[begin], job.tasks[end], _step_at(chunk, job, extras), extras)
         meet(member.crew, member.n)
-    if member.rank == 0 and chunk.batch_ends and plan.step_end == job.tasks.size - 1:
-        _finish_batch(progress, job.scratch.squares, job.rates.alpha, (chunk.start + chunk.rows - 1) % plan.batch + 1)
 
 
 @inlined
-def _step_at(chunk, job):
+def _step_at(chunk, job, extras):
     """The `Step` of the batch that has this chunk."""
-    factor = job.factors[chunk.start // job.plan.batch] if job.factors.size else 1.0
-    return step_of(job.plan.optimizer, job.rates, factor, job.progress.t + 1)
+    plan, factor = job.plan, 1.0
+    if extras is not None and extras.factors.size:
+        factor = extras.factors[chunk.start // plan.batch]
+    return step_of(plan.optimizer, job.rates, factor, job.progress.t + 1, extras)
 
 
 @inlined
@@ -217,24 +214,34 @@ def _finish_batch(progress, squares, alpha, rows):
 
 
 @linked
-def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop):
+def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop, extras):
     """One member's share of each phase of each chunk. rank, n: see `Member`. Other arguments: see `train_serial`."""
     tables = Tables(*tables)
     parameters = Parameters(*parameters)
     member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
+    plan, progress = tables.plan[0], tables.progress[0]
     job = Job(
-        tables.layers, tables.units, tables.tasks, tables.plan[0], parameters, Activations(*buffers[:3]),
-        Scratch(*buffers[3:]), tables.rates[0], tables.progress[0], tables.factors,
-        Masks(tables.progress[0].seed, tables.places), tables.loss_options,
+        tables.layers, tables.units, tables.tasks, plan, parameters, Activations(*buffers[:3]),
+        Scratch(*buffers[3:]), tables.rates[0], progress,
     )  # fmt: skip
     data = Examples(Inputs(*examples[:5]), Targets(*examples[5:]), order)
     while start < stop:
-        chunk = _chunk_at(start, order, job.plan)
-        examples_phase(member, job, data, chunk)
+        chunk = _chunk_at(start, order, plan)
+        examples_phase(member, job, data, chunk, extras)
         group_phase(member, job, chunk)
-        update_phase(member, job, chunk)
-        step_phase(member, job, chunk)
+        update_phase(member, job, chunk, extras)
+        if extras is not None:
+            step_phase(member, job, chunk, extras)
+        if rank == 0 and chunk.batch_ends and plan.finishes:
+            rows = (chunk.start + chunk.rows - 1) % plan.batch + 1
+            _finish_batch(progress, job.scratch.squares, job.rates.alpha, rows)
         start += chunk.rows
+
+
+@inlined
+def _extras_of(extras):
+    seed, places, factors, norms = extras
+    return Extras(Masks(seed, places), factors, norms)
 
 
 @entry
@@ -249,7 +256,14 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
     crew: scratch, see barrier.py. tables: the fields of `Tables`. parameters: the fields of `Parameters`. buffers: the
     fields of `Activations`, then those of `Scratch`. examples: the fields of `Inputs`, then those of `Targets`.
     """
-    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop)
+    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop, None)
+
+
+@entry
+def train_serial_with_extras(crew, tables, parameters, buffers, extras, examples, order, start, stop):
+    """`train_serial` with extras: the fields of `dropout.Masks`, then the other fields of `Extras`."""
+    more = _extras_of(extras)
+    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop, more)
 
 
 @parallel_entry
@@ -260,4 +274,16 @@ def train_parallel(crew, tables, parameters, buffers, examples, order, start, st
     for _ in prange(most):
         rank, members = join(crew, most)
         if rank < members:
-            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop)
+            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, None)
+
+
+@parallel_entry
+def train_parallel_with_extras(crew, tables, parameters, buffers, extras, examples, order, start, stop):
+    """`train_serial_with_extras` with its tasks in parallel."""
+    most = min(n_threads(), tables[2].size - 1)
+    assemble(crew)
+    for _ in prange(most):
+        rank, members = join(crew, most)
+        if rank < members:
+            more = _extras_of(extras)
+            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, more)

@@ -12,6 +12,7 @@ from numba import njit
 
 from .compiling import interpreted
 from .compiling.jit import Deferred
+from .elementary import constant
 from .losses import KINDS
 from .machine.simd import part
 
@@ -59,6 +60,8 @@ def kernel_of(loss: UserLoss) -> Deferred:
                 cost[i] = np.nan
             for k in range(width):
                 z_i[k] = out[k]
+            for k in range(width, padded):
+                z[i * padded + k] = constant(0, z[0])
 
     user_loss.__module__ = getattr(loss.cost, "__module__", "__main__")  # so that the kernel is not kept on disk
     return Deferred(user_loss, KINDS, allocates=True)

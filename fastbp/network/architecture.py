@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from ..kernels.activations import HIDDEN
 from ..kernels.losses import LEGAL_OUTPUTS, OUTPUTS
-from ..kernels.user_loss import UserLoss
+from ..kernels.user_loss import UserLoss, kernel_of
 from .layout import Layout
 from .memory import kept
 
@@ -127,3 +128,16 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
             f"{activation!r}, for {n_hidden} hidden layers."
         )
     return names
+
+
+def compile_loss(network: Network) -> None:
+    """Compile a loss of the user's own; raises ValueError if Numba cannot."""
+    if isinstance(network.loss, UserLoss):
+        try:
+            kernel_of(network.loss).address(network.dtype)
+        except NumbaError as error:
+            functions = ", ".join(getattr(function, "__name__", repr(function)) for function in network.loss)
+            raise ValueError(
+                f"loss=({functions}) must be two functions that Numba compiles, cost(z, y) and gradient(z, y, out), "
+                f"but: {error}"
+            ) from error

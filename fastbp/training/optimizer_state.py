@@ -98,12 +98,11 @@ def set_rates(
     beta_1: float,
     beta_2: float,
     epsilon: float,
-    weight_decay: float = 0.0,
 ) -> None:
     """Give the kernels the optimiser's hyperparameters."""
     # The kernels count an epsilon below the smallest normal number as 0. Then a weight without a gradient would move by
     # 0 / 0.
     epsilon = max(epsilon, np.finfo(trainer.network.dtype).tiny)
     rates = trainer.rates
-    rates.eta, rates.mu, rates.weight_decay = learning_rate_init, momentum, weight_decay
+    rates.eta, rates.mu = learning_rate_init, momentum
     rates.beta_1, rates.beta_2, rates.epsilon = beta_1, beta_2, epsilon

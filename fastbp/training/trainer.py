@@ -19,7 +19,7 @@ from ..typing import Array
 from .regularization import NOTHING, Regularization
 from .workspace import Workspace, copied, product_addresses
 
-TASKS = ("examples_begin", "examples_end", "update_begin", "update_end", "step_begin", "step_end")
+TASKS = ("examples_begin", "examples_end", "update_begin", "update_end", "step_begin", "step_end", "finishes")
 NO_PLACES = np.zeros(0, np.int64)
 
 
@@ -53,14 +53,20 @@ class _Passes(Workspace):
         sums_at = records.PROGRESS.fields["epoch_loss"][1]
         self._epoch_sums = np.ndarray(2, np.float64, self._progress, sums_at)
         self._y = aligned_zeros(self.chunk * network.layout.padded[-1], network.dtype)
-        self._cost = np.zeros(self.chunk)
+        self._cost = np.append(np.zeros(self.chunk), network.loss_options)
         self.layers, self.plan = copied(self.layers), copied(self.plan)
         for l, name in enumerate(network.activations, 1):
             if name in ELEMENTWISE:
                 self.layers["slope"][l] = ELEMENTWISE[name].slope.address(network.dtype)
-        self.plan["batch"], self.plan["output_delta"] = batch, _loss_kernel(network).address(network.dtype)
-        self.factors, self._places = np.zeros(0), NO_PLACES
-        self._loss_options = np.array(network.loss_options, np.float64)
+        self._loss = _loss_kernel(
+            network
+        )  # kept, because the machine code of a user's loss lives as long as its kernel
+        self.plan["batch"], self.plan["output_delta"] = batch, self._loss.address(network.dtype)
+        self._extras: tuple[NDArray, ...] = ()  # places, factors and norms of `kernels.records.Extras`, or nothing
+
+    def _with_seed(self) -> tuple[Any, ...]:
+        """The extras of an epoch, as the kernels take them."""
+        raise NotImplementedError
 
     def _share_calls(self, n_tasks: int, row_work: float, *, learns: bool) -> None:
         """Divide an epoch into calls of at most CALL_WORK. A call does whole chunks, or some tasks of one large chunk.
@@ -78,19 +84,19 @@ class _Passes(Workspace):
         n_parallel, n_tasks = n_tasks, n_shares * n_tasks
         self._tasks = _equal_tasks(units, n_tasks) if learns else np.zeros(n_tasks + 1, np.int64)
         none, every, done = (0, 0), (0, n_tasks), (n_tasks, n_tasks)
-        shares = [(*every, *every, *every)]
+        shares = [(*every, *every, *every, 1)]
         if n_shares > 1:
             parts = [(i, i + n_parallel) for i in range(0, n_tasks, n_parallel)]
-            shares = [(*part, *none, *none) for part in parts] + [(*done, *part, *none) for part in parts]
-            shares += [(*done, *done, *part) for part in parts] if self.plan["clips"] else [(*done, *done, *every)]
+            shares = [(*part, *none, *none, 0) for part in parts] + [(*done, *part, *none, 0) for part in parts]
+            shares += [(*done, *done, *part, 0) for part in parts] if self.plan["clips"] else []
+            shares[-1] = (*shares[-1][:-1], 1)
         self._tables = [
-            (
-                self.layers, units, self._tasks, _with_tasks(self.plan, share), self._rates, self._progress,
-                self.factors, self._places, self._loss_options,
-            )
+            (self.layers, units, self._tasks, _with_tasks(self.plan, share), self._rates, self._progress)
             for share in shares
-        ]  # fmt: skip
+        ]
         self._row_work = row_work
+        in_parallel, with_extras = self.team.n_threads > 1, len(self._extras) > 0
+        self._kernel = f"train_{'parallel' if in_parallel else 'serial'}{'_with_extras' if with_extras else ''}"
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
@@ -118,12 +124,12 @@ class _Passes(Workspace):
         Ctrl-C is answered and `after_call` is called.
         """
         self._epoch_sums[:] = 0
-        kernel = step.train_serial if self.team.n_threads == 1 else step.train_parallel
-        buffers = (*self.activations, *self._scratch)
+        kernel, buffers = getattr(step, self._kernel), (*self.activations, *self._scratch)
+        extras = (self._with_seed(),) if self._extras else ()
         for start, stop, tables, work in self._calls(len(order)):
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
-                kernel, self.crew, tables, self._parameters, buffers, examples, order_of_call, start, stop,
+                kernel, self.crew, tables, self._parameters, buffers, *extras, examples, order_of_call, start, stop,
                 work=work,
             )  # fmt: skip
             if after_call:
@@ -175,10 +181,8 @@ class Evaluator(_Passes):
         theta, nothing = np.zeros(network.layout.size, network.dtype), np.zeros(0, network.dtype)
         super().__init__(network, theta, examples, batch=batch, team=team, chunk=None)
         self._parameters = (theta, self.theta_t, nothing, nothing, nothing)
-        no_entries, no_sums = np.zeros(0, np.int64), np.zeros(0)
-        self._scratch = records.Scratch(
-            self._y, self._cost, nothing, no_sums, no_sums, no_entries, no_entries, no_entries
-        )
+        no_entries = np.zeros(0, np.int64)
+        self._scratch = records.Scratch(self._y, self._cost, nothing, np.zeros(0), no_entries, no_entries, no_entries)
         self.plan["n_groups"] = 1
         self._share_calls(team.n_threads, costs.forward_row_work(network, examples.entries), learns=False)
 
@@ -208,6 +212,8 @@ class Trainer(_Passes):
         L2 strength, lambda of the formulas.
     chunk : int, optional
         Rows of a chunk, rounded up to whole tiles. By default a batch has chunks of about equal size.
+    weight_decay : float
+        Strength of the decoupled weight decay.
     max_norm : float or None
         Largest Euclidean norm of a step's gradient over all parameters. A gradient with a larger norm is scaled down.
         None means that there is no bound.
@@ -230,6 +236,7 @@ class Trainer(_Passes):
         optimizer: int = optimizers.NONE,
         alpha: float = 0.0,
         chunk: int | None = None,
+        weight_decay: float = 0.0,
         max_norm: float | None = None,
         regularization: Regularization = NOTHING,
         planned: bool = False,
@@ -250,11 +257,14 @@ class Trainer(_Passes):
         for vector in (self.moment_1, self.moment_2):
             vector.fill(0)
         self._parameters = (theta, self.theta_t, grads, self.moment_1, self.moment_2)
-        self.plan["clips"], self.rates.max_norm = max_norm is not None, max_norm or 0.0
+        clips = max_norm is not None and optimizer in optimizers.SWEEPS
+        self.plan["clips"], self.rates.max_norm = clips, max_norm or 0.0
         self._scratch = self._gradient_scratch(n_groups, n_tasks)
-        self.rates.alpha = alpha
-        self.factors = np.ones(-(-examples.n // batch) if planned else 0)
-        self._regularization, self._places = regularization, places
+        self.rates.alpha, self.rates.weight_decay = alpha, weight_decay
+        self.factors, self._regularization = np.ones(-(-examples.n // batch) if planned else 0), regularization
+        if clips or planned or weight_decay > 0 or regularization != NOTHING:
+            norms = np.zeros(len(network.layout.units) * gradient.NORM_SIZE if clips else 0)
+            self._extras = places, self.factors, norms
         self._set_regularization()
         for l in range(1, network.n_layers):
             full, last = product_addresses(network, l, products.OUTER)
@@ -276,10 +286,9 @@ class Trainer(_Passes):
         if any(how.dropout[1:]):
             self.plan["drop_units"] = dropout.drop_units.address(dtype)
 
-    def epoch(self, order: NDArray[np.int64], after_call: Callable[[], None] | None = None) -> float:
-        if self._regularization.dropout:
-            self._progress["seed"] = self._regularization.at(int(self.t[0])).seed
-        return super().epoch(order, after_call)
+    def _with_seed(self) -> tuple[Any, ...]:  # no float, so that Numba compiles once
+        seed = self._regularization.at(int(self.t[0])).seed
+        return np.int64(seed), *self._extras
 
     def _gradient_scratch(self, n_groups: int, n_tasks: int) -> records.Scratch:
         """The arrays that the kernel writes besides activations and parameters."""
@@ -288,8 +297,7 @@ class Trainer(_Passes):
         n_heads = n_groups * (network.widths[0] + 1) if self.by_entries else 0
         heads, entries, entry_rows = (np.zeros(size, np.int64) for size in (n_heads, n_entries, n_entries))
         n_units = len(network.layout.units)
-        squares, norms = np.zeros(n_units), np.zeros(n_units * gradient.NORM_SIZE if self.plan["clips"] else 0)
-        return records.Scratch(self._y, self._cost, tiles, squares, norms, heads, entries, entry_rows)
+        return records.Scratch(self._y, self._cost, tiles, np.zeros(n_units), heads, entries, entry_rows)
 
     @kept
     def _all(self) -> NDArray[np.int64]:

@@ -57,8 +57,10 @@ def test_partitions_drop_the_same_units(X, y):
     "params", [{"loss": "huber", "huber_delta": 0.5}, {"loss": "quantile", "quantile": [0.2, 0.8]}], ids=str
 )
 def test_losses_with_options_give_the_model_of_one_machine(params, X):
-    found, local = both(X, X @ np.arange(5.0), THREE, "BackpropRegressor", **params)
+    y = X @ np.arange(5.0)
+    found, local = both(X, y, THREE, "BackpropRegressor", **params)
     assert_same_model(found, local)
+    assert found.score(partitioned(X), y) == pytest.approx(local.score(X, y), rel=1e-6)
 
 
 def squares(z, y):

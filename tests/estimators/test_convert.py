@@ -520,6 +520,7 @@ class TestWhatScikitLearnCannotExpress:
             ({"warmup": 0.1}, "warmup=0.1 "),
             ({"dropout": 0.1}, "dropout=0.1 "),
             ({"dropout": [0, 0.1]}, r"dropout=\[0, 0.1\] "),
+            ({"dropout": np.array([0, 0.1])}, r"dropout=array\(\[0\. , 0\.1\]\) "),
             ({"input_dropout": 0.1}, "input_dropout=0.1 "),
             ({"max_grad_norm": 1.0}, "max_grad_norm=1.0 .*max_grad_norm=None only"),
             ({"init": "he"}, "init='he' .*init='auto' only"),

@@ -258,6 +258,12 @@ class TestUserLoss:
         assert textbook.check_gradient(*problem, loss=(focal, focal_gradient), **options) < 1e-6
         assert textbook.check_gradient(*problem, loss=(squares, wrong_gradient), **options) > 0.1
 
+    def test_that_numba_cannot_compile_is_refused_by_the_textbook_too(self):
+        problem = np.ones((2, 1)), np.ones((2, 1)), [np.ones((1, 1))], None
+        options = {"activation": [], "out_activation": "identity"}
+        with pytest.raises(ValueError, match=r"loss=\(<lambda>, squares_gradient\) must be two functions that Numba"):
+            textbook.loss_and_gradient(*problem, loss=(lambda z, y: object(), squares_gradient), **options)
+
     def test_error_ends_the_fit(self):
         X, y = linear()
         with pytest.raises(ValueError, match="Training diverged in epoch 1: the loss is nan"):

@@ -148,6 +148,7 @@ report()
 
 
 ENTRIES = ("transpose_all", "step_all", "train_serial", "train_parallel", "predict_serial", "predict_parallel")
+ENTRIES += ("train_serial_with_extras", "train_parallel_with_extras")
 # FIT: the kernels of a fit and a prediction on one thread, with three relu units and three classes. ONE: the kernels of
 # ONE_KERNEL.
 FIT = ("transpose_all", "train_serial", "predict_serial", "relu", "relu_slope", "affine_1", "outer_1", "adam")

@@ -36,7 +36,7 @@ ROWS = [1, 2, 3, 6, 29]  # the rows left after full tiles are one, at most half 
 
 @jit.entry
 def train_member(rank, members, crew, tables, parameters, buffers, examples, order, start, stop):
-    step._train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop)
+    step._train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, None)
 
 
 @jit.entry

@@ -20,10 +20,10 @@ RATES = {"learning_rate_init": 0.1, "momentum": 0.9, "beta_1": 0.9, "beta_2": 0.
 WIDTHS, F64 = (5, 9, 3), np.dtype(np.float64)
 
 
-def stepped(problem, *, weight_decay=0.0, factors=None, **options):
+def stepped(problem, *, factors=None, **options):
     """The weights after an epoch of the kernels in batches of 20, for 29 examples."""
     run = problem.trainer(batch=20, optimizer=optimizers.SGD, planned=factors is not None, **options)
-    set_rates(run, weight_decay=weight_decay, **RATES)
+    set_rates(run, **RATES)
     if factors is not None:
         run.factors[:] = factors
     run.epoch(np.arange(29))

@@ -5,6 +5,8 @@ from fastbp.kernels import gradient, prediction, step
 ENTRIES = {
     "train_serial": step,
     "train_parallel": step,
+    "train_serial_with_extras": step,
+    "train_parallel_with_extras": step,
     "predict_serial": prediction,
     "predict_parallel": prediction,
     "transpose_all": gradient,

@@ -46,8 +46,8 @@ class Problem:
         self.X, self.Y = np.asarray(X, float).reshape(n, -1), np.eye(5)[self.examples.codes]
 
     def trainer(self, *, weight_decay=0.0, alpha=0.0, **options):
-        run = trainer(self.network, self.theta, self.examples, alpha=alpha, **options)
-        set_rates(run, weight_decay=weight_decay, **RATES)
+        run = trainer(self.network, self.theta, self.examples, alpha=alpha, weight_decay=weight_decay, **options)
+        set_rates(run, **RATES)
         return run
 
     def gradient(self, rows, params, alpha=0.0):
@@ -139,6 +139,15 @@ def test_the_norm_of_a_float32_gradient_does_not_overflow():
     run.epoch(np.arange(4))
     coefs, intercepts = shape.layout.unpack(run.theta)
     np.testing.assert_allclose(np.concatenate([coefs[0][:, 0], intercepts[0]]), np.full(3, 3**0.5), rtol=1e-6)
+
+
+def test_a_norm_beyond_float64_makes_the_weights_nan_so_that_the_fit_ends():
+    shape = Network((2, 1), ("identity",), "squared_error", F64)
+    X, Y = np.ones((4, 2)), np.full((4, 1), 1e160)
+    theta = shape.layout.pack([np.zeros((2, 1))], [np.zeros(1)])
+    run = trainer(shape, theta, as_examples(X, F64, Y=Y), optimizer=optimizers.SGD, max_norm=1.0)
+    run.epoch(np.arange(4))
+    assert np.isnan(shape.layout.flatten(run.theta)).all()
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
