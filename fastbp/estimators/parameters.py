@@ -212,7 +212,11 @@ class Parameters(BaseEstimator):
             return self.loss
         functions = self.loss if isinstance(self.loss, tuple) else ()
         if len(functions) != 2 or not all(inspect.isfunction(_plain(function)) for function in functions):
-            raise ValueError(f"loss must be a name or a tuple of two functions, (cost, gradient), got {self.loss!r}.")
+            numbers = functions and all(isinstance(width, Integral) for width in functions)
+            sizes = f" Did you mean hidden_layer_sizes={self.loss!r}?" if numbers else ""
+            raise ValueError(
+                f"loss must be a name or a tuple of two functions, (cost, gradient), got {self.loss!r}.{sizes}"
+            )
         cost, gradient = map(compiled, functions)
         return UserLoss(cost, gradient)
 

@@ -273,6 +273,7 @@ class TestUserLoss:
         ("loss", "message"),
         [
             ((squares,), "loss must be a name or a tuple of two functions"),
+            ((20, 10), r"got \(20, 10\)\. Did you mean hidden_layer_sizes=\(20, 10\)\?"),
             ((squares, squares_gradient, squares), "loss must be a name or a tuple of two functions"),
             (("squared_error", "huber"), "loss must be a name or a tuple of two functions"),
             ((len, squares_gradient), "loss must be a name or a tuple of two functions"),
