@@ -141,12 +141,13 @@ class Parameters(BaseEstimator):
     dtype: str
     n_jobs: int | None
     monitor: str | Callable[..., float]
-    weight_decay: float
-    warmup: float
-    dropout: float | ArrayLike
-    input_dropout: float
-    max_grad_norm: float | None
-    init: str
+    # The defaults of these are also here, because models that an earlier version stored do not have them.
+    weight_decay: float = 0.0
+    warmup: float = 0.0
+    dropout: float | ArrayLike = 0.0
+    input_dropout: float = 0.0
+    max_grad_norm: float | None = None
+    init: str = "auto"
     label_smoothing: float = 0.0  # only the classifier has this parameter
     class_weight: dict[Any, float] | list[dict[Any, float]] | str | None  # only the classifier has this parameter
 

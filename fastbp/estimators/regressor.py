@@ -233,6 +233,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     """
 
     _parameter_constraints = CONSTRAINTS
+    # The defaults are also here, because models that an earlier version stored do not have these parameters.
+    quantile: float | ArrayLike = 0.5
+    huber_delta: float = 1.0
 
     def __init__(
         self,

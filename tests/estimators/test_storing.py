@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import fastbp
 from fastbp import BackpropClassifier, BackpropRegressor, version
+from support import parity
 from support.documents import TEXT
 from support.fits import SOLVERS, assert_same_bits, both, output, problem, small
 
@@ -57,6 +58,19 @@ class TestVersion:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             pickle.loads(stored)
+
+    @both
+    def test_models_without_the_parameters_of_later_versions_go_on(self, estimator):
+        X, y = problem(estimator)
+        model = small(estimator, solver="adam").fit(X, y)
+        state, later = vars(model).copy(), [name for name, _ in parity.NEW]
+        for name in [*later, "label_smoothing", "quantile", "huber_delta"]:
+            state.pop(name, None)
+        old = estimator.__new__(estimator)
+        old.__setstate__(state)
+        assert clone(old).get_params() == model.get_params()
+        assert_array_equal(old.predict(X), model.predict(X))
+        assert_same_bits(old.partial_fit(X, y), model.partial_fit(X, y))
 
     def test_models_that_were_stored_without_a_version_load(self):
         model = small(BackpropRegressor, alpha=0.25)
