@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 ISO = "ISO8601"  # pandas' name for formats such as 2024-12-31 and 2024-12-31T23:59:59.5+01:00
-# Formats that pandas does not guess from a value: times with AM or PM, and years of two digits.
+# Formats that pandas does not guess from every value: times with AM or PM, and years of two digits.
 MORE_FORMATS = (
     *(f"{day} %I:%M{second} %p" for day in ("%m/%d/%Y", "%d/%m/%Y", "%Y-%m-%d") for second in ("", ":%S")),
     *("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y"),

@@ -16,7 +16,7 @@ class Progress:
     """A callback for `training.observer.watch` that shows the epochs of a fit and takes next to no time."""
 
     REDRAW_SECONDS = 0.1  # Nobody reads faster. At this pace, drawing costs well under 1 % of the time.
-    LOG_SECONDS = 2.0  # A log keeps its lines. So a fit waits at least LOG_SECONDS before each line of a log.
+    LOG_SECONDS = 2.0  # A log keeps its lines. So LOG_SECONDS or more pass before a fit writes its next line.
     LOG_LINES = 5  # A fit writes at most LOG_LINES lines to a log.
     BAR_WIDTH = 10
 
@@ -72,8 +72,8 @@ class Compiling:
 def interrupts_raised() -> Iterator[None]:
     """Let Ctrl-C during a fit raise KeyboardInterrupt. Otherwise estimators only warn, and keep the epochs so far.
 
-    A ConvergenceWarning is not shown: the fits of `digits` always reach their number of epochs, and `train` says so in
-    its own words.
+    A ConvergenceWarning is not shown: the fits of `digits` always reach their number of epochs, and `train` itself says
+    why a fit ended.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

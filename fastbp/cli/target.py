@@ -57,7 +57,7 @@ def same_numbers(column: "Series") -> bool:
 
 
 def labels_of(column: "Series") -> NDArray[np.object_]:
-    """The labels as strings, as they are in the file. If Parquet holds all as whole floats, they have no decimals."""
+    """The labels as strings, as they are in the file. If all are whole floats, as in Parquet, 2.0 becomes '2'."""
     import pandas as pd
 
     if pd.api.types.is_float_dtype(column) and (abs(column) < 2**53).all() and (column % 1 == 0).all():

@@ -75,9 +75,10 @@ def _compile_deferred(dtype: np.dtype) -> None:
 
 
 def _network_of_one_weight(dtype: np.dtype) -> tuple[Network, Array, Examples]:
-    """(network, theta, examples) with which an entry compiles for every network and all data.
+    """(network, theta, examples) to call an entry with.
 
-    The arguments of an entry always have the same types.
+    This call compiles the entry for every network of the dtype and for all data, because the types of the arguments are
+    always the same.
     """
     network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
     theta = network.layout.pack([np.zeros((1, 1))], [np.zeros(1)])

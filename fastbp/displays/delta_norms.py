@@ -24,13 +24,14 @@ class DeltaNormDisplay(Display):
 
     The vector delta^(l) is the derivative of one example's cost with respect to z^(l). The gradient of the weights into
     layer l is the outer product of delta^(l) and the activations of the layer before. If the norm falls by orders of
-    magnitude from the output to the first hidden layer, the first layers hardly learn. If it grows by as much, the
-    steps of the first layers overshoot.
+    magnitude from the output to the first hidden layer, 'sgd' and 'gd' hardly train the first layers. If the norm grows
+    by as much, their steps in the first layers overshoot. 'adam' suffers less, because it divides a gradient by its
+    usual size.
 
     Parameters
     ----------
     norms : array-like of shape (n_samples, L - 1)
-        Euclidean norm of delta^(l) for every example, l = 2 ... L.
+        Euclidean norm of delta^(l) for every example and each layer after the input, l = 2 ... L.
     name : str, default=None
         Name of the estimator in the legend.
 

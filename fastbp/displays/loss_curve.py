@@ -27,7 +27,7 @@ class LossCurveDisplay(Display):
     best_epoch : int, default=None
         The epoch whose weights early stopping kept. Epochs count from 1, at the first training loss.
     unit : str, default='epoch'
-        The label of the x axis, such as 'iteration'. Each unit has one loss.
+        The label of the x axis. It names what each loss belongs to, such as 'epoch' or 'iteration'.
     name : str, default=None
         Name of the estimator in the legend.
 
@@ -134,7 +134,7 @@ class LossCurveDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on. They may have the curves of other estimators. None makes a figure.
         log_scale : bool, default=False
-            Whether the losses have a logarithmic scale.
+            Whether to draw the losses on a logarithmic scale. False leaves the scale of the axes as it is.
         **kwargs
             Options of `matplotlib.axes.Axes.plot` for both lines. `label` is the label of the training loss. The labels
             of the validation loss and of the best epoch begin with it.

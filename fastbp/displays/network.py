@@ -29,7 +29,7 @@ class NetworkDisplay(Display):
     Parameters
     ----------
     coefs : list of array-like of shape (S_l, S_{l+1})
-        Weights between layers.
+        Weights from each layer l, which has S_l units, to the next. Layer 1 is the input, layer L the output.
     activations : list of str
         Activation of each layer after the input.
     feature_names : array-like of str of shape (S_1,), default=None
@@ -63,8 +63,8 @@ class NetworkDisplay(Display):
     8
     """
 
-    # Lengths: neighbouring units of a layer are 1 apart.
-    RADIUS = 0.3  # of a unit's circle
+    # RADIUS and IMAGE are lengths. Neighbouring units of a layer are 1 apart.
+    RADIUS = 0.3  # radius of a unit's circle
     IMAGE = 0.88  # side of the square frame around an image
     WIDEST = 2.5  # width of the widest line, in points
     NAME_LENGTH = 24  # longer names are cut to this many characters
@@ -141,8 +141,8 @@ class NetworkDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         image_shape : (int, int), default=None
-            If the features are the pixels of an image, row by row: the rows and columns of the image. Each drawn unit
-            of the first hidden layer is then an image of the weights into the unit.
+            Numbers of rows and columns of an image whose pixels, row by row, are the features. Each drawn unit of the
+            first hidden layer is then an image of the weights into the unit.
         max_units : int, default=16
             Largest number of units of a layer to draw, at least 2.
 
