@@ -28,8 +28,8 @@ PARTS: dict[str, Callable[[Any], Any]] = {
 def format_of(column: "Series") -> str | None:
     """The format that fits the most different values of a column; None if the column does not hold dates.
 
-    A format must fit at least the share ENOUGH of the different values, and of the first ROWS_TO_SNIFF of them. If no
-    value decides whether 03/04/2024 is in March or in April, the format means March.
+    A format must fit at least the share ENOUGH of the different values, of the first ROWS_TO_SNIFF of them, and of all
+    values. If no value decides whether 03/04/2024 is in March or in April, the format means March.
     """
     import pandas as pd
 
@@ -46,7 +46,9 @@ def format_of(column: "Series") -> str | None:
     likely = [form for form in formats if times(head, form).notna().mean() >= ENOUGH]
     shares = {form: times(values, form).notna().mean() for form in likely}
     best = max(shares, key=lambda form: shares[form], default=None)
-    return best if best and shares[best] >= ENOUGH else None
+    if best is None or shares[best] < ENOUGH:
+        return None
+    return best if times(column.dropna(), best).notna().mean() >= ENOUGH else None
 
 
 def times(column: "Series", form: str) -> "Series":

@@ -53,7 +53,10 @@ def classes(column: "Series") -> NDArray:
 def same_numbers(column: "Series") -> bool:
     """Whether a column of text writes a number in several ways, such as 1 and 1.0."""
     values = numbers(column)
-    return values is not None and len(np.unique(values)) < column.astype(str).nunique()
+    if values is None:
+        return False
+    are_numbers = ~np.isnan(values)
+    return len(np.unique(values[are_numbers])) < column[are_numbers].astype(str).nunique()
 
 
 def labels_of(column: "Series") -> NDArray[np.object_]:
@@ -67,4 +70,5 @@ def labels_of(column: "Series") -> NDArray[np.object_]:
 
 def _is_whole(label: str) -> bool:
     """Whether a label is written as NumPy writes a whole number."""
-    return label.removeprefix("-").isdecimal() and str(int(label)) == label and abs(int(label)) < 2**63
+    digits = label.removeprefix("-")
+    return digits.isdecimal() and len(digits) < 20 and str(int(label)) == label and abs(int(label)) < 2**63

@@ -118,6 +118,6 @@ def _inner(estimator: Any) -> Any:
         check_is_fitted(estimator)
         return estimator.regressor_
     if isinstance(estimator, BaseSearchCV):
-        check_is_fitted(estimator)
+        check_is_fitted(estimator, "best_estimator_")
         return estimator.best_estimator_
     return None

@@ -267,6 +267,29 @@ def test_a_number_written_in_several_ways_is_several_classes_and_said_to_be(x, c
     assert "the target 'y' writes a number in several ways; each of them is a class" in printed.err
 
 
+def test_stray_words_in_a_target_of_whole_numbers_are_not_numbers_in_several_ways(x, capsys):
+    frame = pd.DataFrame({"x": x, "y": np.where(x > 0, "1", "2")})
+    frame.loc[[3, 5], "y"] = ["?", "unknown"]
+    trained(capsys, frame)
+    frame.to_csv("t.csv", index=False)
+    assert main(["train", "t.csv", "--target", "y", "--epochs", "2"]) == 0
+    assert "in several ways" not in capsys.readouterr().err
+
+
+def test_labels_of_thousands_of_digits_are_labels(x, capsys):
+    frame = pd.DataFrame({"x": x, "y": np.where(x > 0, "7" * 5000, "8" * 5000)})
+    trained(capsys, frame, epochs=60)
+    assert set(predicted(capsys, frame)[0]["y"]) == {"7" * 5000, "8" * 5000}
+
+
+def test_a_word_in_half_of_the_cells_beside_many_different_dates_makes_categories(x, capsys):
+    days = pd.date_range("2020-01-01", periods=N // 2).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"x": x, "end": [*days, *["open"] * (N - N // 2)], "y": np.where(x > 0, "a", "b")})
+    printed = trained(capsys, frame)
+    assert "dates" not in printed
+    predicted(capsys, frame)
+
+
 def test_no_prediction_overwrites_another(x, capsys):
     frame = pd.DataFrame({"x": x, "probability of a": classes_of(x)})
     frame.to_csv("t.csv", index=False)

@@ -1,7 +1,9 @@
 """All displays find the network inside other estimators, and refuse an estimator that they cannot draw."""
 
 import sys
+import warnings
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.compose import TransformedTargetRegressor
@@ -58,6 +60,13 @@ def test_an_estimator_that_is_not_fitted_or_no_network_is_refused(draw):
     for estimator in (BackpropClassifier(), make_pipeline(StandardScaler(), BackpropClassifier())):
         with pytest.raises(NotFittedError):
             draw(estimator)
+    X, y = np.arange(20.0)[:, np.newaxis], np.arange(20) % 2
+    search = GridSearchCV(BackpropClassifier(max_iter=2), {"alpha": [1.0]}, cv=2, refit=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, y)
+    with pytest.raises(NotFittedError):
+        draw(search)
     for estimator in (LogisticRegression(), make_pipeline(LogisticRegression())):
         with pytest.raises(TypeError, match=r"must be a BackpropClassifier .* got .*LogisticRegression"):
             draw(estimator)
