@@ -1,1 +1,1 @@
-"""Threads: which calls get them (`team`), whether they pay at present (`pace`), and conflicts with fork() and BLAS."""
+"""Threads: which calls get them (`team`), whether they are faster now (`pace`), and conflicts with fork() and BLAS."""

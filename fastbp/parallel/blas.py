@@ -9,7 +9,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-Numbers = list[tuple[Any, int]]  # pairs of a library and its number of threads before we changed it
+Numbers = list[tuple[Any, int]]  # pairs of a library and the number of its threads before we changed that number
 
 
 class _User:
@@ -17,7 +17,7 @@ class _User:
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
-        self.own: Numbers = []  # of the libraries that have a separate number for each thread
+        self.own: Numbers = []  # libraries with a separate number of threads for each Python thread
 
 
 _lock = threading.Lock()  # held while _users and _shared change, for some milliseconds
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 1.0
 # The set refers weakly to the users. So if an interrupt keeps a user from leaving, the user vanishes when its caller
 # ends.
 _users: weakref.WeakSet[_User] = weakref.WeakSet()
-_shared: Numbers = []  # of the libraries that have one number for the whole process; the last user restores it
+_shared: Numbers = []  # libraries with one number for all Python threads; the last user restores it
 
 
 def _renew_after_fork() -> None:
@@ -47,13 +47,16 @@ def _locked() -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(RuntimeError):  # another thread went on without the lock, and has released it
+        with contextlib.suppress(RuntimeError):  # a thread that went on without the lock, this one or another
             _lock.release()
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Within this context, BLAS has one thread. If contexts overlap, this holds until the last one ends."""
+    """Within this context, BLAS has one thread in the calling Python thread.
+
+    If overlapping contexts share a library's number of threads, the last context to end restores this number.
+    """
     user = _User()
     try:
         _enter(user)
@@ -87,7 +90,7 @@ def _leave(user: _User) -> None:
 
 
 def _is_per_thread(library: Any) -> bool:
-    """Whether threadpoolctl sets the library's number for the calling thread only (OpenMP)."""
+    """Whether threadpoolctl sets the library's number of threads for the calling Python thread only (OpenMP)."""
     return hasattr(library, "clear_controlling_thread") and library.threading_layer == "openmp"
 
 

@@ -1,4 +1,4 @@
-"""A child made by fork() runs no parallel code and inherits no locked lock.
+"""A child made by fork() runs no parallel code and inherits no locked lock that a fit needs.
 
 The child has only one thread, the one that called fork(). If the parent had started Numba's OpenMP threads, a child
 that enters a parallel region is killed. Without the hooks below, a lock that another thread of the parent held at the

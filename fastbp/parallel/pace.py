@@ -7,8 +7,8 @@ Then the kernel goes on with the faster number. The number of threads never chan
 benchmarks/busy.py measured five jobs of some tenths of a second each on two cores. Times are in multiples of the time
 of one thread. Beside a process that keeps a core busy, two threads took 1.3 to 10.7 without trials, and 0.95 to 3.6
 with trials. On the quiet machine they took 0.73 to 1.58 without trials, and 0.73 to 1.31 with trials. Another rule was
-no better: a team returned to one thread whenever its members slept at the barrier. Beside the busy process, this rule
-took 1.1 to 3.6. It also missed cases where two threads were slow without sleeping.
+no better: a team returned to one thread whenever its members slept at the barrier. Beside the busy process, the jobs
+took 1.1 to 3.6 with this rule. It also missed cases where two threads were slow without sleeping.
 """
 
 import math
@@ -28,8 +28,8 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 16, 256
 # bound, a slow trial beside a busy process would cause a long pause, even if that process soon ended.
 LONGEST_PAUSE_SECONDS = 10.0
 # A trial ends when its calls have taken TRIAL_SECONDS together, or at the first call after LONGEST_PAUSE_SECONDS
-# without a call. Only the second half of its calls counts: most trials begin when a fit begins, and threads that were
-# asleep need some milliseconds until each has a core.
+# without a call. Only the second half of its calls counts, because threads that were asleep before the trial need some
+# milliseconds until each has a core.
 TRIAL_SECONDS = 0.006
 # A trial is compared with the median time of the last LATEST calls before it, because a single call may be disturbed.
 LATEST = 3
@@ -41,7 +41,7 @@ class _State(NamedTuple):
     A state never changes. Each call makes a new state, because an interrupt may come at any time.
     """
 
-    best: int  # the number of threads that was faster
+    best: int  # the number of threads that the latest trial found faster; before the first trial, all threads
     other: int
     seconds: tuple[float, ...] = ()  # seconds per unit of work, for the last calls with `best`; at most LATEST of them
     trial: tuple[float, ...] = ()  # seconds per unit of work, for all calls of the present trial

@@ -203,7 +203,7 @@ def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManag
 
 @contextlib.contextmanager
 def _held_threads(n_jobs: int | None, work: float) -> Iterator[Team]:
-    # In a nested call, a callback predicts between two calls of a kernel, in the thread that holds Numba's threads.
+    # Whether this thread holds Numba's threads already, for example because a callback predicts during a fit.
     nested = _is_mine(_current_hold())
     _restore_number()
     n_threads = upper_bound(n_jobs)

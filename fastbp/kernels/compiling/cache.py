@@ -2,7 +2,7 @@
 
 Numba's own cache does not suffice:
 
-- It notices a change of a cached function's file, but not a change of a function that the cached one *calls*.
+- It notices a change of a cached function's own file, but not of another file whose functions the cached one *calls*.
 - If two processes compile at once, its index can point at the wrong machine code afterwards.
 - It runs any code that it finds, whoever put it there.
 - It looks into one folder only, and this folder must be writable.
@@ -59,8 +59,8 @@ MOST_LINKS = 40  # a path has at most MOST_LINKS symbolic links; Linux has the s
 SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USING_SVML")
 DIGEST_BYTES = hashlib.sha256().digest_size
 
-# on_compile is called before a kernel is compiled, in the thread that needs the kernel. Numba's compiler lock is held
-# then, so only one thread at a time calls on_compile.
+# on_compile is called before the compilation of a kernel that has a `KernelCache`, in the thread that needs the kernel.
+# Numba's compiler lock is held then, so only one thread at a time calls on_compile.
 on_compile: Callable[[], None] | None = None
 
 
@@ -171,7 +171,7 @@ def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
 def refusal(folder: pathlib.Path) -> str:
     """Why this folder must not be used; an empty string if it may be used.
 
-    Another user could write to the folder or replace it, or this process cannot examine the folder.
+    A folder is refused if another user could write to it or replace it, or if this process cannot examine it.
     """
     for part in (folder, *folder.parents):
         suspicion = ""

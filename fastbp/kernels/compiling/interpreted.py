@@ -65,7 +65,7 @@ def address(function, kinds):
 
 
 def _declared(kinds):
-    """For each kind, the dtype of an array as a character, a tuple of such results for a tuple, otherwise ""."""
+    """For each type: if it is an array, the character of its dtype; if a tuple, a tuple of such results; else ""."""
     return tuple(
         _declared(kind.types)
         if isinstance(kind, types.BaseTuple)

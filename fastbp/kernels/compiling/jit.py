@@ -25,8 +25,8 @@ from . import compilers, interpreted
 from .cache import MISSING, KernelCache
 from .kinds import types_of
 
-# FASTBP_DEBUG=1 compiles checks of shapes and bounds into the kernels. The variable is read only once, because compiled
-# code does not change afterwards.
+# FASTBP_DEBUG=1 compiles checks of bounds, lengths and addresses into the kernels. The variable is read only once,
+# because compiled code does not change afterwards.
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 VARIANT = f"checked={CHECKED}"
 
@@ -41,7 +41,7 @@ def _is_ours(function):
 
 
 def _kept(function, **options):
-    """Compile a function on its own, and keep the machine code on disk."""
+    """Compile a function on its own. If the function is ours, keep the machine code on disk."""
     if interpreted.ENABLED:
         return interpreted.entry(function)
     dispatcher = njit(**(FLAGS | options))(function)
@@ -51,9 +51,9 @@ def _kept(function, **options):
     return dispatcher
 
 
-# There is no fastmath, because the bits must be the same everywhere. With fastmath's flags `reassoc` and `contract`,
-# one function may round differently in two callers. Its flag `nnan` would remove the checks for NaN. NumPy's error
-# model keeps division branch-free.
+# There is no fastmath, because serial and parallel kernels must give the same bits. With fastmath's flags `reassoc` and
+# `contract`, one function may round differently in two callers. The flag `nnan` would remove the checks for NaN.
+# NumPy's error model keeps division branch-free.
 _COMMON = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
 FLAGS = _COMMON | compilers.flags(linked=False)
 LINKED = _COMMON | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | compilers.flags(linked=True)
@@ -101,7 +101,7 @@ def emit_check(context, builder, holds, message, *values):
     """
     # The check raises no exception, because an exception cannot leave a thread of a parallel loop. Py_FatalError is no
     # way out: if two threads call it, the second one aborts while the first one still writes its message. dprintf,
-    # which only POSIX has, writes the message at once. After abort(), faulthandler shows the caller.
+    # which only POSIX has, writes the message at once. After abort(), faulthandler shows the caller if it is enabled.
     i32, void = ir.IntType(32), ir.VoidType()
     with builder.if_then(builder.not_(holds), likely=False):
         text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
@@ -120,7 +120,7 @@ class Deferred:
     kinds : tuple
         The kinds of the function's parameters, see kinds.py.
     allocates : bool
-        Whether a function that it calls may allocate arrays. No kernel of ours does.
+        Whether `function` may call a function that allocates arrays, such as the user's. No kernel of ours does.
     """
 
     def __init__(self, function, kinds, *, allocates=False):
@@ -174,6 +174,6 @@ def call(typingctx, address, arguments):
 
 @intrinsic(interpreted.runtime)
 def runtime(typingctx, value):
-    """`value` as an ordinary variable: Numba would compile the called kernel again for every literal argument."""
+    """`value`, typed as a variable. For every literal argument, Numba would compile the called kernel again."""
     kind = types.unliteral(value)
     return kind(kind), lambda context, builder, sig, args: args[0]

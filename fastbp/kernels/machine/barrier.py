@@ -30,19 +30,20 @@ from ..compiling.jit import inlined, intrinsic, linked
 COME, MEMBERS, WAITING, PASSED, CORE, CREW_FIELDS = range(0, 96, 16)
 SHARED_OUT = 1 << 32  # when no thread may join any more, COME is at least SHARED_OUT
 
-# A waiting thread looks LOOKS times whether it may go on, for some tenths of a millisecond. After that it sleeps
-# between two looks. Threads that never sleep may stay together on one core for seconds (measured), because the
-# operating system moves a thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a
-# tenth of LOOKS, two threads went to sleep in turns (measured).
+# A waiting thread looks LOOKS times whether it may go on (0.1 ms or more on x86-64). After that it sleeps between two
+# looks. Threads that never sleep may stay together on one core for seconds (measured), because the operating system
+# moves a thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS,
+# two threads went to sleep in turns (measured).
 LOOKS = 5_000
-# The first thread sleeps NAPS times, for some 50 us each, before it goes on without the others. The system often wakes
-# an idle thread on the first thread's core, and there it cannot run before the first thread sleeps. Without naps, 40 to
-# 100 % of the calls after a pause of a tenth of a second ran entirely on one thread (measured).
+# The first thread sleeps at most about NAPS times, some 50 us each time. Then it goes on without the late threads. The
+# system often wakes an idle thread on the first thread's core, and there the idle thread cannot run before the first
+# thread sleeps. Without naps, 40 to 100 % of the calls after a pause of a tenth of a second ran entirely on one thread
+# (measured).
 NAPS = 20
 
 _LINUX = sys.platform == "linux"
 _PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # Sleep(1) and usleep(1) sleep for the shortest time
+_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with argument 1: at least 1 ms (Sleep) or 1 us (usleep)
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -52,7 +53,7 @@ def _emit_pointer(context, builder, array, index, kind):
 
 
 def _emit_atomic(operation, x):
-    """The signature and the code of an atomic operation of LLVM on x[i]; it returns the old x[i]."""
+    """The signature and the code of an atomic operation of LLVM on x[i]. The operation returns the old x[i]."""
 
     def codegen(context, builder, sig, args):
         pointer = _emit_pointer(context, builder, args[0], args[1], x)
@@ -111,7 +112,7 @@ def _plain_pause(looks):
 
 @intrinsic(_plain_pause)
 def _pause(typingctx, looks):
-    """Rest the core a little between two looks. After LOOKS looks, also sleep, so that other threads can run."""
+    """After LOOKS looks, sleep, so that other threads can run. Before that, on x86-64, only rest the core a little."""
 
     def codegen(context, builder, sig, args):
         void = ir.VoidType()
@@ -179,7 +180,7 @@ def _leave(typingctx, core):
 
 
 def _plain_n_threads():
-    return 2  # two tasks, which run one after the other if nothing is compiled
+    return 2  # in interpreted mode the first iteration of `prange` does all the work, and the second comes too late
 
 
 @intrinsic(_plain_n_threads)
@@ -197,7 +198,7 @@ def n_threads(typingctx):
 
 @inlined
 def assemble(crew):
-    """Empty the crew at the beginning of a parallel region."""
+    """Empty the crew, before a parallel region begins."""
     for field in range(CREW_FIELDS):
         crew[field] = 0
 

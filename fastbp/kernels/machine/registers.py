@@ -1,6 +1,6 @@
 """The register tile, as a Numba type and as LLVM code; simd.py has its operations.
 
-The size of a tile follows from the features of the CPU that Numba compiles for.
+The size of a tile follows from the CPU that Numba compiles for.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """The register tile: a small matrix that lives in vector registers while a product is summed into it.
 
-A tile is an LLVM value `[rows * vectors x <lanes x float>]`. A product is then a plain loop of rank-1 updates, and LLVM
-keeps the accumulators in registers for the whole loop::
+A tile is an LLVM value `[rows * vectors x <lanes x float>]`, with `double` in float64. A product is then a plain loop
+of rank-1 updates, and LLVM keeps the accumulators in registers for the whole loop::
 
     acc = zeros(tile(8, 3), c)
     for p in range(k):
@@ -9,13 +9,13 @@ keeps the accumulators in registers for the whole loop::
     store(acc, c, ic, ldc)
 
 Tiles also add, subtract and multiply element by element. Loops over flat vectors use these operations. Such a loop has
-no remainder, because the lengths are multiples of a vector.
+no remainder, because the lengths are whole vectors.
 
-All arrays are flat. Names `i...` are offsets into arrays; `ld...` and `step` are distances between two rows. Both count
-elements. Callers must keep within bounds. The NumPy twin above each intrinsic runs if nothing is compiled; its tiles
-are arrays of shape (rows, columns). With FASTBP_DEBUG=1 the kernels check the bounds of every access by a tile and of
-every `part`, and the condition of every `check_multiple`. The first fault stops the process. Otherwise there is no code
-for these checks.
+All arrays are flat. Names `i...` and `j` are offsets into arrays; `ld...` and `step` are distances between two rows.
+All of them count elements. Callers must keep within bounds. The NumPy twin above each intrinsic runs if nothing is
+compiled; its tiles are arrays of shape (rows, columns). With FASTBP_DEBUG=1 the kernels check the bounds of every
+access by a tile and of every `part`, and the condition of every `check_multiple`. The first fault stops the process.
+Otherwise machine code has none of these checks.
 """
 
 import operator
@@ -85,7 +85,7 @@ def _plain_check_multiple(n, divisor):
 
 @intrinsic(_plain_check_multiple)
 def check_multiple(typingctx, n, divisor):
-    """With FASTBP_DEBUG=1, check that n is a multiple of `divisor`."""
+    """Check that n is a multiple of `divisor`; in machine code only with FASTBP_DEBUG=1."""
 
     def codegen(context, builder, sig, args):
         if CHECKED:
