@@ -18,11 +18,12 @@ from .gather import INPUTS, ROWS_OF_CHUNK
 from .machine.simd import part
 from .panels import PANELS, panel_at
 
-# A unit is dropped if its hash, a whole number below HASHES, is below the layer's threshold p HASHES.
+# A hash is a whole number below HASHES. A unit is dropped if its hash is below the threshold of its layer: p times
+# HASHES, rounded.
 HASHES = 1 << 32
-# Odd numbers without a pattern. _GOLDEN is 2^64, and _OF_UNIT is 2^32, divided by the golden ratio. _OF_LAYER is 2^64
-# divided by the positive root of x^4 = x + 1. _MIX_64 is from splitmix64 (Steele et al. 2014), and _MIX_32 from a hash
-# with little bias (Wellons 2018).
+# These numbers are odd and have no pattern. _GOLDEN is 2^64 divided by the golden ratio, and _OF_UNIT is 2^32 divided
+# by it. _OF_LAYER is 2^64 divided by the positive root of x^4 = x + 1. _MIX_64 is from splitmix64 (Steele et al. 2014),
+# and _MIX_32 from a hash with little bias (Wellons 2018).
 _GOLDEN, _OF_LAYER, _MIX_64 = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _OF_UNIT, _MIX_32 = 0x9E3779B9, (0x7FEB352D, 0x846CA68B)
 

@@ -224,7 +224,7 @@ def tanh(x):
 
 @inlined
 def logistic(x):
-    """1 / (1 + e^{-x}), within 3 ulp. It uses e^{-|x|}, because e^{-x} overflows where the result is subnormal."""
+    """1 / (1 + e^{-x}), within 3 ulp. It uses e^{-|x|}, because e^{-x} may overflow although the result is not 0."""
     e = exp(-abs(x))
     return (e if x < constant(0, x) else constant(1, x)) / (constant(1, x) + e)
 

@@ -358,9 +358,10 @@ def quantile(z, a, y, rows, width, padded, cost, g, slope, options):
 def output_delta(kernel, z, a, y, rows, width, padded, cost, g, slope, options):
     """cost[i] = C of example i; z becomes delta^(L), 0 in padded columns.
 
-    kernel: address of one of the functions above, or of a user's loss. z: (rows, padded), flat; on entry z^(L), with
-    `width` columns of units. y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are scratch.
-    g, slope: addresses of an elementwise output activation and of its slope. options: see `huber` and `quantile`.
+    kernel: address of one of the functions above, or of a user's loss. z: (rows, padded), flat; on entry z^(L), whose
+    first `width` columns are units. y: targets, transposed: (width, rows), flat. Overwrites cost and z; a and y are
+    scratch. g, slope: addresses of an elementwise output activation and of its slope. options: see `huber` and
+    `quantile`.
     """
     call(kernel, (z, a, y, rows, width, padded, cost, g, slope, options))
 

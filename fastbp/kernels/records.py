@@ -1,8 +1,8 @@
 """The arguments that kernels pass to each other: records of sizes and addresses, and named tuples of arrays.
 
 Records are the elements of structured arrays, so one compiled signature serves networks of every depth. Python passes
-plain tuples, because Numba compiles `prange` better with them. `_train` and `_predict` turn the plain tuples into named
-ones. All arrays here are flat, except `Targets.Y`.
+plain tuples, because a call with named tuples takes longer (measured). `_train` and `_predict` turn the plain tuples
+into named ones. All arrays here are flat, except `Targets.Y`.
 """
 
 from typing import NamedTuple
@@ -87,7 +87,7 @@ PLAN = _integers(
     "update_end",
     "step_begin",
     "step_end",
-    "finishes",  # 1 if a batch ends with the last of its chunks that the call has
+    "finishes",  # 1 if the call does the last tasks of its chunks, so that a batch may end in the call; otherwise 0
 )
 
 
@@ -141,15 +141,15 @@ PROGRESS = record(
         "batch_weight": np.float64,  # W: sum of w_i over the present batch
         "epoch_loss": np.float64,  # sum over the epoch's batches of J times rows; see `step._finish_batch`
         "epoch_rows": np.float64,  # number of rows of these batches
-        "seed": np.int64,  # decides which units the epoch drops, see dropout.py
+        "seed": np.int64,  # unused; the seed of an epoch is `dropout.Masks.seed`
     }
 )
 
 
 class Extras(NamedTuple):
-    """The arguments of a training with dropout, label smoothing, weight decay, a schedule or a bounded gradient.
+    """The arguments of a training with dropout, label smoothing, weight decay, rate factors or a bounded gradient.
 
-    A training without all of these has None instead. Numba then leaves out every branch that asks for extras. Even
+    A training with none of these has None instead. Numba then leaves out every branch that asks for extras. Even
     branches that are never taken made steps of one example 10 to 30 % slower (measured).
     """
 
@@ -167,7 +167,7 @@ class Examples(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Everything that the phases of a step read and write, except the data."""
+    """Everything that the phases of a step read and write, except the data and the extras."""
 
     layers: NDArray
     units: NDArray

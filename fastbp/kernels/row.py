@@ -1,6 +1,6 @@
 """The forward pass of one example.
 
-The kernel reads the weights as scikit-learn stores them, because packing the weights into panels would take longer.
+The kernel reads the weights as scikit-learn stores them. Packing them into panels would take longer than the pass.
 
 The bits are those of `forward.forward`, because both add the terms of every sum in the same order.
 """

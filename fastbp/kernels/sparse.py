@@ -26,7 +26,7 @@ class Sorted(NamedTuple):
     """The entries of some rows of a chunk, sorted by column and then by row."""
 
     heads: NDArray  # column k has elements [heads[k], heads[k + 1]) of the two arrays below
-    entries: NDArray  # number of each entry in the chunk
+    entries: NDArray  # the numbers that the entries have in the chunk
     rows: NDArray  # row of each entry, counted from the first of these rows
 
 

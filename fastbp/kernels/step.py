@@ -9,11 +9,11 @@ A batch is divided into chunks of rows. The size of a chunk has a limit that doe
 so more examples do not need more memory. If a batch has several chunks, their gradients are added up in `grad`, and the
 update comes with the last chunk.
 
-Threads lose most time when they read each other's results. So if a network is small, a chunk is divided into groups of
-rows, and the gradient of each group is summed separately. If there are as many tasks as groups, the thread that ran a
-group's examples also sums their gradient. Then threads exchange gradients instead of activations. If there are more
-tasks than groups, the group phase sums the gradients. In both cases the update phase adds up the gradients of the
-groups. The number of groups does not depend on the number of threads.
+Threads lose most time when they read each other's results. So in a small network, a chunk with enough work is divided
+into groups of rows, and the gradient of each group is summed separately. If there are as many tasks as groups, the
+thread that ran a group's examples also sums their gradient. Then threads exchange gradients instead of activations. If
+there are more tasks than groups, the group phase sums the gradients. In both cases the update phase adds up the
+gradients of the groups. The number of groups does not depend on the number of threads.
 """
 
 from typing import NamedTuple
@@ -251,7 +251,8 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
     Batches begin at multiples of the plan's batch in `order`. If the plan has no sweep, theta stays as it is, and the
     gradient stays in `grad`. If `plan.learns` is 0, the call only adds up costs, and its tasks have no units. A chunk
     that is too much work for one call takes several calls with the same start and stop. The first of these calls do the
-    tasks of the examples phase, the next ones those of the update phase, and the last ones those of the step phase.
+    tasks of the examples phase, and the next ones those of the update phase. If the plan clips, further calls do those
+    of the step phase.
 
     crew: scratch, see barrier.py. tables: the fields of `Tables`. parameters: the fields of `Parameters`. buffers: the
     fields of `Activations`, then those of `Scratch`. examples: the fields of `Inputs`, then those of `Targets`.
