@@ -141,7 +141,6 @@ PROGRESS = record(
         "batch_weight": np.float64,  # W: sum of w_i over the present batch
         "epoch_loss": np.float64,  # sum over the epoch's batches of J times rows; see `step._finish_batch`
         "epoch_rows": np.float64,  # number of rows of these batches
-        "seed": np.int64,  # unused; the seed of an epoch is `dropout.Masks.seed`
     }
 )
 

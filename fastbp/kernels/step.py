@@ -86,7 +86,7 @@ def _run_examples(job, examples, start, first, stop, extras):
 
 
 @inlined
-def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chunk):
+def _prepare_sparse(member, plan, examples, starts, scratch, width, chunk):
     """Number the stored entries of a chunk of a sparse X. If the plan learns, also sort the entries of each group.
 
     width: number of columns of X.
@@ -99,9 +99,6 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, n_tasks, chu
             first, last = _rows_of(group, plan.n_groups, chunk)
             rows = Rows(examples.order, chunk.start, first, last - first)
             call(plan.sort_entries, (examples.inputs, rows, starts, sorted_of_group(scratch, group, width)))
-    # With as many tasks as groups, no thread waits here, because a thread then reads only entries that it has sorted.
-    if plan.n_groups < n_tasks:
-        meet(member.crew, member.n)
 
 
 @linked
@@ -116,7 +113,7 @@ def examples_phase(member, job, examples, chunk, extras):
             _begin_chunk(job.progress, examples.targets.weights, examples.order, chunk)
         if plan.number_entries:
             width = job.layers[0].width
-            _prepare_sparse(member, plan, examples, job.activations.starts, job.scratch, width, n_tasks, chunk)
+            _prepare_sparse(member, plan, examples, job.activations.starts, job.scratch, width, chunk)
     begin, end = share(plan.examples_begin, plan.examples_end, member.rank, member.n)
     for i in range(begin, end):
         first, last = _rows_of(i, n_tasks, chunk)

@@ -31,10 +31,12 @@ _shared: Numbers = []  # libraries with one number for all Python threads; the l
 
 
 def _renew_after_fork() -> None:
-    """In a forked child, make a new lock, and forget the users in other threads, which the child lacks."""
+    """In a forked child, make a new lock, and let the users in other threads leave, because the child lacks them."""
     global _lock, _users
     _lock = threading.Lock()
     _users = weakref.WeakSet([user for user in _users if user.thread == threading.get_ident()])
+    if not _users:
+        _restore()
 
 
 if hasattr(os, "register_at_fork"):
@@ -72,21 +74,29 @@ def _enter(user: _User) -> None:
         libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         user.own = [(library, library.get_num_threads()) for library in libraries if _is_per_thread(library)]
         shared = [library for library in libraries if not _is_per_thread(library)]
-        _shared = _shared or [(library, library.get_num_threads()) for library in shared]
+        known = {library.filepath for library, _ in _shared}  # a library may have been loaded since
+        _shared = _shared + [
+            (library, library.get_num_threads()) for library in shared if library.filepath not in known
+        ]
         for library in libraries:
             _set(library, 1)
 
 
 def _leave(user: _User) -> None:
-    global _shared
     with _locked():
         _users.discard(user)
         for library, n_threads in user.own:
             _set(library, n_threads)
         if not _users:
-            for library, n_threads in _shared:
-                _set(library, n_threads)
-            _shared = []
+            _restore()
+
+
+def _restore() -> None:
+    """Give the shared libraries the numbers of threads back that they had before the first user."""
+    global _shared
+    for library, n_threads in _shared:
+        _set(library, n_threads)
+    _shared = []
 
 
 def _is_per_thread(library: Any) -> bool:
