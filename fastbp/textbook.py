@@ -107,7 +107,7 @@ def deltas(
         'log_loss', 'binary_cross_entropy', 'squared_error', 'mean_squared_error', 'euclidean', 'absolute_error',
         'huber', 'quantile', 'poisson' or 'gamma'; or your own functions (cost, gradient), as in `BackpropRegressor`.
     loss_options : sequence of float, default=()
-        For 'huber', the largest residual whose square counts, by default 1. For 'quantile', the quantile of each
+        For 'huber', the residual beyond which the cost is linear, by default 1. For 'quantile', the quantile of each
         output, by default 1/2.
 
     Returns
@@ -185,9 +185,9 @@ def check_gradient(
 ) -> float:
     """Largest relative difference between the gradient and central differences of J, in float64.
 
-    This number is below 1e-6 if the gradient is right. A mistake makes it much larger, and so does a kink of relu. For
-    each parameter, the difference of the two derivatives is divided by the larger one, or by a thousandth of the
-    gradient's largest entry if that thousandth is larger still.
+    This number is below 1e-6 if the gradient is right. A mistake makes it much larger, and so does a kink of J or of
+    its derivative near theta, as with relu or huber. For each parameter, the difference of the two derivatives is
+    divided by the larger one, or by a thousandth of the gradient's largest entry if that thousandth is larger still.
 
     Parameters
     ----------

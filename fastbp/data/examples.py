@@ -1,4 +1,4 @@
-"""Examples as the kernels read them: flat arrays. Y and weights are copied; X is copied only if it must be.
+"""Examples as the kernels read them. Y and weights are copied; X is copied only if it must be.
 
 X may be a memory-mapped file that is larger than the memory. Nothing here reads such an X as a whole, or allocates as
 much memory as it takes.

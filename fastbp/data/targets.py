@@ -19,8 +19,8 @@ from .examples import Examples
 MULTILABEL = "multilabel-indicator"
 # Weights stay as they are if the exponent of the largest, from np.frexp, is between -ORDINARY and ORDINARY.
 ORDINARY = 20
-# A weight below 2^-SPREAD times the largest one counts as 0. Such a weight could not change the sum over all examples,
-# and a batch of such weights alone would divide 0 by 0.
+# A weight below 2^-SPREAD times the largest one counts as 0. Such a weight could not change the sum of all weights,
+# and a batch of such weights alone could divide 0 by 0.
 SPREAD = {np.dtype(np.float32): 80, np.dtype(np.float64): 900}
 
 Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # (class codes, None) or (None, matrix of targets)
@@ -130,7 +130,7 @@ class Values:
     n_outputs : int
         Outputs S_L.
     quantiles : tuple of float
-        If there are several quantiles of one number, each is an output. Otherwise empty.
+        The quantiles to predict, if there are several: each is an output for the same number. Otherwise empty.
     """
 
     n_outputs: int
@@ -142,7 +142,7 @@ class Values:
         return cls(1 if y.ndim == 1 else y.shape[1])
 
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
-        """Check that the targets y of new examples have as many columns as there are outputs; raises ValueError."""
+        """Check that y of new examples has a column per output, or one for all quantiles; raises ValueError."""
         if self.of(y).n_outputs != (1 if self.quantiles else self.n_outputs):
             raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
 
@@ -163,7 +163,7 @@ class Values:
         return output[:, 0] if self.n_outputs == 1 else output
 
     def judged(self, output: Array, examples: Examples, rows: NDArray[np.int64]) -> Array:
-        """The argument of `score`: the outputs themselves, because R^2 is not a mean of one result per row.
+        """For `score`, the outputs themselves: R^2, unlike accuracy, is not an average of one number per row.
 
         The outputs are copied, because the next block of rows overwrites their memory.
         """
@@ -265,7 +265,7 @@ def in_unit(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
 
 
 def product_in_unit(factors: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], int]:
-    """`in_unit` of the product of one or two vectors of weights. Here the product cannot overflow."""
+    """`in_unit` of the product of one or two vectors of weights, computed without overflow."""
     weights, exponent = in_unit(factors[0])
     for factor in factors[1:]:
         scaled, of_factor = in_unit(factor)

@@ -73,7 +73,7 @@ def network_of(
     """The network with these fields. Recent networks are kept, so that equal fields give the same object and layout.
 
     The estimators make their networks here, because a user or a file may have edited the fields. A width that is not an
-    integer raises TypeError. Other fields that are not legal raise ValueError.
+    integer raises TypeError, and so does a field that cannot be hashed. Other illegal fields raise ValueError.
     """
     # The cache treats 255, 255.0 and np.uint8(255) as one key, and np.uint8(255) would overflow when it is rounded up.
     # So every width becomes an int first.

@@ -18,13 +18,13 @@ CHUNK_BYTES, MIN_CHUNK, MAX_CHUNK = 2 << 20, 256, 1024
 # times as long in float32 and 0.96 times in float64. 64-(1024,1024)-10 takes 0.98 and 0.92 times as long. Smaller
 # networks take the same time.
 BLOCK_BYTES = 4 << 20
-# If only results of the outputs are kept, such as predicted classes, OUTPUT_BYTES of outputs are computed at a time.
-# That is enough rows for all threads.
+# If the outputs themselves are not kept, as for predicted classes, OUTPUT_BYTES of them are computed at a time. That is
+# enough rows for all threads.
 OUTPUT_BYTES = 1 << 23
 
-# A call into a kernel does at most CALL_WORK, in some hundredths of a second, so that Ctrl-C is answered promptly. Only
-# networks of more than some ten million weights exceed this bound, because a call has at least a tile of rows, and in
-# training at least a block of rows for each thread.
+# In a call into a kernel, a thread does at most CALL_WORK, in some hundredths of a second, so that Ctrl-C is answered
+# promptly. Only networks of more than some ten million weights exceed this bound, because a call has at least a tile of
+# rows, and in training about a block of rows for each thread.
 CALL_WORK = 4e9
 # The rough work for a row is ROW_WORK, for a chunk CHUNK_WORK and for a parameter UPDATE_WORK. The multiply-adds of the
 # products are not included.
@@ -59,12 +59,12 @@ def uncached_row_work(network: Network, entries: float | None = None) -> float:
 
 
 def step_work(network: Network, batch: int, entries: float | None = None) -> float:
-    """Work of a typical parallel region of training: a batch, or a chunk of a large batch."""
+    """The work that threads share at a time in training: a batch, or a chunk of a large batch."""
     return row_work(network, entries) * min(batch, chunk_rows(network))
 
 
 def prediction_work(network: Network, rows: int, entries: float | None = None) -> float:
-    """Work of a typical parallel region of a prediction."""
+    """The work that threads share at a time in a prediction: all rows, or a chunk of many rows."""
     return forward_row_work(network, entries) * min(rows, chunk_rows(network))
 
 
@@ -92,7 +92,7 @@ def block_rows(network: Network, chunk: int) -> int:
 
 
 def output_rows(network: Network) -> int:
-    """Rows of outputs that are computed at once if only results of the outputs are kept, see OUTPUT_BYTES."""
+    """Rows of outputs that are computed at a time if the outputs themselves are not kept, see OUTPUT_BYTES."""
     return max(1, OUTPUT_BYTES // (network.widths[-1] * network.dtype.itemsize))
 
 

@@ -65,7 +65,7 @@ def predict(network: Network, theta: Array, examples: Examples, order: NDArray[n
 
 
 def evaluate(evaluator: Evaluator, theta: Array, rows: NDArray[np.int64], target: Target) -> tuple[NDArray, float]:
-    """(judged, loss) for these rows: the argument of `target.score`, and the mean cost without the L2 term."""
+    """(judged, loss) for these rows. `target.score` takes judged; loss is the mean cost without the L2 term."""
     blocks = outputs_in_blocks(evaluator, theta, rows)
     judged = np.concatenate([target.judged(block, evaluator.examples, rows[part]) for part, block in blocks])
     return judged, evaluator.loss(theta, rows)

@@ -14,7 +14,7 @@ from .solver import AnyTrainer, diverged
 def gradient_descent(
     trainer: AnyTrainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
 ) -> None:
-    """Theta -= eta D, with D the gradient of J, until ||D|| <= gtol.
+    """Theta -= eta D, with D the gradient of J, until ||D|| <= gtol or after max_iter updates.
 
     This is the fourth of the published descriptions in fastbp/README.md. The norm is tested before each update.
     `history.n_iter` counts updates. For every gradient, `history.loss_curve` has J at the same theta.

@@ -18,7 +18,7 @@ class History:
     tol: float
     verbose: bool
     scored: bool  # whether the validation set measures progress; otherwise the training loss does
-    scale: int = 1  # a loss counts as improved if it falls by at least scale * tol
+    scale: int = 1  # a loss is an improvement if it is at least scale * tol below the best loss so far
     by_loss: bool = False  # if scored: whether the validation loss measures progress; otherwise the score does
     n_iter: int = 0
     t: int = 0
@@ -29,7 +29,7 @@ class History:
     best_value: float = -math.inf  # the largest result of `value` so far
     best_score: float = -math.inf  # the validation score of the theta with best_value
     best_theta: Array | None = None  # if scored: the theta with best_value, restored at the end
-    best_epoch: int | None = None  # the epoch of best_theta, from 1 in validation_scores; None if no such epoch gave it
+    best_epoch: int | None = None  # the entry of validation_scores for best_theta, from 1; None if there is none
     last_theta: Array | None = None  # the theta where training stopped, if another theta was restored
     ended: bool = False
     n_without_improvement: int = 0
@@ -45,8 +45,8 @@ class History:
     def kept(self, theta: Array, *, one_epoch: bool) -> Array:
         """The theta that a fit keeps if it ends at `theta`: the best theta, or `theta` if there is no best one.
 
-        With one_epoch, later calls go on from `theta`. So the best theta is kept only if training has converged or
-        diverged.
+        With one_epoch, as in partial_fit, later calls go on from `theta`. So the best theta is kept only if training
+        has converged or diverged.
         """
         goes_on = one_epoch and not (self.converged or self.diverged)
         return theta if self.best_theta is None or goes_on else self.best_theta

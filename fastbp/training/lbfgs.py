@@ -16,12 +16,12 @@ from .solver import AnyTrainer, diverged
 def lbfgs(
     trainer: AnyTrainer, history: History, observer: Observer, *, tol: float, max_iter: int, max_fun: int
 ) -> None:
-    """Minimise J over the vector of all parameters, in float64 and without padding."""
+    """Minimise J over a float64 vector of all parameters without padding."""
     layout = trainer.network.layout
     start = layout.flatten(trainer.theta).astype(np.float64)
     last, loss, stopped = start, np.inf, False
-    raised: StopIteration | None = None  # raised by a watcher; SciPy would take it for a signal to stop
-    n_parts = trainer.calls(trainer.batch)  # calls of one evaluation of J; most iterations take one evaluation
+    raised: StopIteration | None = None  # from the observer; SciPy would take it for a signal to stop
+    n_parts = trainer.calls(trainer.batch)  # kernel calls of an evaluation of J; most iterations evaluate J once
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         nonlocal loss
@@ -43,8 +43,8 @@ def lbfgs(
 
     try:
         observer.epoch_begins(n_parts)
-        # SciPy makes few BLAS calls, on short vectors. With several BLAS threads, these calls would wake a second pool
-        # of spinning threads. The two pools would compete for the cores: 50 times slower (measured).
+        # With several BLAS threads, SciPy's few BLAS calls would wake a second pool of spinning threads. The two pools
+        # would compete for the cores, and a fit would take 50 times as long (measured).
         with one_blas_thread():
             result = scipy.optimize.minimize(
                 objective,

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ..kernels.dropout import HASHES
 from ..network.architecture import Network
 
-# An epoch that begins after t steps has the seed (seed + t OF_STEP) modulo SEEDS. OF_STEP is an odd number without a
-# pattern.
+# If a fit has the seed s, its epoch that begins after t steps has the seed (s + t OF_STEP) modulo SEEDS. OF_STEP is an
+# odd number without a pattern.
 OF_STEP = 0xD6E8FEB86659FD93
 SEEDS = 1 << 63
 

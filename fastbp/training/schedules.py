@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 # After too many epochs without improvement, 'adaptive' divides the rate by RATE_DIVISOR. If the rate is already
 # SMALLEST_RATE or less, training stops instead.
 SMALLEST_RATE, RATE_DIVISOR = 1e-6, 5.0
-# In the share RISE of the steps, the factor of 'one_cycle' rises from 1 / FIRST_DIVISOR to 1. Then it falls to
+# The factor of 'one_cycle' rises from 1 / FIRST_DIVISOR to 1 until the progress is RISE. Then it falls to
 # 1 / (FIRST_DIVISOR * LAST_DIVISOR).
 RISE, FIRST_DIVISOR, LAST_DIVISOR = 0.3, 25.0, 1e4
 
-# A function from the progress p of training, from 0 to 1, to the factor that multiplies the rate.
+# Takes the progress p of training, 0 to 1, and returns the factor that multiplies the rate.
 Factor = Callable[[float], float]
 
 
@@ -70,8 +70,8 @@ class Schedule:
     power_t : float
         Exponent of 'invscaling'.
     warmup : float
-        Share of the steps of the plan. In these first steps, the factor of the rule is multiplied by a number that
-        rises to 1.
+        The warm-up, as a share of the plan's steps. In these first steps, the factor of the rule is multiplied by a
+        number that rises to 1.
     epochs : int
         Epochs that the plan covers.
     first_epoch : int

@@ -33,7 +33,7 @@ class Epochs:
         shuffling.
     only_one : bool
         Whether to train for a single epoch, without a warning that training did not converge. This is for partial_fit.
-        The best theta is then restored only if the score no longer improves, or if the fit diverged.
+        The best theta is then restored only if training has converged or diverged.
     """
 
     max_iter: int

@@ -1,4 +1,4 @@
-"""Passes of the training kernel over examples. An `Evaluator` only measures J, and a `Trainer` also makes steps."""
+"""Passes of the training kernel over examples. An `Evaluator` only measures costs, and a `Trainer` also makes steps."""
 
 import math
 from collections.abc import Callable
@@ -58,27 +58,26 @@ class _Passes(Workspace):
         for l, name in enumerate(network.activations, 1):
             if name in ELEMENTWISE:
                 self.layers["slope"][l] = ELEMENTWISE[name].slope.address(network.dtype)
-        self._loss = _loss_kernel(
-            network
-        )  # kept, because the machine code of a user's loss lives as long as its kernel
+        # The kernel is kept, because the machine code of a user's loss lives only as long as its kernel.
+        self._loss = _loss_kernel(network)
         self.plan["batch"], self.plan["output_delta"] = batch, self._loss.address(network.dtype)
-        self._extras: tuple[NDArray, ...] = ()  # places, factors and norms of `kernels.records.Extras`, or nothing
+        self._extras: tuple[NDArray, ...] = ()  # with extras: (places, factors, norms), see `records.Extras`
 
     def _with_seed(self) -> tuple[Any, ...]:
         """The extras of an epoch, as the kernels take them."""
         raise NotImplementedError
 
     def _share_calls(self, n_tasks: int, row_work: float, *, learns: bool) -> None:
-        """Divide an epoch into calls of at most CALL_WORK. A call does whole chunks, or some tasks of one large chunk.
+        """Divide an epoch into calls of bounded work, see `costs.CALL_WORK`.
 
-        n_tasks: number of tasks of a chunk that needs only one call. row_work: work of one example, without the work of
-        reading it from memory.
+        A call does whole chunks, or some tasks of one large chunk. n_tasks: number of tasks of a chunk that needs only
+        one call. row_work: work of one example, without the work of reading it from memory.
         """
         rows, units = min(self.chunk, self.batch), self.network.layout.units
         updates = costs.CHUNK_WORK + costs.UPDATE_WORK * self.network.layout.size
         chunk_work = updates + rows * costs.uncached_row_work(self.network, self.examples.entries)
         self._rows_per_step_call = rows * max(1, int(min(costs.CALL_WORK / chunk_work, self.examples.most_rows / rows)))
-        # If several calls share a chunk, each task has about a block of rows or more, because each block reads all
+        # If several calls share a chunk, each task has more than half a block of rows, because each block reads all
         # parameters.
         n_shares = min(math.ceil(chunk_work / costs.CALL_WORK), -(-rows // (self.block * n_tasks)))
         n_parallel, n_tasks = n_tasks, n_shares * n_tasks
@@ -147,7 +146,7 @@ def _equal_tasks(units: NDArray, n_tasks: int) -> NDArray[np.int64]:
 
 
 def _with_tasks(plan: NDArray, tasks: tuple[int, ...]) -> NDArray:
-    """A copy of the plan for a call with these tasks: [begin, end) of the examples, the update and the step phase."""
+    """A copy of the plan, with these values for the fields TASKS."""
     plan = copied(plan)
     for name, task in zip(TASKS, tasks, strict=True):
         plan[name] = task
@@ -165,7 +164,7 @@ def _loss_kernel(network: Network) -> Deferred:
 
 
 class Evaluator(_Passes):
-    """J of a network on examples, without gradients.
+    """The mean cost of examples, without the L2 term and without gradients.
 
     Parameters
     ----------
@@ -286,7 +285,7 @@ class Trainer(_Passes):
         if any(how.dropout[1:]):
             self.plan["drop_units"] = dropout.drop_units.address(dtype)
 
-    def _with_seed(self) -> tuple[Any, ...]:  # no float, so that Numba compiles once
+    def _with_seed(self) -> tuple[Any, ...]:
         seed = self._regularization.at(int(self.t[0])).seed
         return np.int64(seed), *self._extras
 

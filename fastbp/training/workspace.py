@@ -31,7 +31,7 @@ def product_addresses(network: Network, l: int, kernels: dict[int, Deferred]) ->
 
 
 def copied(integers: NDArray) -> NDArray:
-    """A copy of records of integers. NumPy's own copy goes field by field and takes five times as long."""
+    """A copy of records of integers. NumPy's own copy goes field by field and takes several times as long."""
     return integers.view(np.int64).copy().view(integers.dtype)
 
 
