@@ -53,9 +53,10 @@ ABOUT = """
 
     A Dask X stays in its partitions on the workers of the current client of `dask.distributed`. Each worker computes
     loss and gradient of its partitions in compiled loops. Only the partitions decide in which order the results are
-    added up. So the same partitions give the same bits. Other partitions and a single machine give the same model up to
-    rounding. A round of communication takes some hundredths of a second. 'lbfgs' and 'gd' need one round for each
-    evaluation of J. 'sgd' and 'adam' need one for each minibatch, so `batch_size` should be thousands.
+    added up. So the same partitions give the same bits on CPUs of the same kind. Other partitions and a single machine
+    give the same model up to rounding. A round of communication takes some hundredths of a second. 'lbfgs' and 'gd'
+    need one round for each evaluation of J. 'sgd' and 'adam' need one for each minibatch, so `batch_size` should be
+    thousands.
 
     The calling process holds the parameters, the optimiser's state, y, the weights and some 100 bytes per row of X. The
     scheduler also holds y and the weights. Only the workers hold X. If a worker is lost, its partitions are computed
@@ -64,13 +65,13 @@ ABOUT = """
     of a dataframe may have its columns in another order than the dataframe: the names count. If `monitor` is a scorer
     of scikit-learn, X_val and y_val must be in memory.
 
-    If X is a Dask collection, `predict`, `predict_proba`, `predict_log_proba` and `hidden_activations` return lazy Dask
-    arrays with a block per partition. Any of Dask's schedulers can compute them.
+    If X is a Dask collection, `predict`, `hidden_activations` and the classifier's `predict_proba` and
+    `predict_log_proba` return lazy Dask arrays with a block per partition. Any of Dask's schedulers can compute them.
 """
 
 
 def _docstring(parent: type, first: str) -> str:
-    """The parent's docstring with another beginning and another See Also."""
+    """Parameters and Attributes from the parent's docstring, with another beginning and another See Also."""
     # Python before 3.13 keeps the indentation, so cleandoc removes it. python -OO keeps no docstring, hence `or ""`.
     _, parameters, rest = inspect.cleandoc(parent.__doc__ or "").partition("\nParameters\n")
     rest, _, _ = rest.partition("\nSee Also\n")

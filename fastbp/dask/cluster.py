@@ -200,7 +200,7 @@ class Partitions:
 
 
 class DistributedExamples(Examples):
-    """Examples whose X is on the workers. A worker has y and weights of its rows, this process those of all rows."""
+    """Examples whose X is on the workers. This process has y and weights of all rows. The workers have them too."""
 
     partitions: Partitions
     targets: list[list[Future | None]]
@@ -216,7 +216,7 @@ class DistributedExamples(Examples):
         return here
 
     def send_targets(self) -> None:
-        """Send y and the weights of their rows to the workers, for the first time or again."""
+        """Send y and the weights of each partition to the workers, for the first time or again."""
         codes = self.codes.astype(np.min_scalar_type(self.codes.max(initial=0)))
         cuts = self.partitions.starts[1:-1]
         parts = [np.split(values, cuts) if values.size else None for values in (codes, self.Y, self.weights)]

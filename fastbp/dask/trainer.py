@@ -18,7 +18,8 @@ from ..typing import Array
 from .cluster import DistributedExamples
 from .worker import architecture_of, judge, partial_sums, total
 
-# A task adds up at most ARITY partial sums, in the order of the partitions. So the same partitions give the same bits.
+# A task adds up at most ARITY partial sums, in the order of the partitions. So the order of a sum depends only on the
+# partitions.
 ARITY = 8
 
 

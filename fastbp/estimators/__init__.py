@@ -1,6 +1,7 @@
 """The estimators for data in memory, behind scikit-learn's interface.
 
-`classifier` and `regressor` have the two estimators with their public methods. `base` has a fit from start to end. A
-fit uses `parameters` (legal values), `class_weights`, `validation_set`, `fit` (a fit under way) and `callbacks`
-(scikit-learn's). `predicting` has the predictions. `convert` converts from and to scikit-learn's own estimators.
+`classifier` and `regressor` have the two estimators. `base` has a fit from start to end. A fit uses `parameters` (legal
+values), `intake` (from the user's data to examples), `class_weights`, `validation_set`, `fit` (a fit under way),
+`callbacks` (scikit-learn's) and `notice` (the line before a compilation). `predicting` has the predictions. `convert`
+converts from and to scikit-learn's own estimators.
 """

@@ -39,7 +39,8 @@ from .validation_set import GivenValidation, ValidationSet, split
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
-# These attributes are set while X and y are checked. A fit on an X without names has no feature_names_in_.
+# These attributes are set while X and y are checked. If a fit starts anew on an X without names, the check removes
+# feature_names_in_ instead.
 FROM_DATA = ("n_features_in_", "feature_names_in_", "classes_")
 
 
@@ -229,7 +230,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         """
         scored = bool(self.early_stopping) and self.solver in STOCHASTIC
         # scikit-learn averages squared errors over the outputs, and J adds them up. With this scale, the same tol stops
-        # MLPRegressor and BackpropRegressor in the same epoch.
+        # MLPRegressor and BackpropRegressor in the same epoch, unless the L2 term is large.
         scale = target.n_outputs if isinstance(target, Values) and self.loss == "squared_error" else 1
         history = History(float(self.tol), bool(self.verbose), scored, scale, by_loss=self.monitor == "loss")
         if continues:
@@ -257,7 +258,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             history.best_value = history.best_score = -np.inf
             return
         history.best_theta, history.best_epoch = best, getattr(self, "_best_epoch", None)
-        if last is not None and np.array_equal(best, theta):  # if best differs from theta, the user has edited coefs_
+        # A fit that kept `last` left `best` in coefs_. If coefs_ differ from `best` now, the user has edited them.
+        if last is not None and np.array_equal(best, theta):
             theta[:] = last
 
     def _kept_vector(self, name: str, network: Network) -> Array | None:

@@ -10,7 +10,7 @@ from ..data.targets import MULTILABEL, Labels, positions
 
 
 def class_weights(class_weight: Any, target: Labels, y: NDArray, *, incremental: bool) -> tuple[NDArray, ...] | None:
-    """Weights of the classes from the training labels y; None means that every weight is 1.
+    """Weights of the classes for the training labels y; None means that every weight is 1.
 
     The tuple has one array with the weights of all classes. For a multilabel target it has one array per output, with
     the weights of 0 and 1.

@@ -23,7 +23,7 @@ from .parameters import Decorator, Range, fits, if_stochastic
 from .predicting import check_classes
 from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # when it is needed, `convert` imports MLPClassifier
+if TYPE_CHECKING:  # at run time only a conversion needs MLPClassifier, and `convert` imports it
     from sklearn.neural_network import MLPClassifier
 
 PROBABILITIES = ("softmax", "logistic")  # output activations whose outputs are probabilities
@@ -104,7 +104,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         weights of the previous fit, not from the best ones. It measures both on the new validation set, and keeps the
         best of all weights.
     momentum : float, default=0.9
-        Momentum mu of 'sgd', between 0 and 1.
+        Momentum mu of 'sgd', between 0 and 1. As in scikit-learn, each step sets the velocity v to mu v - eta g, with
+        the present learning rate eta and the gradient g. So v keeps each gradient at the rate of its own step, even
+        after a schedule has changed the rate.
     nesterovs_momentum : bool, default=True
         Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
@@ -122,7 +124,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         After more than this number of epochs in a row without improvement, 'sgd' and 'adam' stop, or
         learning_rate='adaptive' divides the rate.
     max_fun : int, default=15000
-        Largest number of evaluations of J by 'lbfgs'.
+        'lbfgs' stops after the iteration in which its number of evaluations of J exceeds `max_fun`.
     loss : str or tuple of two functions, default='log_loss'
         Cost of one example, summed over outputs: 'log_loss' (softmax or logistic cross-entropy, as in MLPClassifier),
         'binary_cross_entropy' (of one logistic output per class), 'squared_error' (half the squared norm of a - y),
@@ -162,8 +164,9 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         linearly, from almost 0 to the rate of the schedule.
     dropout : float or array-like of float, default=0.0
         Probability p, in [0, 1), that a hidden unit is dropped in a step of 'sgd' or 'adam': one number for all hidden
-        layers, or one per hidden layer. A dropped unit is 0, and the other units are divided by 1 - p. Which units are
-        dropped depends on `random_state`, but not on `n_jobs`. Predictions and validation drop nothing.
+        layers, or one per hidden layer. A dropped unit is 0, and the other units are divided by 1 - p. Each row drops
+        its own units, so a weight of 2 is not the same as the row twice. Which units are dropped depends on
+        `random_state`, but not on `n_jobs`. Predictions and validation drop nothing.
     input_dropout : float, default=0.0
         Probability, in [0, 1), that a feature of an example is dropped in a step, as described under `dropout`.
     max_grad_norm : float or None, default=None
@@ -204,7 +207,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     converged_ : bool
         Whether training ended by its own criterion, and not by `max_iter`, an interrupt, a callback or divergence.
     n_iter_ : int
-        Number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
+        Number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd') of the last `fit` or `partial_fit`.
     t_ : int
         Number of training examples that 'gd', 'sgd' and 'adam' have seen.
     n_layers_ : int

@@ -43,7 +43,10 @@ class Decorator(Protocol):
 
 
 class Range(Interval):
-    """An interval of numbers that a float can hold. It rejects other values, and Interval may raise an error."""
+    """An interval that also rejects infinity, NaN, a Fraction and an integer above the largest float.
+
+    For these values Interval may return True or raise an error.
+    """
 
     def is_satisfied_by(self, val: Any) -> bool:
         if isinstance(val, np.timedelta64):  # NumPy registers timedelta64 as an integer

@@ -154,7 +154,10 @@ class Predictor(Parameters):
         )
 
     def _weight_shapes(self) -> Shapes:
-        """The shapes of coefs_ and of intercepts_; raises ValueError unless both are lists or tuples with entries."""
+        """The shapes of coefs_ and of intercepts_.
+
+        Raises ValueError if one of them is neither a list nor a tuple, or if coefs_ is empty.
+        """
         coefs, intercepts = self.coefs_, self.intercepts_
         if not (isinstance(coefs, LISTS) and isinstance(intercepts, LISTS) and coefs):
             raise ValueError(
@@ -264,7 +267,7 @@ class Predictor(Parameters):
     def _outputs_of(self, X: Any, network: Network) -> Array:
         """a^(L) of validated X."""
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            with np.errstate(over="ignore"):  # `refuse_overflow` will raise an error for it
+            with np.errstate(over="ignore"):  # an overflow is an error only if it makes an output that is not finite
                 row = np.asarray(X[0]).astype(network.dtype)
             output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
         else:
@@ -337,13 +340,14 @@ def _objects_ascend(labels: tuple[Any, ...]) -> bool:
 
 
 def _columns_of_text(X: Any) -> list[Any]:
-    """The columns of a dataframe that hold text, in their order; an empty list if X is not a dataframe."""
+    """The columns of a dataframe with text that is not a number, in their order; an empty list for any other X."""
     found = []
     for name in X.columns if hasattr(X, "columns") else ():
+        values = np.asarray(X[name])
+        if values.dtype == object:  # it may also hold missing values and dates
+            values = np.array([value for value in values.flat if isinstance(value, str)], object)
         try:
-            np.asarray(X[name]).astype(np.float64)
-        except TypeError:  # the column holds a missing value or a date, not text
-            continue
+            values.astype(np.float64)
         except ValueError:
             found.append(name)
     return found

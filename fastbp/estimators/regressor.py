@@ -21,13 +21,13 @@ from .base import Perceptron
 from .parameters import Range, fits, if_stochastic
 from .validation_set import GivenValidation
 
-if TYPE_CHECKING:  # when it is needed, `convert` imports MLPRegressor
+if TYPE_CHECKING:  # at run time only a conversion needs MLPRegressor, and `convert` imports it
     from sklearn.neural_network import MLPRegressor
 
 LOSSES = (
     "squared_error", "poisson", "mean_squared_error", "euclidean", "absolute_error", "huber", "quantile", "gamma",
 )  # fmt: skip
-CROSSING = "The predicted quantiles"  # how the warning begins
+CROSSING = "The predicted quantiles"  # the first words of the warning that predicted quantiles cross
 QUANTILE = Range(Real, 0, 1, closed="neither")
 CONSTRAINTS = {
     **Perceptron._parameter_constraints,
@@ -102,7 +102,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         weights of the previous fit, not from the best ones. It measures both on the new validation set, and keeps the
         best of all weights.
     momentum : float, default=0.9
-        Momentum mu of 'sgd', between 0 and 1.
+        Momentum mu of 'sgd', between 0 and 1. As in scikit-learn, each step sets the velocity v to mu v - eta g, with
+        the present learning rate eta and the gradient g. So v keeps each gradient at the rate of its own step, even
+        after a schedule has changed the rate.
     nesterovs_momentum : bool, default=True
         Whether 'sgd' has Nesterov's momentum.
     early_stopping : bool, default=False
@@ -120,7 +122,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         After more than this number of epochs in a row without improvement, 'sgd' and 'adam' stop, or
         learning_rate='adaptive' divides the rate.
     max_fun : int, default=15000
-        Largest number of evaluations of J by 'lbfgs'.
+        'lbfgs' stops after the iteration in which its number of evaluations of J exceeds `max_fun`.
     out_activation : str, default='auto'
         Activation of the output layer. 'auto' is exp for 'poisson' and 'gamma', otherwise identity. 'poisson' and
         'gamma' take only exp. The other losses take any hidden activation. A loss of your own takes any hidden
@@ -149,8 +151,9 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         linearly, from almost 0 to the rate of the schedule.
     dropout : float or array-like of float, default=0.0
         Probability p, in [0, 1), that a hidden unit is dropped in a step of 'sgd' or 'adam': one number for all hidden
-        layers, or one per hidden layer. A dropped unit is 0, and the other units are divided by 1 - p. Which units are
-        dropped depends on `random_state`, but not on `n_jobs`. Predictions and validation drop nothing.
+        layers, or one per hidden layer. A dropped unit is 0, and the other units are divided by 1 - p. Each row drops
+        its own units, so a weight of 2 is not the same as the row twice. Which units are dropped depends on
+        `random_state`, but not on `n_jobs`. Predictions and validation drop nothing.
     input_dropout : float, default=0.0
         Probability, in [0, 1), that a feature of an example is dropped in a step, as described under `dropout`.
     max_grad_norm : float or None, default=None
@@ -191,7 +194,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
     converged_ : bool
         Whether training ended by its own criterion, and not by `max_iter`, an interrupt, a callback or divergence.
     n_iter_ : int
-        Number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd').
+        Number of epochs ('sgd', 'adam'), iterations ('lbfgs') or updates ('gd') of the last `fit` or `partial_fit`.
     t_ : int
         Number of training examples that 'gd', 'sgd' and 'adam' have seen.
     n_layers_ : int

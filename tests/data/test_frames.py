@@ -51,6 +51,16 @@ class TestDataFrames:
         with pytest.raises(ValueError, match=r"In the validation set .* columns of text: 'colour', 'shape'"):
             small(estimator).fit(numbers, y, X_val=frame, y_val=y)
 
+    def test_text_is_found_behind_a_missing_value_or_a_date(self):
+        pandas = pytest.importorskip("pandas")
+        X, y = problem(BackpropClassifier)
+        n, date = len(y) - 1, pandas.Timestamp("2020-01-01")
+        for first in (pandas.NA, None, np.nan, date):
+            columns = {"colour": [first, *["red"] * n], "number": [pandas.NA, *["1"] * n], "date": [date] * (n + 1)}
+            frame = pandas.DataFrame({"a": X[:, 0], **columns}, dtype=object)
+            with pytest.raises((ValueError, TypeError), match=r"X has columns of text: 'colour'\. "):
+                small(BackpropClassifier).fit(frame, y)
+
     def test_an_error_of_a_frame_without_text_stays_as_it_is(self):
         X, y = problem(BackpropClassifier)
         frame = self.frame("pandas", X)
