@@ -194,10 +194,14 @@ def check_sparse(matrix: Any, name: str) -> None:
 
 
 def check_indicator(matrix: Any, name: str) -> None:
-    """Do the checks of `check_sparse`, and check the columns of CSR too."""
+    """Do the checks of `check_sparse`, and check the columns of CSR and LIL too."""
     check_sparse(matrix, name)
     if matrix.format == "csr" and matrix.ndim == 2:
         _check_range(matrix.indices, name, "indices", matrix.shape[1])
+    if matrix.format == "lil":
+        columns = np.array([column for row in matrix.rows for column in row] or NO_CODES)
+        _check_integers(columns, name, "the lists of rows")
+        _check_range(columns, name, "columns", matrix.shape[1])
 
 
 def _check_integers(values: Any, name: str, part: str) -> None:

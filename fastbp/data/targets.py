@@ -144,7 +144,10 @@ class Values:
     def check_held_out(self, y: NDArray, name: str = "y_val") -> None:
         """Check that y of new examples has a column per output, or one for all quantiles; raises ValueError."""
         if self.of(y).n_outputs != (1 if self.quantiles else self.n_outputs):
-            raise ValueError(f"{name} has shape {y.shape}, but the network has {self.n_outputs} outputs.")
+            needed = (
+                "several quantiles need one column" if self.quantiles else f"the network has {self.n_outputs} outputs"
+            )
+            raise ValueError(f"{name} has shape {y.shape}, but {needed}.")
 
     def encode(self, y: NDArray, loss: Any) -> Encoded:
         """Targets of the network; raises ValueError for numbers for which the loss is not defined."""

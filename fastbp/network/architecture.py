@@ -73,12 +73,15 @@ def network_of(
     """The network with these fields. Recent networks are kept, so that equal fields give the same object and layout.
 
     The estimators make their networks here, because a user or a file may have edited the fields. A width that is not an
-    integer raises TypeError, and so does a field that cannot be hashed. Other illegal fields raise ValueError.
+    integer raises TypeError. Other illegal fields raise ValueError.
     """
     # The cache treats 255, 255.0 and np.uint8(255) as one key, and np.uint8(255) would overflow when it is rounded up.
     # So every width becomes an int first.
     widths = tuple(map(operator.index, widths))
-    return _kept_network(widths, tuple(activations), loss, dtype, bool(fit_intercept), tuple(map(float, loss_options)))
+    for name in (names := tuple(activations)):
+        if not isinstance(name, str):  # an unhashable name would raise a TypeError in the cache
+            raise ValueError(f"The activation of a layer must be a name, got {name!r}.")
+    return _kept_network(widths, names, loss, dtype, bool(fit_intercept), tuple(map(float, loss_options)))
 
 
 @functools.lru_cache(maxsize=64)

@@ -35,11 +35,12 @@ def lbfgs(
         history.add_loss(loss)  # J at this vector: the line search accepts the point that it evaluated last
         try:
             stopped = observer.epoch_ends(history.n_iter, max_iter, loss)
+            if not stopped:
+                observer.epoch_begins(n_parts)
         except StopIteration as error:
             raised = error
         if stopped or raised:
             raise StopIteration  # this stops SciPy
-        observer.epoch_begins(n_parts)
 
     try:
         observer.epoch_begins(n_parts)

@@ -206,6 +206,17 @@ def test_a_sparse_y_is_checked_too():
     refused(lambda: small(BackpropClassifier).fit(X, y), "indices from 0 to 2, got 1000000", name="y")
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [(10**8, "columns from 0 to 2, got 100000000"), (-5, "got -5"), ("1", "a vector of integers as the lists of rows")],
+)
+def test_the_columns_of_a_y_of_lists_are_checked_too(column, message):
+    X, y = a_matrix().toarray(), sparse.lil_matrix(np.random.default_rng(0).integers(0, 2, (N, 3)))
+    small(BackpropClassifier).fit(X, y)
+    y.rows[0], y.data[0] = [0, column], [1, 1]
+    refused(lambda: small(BackpropClassifier).fit(X, y), message, name="y")
+
+
 def test_arrays_that_are_not_contiguous_give_the_same_bits():
     X, y = a_matrix(), targets()
     Z = X.copy()

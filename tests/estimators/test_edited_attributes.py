@@ -74,6 +74,7 @@ PREDICTED = {
     "_target_kind a list": ("_target_kind", lambda k: [k], "_target_kind"),
 }
 ONLY_PREDICTED = {
+    "out_activation_ a list": ("out_activation_", lambda a: ["logistic"], "activation of a layer must be a name"),
     "out_activation_ unknown": ("out_activation_", lambda a: "relu6", "output activation must be among"),
     "n_jobs a float": ("n_jobs", lambda n: 2.5, "n_jobs must be None or a whole number other than 0, got 2.5"),
 }
