@@ -42,7 +42,7 @@ def not_numbers(column: "Series") -> "Series":
 
     if pd.api.types.is_timedelta64_dtype(column):
         return column[:0]
-    if pd.api.types.is_bool_dtype(column):
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
         return column.dropna()
     return column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
 

@@ -19,7 +19,7 @@ from ..network import costs
 from ..network.architecture import Network, network_of
 from ..parallel.team import team_for
 from ..training.evaluation import evaluate
-from ..training.regularization import Regularization
+from ..training.regularization import NOTHING, Regularization
 from ..training.trainer import NO_PLACES, Evaluator, Trainer
 from ..typing import Array
 
@@ -125,8 +125,8 @@ def partial_sums(
     architecture: tuple[Any, ...],
     rows: NDArray[np.int64] | None,
     n_jobs: int | None,
-    regularization: Regularization,
-    places: NDArray[np.int64] | None,
+    regularization: Regularization = NOTHING,
+    places: NDArray[np.int64] | None = None,
 ) -> Sums:
     """Sums over these rows of a partition.
 

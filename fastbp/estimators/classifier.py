@@ -308,7 +308,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of the cost of each example, not negative and not all zero.
         X_val, y_val : array-like of shape (n_val, n_features), (n_val,) or (n_val, n_outputs), default=None
-            A validation set for 'sgd' and 'adam'. Its accuracy and loss are recorded after every epoch. With
+            A validation set for 'sgd' and 'adam'. Its score and loss are recorded after every epoch. With
             `early_stopping` it replaces the examples that `validation_fraction` would set aside.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation set.

@@ -306,7 +306,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of the cost of each example, not negative and not all zero.
         X_val, y_val : array-like of shape (n_val, n_features), (n_val,) or (n_val, n_outputs), default=None
-            A validation set for 'sgd' and 'adam'. Its R^2 and loss are recorded after every epoch. With
+            A validation set for 'sgd' and 'adam'. Its score and loss are recorded after every epoch. With
             `early_stopping` it replaces the examples that `validation_fraction` would set aside.
             TransformedTargetRegressor transforms y but not y_val, so pass it a y_val on the transformed scale.
         sample_weight_val : array-like of shape (n_val,), default=None

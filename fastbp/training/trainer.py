@@ -59,6 +59,7 @@ class _Passes(Workspace):
             if name in ELEMENTWISE:
                 self.layers["slope"][l] = ELEMENTWISE[name].slope.address(network.dtype)
         # The kernel is kept, because the machine code of a user's loss lives only as long as its kernel.
+        # The trainer keeps the kernel, because the machine code of a user's loss goes with its kernel.
         self._loss = _loss_kernel(network)
         self.plan["batch"], self.plan["output_delta"] = batch, self._loss.address(network.dtype)
         self._extras: tuple[NDArray, ...] = ()  # with extras: (places, factors, norms), see `records.Extras`
@@ -94,8 +95,8 @@ class _Passes(Workspace):
             for share in shares
         ]
         self._row_work = row_work
-        in_parallel, with_extras = self.team.n_threads > 1, len(self._extras) > 0
-        self._kernel = f"train_{'parallel' if in_parallel else 'serial'}{'_with_extras' if with_extras else ''}"
+        extras = "_with_extras" if self._extras else ""
+        self._kernels = f"train_serial{extras}", f"train_parallel{extras}"
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
@@ -123,7 +124,7 @@ class _Passes(Workspace):
         Ctrl-C is answered and `after_call` is called.
         """
         self._epoch_sums[:] = 0
-        kernel, buffers = getattr(step, self._kernel), (*self.activations, *self._scratch)
+        kernel, buffers = getattr(step, self._kernels[self.team.n_threads > 1]), (*self.activations, *self._scratch)
         extras = (self._with_seed(),) if self._extras else ()
         for start, stop, tables, work in self._calls(len(order)):
             examples, order_of_call = self.examples.read(order, start, stop)

@@ -26,14 +26,14 @@ REFERENCE = """\
 +    "pseudo_huber": HIDDEN_ACTIVATIONS,
 @@
      residual = ACTIVATIONS[out_activation](z) - Y
-     if loss == "squared_error":
-         return (residual**2).sum(axis=1) / 2
+     if loss == "absolute_error":
+         return np.abs(residual).sum(axis=1)
 +    if loss == "pseudo_huber":
 +        return (np.sqrt(1 + residual**2) - 1).sum(axis=1)
 @@
      derivative = DERIVATIVES[out_activation](z)
-     if loss == "squared_error":
-         return residual * derivative
+     if loss == "absolute_error":
+         return np.sign(residual) * derivative
 +    if loss == "pseudo_huber":
 +        return residual / np.sqrt(1 + residual**2) * derivative
 """
@@ -140,7 +140,7 @@ def test_the_recipes_give_an_activation_and_a_loss_with_right_gradients_that_lea
 
 
 def test_the_tests_find_the_new_names_in_the_reference(copy):
-    chosen = "every_activation_with_every_output and (softsign or pseudo_huber)"
+    chosen = "every_activation_with_every_loss_and_every_pair and (softsign or pseudo_huber)"
     printed = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/textbook/test_textbook.py", "-k", chosen)
     passed = int(re.search(r"(\d+) passed", printed).group(1))
-    assert passed >= 100
+    assert passed >= 80

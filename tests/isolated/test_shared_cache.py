@@ -95,7 +95,8 @@ for dtype, n_jobs in itertools.product((np.float32, np.float64), (1, 2)):
     frozen.flags.writeable = False
     inputs = [X, np.asfortranarray(X), X[:, ::-1], frozen, scipy.sparse.csr_matrix(X), scipy.sparse.csr_array(X)]
     solvers = [dict(solver="adam"), dict(solver="sgd"), dict(solver="sgd", momentum=0), dict(solver="lbfgs"),
-               dict(solver="gd"), dict(early_stopping=True), dict(hidden_layer_sizes=(4, 3)), dict(fit_intercept=False)]
+               dict(solver="gd"), dict(early_stopping=True), dict(hidden_layer_sizes=(4, 3)), dict(fit_intercept=False),
+               dict(dropout=0.2, input_dropout=0.1), dict(learning_rate="cosine", weight_decay=0.1, max_grad_norm=1.0)]
     for x, settings, y in itertools.product(inputs, solvers, (labels, several)):
         clf = BackpropClassifier(**{{"hidden_layer_sizes": (3,), "max_iter": 2, "n_jobs": n_jobs}} | settings)
         clf.fit(x, y)
@@ -174,14 +175,14 @@ def test_warmup_leaves_nothing_to_compile_for_any_fit_or_prediction(image):
     assert {name: found[name] for name in ENTRIES} == dict.fromkeys(ENTRIES, (2, 0))  # float32 and float64
     kept = {file: time for file, time in snapshot(package / "kernels" / "__pycache__").items() if file in before}
     assert kept == before
-    assert printed.count("compiled") == 10
+    assert printed.count("compiled") == 14
     assert f"in\n  {package}/kernels/__pycache__/kernels-" in printed
 
 
 def test_a_second_warmup_finds_all_there(image):
     package, _ = image
     printed = run(package, ["-m", "fastbp", "warmup", "--dtype", "float32"])
-    assert printed.count("already there") == 5
+    assert printed.count("already there") == 7
     assert "compiled" not in printed
 
 
