@@ -12,7 +12,7 @@ Arithmetic is float32 if X is float32, otherwise float64. fastbp/README.md has t
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from numbers import Real
 from typing import Any
@@ -24,7 +24,7 @@ from sklearn.utils import check_array
 from .data.examples import as_examples
 from .data.targets import in_unit, strength_in_unit
 from .kernels.losses import LEGAL_OUTPUTS, OUTPUTS
-from .kernels.user_loss import UserLoss, compiled
+from .kernels.user_loss import UserLoss, compiled, is_function
 from .network.architecture import Network, compile_loss, hidden_activations, legal_outputs
 from .parallel.team import Team
 from .training.trainer import Trainer
@@ -244,7 +244,7 @@ def smoothed(Y: ArrayLike, label_smoothing: float, *, out_activation: str = "log
     Raises
     ------
     ValueError
-        Y is not a matrix of finite numbers, or label_smoothing is not in [0, 1).
+        Y is not a matrix of finite numbers, label_smoothing is not in [0, 1), or out_activation is unknown.
 
     References
     ----------
@@ -253,6 +253,8 @@ def smoothed(Y: ArrayLike, label_smoothing: float, *, out_activation: str = "log
     Y = _matrix(Y, "Y")
     if not (isinstance(label_smoothing, Real) and 0 <= float(label_smoothing) < 1):
         raise ValueError(f"label_smoothing must be a number in [0, 1), got {label_smoothing!r}.")
+    if out_activation not in OUTPUTS:
+        raise ValueError(f"out_activation must be one of {', '.join(OUTPUTS)}, got {out_activation!r}.")
     u = 1 / Y.shape[1] if out_activation == "softmax" else 0.5
     return np.asarray((1 - float(label_smoothing)) * Y + float(label_smoothing) * u)
 
@@ -326,7 +328,7 @@ def _network(
 
 def _checked_loss(loss: Any) -> Any:
     """The loss of the network; raises ValueError if `loss` is neither a known name nor a tuple of two functions."""
-    if isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss)):
+    if isinstance(loss, tuple) and len(loss) == 2 and all(map(is_function, loss)):
         return UserLoss(*map(compiled, loss))
     if not isinstance(loss, str) or loss not in LEGAL_OUTPUTS:
         raise ValueError(f"loss must be one of {', '.join(LEGAL_OUTPUTS)}, or two functions, got {loss!r}.")
@@ -336,7 +338,10 @@ def _checked_loss(loss: Any) -> Any:
 def _options(given: Sequence[float], network: Network) -> tuple[float, ...]:
     """The given loss options, or the defaults if there are none; raises ValueError if the loss does not take them."""
     defaults = {"huber": (1.0,), "quantile": (0.5,) * network.widths[-1]}.get(str(network.loss), ())
-    options = tuple(map(float, given)) or defaults
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if not all(isinstance(option, Real) for option in listed):
+        raise ValueError(f"loss_options must be numbers, got {given!r}.")
+    options = tuple(map(float, listed)) or defaults
     most = 1.0 if network.loss == "quantile" else np.inf
     if len(options) != len(defaults) or not all(0 < option < most for option in options):
         raise ValueError(

@@ -87,7 +87,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
                 fit = draft._prepared(X, y, sample_weight, given, classes, observer, incremental)
                 attributes = draft._train(fit)
             if not np.isfinite(fit.theta).all():
-                raise ValueError(diverged(fit.history.n_iter, "a weight is not finite", self.learning_rate_init))
+                what = "a weight is not finite"
+                raise ValueError(diverged(fit.history.n_iter, what, fit.network, self.learning_rate_init))
             kept = {name: value for name, value in self.__dict__.items() if name not in FROM_DATA or name in attributes}
             self.__dict__ = kept | attributes
             for message, category in fit.history.warnings:
@@ -125,7 +126,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         examples, unit = self._examples(X, y, sample_weight, target, dtype)
         validation = self._given_validation(given, target, dtype, incremental)
         random_state = check_random_state(self.random_state)
-        regularization = self._regularization(len(hidden[0]), random_state)
+        # partial_fit counts steps on, but fit begins at step 0. So a fit that continues another needs other units.
+        n_epochs = len(self.loss_curve_) if continues and not incremental else 0
+        regularization = self._regularization(len(hidden[0]), random_state, n_epochs)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
         history = self._history(network, target, theta, continues=continues, incremental=incremental)
         order = np.arange(examples.n)

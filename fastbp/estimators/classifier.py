@@ -84,7 +84,8 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         and back, each twice as long as the one before. A callable takes the progress, from 0 to 1, and returns the
         factor. The progress is the number of steps so far, divided by the number of steps of `max_iter` epochs. If
         `early_stopping` or `tol` ends training earlier, the rest of the schedule is not used. In `partial_fit` each
-        call is an epoch, and after `max_iter` epochs the progress stays 1.
+        call is an epoch, and after `max_iter` epochs the progress stays 1. Then the factor of 'cosine', 'flat_cosine'
+        and 'coslog' is 0, and the fit warns.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5

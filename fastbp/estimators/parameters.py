@@ -3,7 +3,6 @@
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import copy
-import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from ..data.targets import Target
 from ..kernels import optimizers
 from ..kernels.activations import HIDDEN
-from ..kernels.user_loss import UserLoss, compiled
+from ..kernels.user_loss import UserLoss, compiled, is_function
 from ..network import architecture
 from ..network.architecture import Loss, Network, network_of
 from ..network.initialization import VARIANCES
@@ -215,7 +214,7 @@ class Parameters(BaseEstimator):
         if isinstance(self.loss, str):
             return self.loss
         functions = self.loss if isinstance(self.loss, tuple) else ()
-        if len(functions) != 2 or not all(inspect.isfunction(_plain(function)) for function in functions):
+        if len(functions) != 2 or not all(map(is_function, functions)):
             numbers = functions and all(isinstance(width, Integral) for width in functions)
             sizes = f" Did you mean hidden_layer_sizes={self.loss!r}?" if numbers else ""
             raise ValueError(
@@ -272,11 +271,11 @@ class Parameters(BaseEstimator):
             first_epoch=first_epoch,
         )
 
-    def _regularization(self, n_hidden: int, random_state: np.random.RandomState) -> Regularization:
+    def _regularization(self, n_hidden: int, random_state: np.random.RandomState, n_epochs: int) -> Regularization:
         """Dropout and label smoothing.
 
         The seed is drawn from a copy of `random_state`. So a fit with dropout starts from the same weights as one
-        without.
+        without. n_epochs: the epochs of earlier fits that this fit continues. It drops other units than these did.
         """
         if self.label_smoothing and self.loss not in ("log_loss", "binary_cross_entropy"):
             raise ValueError(
@@ -285,7 +284,7 @@ class Parameters(BaseEstimator):
             )
         dropout = self._dropout(n_hidden)
         seed = int(copy.deepcopy(random_state).randint(np.iinfo(np.int64).max, dtype=np.int64)) if dropout else 0
-        return Regularization(dropout, float(self.label_smoothing), seed)
+        return Regularization(dropout, float(self.label_smoothing), seed).after(n_epochs)
 
     def _dropout(self, n_hidden: int) -> tuple[float, ...]:
         """The probability of dropout for the inputs and for each hidden layer; empty if all are 0."""
@@ -331,11 +330,6 @@ class Parameters(BaseEstimator):
             shuffled_by=random_state if self.shuffle else None,
             only_one=only_one,
         )
-
-
-def _plain(function: Any) -> Any:
-    """The Python function behind a function that Numba has compiled. Anything else is returned as it is."""
-    return getattr(function, "py_func", function)
 
 
 def is_stochastic(estimator: Parameters) -> bool:

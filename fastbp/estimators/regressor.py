@@ -81,7 +81,8 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         and back, each twice as long as the one before. A callable takes the progress, from 0 to 1, and returns the
         factor. The progress is the number of steps so far, divided by the number of steps of `max_iter` epochs. If
         `early_stopping` or `tol` ends training earlier, the rest of the schedule is not used. In `partial_fit` each
-        call is an epoch, and after `max_iter` epochs the progress stays 1.
+        call is an epoch, and after `max_iter` epochs the progress stays 1. Then the factor of 'cosine', 'flat_cosine'
+        and 'coslog' is 0, and the fit warns.
     learning_rate_init : float, default=0.001
         Learning rate eta of 'gd', 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -442,7 +443,17 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         quantiles = self._quantiles()
         if len(quantiles) > 1 and y.ndim > 1:
             raise ValueError(f"y must have one column for several quantiles, {self.quantile!r}, got {y.shape[1]}.")
-        return Values(len(quantiles), quantiles) if len(quantiles) > 1 else Values.of(y)
+        if len(quantiles) > 1 and isinstance(self.monitor, str) and self.monitor not in ("score", "loss"):
+            raise ValueError(
+                f"monitor must be 'score', 'loss' or a callable for several quantiles, got {self.monitor!r}."
+            )
+        target = Values(len(quantiles), quantiles) if len(quantiles) > 1 else Values.of(y)
+        if continues and quantiles and target.n_outputs != self.n_outputs_:
+            raise ValueError(
+                f"quantile must stay as long as in the previous fit, which has {self.n_outputs_} outputs, got "
+                f"{self.quantile!r} for a y of shape {y.shape}."
+            )
+        return target
 
     def _fitted_target(self) -> Values:
         return Values(self.n_outputs_, self._quantiles() if self.n_outputs_ == len(self._quantiles()) > 1 else ())

@@ -4,6 +4,7 @@ The kernel is never kept on disk, because the digest of the cache does not cover
 """
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from .compiling import interpreted
-from .compiling.jit import Deferred
+from .compiling.jit import CHECKED, Deferred
 from .elementary import constant
 from .losses import KINDS
 from .machine.simd import part
@@ -32,11 +33,16 @@ class UserLoss(NamedTuple):
     gradient: Callable[..., Any]
 
 
+def is_function(function: Any) -> bool:
+    """Whether this is a Python function, compiled by Numba or not."""
+    return inspect.isfunction(getattr(function, "py_func", function))
+
+
 @functools.lru_cache(maxsize=64)
 def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled by Numba. A compiled function, and in interpreted mode any function, stays as it is."""
     as_it_is = interpreted.ENABLED or hasattr(function, "py_func")
-    return function if as_it_is else njit(nogil=True, error_model="numpy")(function)
+    return function if as_it_is else njit(nogil=True, error_model="numpy", boundscheck=CHECKED)(function)
 
 
 @functools.lru_cache(maxsize=64)
@@ -51,6 +57,8 @@ def kernel_of(loss: UserLoss) -> Deferred:
         out = part(y, 0, width)  # y may be overwritten, because the targets are in `a` now
         for i in range(rows):
             z_i, y_i = part(z, i * padded, width), part(a, i * padded, width)
+            for k in range(width):
+                out[k] = constant(np.nan, z[0])  # so that a gradient that leaves elements unset ends the fit
             try:
                 cost[i] = cost_of(z_i, y_i)
                 gradient_of(z_i, y_i, out)

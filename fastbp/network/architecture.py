@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numba import types
 from numba.core.errors import NumbaError
 
 from ..kernels.activations import HIDDEN
@@ -134,7 +135,7 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
 
 
 def compile_loss(network: Network) -> None:
-    """Compile a loss of the user's own; raises ValueError if Numba cannot."""
+    """Compile a loss of the user's own; raises ValueError if Numba cannot, or if the gradient returns something."""
     if isinstance(network.loss, UserLoss):
         try:
             kernel_of(network.loss).address(network.dtype)
@@ -144,3 +145,9 @@ def compile_loss(network: Network) -> None:
                 f"loss=({functions}) must be two functions that Numba compiles, cost(z, y) and gradient(z, y, out), "
                 f"but: {error}"
             ) from error
+        results = {signature.return_type for signature in getattr(network.loss.gradient, "nopython_signatures", ())}
+        if results - {types.none}:
+            raise ValueError(
+                "loss=(cost, gradient) must have a gradient(z, y, out) that puts dC/dz into out and returns nothing, "
+                f"but {getattr(network.loss.gradient, '__name__', 'it')} returns {', '.join(map(str, results))}."
+            )

@@ -27,7 +27,7 @@ def gradient_descent(
             norm = _norm(trainer.grad)
             if not (np.isfinite(loss) and np.isfinite(norm)):
                 what = f"the loss is {loss:g}, the norm of its gradient {norm:g}"
-                raise ValueError(diverged(history.n_iter + 1, what, learning_rate_init))
+                raise ValueError(diverged(history.n_iter + 1, what, trainer.network, learning_rate_init))
             history.add_loss(loss)
             if norm <= gtol:
                 history.say(f"Norm of the gradient {norm:g} <= gtol={gtol:g}. Stopping.")

@@ -58,7 +58,7 @@ def lbfgs(
         if raised:
             raise raised
         if not math.isfinite(result.fun):
-            raise ValueError(diverged(history.n_iter + 1, f"the loss is {result.fun:g}"))
+            raise ValueError(diverged(history.n_iter + 1, f"the loss is {result.fun:g}", trainer.network))
         if not stopped:
             history.n_iter = int(_check_optimize_result("lbfgs", result, max_iter))
             history.converged = bool(result.success)

@@ -10,7 +10,7 @@ from ..network.architecture import Network
 
 # If a fit has the seed s, its epoch that begins after t steps has the seed (s + t OF_STEP) modulo SEEDS. OF_STEP is an
 # odd number without a pattern.
-OF_STEP = 0xD6E8FEB86659FD93
+OF_STEP, OF_FIT = 0xD6E8FEB86659FD93, 0xA0761D6478BD642F  # odd numbers without a pattern
 SEEDS = 1 << 63
 
 
@@ -31,6 +31,10 @@ class Regularization:
     dropout: tuple[float, ...] = ()
     smoothing: float = 0.0
     seed: int = 0
+
+    def after(self, n_epochs: int) -> "Regularization":
+        """The same for a fit that continues fits of n_epochs epochs, so that it drops other units than these did."""
+        return dataclasses.replace(self, seed=(self.seed + n_epochs * OF_FIT) % SEEDS) if self.dropout else self
 
     def at(self, t: int) -> "Regularization":
         """The same with the seed for an epoch that begins after t steps, so that each epoch drops other units."""

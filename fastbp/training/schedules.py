@@ -113,9 +113,10 @@ class Schedule:
             return PLANS[self.name](p) if self.name in PLANS else 1.0
         try:
             factor = self.name(p)
+            is_factor = isinstance(factor, Real) and math.isfinite(factor) and factor >= 0
         except Exception as error:
             raise ValueError(_no_factor(self.name, p, f"{type(error).__name__}: {error}")) from error
-        if isinstance(factor, Real) and math.isfinite(factor) and factor >= 0:
+        if is_factor:
             return float(factor)
         raise ValueError(_no_factor(self.name, p, repr(factor)))
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.user_loss import UserLoss
 from ..network.architecture import Network
 from ..parallel.team import Team
 from ..typing import Array
@@ -38,14 +39,18 @@ class AnyTrainer(Protocol):
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float: ...
 
 
-def diverged(epoch: int, what: str, rate: float | None = None) -> str:
+def diverged(epoch: int, what: str, network: Network, rate: float | None = None) -> str:
     """The message for a fit that diverged: what happened and what to change.
 
     The first two sentences of the message are scikit-learn's, because users' code may look for them.
     """
     lower = "" if rate is None else f", or lower learning_rate_init, which is {rate:g}"
+    own = ""
+    if isinstance(network.loss, UserLoss):
+        own = " Or a function of your loss raised an error or returned NaN, or the gradient left elements of out unset."
     return (
         "Solver produced non-finite parameter weights. "
         "The input data may contain large values and need to be preprocessed. "
-        f"Training diverged in epoch {epoch}: {what}. Scale the features (for instance with StandardScaler){lower}."
+        f"Training diverged in epoch {epoch}: {what}. "
+        f"Scale the features (for instance with StandardScaler){lower}.{own}"
     )

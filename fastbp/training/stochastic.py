@@ -117,12 +117,17 @@ def _train_once(
         shuffling.shuffle(order, epochs.shuffled_by)
     if epochs.schedule.is_planned:
         n = -(-len(order) // trainer.batch)
-        trainer.factors[:n] = epochs.schedule.factors(epoch, n)
+        trainer.factors[:n] = factors = epochs.schedule.factors(epoch, n)
+        if not factors.any() and epochs.schedule.first_epoch + epoch > epochs.schedule.epochs:
+            history.warn(
+                f"learning_rate={epochs.schedule.name!r} has the rate 0 in this epoch, because max_iter="
+                f"{epochs.schedule.epochs} epochs have passed. The weights stay as they are. Set a larger max_iter."
+            )
     observer.epoch_begins(trainer.calls(len(order)))
     loss = trainer.epoch(order, observer.part_ends)
     problem = ""
     if not math.isfinite(loss):
-        problem = diverged(epoch, f"the loss is {loss:g}", trainer.rates.eta)
+        problem = diverged(epoch, f"the loss is {loss:g}", trainer.network, trainer.rates.eta)
     if problem and not (history.scored and math.isfinite(history.best_value)):  # there are no good weights
         raise ValueError(problem)
     measured = validate(trainer.theta) if validate else None

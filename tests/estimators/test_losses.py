@@ -149,6 +149,15 @@ class TestSeveralQuantiles:
         reg.intercepts_[-1][:] = [0.0, 1.0, 2.0]
         reg.predict(X[:5])
 
+    def test_another_number_of_quantiles_needs_a_new_fit(self):
+        reg = self.fitted(max_iter=1).set_params(quantile=[0.1, 0.9])
+        with pytest.raises(ValueError, match=r"quantile must stay as long as in the previous fit, which has 3 outputs"):
+            reg.partial_fit(*linear())
+
+    def test_a_named_scorer_is_refused_as_monitor(self):
+        with pytest.raises(ValueError, match="monitor must be 'score', 'loss' or a callable for several quantiles"):
+            self.fitted(early_stopping=True, monitor="r2")
+
     def test_partial_fit_and_a_list_of_one_work(self):
         X, y = linear()
         reg = BackpropRegressor("quantile", quantile=QUANTILES, random_state=0).partial_fit(X, y).partial_fit(X, y)
@@ -188,6 +197,14 @@ def focal_gradient(z, y, out):
         sign = 2 * y[k] - 1
         t = 1 / (1 + np.exp(-sign * z[k]))
         out[k] = sign * (1 - t) ** 2 * (2 * t * np.log(t) - (1 - t))
+
+
+def returned(z, y, out):
+    return z - y
+
+
+def partial(z, y, out):
+    out[0] = z[0] - y[0]
 
 
 def failing(z, y):
@@ -264,9 +281,16 @@ class TestUserLoss:
         with pytest.raises(ValueError, match=r"loss=\(<lambda>, squares_gradient\) must be two functions that Numba"):
             textbook.loss_and_gradient(*problem, loss=(lambda z, y: object(), squares_gradient), **options)
 
+    def test_gradient_that_returns_its_result_or_fills_out_in_part_is_refused(self):
+        X, y = linear()
+        with pytest.raises(ValueError, match=r"puts dC/dz into out and returns nothing, but returned returns array"):
+            BackpropRegressor((squares, returned), **SMALL).fit(X, y)
+        with pytest.raises(ValueError, match=r"Training diverged .* or the gradient left elements of out unset"):
+            BackpropRegressor((squares, partial), **SMALL).fit(X, np.column_stack([y, y]))
+
     def test_error_ends_the_fit(self):
         X, y = linear()
-        with pytest.raises(ValueError, match="Training diverged in epoch 1: the loss is nan"):
+        with pytest.raises(ValueError, match=r"Training diverged in epoch 1: .* a function of your loss raised"):
             BackpropRegressor((failing, squares_gradient), **SMALL).fit(X, abs(y) + 1)
 
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastbp.kernels import optimizers, user_loss
-from fastbp.kernels.user_loss import UserLoss, compiled
+from fastbp.kernels.user_loss import UserLoss, compiled, is_function
 from fastbp.network import costs
 from fastbp.parallel.team import Team
 from fastbp.training.optimizer_state import set_rates
@@ -149,6 +149,9 @@ def squares_gradient(z, y, out):
 def test_a_loss_of_the_users_own_is_that_of_its_formula():
     loss = UserLoss(compiled(squares), compiled(squares_gradient))
     assert compiled(loss.cost) is loss.cost
+    assert is_function(squares)
+    assert is_function(loss.cost)
+    assert not is_function(len)
     problem = Problem(WIDTHS, F64, loss="squared_error", out="identity")
     expected = stepped(problem)
     problem.network = type(problem.network)(WIDTHS, ("tanh", "identity"), loss, F64)

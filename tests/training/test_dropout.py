@@ -210,6 +210,14 @@ class TestEstimators:
             model.partial_fit(X, y, classes=[0, 1, 2])
         assert_same_weights(model, whole)
 
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_a_fit_that_continues_another_drops_other_units(self, shuffle):
+        X, y = np.random.default_rng(8).normal(size=(1, 6)), [3.0]
+        params = {"dropout": 0.5, "warm_start": True, "learning_rate_init": 1e-12, "shuffle": shuffle, "max_iter": 1}
+        model = BackpropRegressor(hidden_layer_sizes=(50,), solver="sgd", alpha=0, random_state=0, **params)
+        losses = [model.fit(X, y).loss_ for _ in range(4)]
+        assert len({round(loss, 6) for loss in losses}) == 4
+
     @pytest.mark.parametrize(
         ("params", "message"),
         [

@@ -177,7 +177,8 @@ def test_partial_fit_follows_the_plan_from_call_to_call_and_stays_at_its_end():
     for _ in range(6):
         model.partial_fit(X, y, classes=[0, 1, 2])
     assert_same_weights(model, whole)
-    model.partial_fit(X, y)  # the factor is 0 now
+    with pytest.warns(UserWarning, match="learning_rate='flat_cosine' has the rate 0 .* max_iter=6 epochs have passed"):
+        model.partial_fit(X, y)
     assert_same_weights(model, whole)
 
 
@@ -193,6 +194,7 @@ def test_a_warm_start_begins_the_plan_anew():
         ({"learning_rate": "linear"}, "'learning_rate' parameter .*'coslog'.*Got 'linear'"),
         ({"learning_rate": lambda p: -p}, r"learning_rate=<function.* must return a finite number >= 0 .*got -0\."),
         ({"learning_rate": lambda p: "1"}, "must return a finite number >= 0 .*got '1' for 0"),
+        ({"learning_rate": lambda p: 10**400}, "must return a finite number >= 0 .*got OverflowError"),
         ({"learning_rate": lambda p: 1 / p}, "must return a finite number >= 0 .*got ZeroDivisionError"),
         (
             {"learning_rate": "cosine", "solver": "lbfgs"},
