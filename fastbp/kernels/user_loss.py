@@ -50,6 +50,19 @@ def kernel_of(loss: UserLoss) -> Deferred:
     """The kernel of a loss. Both functions of the loss must be results of `compiled`."""
     cost_of, gradient_of = loss
 
+    # This function is a separate one, because Numba on Python 3.12 does not catch the exception between loops.
+    def cost_and_gradient(z, y, out):
+        try:
+            cost = float(cost_of(z, y))
+            gradient_of(z, y, out)
+        except Exception:
+            # An exception must not leave the kernel, because other threads wait for this one. A cost of NaN ends the
+            # fit.
+            cost = np.nan
+        return cost
+
+    cost_and_gradient = compiled(cost_and_gradient)
+
     def user_loss(z, a, y, rows, width, padded, cost, g, slope, options):
         for i in range(rows):
             for k in range(width):
@@ -59,13 +72,7 @@ def kernel_of(loss: UserLoss) -> Deferred:
             z_i, y_i = part(z, i * padded, width), part(a, i * padded, width)
             for k in range(width):
                 out[k] = constant(np.nan, z[0])  # so that a gradient that leaves elements unset ends the fit
-            try:
-                cost[i] = cost_of(z_i, y_i)
-                gradient_of(z_i, y_i, out)
-            except Exception:
-                # An exception must not leave the kernel, because other threads wait for this one. A cost of NaN ends
-                # the fit.
-                cost[i] = np.nan
+            cost[i] = cost_and_gradient(z_i, y_i, out)
             for k in range(width):
                 z_i[k] = out[k]
             for k in range(width, padded):
