@@ -139,7 +139,7 @@ def compile_loss(network: Network) -> None:
     if isinstance(network.loss, UserLoss):
         try:
             kernel_of(network.loss).address(network.dtype)
-        except NumbaError as error:
+        except (NumbaError, TypeError) as error:  # some versions of Numba raise TypeError for a wrong signature
             functions = ", ".join(getattr(function, "__name__", repr(function)) for function in network.loss)
             raise ValueError(
                 f"loss=({functions}) must be two functions that Numba compiles, cost(z, y) and gradient(z, y, out), "
