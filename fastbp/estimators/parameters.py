@@ -288,8 +288,8 @@ class Parameters(BaseEstimator):
 
     def _dropout(self, n_hidden: int) -> tuple[float, ...]:
         """The probability of dropout for the inputs and for each hidden layer; empty if all are 0."""
-        given: list[Any] = np.asarray(self.dropout, dtype=object).ravel().tolist()
-        listed = np.ndim(np.asarray(self.dropout, dtype=object)) > 0
+        values = np.asarray(self.dropout, dtype=object)
+        given, listed = values.ravel().tolist(), values.ndim > 0
         if not all(map(SHARE.is_satisfied_by, given)) or (listed and len(given) != n_hidden):
             raise ValueError(
                 f"dropout must be a number in [0, 1), or one for each of the {n_hidden} hidden layers, got "
@@ -306,9 +306,8 @@ class Parameters(BaseEstimator):
         """
         if self.solver in STOCHASTIC:
             return
-        planned = callable(self.learning_rate) or self.learning_rate in PLANS
         used = {
-            "learning_rate": planned,
+            "learning_rate": self._schedule(0).ends_at_last_epoch,
             "weight_decay": self.weight_decay > 0,
             "warmup": self.warmup > 0,
             "dropout": np.any(np.asarray(self.dropout, dtype=object) != 0),

@@ -88,7 +88,7 @@ class Schedule:
     @property
     def is_planned(self) -> bool:
         """Whether a factor multiplies the rate in each step."""
-        return callable(self.name) or self.name in PLANS or self.warmup > 0
+        return self.ends_at_last_epoch or self.warmup > 0
 
     @property
     def ends_at_last_epoch(self) -> bool:
