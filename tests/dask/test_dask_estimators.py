@@ -265,21 +265,35 @@ def test_watchers_are_told_of_each_epoch_and_may_interrupt(X, y):
     assert_allclose(net.coefs_[0], expected.coefs_[0], rtol=1e-8)
 
 
-def test_lost_partitions_are_computed_again(client, X, y):
+@pytest.fixture
+def lose_a_partition(client):
+    """A function that makes the cluster lose a partition of the fit that runs."""
+    before = set(client.futures)  # futures of earlier fits may still wait for the garbage collector
+
+    def lose():
+        key = next(key for key in client.futures if key.startswith("checked") and key not in before)
+        client.cancel([Future(key, client)], force=True)
+
+    return lose
+
+
+def test_lost_partitions_are_computed_again(lose_a_partition, X, y, monkeypatch):
     expected = fastbp.BackpropClassifier(**OPTIONS).fit(X, y)
+    loads = []
+    monkeypatch.setattr(Partitions, "load", noting(Partitions.load, loads))
 
     def lose_one(epoch, max_iter, loss):
         if epoch == 2:
-            key = next(key for key in client.futures if key.startswith("checked"))
-            client.cancel([Future(key, client)], force=True)
+            lose_a_partition()
 
     net = fastbp.dask.BackpropClassifier(**OPTIONS)
     with watch(lose_one):
         net.fit(partitioned(X), y)
     assert_same_model(net, expected)
+    assert len(loads) == 2
 
 
-def test_a_partition_that_changes_when_it_is_computed_again_is_refused(client, X, y, tmp_path):
+def test_a_partition_that_changes_when_it_is_computed_again_is_refused(lose_a_partition, X, y, tmp_path):
     flag = tmp_path / "flag"
 
     def load(i):
@@ -289,8 +303,7 @@ def test_a_partition_that_changes_when_it_is_computed_again_is_refused(client, X
 
     def lose_one(epoch, max_iter, loss):
         flag.touch()
-        key = next(key for key in client.futures if key.startswith("checked"))
-        client.cancel([Future(key, client)], force=True)
+        lose_a_partition()
 
     with (
         watch(lose_one),
