@@ -6,16 +6,14 @@ predictions in `predicting`. `data.targets` has the differences between classes 
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ..data import examples as data
+from ..data.examples import dtype_of
 from ..data.targets import Labels, Target, Values, strength_in_unit
 from ..network import costs
 from ..network.architecture import Network
@@ -27,31 +25,25 @@ from ..training.history import History
 from ..training.lbfgs import lbfgs
 from ..training.observer import Observer
 from ..training.optimizer_state import OptimizerState, set_rates
-from ..training.solver import AnyTrainer, diverged
+from ..training.solver import AnyTrainer
 from ..training.stochastic import Validate, stochastic
 from ..training.trainer import Evaluator, Trainer
 from ..typing import Array
 from . import callbacks, notice
 from .fit import Fit
-from .intake import Intake
+from .intake import Data, Intake
 from .parameters import STOCHASTIC
+from .run import Run, only_begins, shared
 from .validation_set import GivenValidation, ValidationSet, split
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
-# These attributes are set while X and y are checked. If a fit starts anew on an X without names, the check removes
-# feature_names_in_ instead.
-FROM_DATA = ("n_features_in_", "feature_names_in_", "classes_")
+# An intake depends on these parameters. Fits with the same ones share the intake, see `run.beginning`.
+OF_DATA = ("class_weight", "dtype", "early_stopping", "loss", "monitor", "solver")
 
 
 class Perceptron(callbacks.CallbackSupportMixin, Intake):
     """Base class of the estimators; not for use on its own."""
-
-    # ---------------------------------------------------------------- overridden by both estimators
-
-    def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
-        """The target of this fit; `classes` is the argument of partial_fit."""
-        raise NotImplementedError
 
     # ---------------------------------------------------------------- a fit
 
@@ -85,15 +77,10 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         try:
             with notice.of_fit(self.verbose):
                 fit = draft._prepared(X, y, sample_weight, given, classes, observer, incremental)
-                attributes = draft._train(fit)
-            if not np.isfinite(fit.theta).all():
-                what = "a weight is not finite"
-                raise ValueError(diverged(fit.history.n_iter, what, fit.network, self.learning_rate_init))
-            kept = {name: value for name, value in self.__dict__.items() if name not in FROM_DATA or name in attributes}
-            self.__dict__ = kept | attributes
-            for message, category in fit.history.warnings:
-                warnings.warn(message, category, stacklevel=USER_LEVEL)
-            observer.fit_ends()
+            run = Run(self, draft, fit, draft._train(fit))
+            if not only_begins(run):
+                run.advance()
+                run.finish(USER_LEVEL)
             return self
         except BaseException:
             self.__dict__ = before  # one assignment, because another thread may be predicting
@@ -115,17 +102,19 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         continues = hasattr(self, "coefs_") and (self.warm_start or incremental)
         if continues:
             self._check_fitted()
-        X, y = self._validated(X, y, reset=not continues)
-        dtype = self._dtype_for(X, continues=continues)
-        target = self._target_of(y, classes, continues=continues, incremental=incremental)
-        if continues and target.kind != self._target_kind:
-            raise ValueError(
-                f"y is a {target.kind} target, but the previous fit had a {self._target_kind} one. Fit anew."
-            )
-        network = self._network(X.shape[1], hidden, target, dtype)
-        examples, unit = self._examples(X, y, sample_weight, target, dtype)
-        validation = self._given_validation(given, target, dtype, incremental)
-        random_state = check_random_state(self.random_state)
+
+        def intake() -> Data:
+            return self._intake(X, y, sample_weight, given, classes, continues=continues, incremental=incremental)
+
+        if continues:
+            data = intake()
+        else:
+            parameters = [repr(getattr(self, name, None)) for name in OF_DATA]
+            data = shared((type(self), *map(id, (X, y, sample_weight, *given)), *parameters), intake)
+            self.__dict__ |= data.attributes
+        target, dtype, examples = data.target, data.dtype, data.examples
+        network = self._network(data.X.shape[1], hidden, target, dtype)
+        validation, random_state = data.validation, check_random_state(self.random_state)
         # partial_fit counts steps on, but fit begins at step 0. So a fit that continues another needs other units.
         n_epochs = len(self.loss_curve_) if continues and not incremental else 0
         regularization = self._regularization(len(hidden[0]), random_state, n_epochs)
@@ -135,10 +124,10 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         if history.scored and validation is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
-            validation = self._with_data(validation, X, y)
+            validation = self._with_data(validation, data.X, data.y)
         # If neither X nor y is float32, predictions are float64, even those of a float32 network. From float32
         # predictions, a transformer that restores the unit of y would compute in float32 and round large numbers.
-        in_float64 = data.dtype_of(X) == data.dtype_of(y) == np.float64
+        in_float64 = dtype_of(data.X) == dtype_of(data.y) == np.float64
         return Fit(
             network,
             theta,
@@ -151,12 +140,12 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             random_state,
             incremental,
             in_float64,
-            strength_in_unit(float(self.alpha), unit),
+            strength_in_unit(float(self.alpha), data.unit),
             regularization,
         )
 
-    def _train(self, fit: Fit) -> dict[str, Any]:
-        """Train fit.theta in place; returns the fitted attributes."""
+    def _train(self, fit: Fit) -> Generator[None, None, dict[str, Any]]:
+        """Train fit.theta in place; yields after each epoch, and returns the fitted attributes."""
         is_stochastic = self.solver in STOCHASTIC
         batch = self._batch_size(len(fit.order), fit.history) if is_stochastic else fit.examples.n
         with self._trainer(fit, batch, self._optimizer_code()) as trainer:
@@ -169,16 +158,16 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
                 # A callback gets a copy of the estimator with these attributes. None replaces the feature names of a
                 # previous fit.
                 unnamed = {} if ended else {"feature_names_in_": None}
-                return unnamed | self._from_data() | fit.attributes(state)
+                return unnamed | self.from_data() | fit.attributes(state)
 
             fit.observer.training_begins(fit.rows, fitted)
-            self._solve(fit, trainer)
+            yield from self._solve(fit, trainer)
             return fitted(ended=True)
 
-    def _solve(self, fit: Fit, trainer: AnyTrainer) -> None:
-        """Run the solver that the user chose, until it stops."""
+    def _solve(self, fit: Fit, trainer: AnyTrainer) -> Iterator[None]:
+        """Run the solver that the user chose, until it stops; yields after each epoch. 'lbfgs' does not yield."""
         if self.solver == "gd":
-            gradient_descent(
+            yield from gradient_descent(
                 trainer,
                 fit.history,
                 fit.observer,
@@ -199,11 +188,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             validate = self._validator(trainer, fit, fit.validation) if fit.validation else None
             first_epoch = len(fit.history.loss_curve) if fit.incremental else 0
             epochs = self._epochs(fit.random_state, only_one=fit.incremental, first_epoch=first_epoch)
-            stochastic(trainer, fit.history, fit.observer, fit.order, epochs, validate)
-
-    def _from_data(self) -> dict[str, Any]:
-        """The attributes that the checks of the data have set."""
-        return {name: getattr(self, name) for name in FROM_DATA if hasattr(self, name)}
+            yield from stochastic(trainer, fit.history, fit.observer, fit.order, epochs, validate)
 
     # ---------------------------------------------------------------- before the training
 

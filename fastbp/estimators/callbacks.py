@@ -99,6 +99,7 @@ class CallbackObserver(Observer):
         self._begin_part()
 
     def part_ends(self) -> None:
+        super().part_ends()
         if len(self._tasks) > 1:
             self._end()
             self._begin_part()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,63 @@ from ..data.examples import Examples, as_examples
 from ..data.targets import Target, product_in_unit, without_negligible
 from .parameters import STOCHASTIC
 from .predicting import Predictor
+from .run import FROM_DATA
 from .validation_set import GivenValidation, ValidationSet, refuse_too_few
+
+
+class Data(NamedTuple):
+    """The data of a fit, after all checks. Fits side by side share them, so nothing may change them."""
+
+    X: Any
+    y: NDArray
+    dtype: np.dtype  # of the network
+    target: Target
+    examples: Examples
+    unit: int  # see `_example_weights`
+    validation: ValidationSet | None  # the one that the user passed
+    attributes: dict[str, Any]  # the attributes of an estimator that the checks have set
 
 
 class Intake(Predictor):
     """Base class of the estimators: the methods that check and lay out the data of a fit."""
+
+    # ---------------------------------------------------------------- overridden by both estimators
+
+    def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
+        """The target of this fit; `classes` is the argument of partial_fit."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- the intake
+
+    def _intake(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        given: GivenValidation,
+        classes: Any,
+        *,
+        continues: bool,
+        incremental: bool,
+    ) -> Data:
+        """Check and lay out the data of a fit. Sets the attributes of FROM_DATA.
+
+        continues: whether the fit goes on from the weights of a previous one.
+        """
+        X, y = self._validated(X, y, reset=not continues)
+        dtype = self._dtype_for(X, continues=continues)
+        target = self._target_of(y, classes, continues=continues, incremental=incremental)
+        if continues and target.kind != self._target_kind:
+            raise ValueError(
+                f"y is a {target.kind} target, but the previous fit had a {self._target_kind} one. Fit anew."
+            )
+        examples, unit = self._examples(X, y, sample_weight, target, dtype)
+        validation = self._given_validation(given, target, dtype, incremental)
+        return Data(X, y, dtype, target, examples, unit, validation, self.from_data())
+
+    def from_data(self) -> dict[str, Any]:
+        """The attributes that the checks of the data have set."""
+        return {name: getattr(self, name) for name in FROM_DATA if hasattr(self, name)}
 
     def _dtype_for(self, X: Any, *, continues: bool) -> np.dtype:
         """The dtype of this fit: float32 or float64."""

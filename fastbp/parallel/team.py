@@ -21,6 +21,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numba
@@ -142,6 +143,28 @@ def upper_bound(n_jobs: int | None) -> int:
     return min(n_jobs, available)
 
 
+_one_thread: ContextVar[bool] = ContextVar("fastbp_one_thread", default=False)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Within this context, every team has one thread, because the other cores do other work of the same caller."""
+    token = _one_thread.set(True)
+    try:
+        yield
+    finally:
+        _one_thread.reset(token)
+
+
+def side_by_side(n_jobs: int | None) -> int:
+    """How many Python threads may each train a network of its own, by the rules of `team_for`.
+
+    Such threads call kernels for one thread. These need none of Numba's threads, so the layer does not matter.
+    """
+    shares_cores = n_jobs is None and (in_joblib_worker() or in_dask_task())
+    return 1 if n_jobs == 1 or shares_cores or lost_threads() or _one_thread.get() else upper_bound(n_jobs)
+
+
 # _paces maps a kernel, a number of threads and the magnitude of a parallel region's work to a Pace. There are few such
 # keys. The dictionary needs no lock, because only the thread that holds Numba's threads uses it. There is one rare
 # exception, described in `_try_to_hold`. Then a second thread may replace a Pace or its state, which loses only
@@ -196,7 +219,7 @@ def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManag
         Floating-point operations of a typical parallel region.
     """
     # These conditions come first, because `_held_threads` starts Numba's threads, and small work must not start them.
-    serial = n_jobs == 1 or work < MIN_WORK or lost_threads()
+    serial = n_jobs == 1 or work < MIN_WORK or _one_thread.get() or lost_threads()
     serial = serial or (n_jobs is None and (in_joblib_worker() or in_dask_task()))
     return SERIAL if serial else _held_threads(n_jobs, work)
 

@@ -1,6 +1,7 @@
 """Gradient descent on all examples, to a stationary point."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -13,11 +14,12 @@ from .solver import AnyTrainer, diverged
 
 def gradient_descent(
     trainer: AnyTrainer, history: History, observer: Observer, *, learning_rate_init: float, gtol: float, max_iter: int
-) -> None:
+) -> Iterator[None]:
     """Theta -= eta D, with D the gradient of J, until ||D|| <= gtol or after max_iter updates.
 
     This is the fourth of the published descriptions in fastbp/README.md. The norm is tested before each update.
-    `history.n_iter` counts updates. For every gradient, `history.loss_curve` has J at the same theta.
+    `history.n_iter` counts updates. For every gradient, `history.loss_curve` has J at the same theta. Yields after each
+    update.
     """
     theta = trainer.theta
     try:
@@ -45,6 +47,7 @@ def gradient_descent(
             history.t += trainer.batch
             if observer.epoch_ends(history.n_iter, max_iter, loss):
                 return
+            yield
     except KeyboardInterrupt:
         history.warn_interrupted()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,7 +33,16 @@ def watch(callback: Callback) -> Iterator[None]:
 
 
 class Observer:
-    """Tells the watchers of this thread of each epoch, iteration or update of a fit."""
+    """Tells the watchers of this thread of each epoch, iteration or update of a fit.
+
+    Attributes
+    ----------
+    interrupted : threading.Event or None
+        Once it is set, the fit ends as after Ctrl-C. Python raises KeyboardInterrupt in the main thread only, so a fit
+        in another thread needs this event.
+    """
+
+    interrupted: threading.Event | None = None
 
     def training_begins(self, rows: NDArray[np.int64] | None, fitted: Callable[[], dict[str, Any]]) -> None:
         """Epochs over these rows of X begin; None means all rows.
@@ -44,7 +54,9 @@ class Observer:
         """An epoch of about n_parts calls into a kernel begins."""
 
     def part_ends(self) -> None:
-        """One call into a kernel is done."""
+        """One call into a kernel is done. Raises KeyboardInterrupt if the fit is to end."""
+        if self.interrupted is not None and self.interrupted.is_set():
+            raise KeyboardInterrupt
 
     def epoch_ends(self, epoch: int, max_iter: int, loss: float) -> bool:
         """An epoch has ended; epochs count from 1. Returns whether the fit is asked to stop."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,10 @@ def stochastic(
     order: NDArray[np.int64],
     epochs: Epochs,
     validate: Validate | None,
-) -> None:
-    """Train on the examples of `order`. Shuffling overwrites `order`.
+) -> Iterator[None]:
+    """Train on the examples of `order`; yields after each epoch after which training goes on.
+
+    Shuffling overwrites `order`.
 
     If `history.scored`, the validation set decides when to stop, and the best theta is restored at the end. For the
     exception see `Epochs.only_one`.
@@ -70,6 +72,8 @@ def stochastic(
             asked_to_stop = observer.epoch_ends(epoch, epochs.max_iter, loss)
             if history.converged or history.diverged or epochs.only_one or asked_to_stop:
                 break
+            if epoch < epochs.max_iter:
+                yield
         else:
             if not epochs.schedule.ends_at_last_epoch:
                 history.warn(

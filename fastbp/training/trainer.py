@@ -58,7 +58,6 @@ class _Passes(Workspace):
         for l, name in enumerate(network.activations, 1):
             if name in ELEMENTWISE:
                 self.layers["slope"][l] = ELEMENTWISE[name].slope.address(network.dtype)
-        # The kernel is kept, because the machine code of a user's loss lives only as long as its kernel.
         # The trainer keeps the kernel, because the machine code of a user's loss goes with its kernel.
         self._loss = _loss_kernel(network)
         self.plan["batch"], self.plan["output_delta"] = batch, self._loss.address(network.dtype)

@@ -23,7 +23,7 @@ def during_training(monkeypatch, model, look, *fit_arguments):
         thread = threading.Thread(target=lambda: found.append(look()))
         thread.start()
         thread.join()
-        solve(self, fit, trainer)
+        yield from solve(self, fit, trainer)
 
     with monkeypatch.context() as patch:
         patch.setattr(Perceptron, "_solve", looking)

@@ -88,7 +88,7 @@ def test_padded_parameters_stay_zero_for_100_full_batch_steps(dtype, activation,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the fit stops after 100 steps
         if solver == "gd":
-            gradient_descent(run, history, Observer(), learning_rate_init=0.05, gtol=0.0, max_iter=100)
+            list(gradient_descent(run, history, Observer(), learning_rate_init=0.05, gtol=0.0, max_iter=100))
         else:
             lbfgs(run, history, Observer(), tol=0.0, max_iter=100, max_fun=101)
     assert len(history.loss_curve) > 20

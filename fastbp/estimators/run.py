@@ -1,0 +1,154 @@
+"""A fit that can wait between two epochs.
+
+`fit` begins a run, advances it to its end and finishes it. Searches and ensembles begin many runs, and advance them
+side by side. Each run computes the bits of a fit on its own, because it is the same code.
+"""
+
+import contextlib
+import itertools
+import threading
+import warnings
+from collections.abc import Callable, Generator, Hashable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from ..training.solver import diverged
+from . import notice
+from .fit import Fit
+
+# These attributes are set while X and y are checked. If a fit starts anew on an X without names, the check removes
+# feature_names_in_ instead.
+FROM_DATA = ("n_features_in_", "feature_names_in_", "classes_")
+
+Attributes = dict[str, Any]
+
+
+class Run:
+    """A fit under way, which ends when the solver stops.
+
+    Parameters
+    ----------
+    estimator : Perceptron
+        It gets its fitted attributes when the run is finished.
+    draft : Perceptron
+        A copy of the estimator. The checks of X and y have set attributes on it.
+    fit : Fit
+    training : generator
+        Trains; yields after each epoch, and returns the fitted attributes.
+    """
+
+    def __init__(self, estimator: Any, draft: Any, fit: Fit, training: Generator[None, None, Attributes]):
+        self.estimator, self._draft, self._fit, self._training = estimator, draft, fit, training
+        self._attributes: Attributes | None = None
+
+    @property
+    def n_iter(self) -> int:
+        """Number of epochs so far."""
+        return self._fit.history.n_iter
+
+    @property
+    def ended(self) -> bool:
+        """Whether the solver has stopped."""
+        return self._attributes is not None
+
+    def interrupt_by(self, event: threading.Event) -> None:
+        """Let the run end as after Ctrl-C once the event is set. Only the main thread gets Ctrl-C itself."""
+        self._fit.observer.interrupted = event
+
+    def advance(self, n_epochs: int | None = None) -> None:
+        """Train for n_epochs more epochs, or to the end. A run that has ended stays as it is.
+
+        An iteration of 'lbfgs' cannot be waited for, so 'lbfgs' trains to the end at once. Raises ValueError if the
+        training diverges, and whatever a callback or a loss of the user raises.
+        """
+        if self.ended:
+            return
+        with notice.of_fit(self._draft.verbose):
+            try:
+                for _ in itertools.count() if n_epochs is None else range(n_epochs):
+                    next(self._training)
+            except StopIteration as end:
+                if not np.isfinite(self._fit.theta).all():
+                    rate = self._draft.learning_rate_init
+                    what = "a weight is not finite"
+                    raise ValueError(diverged(self.n_iter, what, self._fit.network, rate)) from None
+                self._attributes = end.value
+            except RuntimeError as error:
+                if isinstance(error.__cause__, StopIteration):  # a callback raised it, and a generator may not
+                    raise error.__cause__ from None
+                raise
+
+    def model(self) -> Any:
+        """An estimator that predicts as the estimator would if the fit ended now. It shares nothing that changes."""
+        return self._with(self._draft, self._attributes or self._draft.from_data() | self._fit.attributes(None))
+
+    def finish(self, stacklevel: int) -> None:
+        """Let the estimator have the fitted attributes of a run that has ended, and emit the collected warnings.
+
+        stacklevel: of the user's code, for the warnings; 1 is the caller of this method.
+        """
+        assert self._attributes is not None
+        # Another thread may predict meanwhile. So the estimator gets all new attributes at once.
+        self.estimator.__dict__ = self._with(self.estimator, self._attributes).__dict__
+        for message, category in self._fit.history.warnings:
+            warnings.warn(message, category, stacklevel=stacklevel + 1)
+        self._fit.observer.fit_ends()
+
+    @staticmethod
+    def _with(estimator: Any, attributes: Attributes) -> Any:
+        """A copy of the estimator that has these fitted attributes."""
+        kept = {k: value for k, value in estimator.__dict__.items() if k not in FROM_DATA or k in attributes}
+        model = object.__new__(type(estimator))
+        model.__dict__ = kept | attributes
+        return model
+
+
+class _Beginning:
+    """What fits of a thread do while `beginning` holds: they begin runs, and share the data that they lay out."""
+
+    def __init__(self, shared: dict[Hashable, Any]):
+        self.runs: list[Run] = []
+        self.shared = shared
+
+
+_beginning: ContextVar[_Beginning | None] = ContextVar("fastbp_beginning", default=None)
+
+
+@contextlib.contextmanager
+def beginning(shared: dict[Hashable, Any] | None = None) -> Iterator[list[Run]]:
+    """Within this context, `fit` checks and prepares everything, but does not train: it adds a run to the list.
+
+    So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator itself
+    stays as it was until the run is finished.
+
+    Parameters
+    ----------
+    shared : dict, optional
+        Here fits keep the data that they have checked and laid out. Fits of later contexts with the same dict use them
+        again if they are for the same objects X, y and sample_weight. The caller keeps these objects alive and
+        unchanged.
+    """
+    token = _beginning.set(_Beginning({} if shared is None else shared))
+    try:
+        yield _beginning.get().runs  # type: ignore[union-attr]
+    finally:
+        _beginning.reset(token)
+
+
+def only_begins(run: Run) -> bool:
+    """Whether `beginning` holds. If so, the run is added to its list."""
+    if (context := _beginning.get()) is None:
+        return False
+    context.runs.append(run)
+    return True
+
+
+def shared(key: Hashable, make: Callable[[], Any]) -> Any:
+    """The result of make(). While `beginning` holds, it is kept, and returned again for an equal key."""
+    if (context := _beginning.get()) is None:
+        return make()
+    if key not in context.shared:
+        context.shared[key] = make()
+    return context.shared[key]

@@ -1,0 +1,137 @@
+"""A population: networks that train side by side, one thread each.
+
+Threads that share one step must wait for each other at every phase of it. Threads that train different networks never
+wait, so K networks on C cores use the cores better than C threads on one network. Searches and ensembles are made of
+populations.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, Generic, Protocol, TypeVar
+
+from sklearn import config_context, get_config
+
+from ..parallel.team import one_thread, side_by_side
+
+
+class Trainable(Protocol):
+    """A fit under way that can wait between two epochs, such as `estimators.run.Run`."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    def advance(self, n_epochs: int | None = None) -> None: ...
+
+    def interrupt_by(self, event: threading.Event) -> None: ...
+
+
+Member = TypeVar("Member", bound=Trainable)
+Result = TypeVar("Result")
+
+
+class Population(Generic[Member]):
+    """Members that train side by side. No member's bits depend on the others, or on the number of threads.
+
+    A member begins when it is advanced for the first time. So members that are advanced to their ends and dropped one
+    after the other never need memory at the same time, except for one per thread.
+
+    Parameters
+    ----------
+    begin : sequence of callable
+        begin[i]() returns member i, checked and prepared. It is called in the thread that then trains the member.
+    n_jobs : int or None
+        The largest number of threads, as in `parallel.team.upper_bound`.
+
+    Attributes
+    ----------
+    errors : dict of int to Exception
+        For each member that failed, the exception that it raised. Such a member is dropped; the others go on.
+    """
+
+    def __init__(self, begin: Sequence[Callable[[], Member]], n_jobs: int | None):
+        self._begin, self._n_jobs = begin, n_jobs
+        self._members: dict[int, Member] = {}
+        self._interrupted = threading.Event()
+        self.errors: dict[int, Exception] = {}
+
+    def __len__(self) -> int:
+        return len(self._begin)
+
+    def __getitem__(self, i: int) -> Member:
+        """Member i, which has begun and was not dropped."""
+        return self._members[i]
+
+    @property
+    def begun(self) -> list[int]:
+        """The members that have begun, and neither failed nor were dropped."""
+        return sorted(self._members)
+
+    def drop(self, i: int) -> None:
+        """Free the memory of a member."""
+        self._members.pop(i, None)
+
+    def advance(
+        self, members: Iterable[int], n_epochs: int | None, after: Callable[[int, Member], Result]
+    ) -> dict[int, Result]:
+        """Train these members for n_epochs more epochs, or to their ends. Then call after(i, member) for each.
+
+        Parameters
+        ----------
+        members : iterable of int
+        n_epochs : int or None
+            None: to the end.
+        after : callable
+            Called in the thread that has trained the member. It may drop the member.
+
+        Returns
+        -------
+        results : dict of int to the result of `after`
+            Without the members that failed: `errors` has their exceptions.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Ctrl-C was pressed. Every member that was training has ended with the weights that it had.
+        Exception
+            Whatever `after` raises; the members that have not begun yet do not begin.
+        """
+
+        def job(i: int) -> Result | None:
+            if self._interrupted.is_set():
+                return None
+            try:
+                if i not in self._members:
+                    self._members[i] = self._begin[i]()
+                    self._members[i].interrupt_by(self._interrupted)
+                self._members[i].advance(n_epochs)
+            except Exception as error:
+                self.errors[i] = error
+                self.drop(i)
+                return None
+            return None if self._interrupted.is_set() else after(i, self._members[i])
+
+        todo = list(members)
+        done = self._in_threads([lambda i=i: job(i) for i in todo])  # type: ignore[misc]
+        return {i: result for i, result in zip(todo, done, strict=True) if i not in self.errors}
+
+    def _in_threads(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+        """The results of the jobs. The main thread only waits, because only it gets Ctrl-C, and must answer it soon."""
+        config = get_config()
+
+        def alone(job: Callable[[], Any]) -> Any:
+            with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
+                return job()
+
+        self._interrupted.clear()
+        with ThreadPoolExecutor(side_by_side(self._n_jobs), thread_name_prefix="fastbp") as executor:
+            futures = [executor.submit(contextvars.copy_context().run, alone, job) for job in jobs]
+            try:
+                wait(futures, return_when="FIRST_EXCEPTION")
+            finally:
+                # After an error or Ctrl-C, the jobs that train end after their call into a kernel.
+                if any(not future.done() or future.exception() for future in futures):
+                    self._interrupted.set()
+                    executor.shutdown(cancel_futures=True)
+        return [future.result() for future in futures]
