@@ -1,4 +1,4 @@
-"""Pictures of a fitted network: its loss curves, its units and weights, the norms of its deltas.
+"""Pictures of a fitted network: its loss curves, its units and weights, the norms of its deltas; and of a search.
 
 The displays follow scikit-learn's convention. The class method `from_estimator` computes and plots, and `plot` plots
 again. Both set `ax_` and `figure_`, the axes and the figure of the picture. `from_estimator` takes a fitted estimator
@@ -8,7 +8,8 @@ of a TransformedTargetRegressor. Drawing needs matplotlib: the extra `plot`.
 
 from .common import network_in as network_in
 from .delta_norms import DeltaNormDisplay
+from .halving import HalvingDisplay
 from .loss_curve import LossCurveDisplay
 from .network import NetworkDisplay
 
-__all__ = ["DeltaNormDisplay", "LossCurveDisplay", "NetworkDisplay"]
+__all__ = ["DeltaNormDisplay", "HalvingDisplay", "LossCurveDisplay", "NetworkDisplay"]

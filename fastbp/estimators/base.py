@@ -158,7 +158,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
                 # A callback gets a copy of the estimator with these attributes. None replaces the feature names of a
                 # previous fit.
                 unnamed = {} if ended else {"feature_names_in_": None}
-                return unnamed | self.from_data() | fit.attributes(state)
+                return unnamed | self._from_data() | fit.attributes(state)
 
             fit.observer.training_begins(fit.rows, fitted)
             yield from self._solve(fit, trainer)

@@ -66,9 +66,9 @@ class Intake(Predictor):
             )
         examples, unit = self._examples(X, y, sample_weight, target, dtype)
         validation = self._given_validation(given, target, dtype, incremental)
-        return Data(X, y, dtype, target, examples, unit, validation, self.from_data())
+        return Data(X, y, dtype, target, examples, unit, validation, self._from_data())
 
-    def from_data(self) -> dict[str, Any]:
+    def _from_data(self) -> dict[str, Any]:
         """The attributes that the checks of the data have set."""
         return {name: getattr(self, name) for name in FROM_DATA if hasattr(self, name)}
 

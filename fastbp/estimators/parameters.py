@@ -3,6 +3,7 @@
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import copy
+import functools
 import math
 import sys
 from collections.abc import Callable
@@ -158,6 +159,12 @@ class Parameters(BaseEstimator):
         for name, value in parameters.items():
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
+
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls) -> list[str]:
+        """The names of the parameters. scikit-learn would read the signature for each copy of an estimator."""
+        return list(super()._get_param_names())
 
     # ---------------------------------------------------------------- of the network
 

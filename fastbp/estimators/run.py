@@ -82,19 +82,26 @@ class Run:
 
     def model(self) -> Any:
         """An estimator that predicts as the estimator would if the fit ended now. It shares nothing that changes."""
-        return self._with(self._draft, self._attributes or self._draft.from_data() | self._fit.attributes(None))
+        return self._with(self._draft, self._now())
+
+    def show(self) -> None:
+        """Let the estimator predict as if the fit ended now. Training can go on."""
+        self.estimator.__dict__ = self._with(self.estimator, self._now()).__dict__
 
     def finish(self, stacklevel: int) -> None:
         """Let the estimator have the fitted attributes of a run that has ended, and emit the collected warnings.
 
         stacklevel: of the user's code, for the warnings; 1 is the caller of this method.
         """
-        assert self._attributes is not None
         # Another thread may predict meanwhile. So the estimator gets all new attributes at once.
-        self.estimator.__dict__ = self._with(self.estimator, self._attributes).__dict__
+        self.show()
         for message, category in self._fit.history.warnings:
             warnings.warn(message, category, stacklevel=stacklevel + 1)
         self._fit.observer.fit_ends()
+
+    def _now(self) -> Attributes:
+        """The fitted attributes that the estimator has if the fit ends now."""
+        return self._attributes or self._draft._from_data() | self._fit.attributes(None)
 
     @staticmethod
     def _with(estimator: Any, attributes: Attributes) -> Any:
@@ -105,10 +112,28 @@ class Run:
         return model
 
 
+class Shared:
+    """Results that are computed once, even if several threads ask for the same one at once."""
+
+    def __init__(self) -> None:
+        self._results: dict[Hashable, Any] = {}
+        self._locks: dict[Hashable, threading.Lock] = {}
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """The result of the first make() for this key."""
+        with self._locks.setdefault(key, threading.Lock()):
+            if key not in self._results:
+                self._results[key] = make()
+            return self._results[key]
+
+
 class _Beginning:
     """What fits of a thread do while `beginning` holds: they begin runs, and share the data that they lay out."""
 
-    def __init__(self, shared: dict[Hashable, Any]):
+    def __init__(self, shared: Shared):
         self.runs: list[Run] = []
         self.shared = shared
 
@@ -117,7 +142,7 @@ _beginning: ContextVar[_Beginning | None] = ContextVar("fastbp_beginning", defau
 
 
 @contextlib.contextmanager
-def beginning(shared: dict[Hashable, Any] | None = None) -> Iterator[list[Run]]:
+def beginning(shared: Shared | None = None) -> Iterator[list[Run]]:
     """Within this context, `fit` checks and prepares everything, but does not train: it adds a run to the list.
 
     So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator itself
@@ -125,14 +150,15 @@ def beginning(shared: dict[Hashable, Any] | None = None) -> Iterator[list[Run]]:
 
     Parameters
     ----------
-    shared : dict, optional
-        Here fits keep the data that they have checked and laid out. Fits of later contexts with the same dict use them
-        again if they are for the same objects X, y and sample_weight. The caller keeps these objects alive and
+    shared : Shared, optional
+        Here fits keep the data that they have checked and laid out. Fits of later contexts with the same object use
+        them again if they are for the same objects X, y and sample_weight. The caller keeps these objects alive and
         unchanged.
     """
-    token = _beginning.set(_Beginning({} if shared is None else shared))
+    context = _Beginning(Shared() if shared is None else shared)
+    token = _beginning.set(context)
     try:
-        yield _beginning.get().runs  # type: ignore[union-attr]
+        yield context.runs
     finally:
         _beginning.reset(token)
 
@@ -147,8 +173,5 @@ def only_begins(run: Run) -> bool:
 
 def shared(key: Hashable, make: Callable[[], Any]) -> Any:
     """The result of make(). While `beginning` holds, it is kept, and returned again for an equal key."""
-    if (context := _beginning.get()) is None:
-        return make()
-    if key not in context.shared:
-        context.shared[key] = make()
-    return context.shared[key]
+    context = _beginning.get()
+    return make() if context is None else context.shared.get(key, make)

@@ -5,15 +5,12 @@ wait, so K networks on C cores use the cores better than C threads on one networ
 populations.
 """
 
-import contextvars
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Generic, Protocol, TypeVar
 
-from sklearn import config_context, get_config
-
-from ..parallel.team import one_thread, side_by_side
+from ..parallel.team import n_threads
+from ..parallel.workers import side_by_side
 
 
 class Trainable(Protocol):
@@ -98,40 +95,34 @@ class Population(Generic[Member]):
             Whatever `after` raises; the members that have not begun yet do not begin.
         """
 
-        def job(i: int) -> Result | None:
-            if self._interrupted.is_set():
-                return None
+        def train(i: int) -> Result | None:
             try:
-                if i not in self._members:
-                    self._members[i] = self._begin[i]()
-                    self._members[i].interrupt_by(self._interrupted)
-                self._members[i].advance(n_epochs)
+                member = self._begun(i)
+                member.advance(n_epochs)
             except Exception as error:
                 self.errors[i] = error
                 self.drop(i)
                 return None
-            return None if self._interrupted.is_set() else after(i, self._members[i])
+            return None if self._interrupted.is_set() else after(i, member)
 
-        todo = list(members)
-        done = self._in_threads([lambda i=i: job(i) for i in todo])  # type: ignore[misc]
-        return {i: result for i, result in zip(todo, done, strict=True) if i not in self.errors}
+        results = self._side_by_side(train, members)
+        return {i: result for i, result in results.items() if i not in self.errors}
 
-    def _in_threads(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-        """The results of the jobs. The main thread only waits, because only it gets Ctrl-C, and must answer it soon."""
-        config = get_config()
+    def each(self, members: Iterable[int], work: Callable[[int, Member], Result]) -> dict[int, Result]:
+        """Call work(i, member) for each of these members, side by side; `work` advances the member itself.
 
-        def alone(job: Callable[[], Any]) -> Any:
-            with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
-                return job()
+        Returns the results. Raises KeyboardInterrupt as `advance`, and whatever a beginning or `work` raises. Then the
+        members that have not begun yet do not begin.
+        """
+        return self._side_by_side(lambda i: work(i, self._begun(i)), members)
 
+    def _begun(self, i: int) -> Member:
+        """Member i; it begins now if it has not begun before."""
+        if i not in self._members:
+            self._members[i] = self._begin[i]()
+            self._members[i].interrupt_by(self._interrupted)
+        return self._members[i]
+
+    def _side_by_side(self, job: Callable[[int], Any], members: Iterable[int]) -> dict[int, Any]:
         self._interrupted.clear()
-        with ThreadPoolExecutor(side_by_side(self._n_jobs), thread_name_prefix="fastbp") as executor:
-            futures = [executor.submit(contextvars.copy_context().run, alone, job) for job in jobs]
-            try:
-                wait(futures, return_when="FIRST_EXCEPTION")
-            finally:
-                # After an error or Ctrl-C, the jobs that train end after their call into a kernel.
-                if any(not future.done() or future.exception() for future in futures):
-                    self._interrupted.set()
-                    executor.shutdown(cancel_futures=True)
-        return [future.result() for future in futures]
+        return side_by_side(job, members, n_threads(self._n_jobs), self._interrupted)

@@ -21,6 +21,7 @@ SOUND = {
     "displays/__init__.py": "def draw():\n    from .. import textbook",
     "onnx.py": "from .estimators.base import Base",
     "textbook.py": "from .training.trainer import Trainer",
+    "model_selection/search.py": "from ..estimators.base import Base",
     "estimators/base.py": "import numpy as np\nfrom fastbp.training.trainer import Trainer\nTrainer._x = np._NoValue",
     "training/__init__.py": "",
     "training/trainer.py": "from ..parallel.team import Team\nfrom ..network import costs\ncosts.__name__",
@@ -94,7 +95,7 @@ def test_imports_only_go_down():
 
 def test_a_package_that_keeps_the_rules_is_not_complained_of():
     assert complaints(SOUND) == []
-    assert len(list(arrows_of(SOUND))) == 30  # counted by hand
+    assert len(list(arrows_of(SOUND))) == 31  # counted by hand
 
 
 @pytest.mark.parametrize(("path", "line", "said"), UNSOUND)

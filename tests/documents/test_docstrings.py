@@ -18,8 +18,9 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 import fastbp
+from fastbp.model_selection import HalvingSearchCV
 
-MODULES = ["fastbp", "fastbp.textbook", "fastbp.dask", "fastbp.displays", "fastbp.onnx"]
+MODULES = ["fastbp", "fastbp.textbook", "fastbp.dask", "fastbp.displays", "fastbp.model_selection", "fastbp.onnx"]
 # OTHER_HABITS: numpydoc's checks that are not our habits. GL01, GL02: the place of quotes. SS05: a summary begins with
 # a verb. ES01, SA01, EX01: sections that not everything needs. PR04: "As in `fit`" has no type. RT02, RT04: returned
 # values have names, and a name may be a symbol. RT03: "self" has no description.
@@ -81,6 +82,11 @@ def test_the_attributes_of_a_display_are_those_after_a_plot(name):
     mpl.use("Agg")
     X, y = load_iris(return_X_y=True)
     clf = fastbp.BackpropClassifier((2,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+    if name.endswith("HalvingDisplay"):
+        clf = HalvingSearchCV(fastbp.BackpropClassifier((2,), max_iter=1), {"alpha": [1.0]}, cv=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            clf.fit(X, y)
     arguments = (X, y) if "X" in inspect.signature(OBJECTS[name].from_estimator).parameters else ()
     drawn = vars(OBJECTS[name].from_estimator(clf, *arguments))
     mpl.pyplot.close("all")

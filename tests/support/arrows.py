@@ -14,6 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("", "dask", "displays", "onnx"),
+    ("model_selection",),
     ("estimators", "textbook"),
     ("training",),
     ("data",),

@@ -1,0 +1,109 @@
+"""The data of one split of a cross-validation, which all its candidates share."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import joblib
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from ..estimators.run import Run, Shared, beginning
+
+
+class Fold:
+    """The training data of a split. They are selected, checked and laid out once for all candidates.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any candidate: it decides how rows of X are selected.
+    X, y
+        All examples.
+    fit_params : dict
+        Arguments of `fit` for all examples.
+    train, test : ndarray of int
+        The rows of the split.
+    """
+
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], train: NDArray[Any], test: NDArray[Any]
+    ):
+        self.train, self.test = train, test
+        self._given = estimator, X, y, fit_params
+        self._lock = threading.Lock()
+        self._data: tuple[Any, Any, dict[str, Any]] | None = None
+        self._shared = Shared()
+        self._steps = SharedSteps()
+
+    def begin(self, estimator: Any) -> Run | None:
+        """Begin to fit the estimator to the training data.
+
+        Returns the run of the network. Returns None if the estimator, or its last step, is not one of fastbp's: then it
+        is fitted already.
+        """
+        X, y, fit_params = self._training_data()
+        given = [y] if y is not None else []
+        # The steps before the network are the same for most candidates. A Pipeline with a memory of its own keeps it.
+        shares = isinstance(estimator, Pipeline) and estimator.memory is None
+        if shares:
+            estimator.memory = self._steps
+        try:
+            with beginning(self._shared) as runs:
+                estimator.fit(X, *given, **fit_params)
+        finally:
+            if shares:
+                estimator.memory = None
+        return runs[0] if runs else None
+
+    def free(self) -> None:
+        """Forget the training data. They are selected again if another candidate begins."""
+        with self._lock:
+            self._data, self._shared, self._steps = None, Shared(), SharedSteps()
+
+    def _training_data(self) -> tuple[Any, Any, dict[str, Any]]:
+        with self._lock:
+            if self._data is None:
+                estimator, X, y, fit_params = self._given
+                params = _check_method_params(X, params=fit_params, indices=self.train)
+                self._data = *_safe_split(estimator, X, y, self.train), params
+            return self._data
+
+
+class SharedSteps:
+    """A memory for the Pipelines of a fold: a transformer that was fitted once is not fitted again.
+
+    Without it, every network that waits for its next epochs would keep a transformed X of its own. A transformer that
+    draws other random numbers in every fit is fitted anew.
+    """
+
+    def __init__(self) -> None:
+        self._results = Shared()
+
+    def cache(self, function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        """The function, which fits a transformer and transforms X. It returns its earlier result for equal arguments.
+
+        This is the method of joblib.Memory that a Pipeline calls.
+        """
+
+        def remembered(transformer: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+            if any(name.endswith("random_state") and value is None for name, value in _parameters(transformer).items()):
+                return function(transformer, X, y, *args, **kwargs)
+            # The results keep X and y alive, so that their addresses stay theirs.
+            key = joblib.hash((transformer, kwargs.get("params"))), id(X), id(y)
+            result, *_ = self._results.get(key, lambda: (function(transformer, X, y, *args, **kwargs), X, y))
+            return result
+
+        return remembered
+
+
+def _parameters(transformer: Any) -> dict[str, Any]:
+    return transformer.get_params() if hasattr(transformer, "get_params") else {}
+
+
+def candidate(estimator: Any, parameters: dict[str, Any]) -> Any:
+    """A copy of the estimator with these parameters, as scikit-learn's searches make it."""
+    return clone(estimator).set_params(**clone(parameters, safe=False))
