@@ -165,7 +165,7 @@ class Report:
                 f"predict_proba of {race.info['rows']:,} row{plural}, {race.info['dtype']}, {name}", race, unit
             )
         for race in self.races("GridSearchCV"):
-            yield comparison(f"GridSearchCV, {race.info['candidates']} candidates, {race.info['backend']}, s", race, 1)
+            yield comparison(f"GridSearchCV, {race.info['candidates']} candidates, {race.info['workload']}, s", race, 1)
         for group, what in (
             ("cold start", "import to the end of a first fit (iris), no cache, s"),
             ("cached start", "the same, with cached code, s"),
