@@ -1,5 +1,8 @@
 """Fixtures shared by the tests."""
 
+import _thread
+import signal
+
 import pytest
 
 from fastbp.network import costs
@@ -29,3 +32,12 @@ def by_groups(monkeypatch):
     """Sum gradients by groups of examples, whatever the sizes."""
     monkeypatch.setattr(costs, "FEW", 0)
     monkeypatch.setattr(costs, "GROUP_WORK", 0)
+
+
+@pytest.fixture
+def press_ctrl_c():
+    """A function that does in the main thread what Ctrl-C does. Any thread may call it."""
+    # A shell starts its background jobs so that they ignore SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield _thread.interrupt_main
+    signal.signal(signal.SIGINT, before)

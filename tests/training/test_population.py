@@ -1,6 +1,5 @@
 """Members of a population have the bits of fits on their own, and fail and stop on their own."""
 
-import _thread
 import itertools
 import threading
 import warnings
@@ -143,18 +142,18 @@ def test_an_error_of_the_caller_ends_the_call():
 
 
 @pytest.mark.parametrize("moment", ["while members begin", "while members train", "while threads start"])
-def test_ctrl_c_ends_all_members_with_the_weights_that_they_have(moment, monkeypatch):
+def test_ctrl_c_ends_all_members_with_the_weights_that_they_have(moment, monkeypatch, press_ctrl_c):
     nets = [clone(BASE).set_params(max_iter=10**9, n_iter_no_change=np.inf, random_state=seed) for seed in range(4)]
     calls = itertools.count()
 
     def press(epoch, max_iter, loss):
         if moment == "while members train" and next(calls) == 20:
-            _thread.interrupt_main()
+            press_ctrl_c()
 
     def begin(net):
         def begun():
             if moment == "while members begin" and next(calls) == 1:
-                _thread.interrupt_main()
+                press_ctrl_c()
             return beginner(net, Shared())()
 
         return begun
