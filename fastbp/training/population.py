@@ -5,15 +5,12 @@ wait, so K networks on C cores use the cores better than C threads on one networ
 populations.
 """
 
-import contextvars
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from sklearn import config_context, get_config
-
-from ..parallel.team import one_thread, side_by_side
+from ..parallel.team import side_by_side
+from ..parallel.threads import in_threads
 
 
 class Trainable(Protocol):
@@ -113,25 +110,7 @@ class Population(Generic[Member]):
             return None if self._interrupted.is_set() else after(i, self._members[i])
 
         todo = list(members)
-        done = self._in_threads([lambda i=i: job(i) for i in todo])  # type: ignore[misc]
-        return {i: result for i, result in zip(todo, done, strict=True) if i not in self.errors}
-
-    def _in_threads(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-        """The results of the jobs. The main thread only waits, because only it gets Ctrl-C, and must answer it soon."""
-        config = get_config()
-
-        def alone(job: Callable[[], Any]) -> Any:
-            with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
-                return job()
-
         self._interrupted.clear()
-        with ThreadPoolExecutor(side_by_side(self._n_jobs), thread_name_prefix="fastbp") as executor:
-            futures = [executor.submit(contextvars.copy_context().run, alone, job) for job in jobs]
-            try:
-                wait(futures, return_when="FIRST_EXCEPTION")
-            finally:
-                # After an error or Ctrl-C, the jobs that train end after their call into a kernel.
-                if any(not future.done() or future.exception() for future in futures):
-                    self._interrupted.set()
-                    executor.shutdown(cancel_futures=True)
-        return [future.result() for future in futures]
+        jobs = [lambda i=i: job(i) for i in todo]  # type: ignore[misc]
+        done = in_threads(jobs, side_by_side(self._n_jobs), self._interrupted)
+        return {i: result for i, result in zip(todo, done, strict=True) if i not in self.errors}

@@ -1,0 +1,68 @@
+"""Jobs in Python threads of their own, one job after the other in each.
+
+Such threads call kernels for one thread. These need none of Numba's threads, so Numba's threading layer does not
+matter.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sklearn import config_context, get_config
+
+from .team import one_thread
+
+
+def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threading.Event | None = None) -> list[Any]:
+    """The results of the jobs. The caller's thread only waits: in the main thread, it answers Ctrl-C at once.
+
+    The threads are daemons, unlike those of `concurrent.futures`. Otherwise a process whose main thread has ended would
+    wait for the jobs of a daemon thread.
+
+    Parameters
+    ----------
+    jobs : sequence of callable
+    n_threads : int
+        The largest number of threads.
+    stop : Event, optional
+        Set after an error or Ctrl-C, so that the jobs that run may end early.
+
+    Raises
+    ------
+    BaseException
+        The first exception that a job or the caller's thread raised. The jobs that had begun have ended, and no other
+        job begins.
+    """
+    config, stop = get_config(), stop or threading.Event()
+    results: list[Any] = [None] * len(jobs)
+    errors: list[BaseException] = []
+    todo = iter(range(len(jobs)))  # a call of `next` is one bytecode into C, so no two threads get the same job
+
+    def work() -> None:
+        with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
+            for i in todo:
+                if stop.is_set():
+                    return
+                try:
+                    results[i] = jobs[i]()
+                except BaseException as error:
+                    errors.append(error)
+                    stop.set()
+
+    contexts = [contextvars.copy_context() for _ in range(min(n_threads, len(jobs)))]
+    threads = [threading.Thread(target=c.run, args=(work,), name="fastbp", daemon=True) for c in contexts]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stop.set()
+        for thread in threads:
+            if thread.ident is not None:  # it was started
+                thread.join()
+        raise
+    if errors:
+        raise errors[0]
+    return results
