@@ -33,7 +33,7 @@ from . import callbacks, notice
 from .fit import Fit
 from .intake import Data, Intake
 from .parameters import STOCHASTIC
-from .run import Run, only_begins, shared
+from .run import Run, held_out, only_begins, shared
 from .validation_set import GivenValidation, ValidationSet, split
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
@@ -110,7 +110,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             data = intake()
         else:
             parameters = [repr(getattr(self, name, None)) for name in OF_DATA]
-            data = shared((type(self), *map(id, (X, y, sample_weight, *given)), *parameters), intake)
+            key = (type(self), *map(id, (X, y, sample_weight, *given, held_out())), *parameters)
+            data = shared(key, intake)
             self.__dict__ |= data.attributes
         target, dtype, examples = data.target, data.dtype, data.examples
         network = self._network(data.X.shape[1], hidden, target, dtype)
@@ -120,7 +121,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         regularization = self._regularization(len(hidden[0]), random_state, n_epochs)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
         history = self._history(network, target, theta, continues=continues, incremental=incremental)
-        order = np.arange(examples.n)
+        order, rows = np.arange(examples.n), held_out()
+        if rows is not None:
+            order = np.delete(order, rows)
         if history.scored and validation is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
@@ -147,7 +150,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
     def _train(self, fit: Fit) -> Generator[None, None, dict[str, Any]]:
         """Train fit.theta in place; yields after each epoch, and returns the fitted attributes."""
         is_stochastic = self.solver in STOCHASTIC
-        batch = self._batch_size(len(fit.order), fit.history) if is_stochastic else fit.examples.n
+        batch = self._batch_size(len(fit.order), fit.history) if is_stochastic else len(fit.order)
         with self._trainer(fit, batch, self._optimizer_code()) as trainer:
             self._set_optimizer(trainer, fit.incremental)
 
@@ -158,7 +161,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
                 # A callback gets a copy of the estimator with these attributes. None replaces the feature names of a
                 # previous fit.
                 unnamed = {} if ended else {"feature_names_in_": None}
-                return unnamed | self.from_data() | fit.attributes(state)
+                return unnamed | self._from_data() | fit.attributes(state)
 
             fit.observer.training_begins(fit.rows, fitted)
             yield from self._solve(fit, trainer)
@@ -265,7 +268,14 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         network, examples = fit.network, fit.examples
         with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
             yield Trainer(
-                network, fit.theta, examples, batch=batch, team=team, optimizer=optimizer, **self._of_training(fit)
+                network,
+                fit.theta,
+                examples,
+                batch=batch,
+                team=team,
+                optimizer=optimizer,
+                rows=fit.rows,
+                **self._of_training(fit),
             )
 
     def _of_training(self, fit: Fit) -> dict[str, Any]:

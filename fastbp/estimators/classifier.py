@@ -14,10 +14,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from ..data.targets import MULTILABEL, Labels, Target, dense_labels, exact_labels
+from ..data.targets import MULTILABEL, Labels, Target, exact_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
+from .checking import checked_labels
 from .class_weights import class_weights
 from .parameters import Decorator, Range, fits, if_stochastic
 from .predicting import check_classes
@@ -433,8 +434,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
-        X, y = self._validate_data(X, exact_labels(y), multi_output=True, reset=reset)
-        return X, dense_labels(y)
+        return checked_labels(self, X, y, reset=reset)
 
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
         if incremental:
@@ -452,6 +452,17 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
     def _output_for(self, target: Target) -> str:
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
+
+    def _probabilities(self, output: Array) -> Array:
+        """The probabilities of the classes, from outputs of logistic or softmax."""
+        if self._target_kind == MULTILABEL or self.out_activation_ == "softmax":
+            return output
+        if len(self.classes_) == 1:
+            return np.ones_like(output)
+        if output.shape[1] == 1:
+            return np.hstack([1 - output, output])
+        sums = output.sum(axis=1, keepdims=True)
+        return np.divide(output, sums, out=np.full_like(output, 1 / output.shape[1]), where=sums > 0)
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict the class of the largest output or, for a multilabel target, each label whose output is at least 1/2.
@@ -504,15 +515,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
             As `predict`.
         """
         now = self._as_now()
-        output = now._outputs(X)
-        if now._target_kind == MULTILABEL or now.out_activation_ == "softmax":
-            return output
-        if len(now.classes_) == 1:
-            return np.ones_like(output)
-        if output.shape[1] == 1:
-            return np.hstack([1 - output, output])
-        sums = output.sum(axis=1, keepdims=True)
-        return np.divide(output, sums, out=np.full_like(output, 1 / output.shape[1]), where=sums > 0)
+        return now._probabilities(now._outputs(X))
 
     @if_probabilities
     def predict_log_proba(self, X: ArrayLike) -> Array:

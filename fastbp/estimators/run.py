@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..training.solver import diverged
 from . import notice
@@ -82,19 +83,23 @@ class Run:
 
     def model(self) -> Any:
         """An estimator that predicts as the estimator would if the fit ended now. It shares nothing that changes."""
-        return self._with(self._draft, self._attributes or self._draft.from_data() | self._fit.attributes(None))
+        return self._with(self._draft, self._attributes or self._draft._from_data() | self._fit.attributes(None))
 
     def finish(self, stacklevel: int) -> None:
         """Let the estimator have the fitted attributes of a run that has ended, and emit the collected warnings.
 
         stacklevel: of the user's code, for the warnings; 1 is the caller of this method.
         """
+        for message, category in self.settle():
+            warnings.warn(message, category, stacklevel=stacklevel + 1)
+        self._fit.observer.fit_ends()
+
+    def settle(self) -> list[tuple[str, type[Warning]]]:
+        """Let the estimator have the fitted attributes of a run that has ended. Returns the collected warnings."""
         assert self._attributes is not None
         # Another thread may predict meanwhile. So the estimator gets all new attributes at once.
         self.estimator.__dict__ = self._with(self.estimator, self._attributes).__dict__
-        for message, category in self._fit.history.warnings:
-            warnings.warn(message, category, stacklevel=stacklevel + 1)
-        self._fit.observer.fit_ends()
+        return self._fit.history.warnings
 
     @staticmethod
     def _with(estimator: Any, attributes: Attributes) -> Any:
@@ -108,16 +113,18 @@ class Run:
 class _Beginning:
     """What fits of a thread do while `beginning` holds: they begin runs, and share the data that they lay out."""
 
-    def __init__(self, shared: dict[Hashable, Any]):
+    def __init__(self, shared: dict[Hashable, Any], held_out: NDArray[np.int64] | None):
         self.runs: list[Run] = []
-        self.shared = shared
+        self.shared, self.held_out = shared, held_out
 
 
 _beginning: ContextVar[_Beginning | None] = ContextVar("fastbp_beginning", default=None)
 
 
 @contextlib.contextmanager
-def beginning(shared: dict[Hashable, Any] | None = None) -> Iterator[list[Run]]:
+def beginning(
+    shared: dict[Hashable, Any] | None = None, held_out: NDArray[np.int64] | None = None
+) -> Iterator[list[Run]]:
     """Within this context, `fit` checks and prepares everything, but does not train: it adds a run to the list.
 
     So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator itself
@@ -127,10 +134,13 @@ def beginning(shared: dict[Hashable, Any] | None = None) -> Iterator[list[Run]]:
     ----------
     shared : dict, optional
         Here fits keep the data that they have checked and laid out. Fits of later contexts with the same dict use them
-        again if they are for the same objects X, y and sample_weight. The caller keeps these objects alive and
-        unchanged.
+        again if they are for the same objects X, y and sample_weight, and hold out the same rows. The caller keeps
+        these objects alive and unchanged.
+    held_out : ndarray of int64, optional
+        The rows of X that are the validation set, in ascending order. No fit trains on them, and fits with early
+        stopping are judged by them. The bits are those of a fit on the other rows of X, with these rows as X_val.
     """
-    token = _beginning.set(_Beginning({} if shared is None else shared))
+    token = _beginning.set(_Beginning({} if shared is None else shared, held_out))
     try:
         yield _beginning.get().runs  # type: ignore[union-attr]
     finally:
@@ -143,6 +153,11 @@ def only_begins(run: Run) -> bool:
         return False
     context.runs.append(run)
     return True
+
+
+def held_out() -> NDArray[np.int64] | None:
+    """The rows that `beginning` holds out; None if it does not hold, or holds out none."""
+    return None if (context := _beginning.get()) is None else context.held_out
 
 
 def shared(key: Hashable, make: Callable[[], Any]) -> Any:

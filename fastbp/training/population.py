@@ -111,6 +111,6 @@ class Population(Generic[Member]):
 
         todo = list(members)
         self._interrupted.clear()
-        jobs = [lambda i=i: job(i) for i in todo]  # type: ignore[misc]
+        jobs = [lambda i=i: job(i) for i in todo]
         done = in_threads(jobs, side_by_side(self._n_jobs), self._interrupted)
         return {i: result for i, result in zip(todo, done, strict=True) if i not in self.errors}
