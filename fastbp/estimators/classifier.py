@@ -38,10 +38,15 @@ CONSTRAINTS = {
 }
 
 
-def _can_predict_proba(estimator: BackpropClassifier) -> bool:
+def gives_probabilities(estimator: BackpropClassifier) -> bool:
+    """Whether the outputs are probabilities, or will be after a fit."""
+    return getattr(estimator, "out_activation_", estimator.out_activation) in (*PROBABILITIES, "auto")
+
+
+def can_predict_proba(estimator: BackpropClassifier) -> bool:
     """True if predict_proba is available; otherwise raises the AttributeError that `available_if` expects."""
-    output = getattr(estimator, "out_activation_", estimator.out_activation)
-    if output not in (*PROBABILITIES, "auto"):
+    if not gives_probabilities(estimator):
+        output = getattr(estimator, "out_activation_", estimator.out_activation)
         raise AttributeError(
             f"predict_proba is not available with out_activation={output!r}: its outputs are not probabilities. "
             f"Use one of {', '.join(PROBABILITIES)}."
@@ -49,7 +54,7 @@ def _can_predict_proba(estimator: BackpropClassifier) -> bool:
     return True
 
 
-if_probabilities: Decorator = available_if(_can_predict_proba)
+if_probabilities: Decorator = available_if(can_predict_proba)
 
 
 class BackpropClassifier(ClassifierMixin, Perceptron):

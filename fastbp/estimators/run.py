@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.targets import Target
+from ..network.architecture import Network
+from ..training.footprint import Footprint
 from ..training.solver import diverged
 from . import notice
 from .fit import Fit
@@ -48,6 +51,20 @@ class Run:
     def n_iter(self) -> int:
         """Number of epochs so far."""
         return self._fit.history.n_iter
+
+    @property
+    def network(self) -> Network:
+        """The network in training."""
+        return self._fit.network
+
+    @property
+    def target(self) -> Target:
+        """Classes or numbers."""
+        return self._fit.target
+
+    def footprint(self) -> Footprint:
+        """An estimate of the memory of the run."""
+        return self._draft._footprint(self._fit)
 
     @property
     def ended(self) -> bool:

@@ -6,12 +6,15 @@ matter.
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sklearn import config_context, get_config
 
 from .team import one_thread
+
+POLL = 0.001  # seconds between two looks at the threads that still run after Ctrl-C
 
 
 def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threading.Event | None = None) -> list[Any]:
@@ -39,29 +42,35 @@ def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threadin
     errors: list[BaseException] = []
     todo = iter(range(len(jobs)))  # a call of `next` is one bytecode into C, so no two threads get the same job
 
-    def work() -> None:
-        with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
-            for i in todo:
-                if stop.is_set():
-                    return
-                try:
+    def work(gate: Any) -> None:
+        try:
+            with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
+                for i in todo:
+                    if stop.is_set():
+                        return
                     results[i] = jobs[i]()
-                except BaseException as error:
-                    errors.append(error)
-                    stop.set()
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+        finally:
+            gate.release()
 
-    contexts = [contextvars.copy_context() for _ in range(min(n_threads, len(jobs)))]
-    threads = [threading.Thread(target=c.run, args=(work,), name="fastbp", daemon=True) for c in contexts]
+    gates = [threading.Lock() for _ in range(min(n_threads, len(jobs)))]
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(work, gate), name="fastbp", daemon=True)
+        for gate in gates
+    ]
     try:
-        for thread in threads:
+        for gate, thread in zip(gates, threads, strict=True):
+            gate.acquire()
             thread.start()
-        for thread in threads:
-            thread.join()
+        # Not `join`, because before Python 3.13 a thread whose `join` was interrupted counts as ended.
+        for gate in gates:
+            gate.acquire()
     except BaseException:
         stop.set()
-        for thread in threads:
-            if thread.ident is not None:  # it was started
-                thread.join()
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(POLL)
         raise
     if errors:
         raise errors[0]

@@ -14,6 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("", "dask", "displays", "onnx"),
+    ("ensemble",),
     ("estimators", "textbook"),
     ("training",),
     ("data",),
