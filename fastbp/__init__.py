@@ -15,7 +15,7 @@ say. There are also:
 ``python -m fastbp --help``
     The command line. Its commands train, predict and evaluate need ``pip install "fastbp[cli]"``.
 
-All other modules are internal.
+All other modules are internal. `__version__` is the version of the package.
 
 Examples
 --------

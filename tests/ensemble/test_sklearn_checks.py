@@ -20,6 +20,16 @@ SMALL = {"hidden_layer_sizes": (20,), "solver": "lbfgs", "max_iter": 50}
 EARLY = {"hidden_layer_sizes": (20,), "early_stopping": True, "learning_rate_init": 0.02, "max_iter": 100}
 
 
+# A validation set that is held out is drawn from rows, so a row of weight 2 differs from the row twice.
+SPLITTING = {
+    f"check_sample_weight_equivalence_on_{form}_data": "other rows are held out" for form in ("dense", "sparse")
+}
+
+
+def splits(estimator):
+    return estimator.selection == "greedy" or estimator.estimator.early_stopping
+
+
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
@@ -36,7 +46,8 @@ EARLY = {"hidden_layer_sizes": (20,), "early_stopping": True, "learning_rate_ini
         BackpropEnsembleRegressor(
             BackpropRegressor(**EARLY), 2, selection="greedy", scoring="r2", validation_fraction=0.3, n_jobs=2
         ),
-    ]
+    ],
+    expected_failed_checks=lambda estimator: SPLITTING if splits(estimator) else {},
 )
 def test_scikit_learn_check(estimator, check):
     try:
