@@ -14,7 +14,9 @@ from sklearn import config_context, get_config
 
 from .team import one_thread
 
-POLL = 0.001  # seconds between two looks at the threads that still run after Ctrl-C
+# A signal that comes just before the main thread begins to wait does not wake it. So it never waits longer than PATIENCE
+# seconds. After Ctrl-C, it looks every POLL seconds whether threads still run.
+PATIENCE, POLL = 0.1, 0.001
 
 
 def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threading.Event | None = None) -> list[Any]:
@@ -66,7 +68,8 @@ def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threadin
             thread.start()
         # Not `join`, because before Python 3.13 a thread whose `join` was interrupted counts as ended.
         for gate in gates:
-            gate.acquire()
+            while not gate.acquire(timeout=PATIENCE):
+                pass
     except BaseException:
         stop.set()
         while any(thread.is_alive() for thread in threads):

@@ -116,7 +116,7 @@ def test_in_pipelines_and_searches(kind):
     search.fit(X, y)
     assert len(search.best_estimator_[-1].members_) == search.best_params_[f"{name}__n_members"]
     serial = cross_val_score(pipeline, X, y, cv=3)
-    with joblib.parallel_config("threading", n_jobs=2):
+    with joblib.parallel_backend("threading", n_jobs=2):
         assert_array_equal(cross_val_score(pipeline, X, y, cv=3), serial)
 
 
