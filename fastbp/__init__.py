@@ -1,6 +1,8 @@
 """Multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface.
 
-`BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor. There are also:
+`BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor.
+`BackpropEnsembleClassifier` and `BackpropEnsembleRegressor` train several of them side by side, and average what they
+say. There are also:
 
 `fastbp.textbook`
     The mathematics as plain functions: forward pass, deltas, loss and gradient, and a check of the gradient.
@@ -13,7 +15,7 @@
 ``python -m fastbp --help``
     The command line. Its commands train, predict and evaluate need ``pip install "fastbp[cli]"``.
 
-All other modules are internal.
+All other modules are internal. `__version__` is the version of the package.
 
 Examples
 --------
@@ -25,25 +27,38 @@ Examples
 True
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .ensemble.classifier import BackpropEnsembleClassifier
+    from .ensemble.regressor import BackpropEnsembleRegressor
     from .estimators.classifier import BackpropClassifier
     from .estimators.regressor import BackpropRegressor
 
-__all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]
+__all__ = [
+    "BackpropClassifier",
+    "BackpropEnsembleClassifier",
+    "BackpropEnsembleRegressor",
+    "BackpropRegressor",
+    "__version__",
+]
+# The estimators are imported when they are first used, so that `python -m fastbp --help` does not wait for Numba.
+LAZY = {
+    "BackpropClassifier": "estimators.classifier",
+    "BackpropEnsembleClassifier": "ensemble.classifier",
+    "BackpropEnsembleRegressor": "ensemble.regressor",
+    "BackpropRegressor": "estimators.regressor",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators when they are first used, so that `python -m fastbp --help` does not wait for Numba."""
-    if name not in __all__:
+    """Import an estimator."""
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .estimators.classifier import BackpropClassifier
-    from .estimators.regressor import BackpropRegressor
-
-    globals().update(BackpropClassifier=BackpropClassifier, BackpropRegressor=BackpropRegressor)
+    globals()[name] = getattr(importlib.import_module(f".{LAZY[name]}", __name__), name)
     return globals()[name]
 
 

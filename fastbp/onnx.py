@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data.targets import MULTILABEL
+from .ensemble.classifier import BackpropEnsembleClassifier
+from .ensemble.regressor import BackpropEnsembleRegressor
 from .estimators.classifier import PROBABILITIES, BackpropClassifier
 from .estimators.regressor import BackpropRegressor
 from .extras import require
@@ -20,12 +22,13 @@ __all__ = ["register_onnx_converters"]
 
 
 def register_onnx_converters() -> None:
-    """Let skl2onnx convert BackpropClassifier and BackpropRegressor, from now on in this process.
+    """Let skl2onnx convert the estimators and the ensembles of fastbp, from now on in this process.
 
     A classifier has the outputs and options of scikit-learn's classifiers: `label`, and `probabilities` as a list of
     dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
     has the outputs a^(L) of the network instead. For two classes with a single output, these are 1 - a^(L) and a^(L).
-    A regressor has one output `variable` of shape (n_samples, n_outputs).
+    A regressor has one output `variable` of shape (n_samples, n_outputs). An ensemble is one model, with the outputs of
+    its members' class. It has the members whose weight is not 0.
     Arithmetic is float64 for float64 input, otherwise float32. In float64, onnxruntime supports neither dicts (ZipMap)
     nor scikit-learn's SimpleImputer. An estimator takes one input, a matrix.
 
@@ -50,14 +53,13 @@ def register_onnx_converters() -> None:
     require("skl2onnx", "onnx", extra="onnx", by="register_onnx_converters")
     from skl2onnx import update_registered_converter
 
-    update_registered_converter(
-        BackpropClassifier,
-        "FastbpBackpropClassifier",
-        _classifier_shapes,
-        _convert_classifier,
-        options={"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]},
-    )
-    update_registered_converter(BackpropRegressor, "FastbpBackpropRegressor", _regressor_shapes, _convert_regressor)
+    options = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
+    for classifier in (BackpropClassifier, BackpropEnsembleClassifier):
+        name = f"Fastbp{classifier.__name__}"
+        update_registered_converter(classifier, name, _classifier_shapes, _convert_classifier, options=options)
+    for regressor in (BackpropRegressor, BackpropEnsembleRegressor):
+        name = f"Fastbp{regressor.__name__}"
+        update_registered_converter(regressor, name, _regressor_shapes, _convert_regressor)
 
 
 class _Graph:
@@ -141,28 +143,63 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str], str]] = {
 }
 
 
-def _forward(scope: Any, operator: Any, container: Any) -> tuple[_Graph, str]:
-    """A graph with the layers of the network, and the name of a^(L) in this graph.
-
-    z^(l+1) = a^(l) Theta^(l)[1:] + Theta^(l)[0], a^(l+1) = g(z^(l+1)).
-    """
+def _begun(scope: Any, operator: Any, container: Any) -> tuple[_Graph, str]:
+    """A graph, and the name of X in this graph, in the dtype of the arithmetic."""
     from onnx import TensorProto
     from skl2onnx.common.data_types import guess_proto_type
 
-    net, given = operator.raw_operator, operator.inputs[0]  # `_only_input` has checked that there is no other
+    given = operator.inputs[0]  # `_only_input` has checked that there is no other
     dtype = TensorProto.DOUBLE if guess_proto_type(given.type) == TensorProto.DOUBLE else TensorProto.FLOAT
     graph = _Graph(scope, container, dtype)
-    a = graph.node("Cast", given.full_name, to=dtype)
+    return graph, graph.node("Cast", given.full_name, to=dtype)
+
+
+def _forward(graph: _Graph, net: Any, a: str) -> str:
+    """a^(L) of a network, from the name of X.
+
+    z^(l+1) = a^(l) Theta^(l)[1:] + Theta^(l)[0], a^(l+1) = g(z^(l+1)).
+    """
     activations = (*hidden_activations(net.activation, len(net.coefs_) - 1), net.out_activation_)
     for coef, intercept, activation in zip(net.coefs_, net.intercepts_, activations, strict=True):
         z = graph.node("Add", graph.node("MatMul", a, graph.constant(coef)), graph.constant(intercept))
         a = ACTIVATIONS[activation](graph, z)
-    return graph, a
+    return a
+
+
+def _average(graph: _Graph, ensemble: Any, votes: Callable[[_Graph, Any, str], str], x: str) -> str:
+    """The weighted average of what the members of an ensemble say."""
+    members = zip(ensemble.members_, ensemble.weights_, strict=True)
+    terms = [_times(graph, weight, votes(graph, member, x)) for member, weight in members if weight]
+    return graph.node("Sum", *terms)
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
-    graph, a = _forward(scope, operator, container)
+    net = operator.raw_operator
+    graph, x = _begun(scope, operator, container)
+    ensemble = isinstance(net, BackpropEnsembleRegressor)
+    a = _average(graph, net, _forward, x) if ensemble else _forward(graph, net, x)
     graph.node("Identity", a, output=operator.outputs[0].full_name)
+
+
+def _by_class(graph: _Graph, net: Any, a: str) -> str:
+    """An output for each class or label, from a^(L). For two classes with a single output, these are 1 - a and a."""
+    if net._target_kind == MULTILABEL:
+        return a
+    if len(net.classes_) == 1:
+        return _plus(graph, _times(graph, 0, a), 1)
+    return graph.node("Concat", graph.node("Sub", graph.constant(1), a), a, axis=1) if net.n_outputs_ == 1 else a
+
+
+def _probabilities(graph: _Graph, net: Any, a: str) -> str:
+    """The probabilities of the classes, from outputs by class; outputs that are no probabilities stay as they are."""
+    is_logistic = net.out_activation_ in PROBABILITIES and net.out_activation_ != "softmax"
+    single_label = net._target_kind != MULTILABEL and net.n_outputs_ > 1
+    return _normalised(graph, a, net.n_outputs_) if is_logistic and single_label else a
+
+
+def _votes(graph: _Graph, net: Any, x: str) -> str:
+    """What an ensemble averages of a classifier."""
+    return _probabilities(graph, net, _by_class(graph, net, _forward(graph, net, x)))
 
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
@@ -170,21 +207,17 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
 
     net = operator.raw_operator
     label, probabilities = (output.full_name for output in operator.outputs[:2])
-    graph, a = _forward(scope, operator, container)
+    graph, x = _begun(scope, operator, container)
+    if isinstance(net, BackpropEnsembleClassifier):
+        a = normalised = _average(graph, net, _votes, x)
+    else:
+        a = _by_class(graph, net, _forward(graph, net, x))
+        normalised = _probabilities(graph, net, a)
+    graph.node("Identity", normalised, output=probabilities)
     if net._target_kind == MULTILABEL:
-        graph.node("Identity", a, output=probabilities)
         below = graph.node("Less", a, graph.constant(0.5))
         graph.node("Cast", graph.node("Not", below), output=label, to=TensorProto.INT64)
         return
-
-    if len(net.classes_) == 1:
-        a = _plus(graph, _times(graph, 0, a), 1)
-    elif net.n_outputs_ == 1:
-        a = graph.node("Concat", graph.node("Sub", graph.constant(1), a), a, axis=1)
-    normalised = a
-    if net.out_activation_ in PROBABILITIES and net.out_activation_ != "softmax" and net.n_outputs_ > 1:
-        normalised = _normalised(graph, a, net.n_outputs_)
-    graph.node("Identity", normalised, output=probabilities)
 
     classes = _labels(scope, net)
     if classes.dtype.kind == "i":

@@ -12,7 +12,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from fastbp import BackpropClassifier, BackpropRegressor, onnx
+from fastbp import (
+    BackpropClassifier,
+    BackpropEnsembleClassifier,
+    BackpropEnsembleRegressor,
+    BackpropRegressor,
+    onnx,
+)
 from fastbp.estimators.classifier import LOSSES as CLASSIFIER_LOSSES
 from fastbp.estimators.regressor import LOSSES as REGRESSOR_LOSSES
 from fastbp.kernels.losses import LEGAL_OUTPUTS, OUTPUTS
@@ -111,6 +117,43 @@ def test_outputs_that_sum_to_zero_become_uniform(dtype):
         assert_same_classes(clf, X, dtype, clf.predict_proba)
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("target", ["one class", "two classes", "three classes", "multilabel"])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_an_ensemble_of_classifiers_is_one_model(loss, target, dtype):
+    y = {"one class": 0 * Y, "two classes": NAMES[(Y > 0) * 1], "three classes": Y, "multilabel": LABELS}[target]
+    members = BackpropClassifier((5,), "tanh", loss=loss, dtype=dtype, max_iter=8)
+    clf = BackpropEnsembleClassifier(members, 4, param_distributions={"activation": ["tanh", "relu"]}, random_state=0)
+    clf.fit(X, y).weights_ = np.array([0.5, 0.25, 0, 0.25])
+    del clf.members_[2].coefs_  # of a member of weight 0 nothing is exported
+    inputs = X.astype(dtype)
+    given = run(clf, inputs, zipmap=False)
+    assert_array_equal(given["label"], clf.predict(inputs))
+    assert given["probabilities"].dtype == dtype
+    assert_allclose(given["probabilities"], clf.predict_proba(inputs), rtol=0, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("columns", [1, 3])
+def test_an_ensemble_of_regressors_is_one_model(columns, dtype):
+    members = BackpropRegressor("poisson", (5,), "tanh", dtype=dtype, max_iter=8)
+    reg = BackpropEnsembleRegressor(members, 3, selection="greedy", random_state=0)
+    reg.fit(X, np.abs(X[:, 0] if columns == 1 else X[:, :columns]))
+    inputs = X.astype(dtype)
+    predicted = run(make_pipeline(reg), inputs)["variable"]
+    assert predicted.dtype == dtype
+    assert_allclose(predicted, reg.predict(inputs).reshape(len(X), -1), rtol=0, atol=TOLERANCE[dtype])
+
+
+def test_an_ensemble_whose_outputs_are_not_probabilities_exports_their_average():
+    members = BackpropClassifier((5,), loss="squared_error", out_activation="tanh", max_iter=8)
+    clf = BackpropEnsembleClassifier(members, 2, random_state=0).fit(X, NAMES[Y])
+    given = run(clf, X, zipmap=False)
+    assert_array_equal(given["label"], clf.predict(X))
+    expected = (clf.members_[0]._outputs(X) + clf.members_[1]._outputs(X)) / 2
+    assert_allclose(given["probabilities"], expected, rtol=0, atol=1e-10)
+
+
 def test_without_biases_with_several_layers_and_activations():
     clf = BackpropClassifier((7, 6, 5), ["tanh", "gelu", "elu"], fit_intercept=False, **OPTIONS).fit(X, Y)
     assert_same_classes(clf, X, "float64", clf.predict_proba)
@@ -169,11 +212,20 @@ def test_in_a_pipeline_with_a_column_transformer(estimator, dtype):
         assert_allclose(given[1], pipeline.predict_proba(frame), rtol=0, atol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("estimator", [BackpropClassifier, BackpropRegressor])
-def test_a_frame_without_a_pipeline_is_refused_with_what_to_do(estimator):
+@pytest.mark.parametrize(
+    "model",
+    [
+        BackpropClassifier((4,), max_iter=1, random_state=0),
+        BackpropRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0),
+        BackpropEnsembleClassifier(BackpropClassifier((4,), max_iter=1), 2),
+        BackpropEnsembleRegressor(BackpropRegressor(hidden_layer_sizes=(4,), max_iter=1), 2),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_frame_without_a_pipeline_is_refused_with_what_to_do(model):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["a", "b", "c"])
-    model = estimator(hidden_layer_sizes=(4,), max_iter=1, random_state=0).fit(frame, frame.a > 0)
-    with pytest.raises(ValueError, match=f"{estimator.__name__} takes one input, a matrix of 3 .* 3 inputs: a, b, c"):
+    name = type(model.fit(frame, frame.a > 0)).__name__
+    with pytest.raises(ValueError, match=f"{name} takes one input, a matrix of 3 .* 3 inputs: a, b, c"):
         skl2onnx.to_onnx(model, frame[:1])
     assert [given.name for given in skl2onnx.to_onnx(model, frame[:1].to_numpy()).graph.input] == ["X"]
 

@@ -20,6 +20,7 @@ from ..network.architecture import Network
 from ..network.initialization import VARIANCES, glorot, normal
 from ..parallel.team import team_for
 from ..training import evaluation
+from ..training.footprint import Footprint, footprint
 from ..training.gradient_descent import gradient_descent
 from ..training.history import History
 from ..training.lbfgs import lbfgs
@@ -33,13 +34,13 @@ from . import callbacks, notice
 from .fit import Fit
 from .intake import Data, Intake
 from .parameters import STOCHASTIC
-from .run import Run, only_begins, shared
+from .run import Run, held_out, only_begins, shared
 from .validation_set import GivenValidation, ValidationSet, split
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
 # An intake depends on these parameters. Fits with the same ones share the intake, see `run.beginning`.
-OF_DATA = ("class_weight", "dtype", "early_stopping", "loss", "monitor", "solver")
+OF_DATA = ("class_weight", "dtype", "early_stopping", "loss", "monitor", "quantile", "solver")
 
 
 class Perceptron(callbacks.CallbackSupportMixin, Intake):
@@ -110,7 +111,8 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             data = intake()
         else:
             parameters = [repr(getattr(self, name, None)) for name in OF_DATA]
-            data = shared((type(self), *map(id, (X, y, sample_weight, *given)), *parameters), intake)
+            key = (type(self), *map(id, (X, y, sample_weight, *given, held_out())), *parameters)
+            data = shared(key, intake)
             self.__dict__ |= data.attributes
         target, dtype, examples = data.target, data.dtype, data.examples
         network = self._network(data.X.shape[1], hidden, target, dtype)
@@ -120,7 +122,9 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         regularization = self._regularization(len(hidden[0]), random_state, n_epochs)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
         history = self._history(network, target, theta, continues=continues, incremental=incremental)
-        order = np.arange(examples.n)
+        order, rows = np.arange(examples.n), held_out()
+        if rows is not None:
+            order = np.delete(order, rows)
         if history.scored and validation is None:
             stratify = isinstance(target, Labels) and target.n_outputs == 1 and examples.codes.size > 0
             order, validation = split(examples, random_state, self.validation_fraction, stratify=stratify)
@@ -147,7 +151,10 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
     def _train(self, fit: Fit) -> Generator[None, None, dict[str, Any]]:
         """Train fit.theta in place; yields after each epoch, and returns the fitted attributes."""
         is_stochastic = self.solver in STOCHASTIC
-        batch = self._batch_size(len(fit.order), fit.history) if is_stochastic else fit.examples.n
+        batch = self._batch_size(len(fit.order)) if is_stochastic else len(fit.order)
+        if is_stochastic and self.batch_size != "auto" and batch < int(self.batch_size):
+            # scikit-learn's words, because users may filter this warning by them
+            fit.history.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
         with self._trainer(fit, batch, self._optimizer_code()) as trainer:
             self._set_optimizer(trainer, fit.incremental)
 
@@ -265,8 +272,29 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         network, examples = fit.network, fit.examples
         with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
             yield Trainer(
-                network, fit.theta, examples, batch=batch, team=team, optimizer=optimizer, **self._of_training(fit)
+                network,
+                fit.theta,
+                examples,
+                batch=batch,
+                team=team,
+                optimizer=optimizer,
+                rows=fit.rows,
+                **self._of_training(fit),
             )
+
+    def _footprint(self, fit: Fit) -> Footprint:
+        """An estimate of the memory of a fit on one thread."""
+        n, stochastic = len(fit.order), self.solver in STOCHASTIC
+        return footprint(
+            fit.network,
+            fit.examples,
+            n=n,
+            batch=self._batch_size(n) if stochastic else n,
+            optimizer=self._optimizer_code(),
+            n_validation=len(fit.validation.rows) if fit.validation and stochastic else 0,
+            keeps_best=fit.history.scored,
+            lbfgs=self.solver == "lbfgs",
+        )
 
     def _of_training(self, fit: Fit) -> dict[str, Any]:
         """Arguments that every trainer takes."""

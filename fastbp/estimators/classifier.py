@@ -14,10 +14,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from ..data.targets import MULTILABEL, Labels, Target, dense_labels, exact_labels
+from ..data.targets import MULTILABEL, Labels, Target, exact_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
+from .checking import checked_labels
 from .class_weights import class_weights
 from .parameters import Decorator, Range, fits, if_stochastic
 from .predicting import check_classes
@@ -37,10 +38,15 @@ CONSTRAINTS = {
 }
 
 
-def _can_predict_proba(estimator: BackpropClassifier) -> bool:
+def gives_probabilities(estimator: BackpropClassifier) -> bool:
+    """Whether the outputs are probabilities, or will be after a fit."""
+    return getattr(estimator, "out_activation_", estimator.out_activation) in (*PROBABILITIES, "auto")
+
+
+def can_predict_proba(estimator: BackpropClassifier) -> bool:
     """True if predict_proba is available; otherwise raises the AttributeError that `available_if` expects."""
-    output = getattr(estimator, "out_activation_", estimator.out_activation)
-    if output not in (*PROBABILITIES, "auto"):
+    if not gives_probabilities(estimator):
+        output = getattr(estimator, "out_activation_", estimator.out_activation)
         raise AttributeError(
             f"predict_proba is not available with out_activation={output!r}: its outputs are not probabilities. "
             f"Use one of {', '.join(PROBABILITIES)}."
@@ -48,7 +54,7 @@ def _can_predict_proba(estimator: BackpropClassifier) -> bool:
     return True
 
 
-if_probabilities: Decorator = available_if(_can_predict_proba)
+if_probabilities: Decorator = available_if(can_predict_proba)
 
 
 class BackpropClassifier(ClassifierMixin, Perceptron):
@@ -433,8 +439,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
-        X, y = self._validate_data(X, exact_labels(y), multi_output=True, reset=reset)
-        return X, dense_labels(y)
+        return checked_labels(self, X, y, reset=reset)
 
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
         if incremental:
@@ -452,6 +457,17 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
 
     def _output_for(self, target: Target) -> str:
         return "softmax" if self.loss == "log_loss" and target.kind == "multiclass" else "logistic"
+
+    def _probabilities(self, output: Array) -> Array:
+        """The probabilities of the classes, from outputs of logistic or softmax."""
+        if self._target_kind == MULTILABEL or self.out_activation_ == "softmax":
+            return output
+        if len(self.classes_) == 1:
+            return np.ones_like(output)
+        if output.shape[1] == 1:
+            return np.hstack([1 - output, output])
+        sums = output.sum(axis=1, keepdims=True)
+        return np.divide(output, sums, out=np.full_like(output, 1 / output.shape[1]), where=sums > 0)
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict the class of the largest output or, for a multilabel target, each label whose output is at least 1/2.
@@ -504,15 +520,7 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
             As `predict`.
         """
         now = self._as_now()
-        output = now._outputs(X)
-        if now._target_kind == MULTILABEL or now.out_activation_ == "softmax":
-            return output
-        if len(now.classes_) == 1:
-            return np.ones_like(output)
-        if output.shape[1] == 1:
-            return np.hstack([1 - output, output])
-        sums = output.sum(axis=1, keepdims=True)
-        return np.divide(output, sums, out=np.full_like(output, 1 / output.shape[1]), where=sums > 0)
+        return now._probabilities(now._outputs(X))
 
     @if_probabilities
     def predict_log_proba(self, X: ArrayLike) -> Array:

@@ -14,7 +14,7 @@ from ..data.examples import Examples, as_examples
 from ..data.targets import Target, product_in_unit, without_negligible
 from .parameters import STOCHASTIC
 from .predicting import Predictor
-from .run import FROM_DATA
+from .run import FROM_DATA, held_out
 from .validation_set import GivenValidation, ValidationSet, refuse_too_few
 
 
@@ -27,7 +27,7 @@ class Data(NamedTuple):
     target: Target
     examples: Examples
     unit: int  # see `_example_weights`
-    validation: ValidationSet | None  # the one that the user passed
+    validation: ValidationSet | None  # the one that the user passed, or that `run.beginning` holds out
     attributes: dict[str, Any]  # the attributes of an estimator that the checks have set
 
 
@@ -59,13 +59,17 @@ class Intake(Predictor):
         """
         X, y = self._validated(X, y, reset=not continues)
         dtype = self._dtype_for(X, continues=continues)
-        target = self._target_of(y, classes, continues=continues, incremental=incremental)
+        rows = held_out()
+        learned = y if rows is None else np.delete(y, rows, axis=0)
+        target = self._target_of(learned, classes, continues=continues, incremental=incremental)
         if continues and target.kind != self._target_kind:
             raise ValueError(
                 f"y is a {target.kind} target, but the previous fit had a {self._target_kind} one. Fit anew."
             )
         examples, unit = self._examples(X, y, sample_weight, target, dtype)
         validation = self._given_validation(given, target, dtype, incremental)
+        if rows is not None and self.early_stopping and self.solver in STOCHASTIC:
+            validation = self._with_data(ValidationSet(examples, rows), X, y)
         return Data(X, y, dtype, target, examples, unit, validation, self._from_data())
 
     def _from_data(self) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from ..kernels.user_loss import UserLoss, compiled, is_function
 from ..network import architecture
 from ..network.architecture import Loss, Network, network_of
 from ..network.initialization import VARIANCES
-from ..training.history import History
 from ..training.regularization import Regularization
 from ..training.schedules import PLANS, Schedule
 from ..training.stochastic import Epochs
@@ -244,14 +243,9 @@ class Parameters(BaseEstimator):
 
     # ---------------------------------------------------------------- of the solver
 
-    def _batch_size(self, n_samples: int, history: History) -> int:
+    def _batch_size(self, n_samples: int) -> int:
         """Examples of a minibatch, at most n_samples."""
-        if self.batch_size == "auto":
-            return min(AUTO_BATCH, n_samples)
-        if int(self.batch_size) > n_samples:
-            # scikit-learn's words, because users may filter this warning by them
-            history.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
-        return min(int(self.batch_size), n_samples)
+        return min(AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), n_samples)
 
     def _optimizer_code(self) -> int:
         """The step that the kernels make with a gradient: a code of `kernels.optimizers`."""

@@ -1,4 +1,4 @@
-"""Predictions of a fitted network: check X and the weights, run the network forward, refuse infinite or NaN outputs."""
+"""Predictions of a fitted network: check the weights, run the network forward, refuse infinite or NaN outputs."""
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
@@ -7,16 +7,14 @@ import operator
 from collections.abc import Callable
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from ..data import examples as data
-from ..data.examples import as_examples
+from ..data.examples import Examples, as_examples
 from ..data.targets import MULTILABEL, Target, Values
 from ..network import architecture, costs
 from ..network.architecture import Network, network_of
@@ -24,18 +22,15 @@ from ..parallel.team import team_for
 from ..training import evaluation
 from ..training.optimizer_state import MOST_STEPS, OptimizerState
 from ..typing import Array
-from ..version import stamped, unstamped
+from .checking import Checked
 from .parameters import Parameters
 
-# scikit-learn checks an X of at least LARGE elements, because `_is_valid` would need more memory: it makes an array of
-# booleans. For such an X, scikit-learn's check is as fast.
-LARGE = 1 << 20
 LISTS = (list, tuple)
 
 Shapes = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]  # the shapes of coefs_, then those of intercepts_
 
 
-class Predictor(Parameters):
+class Predictor(Parameters, Checked):
     """An estimator that can predict once it has its fitted attributes."""
 
     coefs_: list[Array]
@@ -71,58 +66,15 @@ class Predictor(Parameters):
         """The target of the fit: classes or numbers."""
         raise NotImplementedError
 
-    # ---------------------------------------------------------------- beside other threads
-
-    def _as_now(self, *, copied: bool = False) -> Self:
-        """The estimator as it is now.
-
-        The result keeps the present attributes even if another thread fits the estimator, because a fit replaces the
-        estimator's `__dict__` and does not change the old one. With `copied`, attributes that are set on the result are
-        not set on the estimator.
-        """
-        now = object.__new__(type(self))
-        now.__dict__ = self.__dict__.copy() if copied else self.__dict__
-        return now
-
     # ---------------------------------------------------------------- checks
-
-    def _validate_data(self, X: Any, y: Any = "no_validation", *, reset: bool, **check_params: Any) -> Any:
-        """X, or X and y, after scikit-learn's checks; X has a form that `data.examples` takes.
-
-        scikit-learn would convert and check an X in a memory-mapped file as a whole. That may need more memory than
-        there is, and Ctrl-C would have to wait. So this method checks such an X some rows at a time.
-        """
-        if scipy.sparse.issparse(X):
-            data.check_sparse(X, "X")
-        if scipy.sparse.issparse(y):
-            data.check_indicator(y, "y")
-        in_file = data.is_file(X)
-        dtype = None if in_file else data.FLOATS
-        try:
-            result = validate_data(
-                self, X, y, accept_sparse="csr", dtype=dtype, ensure_all_finite=not in_file, reset=reset, **check_params
-            )
-        except (ValueError, TypeError) as error:
-            columns = _columns_of_text(X)
-            if not columns:
-                raise
-            raise (ValueError if isinstance(error, ValueError) else TypeError)(
-                f"{error}. X has columns of text: {', '.join(map(repr, columns))}. Leave them out or "
-                "encode them, for example in a Pipeline with a OneHotEncoder."
-            ) from error
-        if in_file:
-            checked = result if isinstance(y, str) else result[0]
-            rows = data.converted_rows(checked)
-            for start in range(0, len(checked), rows):
-                part = data.converted(checked[start : start + rows])
-                assert_all_finite(part, estimator_name=type(self).__name__, input_name="X")
-        return result
 
     def _validated_for_prediction(self, X: Any) -> tuple[Any, Network]:
         """X and the network of the fitted attributes, after checks of both: the user may have edited the attributes."""
-        if not self._is_valid(X):
-            check_is_fitted(self)
-            X = self._validate_data(X, reset=False)
+        X = self._checked_for_prediction(X)
+        return X, self._network_for(X)
+
+    def _network_for(self, X: Any) -> Network:
+        """The network of the fitted attributes, after checks that they make one that takes a validated X."""
         shapes = self._weight_shapes()
         try:
             units = [shape[-1] for shape in shapes[0][:-1]]
@@ -135,23 +87,7 @@ class Predictor(Parameters):
             self._weights_dtype(),
         )
         self._check_weights(network, "for this X the layers must have", shapes)
-        return X, network
-
-    def _is_valid(self, X: Any) -> bool:
-        """Whether X needs no more checks. If so, there was a fit, and validate_data would return X without a warning.
-
-        This check is faster than validate_data, which considers every kind of container and takes longer than the
-        prediction of a few rows.
-        """
-        return (
-            type(X) is np.ndarray
-            and X.dtype in data.FLOATS
-            and X.ndim == 2
-            and 0 < X.size < LARGE
-            and X.shape[1] == getattr(self, "n_features_in_", None)
-            and not hasattr(self, "feature_names_in_")
-            and bool(np.isfinite(X).all())
-        )
+        return network
 
     def _weight_shapes(self) -> Shapes:
         """The shapes of coefs_ and of intercepts_.
@@ -264,14 +200,14 @@ class Predictor(Parameters):
         starts = range(0, n, rows)
         return np.concatenate([decide(self._outputs_of(X[start : start + rows], network)) for start in starts])
 
-    def _outputs_of(self, X: Any, network: Network) -> Array:
-        """a^(L) of validated X."""
+    def _outputs_of(self, X: Any, network: Network, examples: Examples | None = None) -> Array:
+        """a^(L) of validated X. examples: those of X in the dtype of the network, if they are made already."""
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
             with np.errstate(over="ignore"):  # an overflow is an error only if it makes an output that is not finite
                 row = np.asarray(X[0]).astype(network.dtype)
             output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
         else:
-            examples = as_examples(X, network.dtype)
+            examples = examples or as_examples(X, network.dtype)
             with team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
                 output = evaluation.predict(network, self._theta(network), examples, np.arange(examples.n), team)
         refuse_overflow(X, output)
@@ -304,19 +240,6 @@ class Predictor(Parameters):
             refuse_overflow(X, layer)
         return layers
 
-    # ---------------------------------------------------------------- storing and loading
-
-    def __getstate__(self) -> dict[str, Any]:
-        return stamped(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(unstamped(state, type(self).__name__))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
 
 def check_classes(classes: Any) -> None:
     """Check that class labels strictly ascend, because `data.targets.positions` needs that; raises ValueError."""
@@ -337,20 +260,6 @@ def _ascend(dtype: np.dtype, labels: bytes) -> bool:
 @functools.lru_cache(maxsize=64)
 def _objects_ascend(labels: tuple[Any, ...]) -> bool:
     return all(a < b for a, b in pairwise(labels))
-
-
-def _columns_of_text(X: Any) -> list[Any]:
-    """The columns of a dataframe with text that is not a number, in their order; an empty list for any other X."""
-    found = []
-    for name in X.columns if hasattr(X, "columns") else ():
-        values = np.asarray(X[name])
-        if values.dtype == object:  # it may also hold missing values and dates
-            values = np.array([value for value in values.flat if isinstance(value, str)], object)
-        try:
-            values.astype(np.float64)
-        except ValueError:
-            found.append(name)
-    return found
 
 
 def refuse_overflow(X: Any, activations: Array) -> None:

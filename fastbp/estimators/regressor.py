@@ -9,15 +9,15 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 
 from ..data.targets import Target, Values
 from ..kernels.activations import HIDDEN
+from ..typing import Array
 from .base import Perceptron
+from .checking import checked_numbers
 from .parameters import Range, fits, if_stochastic
 from .validation_set import GivenValidation
 
@@ -432,12 +432,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return convert.to_sklearn(self)
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, NDArray]:
-        X, y = self._validate_data(X, y, multi_output=True, y_numeric=True, reset=reset)
-        if scipy.sparse.issparse(y):
-            y = y.toarray()
-        if y.dtype.kind not in "fiub":
-            raise ValueError(f"y must be numbers, got dtype {y.dtype}.")
-        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return checked_numbers(self, X, y, reset=reset)
 
     def _target_of(self, y: NDArray, classes: Any, *, continues: bool, incremental: bool) -> Target:
         quantiles = self._quantiles()
@@ -478,6 +473,11 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             quantiles *= target.n_outputs
         return (float(self.huber_delta),) if self.loss == "huber" else quantiles
 
+    def _values(self, outputs: Array) -> Array:
+        """The outputs in the dtype of a prediction."""
+        in_float64 = getattr(self, "_predicts_float64", False)  # old pickles do not have it
+        return outputs.astype(np.float64, copy=False) if in_float64 else outputs
+
     def predict(self, X: ArrayLike) -> NDArray:
         """Predict numbers.
 
@@ -506,18 +506,11 @@ class BackpropRegressor(RegressorMixin, Perceptron):
             prediction.
         """
         now = self._as_now()
-        outputs = now._outputs(X)
-        if now.loss == "quantile" and outputs.shape[1] > 1 and now._fitted_target().quantiles:
-            crossing = int((np.diff(outputs, axis=1) < 0).any(axis=1).sum())
-            if crossing:
-                warnings.warn(
-                    f"{CROSSING} of {crossing} of {len(outputs)} examples cross. np.sort(..., axis=1) "
-                    "puts them in order, and the pinball loss does not become larger.",
-                    stacklevel=2,
-                )
-        if getattr(now, "_predicts_float64", False):  # old pickles do not have it
-            outputs = outputs.astype(np.float64, copy=False)
-        return now._fitted_target().predict(outputs)
+        values = now._values(now._outputs(X))
+        target = now._fitted_target()
+        if target.quantiles:
+            warn_of_crossing(values, stacklevel=3)
+        return target.predict(values)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """R^2 of the predictions; with several quantiles, the mean of scikit-learn's `d2_pinball_score` over them.
@@ -555,6 +548,17 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
         return tags
+
+
+def warn_of_crossing(predicted: NDArray, *, stacklevel: int) -> None:
+    """Warn if predictions of several quantiles cross. stacklevel: of the user's code; 1 is this function."""
+    crossing = int((np.diff(predicted, axis=1) < 0).any(axis=1).sum())
+    if crossing:
+        warnings.warn(
+            f"{CROSSING} of {crossing} of {len(predicted)} examples cross. np.sort(..., axis=1) "
+            "puts them in order, and the pinball loss does not become larger.",
+            stacklevel=stacklevel,
+        )
 
 
 # pickle and skops store the path of a type. The path `fastbp` stays valid when this module moves.

@@ -13,7 +13,11 @@ from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..data.targets import Target
+from ..network.architecture import Network
+from ..training.footprint import Footprint
 from ..training.solver import diverged
 from . import notice
 from .fit import Fit
@@ -47,6 +51,20 @@ class Run:
     def n_iter(self) -> int:
         """Number of epochs so far."""
         return self._fit.history.n_iter
+
+    @property
+    def network(self) -> Network:
+        """The network in training."""
+        return self._fit.network
+
+    @property
+    def target(self) -> Target:
+        """Classes or numbers."""
+        return self._fit.target
+
+    def footprint(self) -> Footprint:
+        """An estimate of the memory of the run."""
+        return self._draft._footprint(self._fit)
 
     @property
     def ended(self) -> bool:
@@ -93,11 +111,15 @@ class Run:
 
         stacklevel: of the user's code, for the warnings; 1 is the caller of this method.
         """
-        # Another thread may predict meanwhile. So the estimator gets all new attributes at once.
-        self.show()
-        for message, category in self._fit.history.warnings:
+        for message, category in self.settle():
             warnings.warn(message, category, stacklevel=stacklevel + 1)
         self._fit.observer.fit_ends()
+
+    def settle(self) -> list[tuple[str, type[Warning]]]:
+        """Let the estimator have the fitted attributes of a run that has ended. Returns the collected warnings."""
+        # Another thread may predict meanwhile. So the estimator gets all new attributes at once.
+        self.show()
+        return self._fit.history.warnings
 
     def _now(self) -> Attributes:
         """The fitted attributes that the estimator has if the fit ends now."""
@@ -133,16 +155,16 @@ class Shared:
 class _Beginning:
     """What fits of a thread do while `beginning` holds: they begin runs, and share the data that they lay out."""
 
-    def __init__(self, shared: Shared):
+    def __init__(self, shared: Shared, held_out: NDArray[np.int64] | None):
         self.runs: list[Run] = []
-        self.shared = shared
+        self.shared, self.held_out = shared, held_out
 
 
 _beginning: ContextVar[_Beginning | None] = ContextVar("fastbp_beginning", default=None)
 
 
 @contextlib.contextmanager
-def beginning(shared: Shared | None = None) -> Iterator[list[Run]]:
+def beginning(shared: Shared | None = None, held_out: NDArray[np.int64] | None = None) -> Iterator[list[Run]]:
     """Within this context, `fit` checks and prepares everything, but does not train: it adds a run to the list.
 
     So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator itself
@@ -152,10 +174,13 @@ def beginning(shared: Shared | None = None) -> Iterator[list[Run]]:
     ----------
     shared : Shared, optional
         Here fits keep the data that they have checked and laid out. Fits of later contexts with the same object use
-        them again if they are for the same objects X, y and sample_weight. The caller keeps these objects alive and
-        unchanged.
+        them again if they are for the same objects X, y and sample_weight, and hold out the same rows. The caller keeps
+        these objects alive and unchanged.
+    held_out : ndarray of int64, optional
+        The rows of X that are the validation set, in ascending order. No fit trains on them, and fits with early
+        stopping are judged by them. The bits are those of a fit on the other rows of X, with these rows as X_val.
     """
-    context = _Beginning(Shared() if shared is None else shared)
+    context = _Beginning(Shared() if shared is None else shared, held_out)
     token = _beginning.set(context)
     try:
         yield context.runs
@@ -169,6 +194,11 @@ def only_begins(run: Run) -> bool:
         return False
     context.runs.append(run)
     return True
+
+
+def held_out() -> NDArray[np.int64] | None:
+    """The rows that `beginning` holds out; None if it does not hold, or holds out none."""
+    return None if (context := _beginning.get()) is None else context.held_out
 
 
 def shared(key: Hashable, make: Callable[[], Any]) -> Any:

@@ -156,7 +156,7 @@ def one_thread() -> Iterator[None]:
         _one_thread.reset(token)
 
 
-def n_threads(n_jobs: int | None) -> int:
+def side_by_side(n_jobs: int | None) -> int:
     """How many Python threads may do jobs of their own side by side, by the rules of `team_for`.
 
     Such threads call kernels for one thread. These need none of Numba's threads, so the layer does not matter.

@@ -5,12 +5,13 @@ wait, so K networks on C cores use the cores better than C threads on one networ
 populations.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..parallel.team import n_threads
-from ..parallel.workers import side_by_side
+from ..parallel.team import side_by_side
+from ..parallel.threads import in_threads
 
 
 class Trainable(Protocol):
@@ -105,7 +106,7 @@ class Population(Generic[Member]):
                 return None
             return None if self._interrupted.is_set() else after(i, member)
 
-        results = self._side_by_side(train, members)
+        results = self._in_threads(train, members)
         return {i: result for i, result in results.items() if i not in self.errors}
 
     def each(self, members: Iterable[int], work: Callable[[int, Member], Result]) -> dict[int, Result]:
@@ -114,7 +115,7 @@ class Population(Generic[Member]):
         Returns the results. Raises KeyboardInterrupt as `advance`, and whatever a beginning or `work` raises. Then the
         members that have not begun yet do not begin.
         """
-        return self._side_by_side(lambda i: work(i, self._begun(i)), members)
+        return self._in_threads(lambda i: work(i, self._begun(i)), members)
 
     def _begun(self, i: int) -> Member:
         """Member i; it begins now if it has not begun before."""
@@ -123,6 +124,9 @@ class Population(Generic[Member]):
             self._members[i].interrupt_by(self._interrupted)
         return self._members[i]
 
-    def _side_by_side(self, job: Callable[[int], Any], members: Iterable[int]) -> dict[int, Any]:
+    def _in_threads(self, job: Callable[[int], Any], members: Iterable[int]) -> dict[int, Any]:
+        """{i: job(i)} for these members."""
+        members = list(members)
         self._interrupted.clear()
-        return side_by_side(job, members, n_threads(self._n_jobs), self._interrupted)
+        jobs = [functools.partial(job, i) for i in members]
+        return dict(zip(members, in_threads(jobs, side_by_side(self._n_jobs), self._interrupted), strict=True))

@@ -219,6 +219,8 @@ class Trainer(_Passes):
     regularization : Regularization
     planned : bool
         Whether `factors` has a factor of the learning rate for each batch of an epoch. Otherwise `factors` is empty.
+    rows : ndarray of int64, optional
+        The examples of `loss_and_gradient`. By default all.
     places : ndarray of int64, optional
         places[i] is the place of example order[i] in the epoch, and decides which units dropout drops. By default, this
         place is i.
@@ -239,10 +241,12 @@ class Trainer(_Passes):
         max_norm: float | None = None,
         regularization: Regularization = NOTHING,
         planned: bool = False,
+        rows: NDArray[np.int64] | None = None,
         places: NDArray[np.int64] = NO_PLACES,
     ):
         chunk = chunk or costs.even_chunk_rows(network, batch)
         super().__init__(network, theta, examples, batch=batch, team=team, chunk=chunk)
+        self._rows = rows
         self.optimizer, dtype, size = optimizer, network.dtype, network.layout.size
         n_groups = costs.n_groups(network, min(self.chunk, batch))
         n_tasks = round_up(team.n_threads, n_groups)
@@ -299,11 +303,14 @@ class Trainer(_Passes):
         return records.Scratch(self._y, self._cost, tiles, np.zeros(n_units), heads, entries, entry_rows)
 
     @kept
-    def _all(self) -> NDArray[np.int64]:
-        return np.arange(self.examples.n)
+    def _order(self) -> NDArray[np.int64]:
+        return np.arange(self.examples.n) if self._rows is None else self._rows
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
-        """J at theta over all examples; fills `grad`. One batch must hold all examples. `optimizer` must be NONE."""
+        """J at theta over all examples, or over `rows`; fills `grad`.
+
+        One batch must hold all these examples. `optimizer` must be NONE.
+        """
         self.theta[:] = theta
         gradient.transpose_all(self.layers, self.network.layout.units, self.theta, self.theta_t)
-        return self.epoch(self._all, after_call)
+        return self.epoch(self._order, after_call)

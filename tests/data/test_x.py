@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from fastbp import BackpropClassifier
-from fastbp.estimators import predicting
+from fastbp.estimators import checking
 from support.fits import assert_as_scikit_learn, assert_same_bits, both, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -95,7 +95,7 @@ class TestX:
             raise AssertionError("scikit-learn was asked")
 
         for name in ("validate_data", "check_is_fitted"):
-            monkeypatch.setattr(predicting, name, asked)
+            monkeypatch.setattr(checking, name, asked)
         for form, values in zip(forms, expected, strict=True):
             assert_array_equal(output(model, form), values)
         wrong = (X[:, :2], X[0], X[:0], X * np.inf)

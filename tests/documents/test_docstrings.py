@@ -67,14 +67,22 @@ def test_the_errors_raised_are_named_and_exist(name):
         assert issubclass(kind, Exception)
 
 
-@pytest.mark.parametrize("estimator", [fastbp.BackpropClassifier, fastbp.BackpropRegressor])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        fastbp.BackpropClassifier(max_iter=1),
+        fastbp.BackpropRegressor(max_iter=1),
+        fastbp.BackpropEnsembleClassifier(fastbp.BackpropClassifier(max_iter=1), 2),
+        fastbp.BackpropEnsembleRegressor(fastbp.BackpropRegressor(max_iter=1), 2),
+    ],
+)
 def test_the_attributes_of_an_estimator_are_those_of_a_fitted_one(estimator):
     X, y = load_iris(return_X_y=True, as_frame=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        net = estimator(max_iter=1).fit(pd.DataFrame(X), y)
+        net = estimator.fit(pd.DataFrame(X), y)
     fitted = {name for name in vars(net) if name.endswith("_") and not name.startswith("_")}
-    assert fitted == {entry.name for entry in ClassDoc(estimator)["Attributes"]}
+    assert fitted == {entry.name for entry in ClassDoc(type(estimator))["Attributes"]}
 
 
 @pytest.mark.parametrize("name", DISPLAYS)

@@ -14,7 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("", "dask", "displays", "onnx"),
-    ("model_selection",),
+    ("ensemble", "model_selection"),
     ("estimators", "textbook"),
     ("training",),
     ("data",),

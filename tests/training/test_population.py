@@ -192,15 +192,15 @@ def test_members_run_in_other_threads_and_each_has_one():
 
 def test_as_many_members_train_at_once_as_the_rules_for_threads_allow(monkeypatch):
     monkeypatch.setattr(team, "upper_bound", lambda n_jobs: 3 if n_jobs is None else n_jobs)
-    assert [team.n_threads(n_jobs) for n_jobs in (None, 1, 2)] == [3, 1, 2]
+    assert [team.side_by_side(n_jobs) for n_jobs in (None, 1, 2)] == [3, 1, 2]
     with team.one_thread():
-        assert team.n_threads(None) == 1
+        assert team.side_by_side(None) == 1
     monkeypatch.setattr(team, "lost_threads", lambda: True)
-    assert team.n_threads(None) == 1
+    assert team.side_by_side(None) == 1
     monkeypatch.setattr(team, "lost_threads", lambda: False)
     monkeypatch.setattr(team, "in_joblib_worker", lambda: True)
-    assert [team.n_threads(n_jobs) for n_jobs in (None, 2)] == [1, 2]
-    assert population.n_threads is team.n_threads
+    assert [team.side_by_side(n_jobs) for n_jobs in (None, 2)] == [1, 2]
+    assert population.side_by_side is team.side_by_side
 
 
 def test_warnings_of_a_member_are_emitted_where_it_is_finished():

@@ -1,0 +1,37 @@
+"""Whether the members of an ensemble fit into the machine."""
+
+import os
+from collections.abc import Sequence
+
+from ..training.footprint import Footprint
+
+MIB = 1 << 20
+
+
+def physical_memory() -> int | None:
+    """The bytes of memory of this machine; None if the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, and other systems may not know the names
+        return None
+
+
+def peak(members: Sequence[Footprint], n_threads: int, bytes_of_votes: int) -> int:
+    """The largest number of bytes of all members at a time, without their data.
+
+    As many members train at a time as there are threads. At worst these are the largest, and the others are fitted.
+    The last members end while the attributes of all others are there.
+    """
+    growth = sorted((member.training - member.fitted for member in members), reverse=True)
+    return sum(member.fitted for member in members) + sum(growth[:n_threads]) + bytes_of_votes
+
+
+def refuse_too_much(needed: int, n_members: int, n_threads: int) -> None:
+    """Raise MemoryError if the members need more memory than the machine has."""
+    there = physical_memory()
+    if there is not None and needed > there:
+        raise MemoryError(
+            f"n_members={n_members} networks need about {needed / MIB:,.0f} MiB, of which {n_threads} train at a time, "
+            f"but the machine has {there / MIB:,.0f} MiB. Set a smaller n_members, n_jobs or hidden_layer_sizes, or "
+            "dtype='float32'."
+        )

@@ -1,0 +1,80 @@
+"""Jobs in Python threads of their own, one job after the other in each.
+
+Such threads call kernels for one thread. These need none of Numba's threads, so Numba's threading layer does not
+matter.
+"""
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sklearn import config_context, get_config
+
+from .team import one_thread
+
+# A signal that comes just before the main thread begins to wait does not wake it. So it waits at most PATIENCE seconds
+# at a time. After Ctrl-C, it looks every POLL seconds whether threads still run.
+PATIENCE, POLL = 0.1, 0.001
+
+
+def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threading.Event | None = None) -> list[Any]:
+    """The results of the jobs. The caller's thread only waits: in the main thread, it answers Ctrl-C at once.
+
+    The threads are daemons, unlike those of `concurrent.futures`. Otherwise a process whose main thread has ended would
+    wait for the jobs of a daemon thread.
+
+    Parameters
+    ----------
+    jobs : sequence of callable
+    n_threads : int
+        The largest number of threads.
+    stop : Event, optional
+        Set after an error or Ctrl-C, so that the jobs that run may end early.
+
+    Raises
+    ------
+    BaseException
+        The first exception that a job or the caller's thread raised. The jobs that had begun have ended, and no other
+        job begins.
+    """
+    config, stop = get_config(), stop or threading.Event()
+    results: list[Any] = [None] * len(jobs)
+    errors: list[BaseException] = []
+    todo = iter(range(len(jobs)))  # a call of `next` is one bytecode into C, so no two threads get the same job
+
+    def work(gate: Any) -> None:
+        try:
+            with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
+                for i in todo:
+                    if stop.is_set():
+                        return
+                    results[i] = jobs[i]()
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+        finally:
+            gate.release()
+
+    gates = [threading.Lock() for _ in range(min(n_threads, len(jobs)))]
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(work, gate), name="fastbp", daemon=True)
+        for gate in gates
+    ]
+    try:
+        for gate, thread in zip(gates, threads, strict=True):
+            gate.acquire()
+            thread.start()
+        # Not `join`, because before Python 3.13 a thread whose `join` was interrupted counts as ended.
+        for gate in gates:
+            while not gate.acquire(timeout=PATIENCE):
+                pass
+    except BaseException:
+        stop.set()
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(POLL)
+        raise
+    if errors:
+        raise errors[0]
+    return results
