@@ -4,6 +4,8 @@
 `BackpropEnsembleClassifier` and `BackpropEnsembleRegressor` train several of them side by side, and average what they
 say. There are also:
 
+`fastbp.model_selection`
+    Searches that train their candidates side by side, and one whose survivors go on training.
 `fastbp.textbook`
     The mathematics as plain functions: forward pass, deltas, loss and gradient, and a check of the gradient.
 `fastbp.dask`
