@@ -14,8 +14,8 @@ from sklearn import config_context, get_config
 
 from .team import one_thread
 
-# A signal that comes just before the main thread begins to wait does not wake it. So it never waits longer than PATIENCE
-# seconds. After Ctrl-C, it looks every POLL seconds whether threads still run.
+# A signal that comes just before the main thread begins to wait does not wake it. So it waits PATIENCE seconds at a
+# time. After Ctrl-C, it looks every POLL seconds whether threads still run.
 PATIENCE, POLL = 0.1, 0.001
 
 
