@@ -52,10 +52,9 @@ class Average:
         self._X, self._vote = in_order(X) if scipy.sparse.issparse(X) else X, vote
         asked = [(member, float(weight)) for member, weight in zip(members, weights, strict=True) if weight]
         self._members = [(member, weight, member._network_for(X)) for member, weight in asked]
-        examples = as_examples(self._X, np.dtype(np.float64))
-        work = [costs.forward_row_work(network, examples.entries) for _, _, network in self._members]
-        self._rows, self._n = rows, examples.n if rows is None else len(rows)
-        self._work = self._n * sum(work)
+        self._rows, self._n = rows, X.shape[0] if rows is None else len(rows)
+        entries = X.nnz / X.shape[0] if scipy.sparse.issparse(X) else None
+        self._work = self._n * sum(costs.forward_row_work(network, entries) for _, _, network in self._members)
         # The votes are added up in float64, in the order of the members, whatever the number of threads.
         said = [vote(member, np.zeros((1, network.widths[-1]), network.dtype)) for member, _, network in self._members]
         self._width, self._dtype = said[0].shape[1], np.result_type(*said)

@@ -109,7 +109,7 @@ class BackpropEnsembleClassifier(ClassifierMixin, Ensemble):
     estimate of this sum. A fit that would need more than the machine has raises MemoryError before it begins.
 
     A member that diverges is left out, with a warning. Ctrl-C ends the training of all members, with a warning. The
-    members that have finished an epoch are kept.
+    members that have finished an epoch are kept. If there are none, KeyboardInterrupt is raised.
 
     There is no `partial_fit`, because early stopping and the selection need one validation set for all data. Each
     member in `members_` has its own `partial_fit`, and the ensemble then predicts with the new weights.

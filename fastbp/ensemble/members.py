@@ -143,7 +143,7 @@ class Training:
         try:
             warnings, member = run.settle(), self._members[i]
             self.fitted[i] = Fitted(member, warnings, judge.votes(member) if judge else None)
-        except ValueError as error:  # its outputs on the validation set are not finite
+        except Exception as error:  # its outputs on the validation set are not finite, for instance
             self.failed[i] = error
 
 

@@ -14,13 +14,13 @@ from sklearn import config_context, get_config
 
 from .team import one_thread
 
-# A signal that comes just before the main thread begins to wait does not wake it. So it waits at most PATIENCE seconds
-# at a time. After Ctrl-C, it looks every POLL seconds whether threads still run.
+# A signal that comes just before the main thread begins to wait does not wake it. So it waits PATIENCE seconds at a
+# time. After Ctrl-C, it looks every POLL seconds whether threads still run.
 PATIENCE, POLL = 0.1, 0.001
 
 
 def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threading.Event | None = None) -> list[Any]:
-    """The results of the jobs. The caller's thread only waits: in the main thread, it answers Ctrl-C at once.
+    """The results of the jobs. The caller's thread only waits. If it is the main thread, it answers Ctrl-C soon.
 
     The threads are daemons, unlike those of `concurrent.futures`. Otherwise a process whose main thread has ended would
     wait for the jobs of a daemon thread.

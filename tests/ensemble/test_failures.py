@@ -366,7 +366,8 @@ class TestInterrupt:
         assert 1 <= len(model.members_) <= 2  # the others have not begun
         monkeypatch.undo()
         for member in model.members_:
-            shorter = small(KINDS[kind], max_iter=member.n_iter_, random_state=member.random_state).fit(X, y)
+            params = {**self.LONG, "max_iter": member.n_iter_, "random_state": member.random_state}
+            shorter = small(KINDS[kind], **params).fit(X, y)
             assert member.loss_curve_ == shorter.loss_curve_
 
     @both

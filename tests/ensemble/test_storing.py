@@ -9,11 +9,12 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import version
@@ -118,6 +119,23 @@ def test_in_pipelines_and_searches(kind):
     serial = cross_val_score(pipeline, X, y, cv=3)
     with joblib.parallel_backend("threading", n_jobs=2):
         assert_array_equal(cross_val_score(pipeline, X, y, cv=3), serial)
+
+
+@both
+def test_a_pipeline_passes_weights_and_the_transformed_validation_set(kind):
+    X, y = problem(KINDS[kind])
+    metadata = {"sample_weight": np.arange(1.0, 29), "X_val": X[:12], "y_val": y[:12], "sample_weight_val": np.ones(12)}
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = ensemble(kind, EARLY, selection="greedy").set_fit_request(**dict.fromkeys(metadata, True))
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = Pipeline([("scale", scaler), ("net", model)], transform_input=["X_val"]).fit(
+            X[12:], y[12:], **metadata
+        )
+    scale = StandardScaler().fit(X[12:]).transform
+    alone = ensemble(kind, EARLY, selection="greedy")
+    alone.fit(scale(X[12:]), y[12:], **{**metadata, "X_val": scale(X[:12])})
+    assert_array_equal(pipeline["net"].weights_, alone.weights_)
+    assert_array_equal(output(pipeline, X), output(alone, scale(X)))
 
 
 @both
