@@ -1,6 +1,7 @@
 """Multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface.
 
-`BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor. There are also:
+`BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor. `TableEncoder` turns
+tables of numbers, categories and dates into inputs of a network. There are also:
 
 `fastbp.textbook`
     The mathematics as plain functions: forward pass, deltas, loss and gradient, and a check of the gradient.
@@ -32,14 +33,19 @@ from .version import __version__
 if TYPE_CHECKING:
     from .estimators.classifier import BackpropClassifier
     from .estimators.regressor import BackpropRegressor
+    from .tabular.encoder import TableEncoder
 
-__all__ = ["BackpropClassifier", "BackpropRegressor", "__version__"]
+__all__ = ["BackpropClassifier", "BackpropRegressor", "TableEncoder", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the estimators when they are first used, so that `python -m fastbp --help` does not wait for Numba."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "TableEncoder":  # the encoder does not need Numba
+        from .tabular.encoder import TableEncoder
+
+        return globals().setdefault(name, TableEncoder)
     from .estimators.classifier import BackpropClassifier
     from .estimators.regressor import BackpropRegressor
 

@@ -20,6 +20,8 @@ SOUND = {
     "dask/worker.py": "from ..training.trainer import Trainer",
     "displays/__init__.py": "def draw():\n    from .. import textbook",
     "onnx.py": "from .estimators.base import Base",
+    "tabular/encoder.py": "from ..estimators.base import Base\nfrom .columns import Column",
+    "tabular/columns.py": "from ..typing import Array",
     "textbook.py": "from .training.trainer import Trainer",
     "estimators/base.py": "import numpy as np\nfrom fastbp.training.trainer import Trainer\nTrainer._x = np._NoValue",
     "training/__init__.py": "",
@@ -53,6 +55,8 @@ UNSOUND = [
     ("training/trainer.py", "from fastbp import estimators", "imports fastbp.estimators: not downwards"),
     ("training/__init__.py", "from ..estimators import base", "imports estimators.base: not downwards"),
     ("onnx.py", "from .displays import draw", "imports displays.draw: not downwards"),
+    ("estimators/base.py", "from ..tabular import encoder", "imports tabular.encoder: not downwards"),
+    ("tabular/columns.py", "from ..dask import cluster", "imports dask.cluster: not downwards"),
     ("dask/__init__.py", "from .. import Base", "imports fastbp.Base: not downwards"),
     ("textbook.py", "from .estimators import base", "imports estimators.base: not downwards"),
     ("data/examples.py", "from ..training import trainer", "imports training.trainer: not downwards"),
@@ -94,7 +98,7 @@ def test_imports_only_go_down():
 
 def test_a_package_that_keeps_the_rules_is_not_complained_of():
     assert complaints(SOUND) == []
-    assert len(list(arrows_of(SOUND))) == 30  # counted by hand
+    assert len(list(arrows_of(SOUND))) == 33  # counted by hand
 
 
 @pytest.mark.parametrize(("path", "line", "said"), UNSOUND)

@@ -14,6 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("", "dask", "displays", "onnx"),
+    ("tabular",),
     ("estimators", "textbook"),
     ("training",),
     ("data",),
