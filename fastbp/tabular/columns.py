@@ -200,7 +200,7 @@ def _as_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer above the largest float
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def array_of_dates(given: Sequence[Any]) -> tuple[NDArray, str | None]:
@@ -209,9 +209,9 @@ def array_of_dates(given: Sequence[Any]) -> tuple[NDArray, str | None]:
     With a time zone, the result is in UTC. With several zones, the zone is UTC. Some values may have a zone and others
     not; then the others are taken as UTC.
     """
-    zones = {getattr(value, "tzinfo", None) for value in given}
+    zones = {zone_name(getattr(value, "tzinfo", None)) for value in given}
     times = np.array([_in_utc(value) for value in given], MICROSECONDS)
-    return times, zone_name(*zones) if len(zones) == 1 else "UTC"
+    return times, zones.pop() if len(zones) == 1 else "UTC"
 
 
 def _in_utc(value: Any) -> np.datetime64:
@@ -256,3 +256,8 @@ def as_categories(column: Column) -> Column:
     full = np.full(len(column.missing), -1)
     full[column.present] = codes
     return of_categories(column.name, full, different.tolist())
+
+
+def declared(column: Column) -> Column:
+    """The column as one of categories that are declared to be so, in ascending order."""
+    return as_categories(sorted_by_key(column) if column.is_text else column)._replace(kind=Kind.CATEGORY)

@@ -63,8 +63,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         are the splits of a decision tree that predicts y from this column. Without y, they are quantiles.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers: a mask, indices or names. 'from_dtype' means
-        the columns of a dataframe with the dtypes Categorical and Enum. Text that is not numbers or dates is always
-        categories.
+        the columns of a dataframe with the dtypes Categorical and Enum. Other columns of these dtypes count as text.
+        Text that is not numbers or dates is always categories.
     max_onehot : int, default=50
         A column with at most so many categories has one output per category.
     many : {'target', 'onehot', 'target+onehot'}, default='target'

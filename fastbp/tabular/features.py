@@ -126,6 +126,8 @@ class Feature:
 
     def _learn_to_read(self, column: Column, is_category: bool) -> Column:
         """The column of the fit as `read` returns it, after the attributes that `read` needs are set."""
+        if column.kind == Kind.CATEGORY and not is_category:
+            column = column._replace(kind=Kind.TEXT)
         self.kind = Kind.NUMBER if column.kind == Kind.BOOLEAN else column.kind
         if is_category:
             self.kind = Kind.CATEGORY

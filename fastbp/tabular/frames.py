@@ -124,14 +124,14 @@ def _of_pandas(name: str, series: Any) -> Column:
         return columns.of_array(name, series.to_numpy())
     text = str(dtype)
     if text.startswith("dictionary<"):
-        series, text = series.astype("category"), "category"
+        return columns.declared(columns.of_objects(name, series.to_numpy(dtype=object)))
     if text == "category":
         return columns.of_categories(name, series.cat.codes.to_numpy(), series.cat.categories.tolist())
     if text.startswith("period["):
         series = series.dt.to_timestamp()
         dtype = series.dtype
     kind, missing = dtype.kind, series.isna().to_numpy()
-    if kind == "M":
+    if kind == "M" and not text.startswith(("date32", "date64")):  # Arrow's days are objects
         zone = series.dt.tz
         if zone is not None:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -155,8 +155,7 @@ def _of_polars(name: str, series: Any) -> Column:
     dtype, text = series.dtype, str(series.dtype)
     missing = series.is_null().to_numpy() if series.null_count() else np.zeros(len(series), bool)
     if text.startswith(CATEGORY_TYPES):
-        column = columns.of_text(name, series.cast(_polars_type("String")).to_list(), missing)
-        return columns.sorted_by_key(column)._replace(kind=Kind.CATEGORY)
+        return columns.declared(columns.of_text(name, series.cast(_polars_type("String")).to_list(), missing))
     if text.startswith("Decimal"):
         series = series.cast(_polars_type("Float64"))
     if series.dtype.is_numeric():

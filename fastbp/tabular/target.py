@@ -37,10 +37,10 @@ class Target(NamedTuple):
     @classmethod
     def of(cls, y: ArrayLike, target_type: str) -> Target:
         """The target y; raises ValueError if it does not fit `target_type`."""
-        kind = _type_of(y) if target_type == "auto" else target_type
+        checked = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        kind = _type_of(checked) if target_type == "auto" else target_type
         if kind in NUMBERS:
-            numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-            numbers = numbers.reshape(len(numbers), -1)
+            numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y").reshape(len(checked), -1)
             one = numbers.shape[1] == 1
             return cls(None, numbers, [""] if one else [f"_{output}" for output in range(numbers.shape[1])])
         if kind not in TARGET_TYPES:
@@ -48,8 +48,7 @@ class Target(NamedTuple):
                 f"Unknown label type: y must hold one class per example, or numbers, got {kind!r}. If the classes are "
                 "objects of Python, turn them into text."
             )
-        labels = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
-        classes, codes = np.unique(labels, return_inverse=True)
+        classes, codes = np.unique(column_or_1d(checked, warn=True), return_inverse=True)
         if kind == "binary" and len(classes) > 2:
             raise ValueError(f"target_type must be 'multiclass' for a y of {len(classes)} classes, got 'binary'.")
         return cls(codes, None, [f"_{label}" for label in classes] if len(classes) > 2 else [""])
@@ -66,11 +65,10 @@ class Target(NamedTuple):
         return Target(codes, None if self.numbers is None else self.numbers[rows], self.names)
 
 
-def _type_of(y: ArrayLike) -> str:
+def _type_of(y: NDArray) -> str:
     """The type of the target as scikit-learn names it. Numbers of which most are different are not classes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         kind = type_of_target(y, input_name="y")
-    values = np.asarray(y)
-    is_continuous = kind == "multiclass" and values.dtype.kind in "iuf" and len(np.unique(values)) > len(values) / 2
+    is_continuous = kind == "multiclass" and y.dtype.kind in "iuf" and len(np.unique(y)) > len(y) / 2
     return "continuous" if is_continuous else str(kind)

@@ -21,7 +21,7 @@ def piecewise_linear(x: float, edges: list[float]) -> list[float]:
 
 
 def smooth_clip(t: float) -> float:
-    return t / math.sqrt(1 + (t / 3) ** 2)
+    return t / math.hypot(1, t / 3)
 
 
 def quantile(values: list[float], level: float) -> float:
