@@ -159,10 +159,10 @@ def _of_present(name: str, given: list[Any], types: set[type]) -> Column:
         return of_numbers(name, np.empty(0))
     if all_are(bool, np.bool_):
         return of_array(name, np.array(given, bool))
+    if all_are(datetime.timedelta, np.timedelta64):  # before numbers, because NumPy registers timedelta64 as integers
+        return of_array(name, np.array([np.timedelta64(span, "us") for span in given]))
     if all_are(numbers.Real, Decimal, np.bool_):
         return of_numbers(name, array_of_numbers(given, integers=all_are(numbers.Integral, np.bool_)))
-    if all_are(datetime.timedelta, np.timedelta64):
-        return of_array(name, np.array([np.timedelta64(span, "us") for span in given]))
     if all_are(datetime.time):
         return of_numbers(name, np.array([_seconds(time) for time in given]))
     if all_are(datetime.date, np.datetime64):
@@ -237,7 +237,7 @@ def _seconds(time: datetime.time) -> float:
 def key_of(value: Any) -> str:
     """The value as the string that stands for it. Equal numbers of different types have the same string."""
     if isinstance(value, str):
-        return value
+        return str(value)  # not a subclass of str, such as NumPy's
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, bool | np.bool_):

@@ -256,7 +256,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if not features:
             samples = f"{n_rows} sample{'s' if n_rows > 1 else ''}"
             why = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.dropped_columns_.items())[:5])
-            raise ValueError(f"X must have a column that can help, but its {samples} have none ({why}).")
+            raise ValueError(f"X must have a column that helps to predict, got none in {samples} ({why}).")
         self._features = features
         self.column_kinds_ = {names[feature.source]: feature.kind for feature in features}
         self.source_indices_ = np.concatenate([np.full(len(each.labels), each.source) for each in features])

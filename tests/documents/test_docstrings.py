@@ -76,6 +76,12 @@ def test_the_attributes_of_an_estimator_are_those_of_a_fitted_one(estimator):
     assert fitted == {entry.name for entry in ClassDoc(estimator)["Attributes"]}
 
 
+def test_the_attributes_of_the_encoder_are_those_of_a_fitted_one():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    fitted = {name for name in vars(fastbp.TableEncoder().fit(X, y)) if name.endswith("_") and not name.startswith("_")}
+    assert fitted == {entry.name for entry in ClassDoc(fastbp.TableEncoder)["Attributes"]}
+
+
 @pytest.mark.parametrize("name", DISPLAYS)
 def test_the_attributes_of_a_display_are_those_after_a_plot(name):
     mpl.use("Agg")

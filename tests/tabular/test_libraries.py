@@ -50,6 +50,7 @@ SAME = {
             pd.Series(NUMBERS, dtype="float64"),
             pd.Series(NUMBERS, dtype="float32"),
             pd.Series(NUMBERS, dtype="Float64"),
+            pd.Series(NUMBERS, dtype=pd.SparseDtype(float)),
             pd.Series([pd.NA if x is None else x for x in NUMBERS], dtype=object),
             pd.Series([None if x is None else Decimal(str(x)) for x in NUMBERS], dtype=object),
             pd.Series([None if x is None else str(x) for x in NUMBERS]),
@@ -149,6 +150,7 @@ SAME = {
         [
             pd.Series(SPANS, dtype=object),
             pd.to_timedelta(pd.Series(SPANS)),
+            pd.Series([None if span is None else np.timedelta64(span) for span in SPANS], dtype=object),
             pd.Series([None if span is None else span.total_seconds() for span in SPANS], dtype="float64"),
             arrow(SPANS, pa.duration("ms")),
             pl.Series(SPANS),
@@ -192,7 +194,7 @@ def test_a_column_may_have_another_dtype_at_transform(kind, i):
     series = frame_of(SAME[kind][1][i])
     expected, names = as_encoded(frame_of(SAME[kind][1][0]))
     encoder = TableEncoder(min_frequency=1).fit(frame_of(SAME[kind][1][0]))
-    if (kind, i) in (("days", 5), ("days", 6), ("numbers", 6)):  # text that is no number, or no date of this format
+    if (kind, i) in (("days", 5), ("days", 6), ("numbers", 7)):  # text that is no number, or no date of this format
         with pytest.raises(ValueError, match=r"column 'a' must hold (numbers|dates as ISO 8601), as in the fit, got '"):
             encoder.transform(series)
         return
@@ -251,6 +253,32 @@ def test_neither_polars_nor_numba_is_imported_for_a_table_of_pandas():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["(30, 7) (30, 30)", "False False"], done.stderr
+
+
+def test_nested_values_of_polars_are_categories():
+    pairs, lists = [{"k": i % 3} for i in range(N)], [[i % 3, 1] for i in range(N)]
+    series = {
+        "s": pairs,
+        "l": lists,
+        "b": [b"x", b"y"] * (N // 2),
+        "o": pl.Series([(1,), "z"] * (N // 2), dtype=pl.Object),
+    }
+    encoder = TableEncoder().fit(pl.DataFrame(series))
+    assert set(encoder.column_kinds_.values()) == {"categories"}
+    names = [
+        "s_{'k': 0}",
+        "s_{'k': 1}",
+        "s_{'k': 2}",
+        "l_[0, 1]",
+        "l_[1, 1]",
+        "l_[2, 1]",
+        "b_x",
+        "b_y",
+        "o_(1,)",
+        "o_z",
+    ]
+    assert encoder.get_feature_names_out().tolist() == names
+    assert TableEncoder().fit(pl.DataFrame({"a": [1, 2, 3], "n": [None] * 3})).dropped_columns_ == {"n": "no value"}
 
 
 def test_a_column_of_no_kind_is_refused():
