@@ -113,6 +113,16 @@ def of_dates(name: str, values: NDArray, zone: str | None = None) -> Column:
     return Column(name, Kind.DATE, values.astype(MICROSECONDS), np.isnat(values), zone=zone)
 
 
+def empty_numbers(column: Column) -> Column:
+    """A column of numbers that are all missing, instead of this column."""
+    return of_numbers(column.name, np.full(len(column.missing), np.nan))
+
+
+def empty_dates(column: Column) -> Column:
+    """A column of dates that are all missing, instead of this column."""
+    return of_dates(column.name, np.full(len(column.missing), np.datetime64("NaT"), MICROSECONDS))
+
+
 def of_text(name: str, values: Sequence[Any], missing: Mask) -> Column:
     """A column of strings."""
     codes, keys = np.full(len(missing), -1), dict[str, int]()
@@ -137,11 +147,15 @@ def sorted_by_key(column: Column) -> Column:
     return column._replace(values=place[column.values], keys=[column.keys[code] for code in order])
 
 
-def of_objects(name: str, values: NDArray, missing: Mask | None = None) -> Column:
-    """A column of Python objects. Their types decide what they are; a mixture of types is text."""
+def of_objects(name: str, values: NDArray, missing: Mask | None = None, *, as_text: bool = False) -> Column:
+    """A column of Python objects. Their types decide what they are; a mixture of types is text.
+
+    as_text: whether the column is text whatever the types are.
+    """
     missing = missing_objects(values) if missing is None else missing
     given = values[~missing].tolist()
-    column = _of_present(name, given, set(map(type, given)))
+    types = set(map(type, given))
+    column = _of_keys(name, given, types) if as_text else _of_present(name, given, types)
     full = np.full(len(values), -1 if column.kind == Kind.TEXT else 0).astype(column.values.dtype)
     full[~missing] = column.values
     return column._replace(values=full, missing=missing)
@@ -160,13 +174,18 @@ def _of_present(name: str, given: list[Any], types: set[type]) -> Column:
     if all_are(bool, np.bool_):
         return of_array(name, np.array(given, bool))
     if all_are(datetime.timedelta, np.timedelta64):  # before numbers, because NumPy registers timedelta64 as integers
-        return of_array(name, np.array([np.timedelta64(span, "us") for span in given]))
+        return of_numbers(name, np.array([_seconds(span) for span in given]))
     if all_are(numbers.Real, Decimal, np.bool_):
         return of_numbers(name, array_of_numbers(given, integers=all_are(numbers.Integral, np.bool_)))
     if all_are(datetime.time):
         return of_numbers(name, np.array([_seconds(time) for time in given]))
     if all_are(datetime.date, np.datetime64):
-        return of_dates(name, *array_of_dates(given))
+        return of_dates(name, *array_of_dates(name, given))
+    return _of_keys(name, given, types)
+
+
+def _of_keys(name: str, given: list[Any], types: set[type]) -> Column:
+    """A column of Python objects as text. No object is missing."""
     if types != {str}:
         given = [key_of(value) for value in given]
     return of_text(name, given, np.zeros(len(given), bool))
@@ -203,15 +222,16 @@ def _as_float(value: Any) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def array_of_dates(given: Sequence[Any]) -> tuple[NDArray, str | None]:
+def array_of_dates(name: str, given: Sequence[Any]) -> tuple[NDArray, str | None]:
     """Dates and times of any types as datetime64[us], and the name of their time zone.
 
-    With a time zone, the result is in UTC. With several zones, the zone is UTC. Some values may have a zone and others
-    not; then the others are taken as UTC.
+    With a time zone, the result is in UTC. With several zones, the zone is UTC. Raises ValueError if only some values
+    have a zone. name: of the column, for the message.
     """
     zones = {zone_name(getattr(value, "tzinfo", None)) for value in given}
-    times = np.array([_in_utc(value) for value in given], MICROSECONDS)
-    return times, zones.pop() if len(zones) == 1 else "UTC"
+    if None in zones and len(zones) > 1:
+        raise ValueError(f"column {name!r} must hold dates with a time zone or dates without, got both.")
+    return np.array([_in_utc(value) for value in given], MICROSECONDS), zones.pop() if len(zones) == 1 else "UTC"
 
 
 def _in_utc(value: Any) -> np.datetime64:
@@ -229,23 +249,35 @@ def zone_name(zone: datetime.tzinfo | None) -> str | None:
     return str(name or (zone if isinstance(zone, datetime.timezone) else "UTC"))
 
 
-def _seconds(time: datetime.time) -> float:
-    """The seconds since midnight."""
-    return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
+def _seconds(value: Any) -> float:
+    """The seconds of a time span, or since midnight."""
+    if isinstance(value, datetime.time):
+        return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
+    return float(np.timedelta64(value, "us") / SECOND)
 
 
 def key_of(value: Any) -> str:
-    """The value as the string that stands for it. Equal numbers of different types have the same string."""
+    """The value as the string that stands for it. Equal values of different types have the same string."""
     if isinstance(value, str):
         return str(value)  # not a subclass of str, such as NumPy's
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
+    if isinstance(value, datetime.date | np.datetime64):
+        return _key_of_date(_in_utc(value), has_zone=getattr(value, "tzinfo", None) is not None)
+    if isinstance(value, datetime.time | datetime.timedelta | np.timedelta64):
+        value = _seconds(value)
     if isinstance(value, float | np.floating | Decimal):
-        number = float(value)
-        return str(int(value)) if abs(number) < WHOLE and number.is_integer() else str(value)
+        number = _as_float(value)
+        return str(int(value)) if abs(number) < WHOLE and number.is_integer() else str(number)
     return str(value)
+
+
+def _key_of_date(value: np.datetime64, *, has_zone: bool) -> str:
+    """A date without its time if this is midnight, and a time in UTC with its zone."""
+    key = str(value).replace("T", " ").removesuffix(".000000")
+    return f"{key}+00:00" if has_zone else key.removesuffix(" 00:00:00")
 
 
 def as_categories(column: Column) -> Column:
@@ -255,9 +287,12 @@ def as_categories(column: Column) -> Column:
     different, codes = np.unique(column.values[column.present], return_inverse=True)
     full = np.full(len(column.missing), -1)
     full[column.present] = codes
+    if column.kind == Kind.DATE:
+        keys = [_key_of_date(value, has_zone=column.zone is not None) for value in different]
+        return of_categories(column.name, full, keys)
     return of_categories(column.name, full, different.tolist())
 
 
 def declared(column: Column) -> Column:
-    """The column as one of categories that are declared to be so, in ascending order."""
-    return as_categories(sorted_by_key(column) if column.is_text else column)._replace(kind=Kind.CATEGORY)
+    """A column of text as one of categories that are declared to be so, in ascending order."""
+    return sorted_by_key(column)._replace(kind=Kind.CATEGORY)

@@ -247,7 +247,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         features, columns = [], []
         for i, name in enumerate(names):
             try:
-                feature, column = Feature.learn(i, table.read(i, name), is_category[i], options, target, rows)
+                feature, column = Feature.learn(
+                    i, table.read(i, name, is_category[i]), is_category[i], options, target, rows
+                )
             except Dropped as reason:
                 self.dropped_columns_[name] = str(reason)
             else:
@@ -328,8 +330,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             validate_data(self, X, reset=False, skip_check_array=True)
         columns = []
         for feature in self._features:
-            name = names[feature.source]
-            columns.append(feature.read(table.read(places[feature.source], name)))
+            column = table.read(places[feature.source], names[feature.source], feature.reads_text)
+            columns.append(feature.read(column))
         return self._encode(columns)
 
     def _places_by_name(self, given: list[str]) -> dict[int, int]:

@@ -72,6 +72,8 @@ class Feature:
         # How text is read as dates, and the time zone of the dates.
         self.date_format: str | None = None
         self.zone: str | None = None
+        # Whether objects are read as text, whatever their types are: if the fit read numbers or categories from text.
+        self.reads_text = False
         # Whether a value that cannot be read is an error. Otherwise it is missing, as in the fit.
         self.is_strict = True
         self.indicates_missing = False
@@ -129,6 +131,7 @@ class Feature:
         if column.kind == Kind.CATEGORY and not is_category:
             column = column._replace(kind=Kind.TEXT)
         self.kind = Kind.NUMBER if column.kind == Kind.BOOLEAN else column.kind
+        is_text = is_category or column.is_text
         if is_category:
             self.kind = Kind.CATEGORY
         elif column.is_text and text.is_numbers(column):
@@ -142,6 +145,7 @@ class Feature:
                 column, junk = text.dates_of(column, self.date_format)
                 self.is_strict = not junk.any()
         self.zone = column.zone
+        self.reads_text = is_text and self.kind != Kind.DATE
         return self.read(column)
 
     def read(self, column: Column) -> Column:
@@ -151,18 +155,14 @@ class Feature:
         """
         if self.kind == Kind.CATEGORY:
             return columns.as_categories(column)
-        if column.missing.all():
-            empty = columns.of_numbers(column.name, np.full(len(column.missing), np.nan))
-            return empty if self.kind == Kind.NUMBER else empty._replace(values=empty.values.astype("M8[us]"))
         if column.is_text or column.kind == Kind.CATEGORY:
             column = self._parsed(column)
-        if self.kind == Kind.DATE:
-            if column.kind != Kind.DATE:
-                raise ValueError(f"column {column.name!r} must hold dates, as in the fit, got {column.kind}.")
-            return dates.on_the_clock(column, self.zone)
-        if column.kind == Kind.DATE:
-            raise ValueError(f"column {column.name!r} must hold numbers, as in the fit, got dates.")
-        return _checked(column)
+        is_other = (column.kind == Kind.DATE) != (self.kind == Kind.DATE)
+        if is_other and self.is_strict and column.present.any():
+            raise ValueError(f"column {column.name!r} must hold {self.kind}, as in the fit, got {column.kind}.")
+        if self.kind == Kind.NUMBER:
+            return columns.empty_numbers(column) if is_other else _checked(column)
+        return columns.empty_dates(column) if is_other else dates.on_the_clock(column, self.zone)
 
     def _parsed(self, column: Column) -> Column:
         """A column of text or categories as numbers or dates."""

@@ -28,14 +28,14 @@ class Table(NamedTuple):
     names : list of str or None
         The names of the columns, or None unless all names are strings.
     read : callable
-        read(i, name) returns column i under this name.
+        read(i, name, as_text) returns column i under this name. If as_text, a column of objects is text.
     of_categories : list of bool
         For each column, whether its dtype is one of categories.
     """
 
     shape: tuple[int, int]
     names: list[str] | None
-    read: Callable[[int, str], Column]
+    read: Callable[[int, str, bool], Column]
     of_categories: list[bool]
 
     @classmethod
@@ -48,12 +48,12 @@ class Table(NamedTuple):
             _check_size(X.shape, estimator)
             of_categories = [str(dtype).startswith(CATEGORY_TYPES) for dtype in X.dtypes]
             if _is_of(X, "polars", "DataFrame"):
-                return cls(X.shape, names, lambda i, name: _of_polars(name, X[:, i]), of_categories)
-            return cls(X.shape, names, lambda i, name: _of_pandas(name, X.iloc[:, i]), of_categories)
+                return cls(X.shape, names, lambda i, *how: _of_polars(X[:, i], *how), of_categories)
+            return cls(X.shape, names, lambda i, *how: _of_pandas(X.iloc[:, i], *how), of_categories)
         # A list of rows must keep its objects: NumPy would turn numbers beside text into text.
         dtype = None if hasattr(X, "__array__") or hasattr(X, "toarray") else object
         array = check_array(X, dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
-        return cls(array.shape, None, lambda i, name: columns.of_array(name, array[:, i]), array.shape[1] * [False])
+        return cls(array.shape, None, lambda i, *how: _of_array(array[:, i], *how), array.shape[1] * [False])
 
 
 def _is_of(X: Any, package: str, kind: str) -> bool:
@@ -117,14 +117,21 @@ def _pandas_type(arrow_type: Any) -> Any:
     return None if pa.types.is_dictionary(arrow_type) else pd.ArrowDtype(arrow_type)
 
 
-def _of_pandas(name: str, series: Any) -> Column:
+def _of_array(values: NDArray, name: str, as_text: bool) -> Column:
+    """A column of an array."""
+    if values.dtype == object:
+        return columns.of_objects(name, values, as_text=as_text)
+    return columns.of_array(name, values)
+
+
+def _of_pandas(series: Any, name: str, as_text: bool) -> Column:
     """A Series of pandas, of NumPy's, pandas' own or Arrow's dtypes."""
     dtype = series.dtype
     if isinstance(dtype, np.dtype):
-        return columns.of_array(name, series.to_numpy())
+        return _of_array(series.to_numpy(), name, as_text)
     text = str(dtype)
     if text.startswith("dictionary<"):
-        return columns.declared(columns.of_objects(name, series.to_numpy(dtype=object)))
+        return columns.declared(columns.of_objects(name, series.to_numpy(dtype=object), as_text=True))
     if text == "category":
         return columns.of_categories(name, series.cat.codes.to_numpy(), series.cat.categories.tolist())
     if text.startswith("period["):
@@ -144,13 +151,13 @@ def _of_pandas(name: str, series: Any) -> Column:
         return columns.of_numbers(name, series.to_numpy(dtype=to, na_value=0), missing)
     if kind == "b":
         return Column(name, Kind.BOOLEAN, series.to_numpy(dtype=bool, na_value=False), missing)
-    return columns.of_objects(name, series.to_numpy(dtype=object), missing)
+    return columns.of_objects(name, series.to_numpy(dtype=object), missing, as_text=as_text)
 
 
 # ---------------------------------------------------------------- polars
 
 
-def _of_polars(name: str, series: Any) -> Column:
+def _of_polars(series: Any, name: str, as_text: bool) -> Column:
     """A Series of polars."""
     dtype, text = series.dtype, str(series.dtype)
     missing = series.is_null().to_numpy() if series.null_count() else np.zeros(len(series), bool)
@@ -171,7 +178,7 @@ def _of_polars(name: str, series: Any) -> Column:
     if text.startswith(("Duration", "Time")):
         unit = {"ns": 1e9, "us": 1e6, "ms": 1e3}[getattr(dtype, "time_unit", "ns")]
         return columns.of_numbers(name, _filled(series.to_physical(), 0) / unit, missing)
-    return columns.of_objects(name, _as_objects(series.to_list()), missing)
+    return columns.of_objects(name, _as_objects(series.to_list()), missing, as_text=as_text)
 
 
 def _filled(series: Any, value: Any) -> NDArray:

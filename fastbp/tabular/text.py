@@ -70,7 +70,7 @@ def dates_of(column: Column, form: str) -> tuple[Column, Mask]:
     is_date = np.array([value is not None for value in given] + [False])
     table, zone = np.full(len(given) + 1, np.datetime64("NaT"), columns.MICROSECONDS), None
     if is_date.any():
-        table[is_date], zone = columns.array_of_dates([value for value in given if value is not None])
+        table[is_date], zone = columns.array_of_dates(column.name, [value for value in given if value is not None])
     is_good = is_date[column.values]
     return columns.of_dates(column.name, table[column.values], zone), ~is_good & column.present
 

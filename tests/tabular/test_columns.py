@@ -126,6 +126,11 @@ class TestText:
         one = encoder.transform(pd.DataFrame({"x": [0.0], "column": ["unknown"]}))
         assert_array_equal(one, encoder.transform(pd.DataFrame({"x": [0.0], "column": [None]})))
 
+    def test_of_numbers_and_others_lets_dates_count_as_missing_too(self):
+        encoder = fitted(column=[*map(str, range(N - 1)), "?"])
+        found = encoder.transform(pd.DataFrame({"x": X, "column": pd.date_range("2024-01-01", periods=N)}))
+        assert_array_equal(found, encoder.transform(pd.DataFrame({"x": X, "column": [None] * N})))
+
     def test_of_numbers_keeps_the_digits_of_large_integers(self):
         start = 10**17
         encoder = fitted(column=[str(start + i % 50) for i in range(N)])

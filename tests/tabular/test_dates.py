@@ -124,6 +124,26 @@ def test_objects_of_several_zones_are_moments():
     )
 
 
+def test_objects_with_and_without_a_zone_are_refused():
+    pair = [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC)]
+    said = "column 'when' must hold dates with a time zone or dates without, got both"
+    for when in (pd.Series(pair, dtype=object), ["2024-01-01", "2024-01-02T10:00:00+00:00"]):
+        with pytest.raises(ValueError, match=said):
+            encoder().fit(frame(when))
+
+
+def test_dates_that_are_declared_as_categories_are_compared_as_such():
+    days = pd.to_datetime(["2024-01-01", "2024-02-01"] * 5)
+    fitted = encoder(categorical_features=["when"]).fit(frame(days))
+    assert fitted.get_feature_names_out().tolist() == ["when_2024-01-01", "when_2024-02-01"]
+    for same in (days.date, days.strftime("%Y-%m-%d"), days.to_numpy()):
+        assert_array_equal(fitted.transform(frame(same)), fitted.transform(frame(days)))
+    aware = days.tz_localize("Asia/Tokyo")
+    fitted = encoder(categorical_features=["when"]).fit(frame(aware))
+    assert fitted.get_feature_names_out()[0] == "when_2023-12-31 15:00:00+00:00"
+    assert_array_equal(fitted.transform(frame(pd.Series(list(aware), dtype=object))), fitted.transform(frame(aware)))
+
+
 @pytest.mark.parametrize(
     "form",
     [

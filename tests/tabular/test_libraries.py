@@ -239,9 +239,31 @@ def test_a_mixture_of_types_in_a_column_is_text():
     X = np.empty((2 * len(values), 1), object)
     X[:, 0] = 2 * values
     encoder = TableEncoder().fit(X)
-    ends = ["(1, 2)", "1", "2.50", "True", "['a']", "missing", "x", "{'k': 1}"]
+    ends = ["(1, 2)", "1", "2.5", "True", "['a']", "missing", "x", "{'k': 1}"]
     assert sorted(encoder.get_feature_names_out()) == [f"x0_{end}" for end in ends]
     assert_array_equal(encoder.transform(X[:3]), encoder.transform(X[[0, 0, 0]]))
+
+
+MANY_DAYS = [datetime.date(2024, 1, 1) + datetime.timedelta(days=i) for i in range(90)]
+MIXTURES = {
+    "dates and text": [datetime.date(2024, 1, 1), "soon", TIMES[0], np.datetime64("2024-05-01T10:00"), "late"],
+    "times and text": [datetime.time(14), datetime.timedelta(hours=14), "soon", 50_400, np.timedelta64(2, "h")],
+    "booleans, numbers and text": [True, 1, "True", 0, "x", 2.5, Decimal("2.5"), np.float32(2.5), np.bool_(True)],
+    "numbers, and a few others": [*range(40), True, datetime.date(2024, 1, 1)],
+    "dates, and a few others": [*MANY_DAYS, *map(str, MANY_DAYS), 7, True],
+}
+
+
+@pytest.mark.parametrize("given", MIXTURES)
+@pytest.mark.parametrize("declared", [None, [0]])
+def test_a_value_of_a_mixture_is_encoded_alone_as_among_others(given, declared):
+    X = np.empty((2 * len(MIXTURES[given]), 1), object)
+    X[:, 0] = 2 * MIXTURES[given]
+    encoder = TableEncoder(categorical_features=declared, max_onehot=100, min_frequency=1).fit(X)
+    kind = "categories" if declared or "text" in given else given.split(",")[0]
+    assert encoder.column_kinds_ == {"x0": kind}
+    found = encoder.transform(X)
+    assert_array_equal(np.vstack([encoder.transform(X[[row]]) for row in range(len(X))]), found)
 
 
 def test_neither_polars_nor_numba_is_imported_for_a_table_of_pandas():

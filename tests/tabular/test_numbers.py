@@ -130,6 +130,14 @@ def test_integers_beyond_the_exact_floats_keep_their_last_digits(start):
     )
 
 
+def test_large_integers_of_the_fit_may_be_floats_at_transform():
+    large = (10**17 + 1000 * np.arange(100))[:, np.newaxis]
+    fitted = encoder().fit(large)
+    found = fitted.transform(np.vstack([large.astype(float), [[np.nan]]]))
+    assert_allclose(found[:-1], fitted.transform(large), atol=0.02)  # floats of this size differ by 16
+    assert_array_equal(found[-1], fitted.transform(large)[49])
+
+
 def test_integers_at_both_ends_of_their_range_are_in_order():
     limits = np.iinfo(np.int64)
     X = np.array([limits.min, limits.min + 1, 0, limits.max - 1, limits.max])[:, np.newaxis]
