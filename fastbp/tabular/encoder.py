@@ -37,8 +37,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     *Numbers*, booleans and time spans (in seconds) become several inputs each, see `numbers`. *Categories* and text
     become one input per category, or the mean target of the category. *Dates* become the days since 1970 and the day of
     the month, which are encoded as numbers, and the month, the weekday and the hour, which are categories, on the clock
-    of the column's time zone. Text of which at least 95 % are numbers, or dates of one format, is encoded as such. All
-    outputs are bounded, whatever the numbers are.
+    of the column's time zone. Text of which at least 95 % are numbers, or dates of one format, is encoded as such, and
+    its other values count as missing. If the fit had no such other values, `transform` refuses them. All outputs are
+    bounded, however large the numbers are.
 
     Missing values (NaN, None, pandas.NA, NaT) are never an error. A missing number is encoded as the median of its
     column, and the outputs of a missing category are 0 (or the mean target of missing values). If a column has missing
@@ -114,7 +115,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     the means for an example are those of other examples, in five folds. So use `fit_transform` on the examples that a
     network is trained on, as a Pipeline does.
 
-    Categories are compared as text: 1, 1.0 and "1" are the same category.
+    Categories are compared as text: 1, 1.0 and "1" are the same category. If no text of a column shows whether
+    03/04/2024 is in March or in April, it is in March. Numbers must be between -1e300 and 1e300.
 
     References
     ----------
