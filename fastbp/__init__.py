@@ -2,7 +2,7 @@
 
 `BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor.
 `BackpropEnsembleClassifier` and `BackpropEnsembleRegressor` train several of them side by side, and average what they
-say. There are also:
+say. `TableEncoder` turns tables of numbers, categories and dates into inputs of a network. There are also:
 
 `fastbp.model_selection`
     Searches that train their candidates side by side, and one whose survivors go on training.
@@ -39,20 +39,23 @@ if TYPE_CHECKING:
     from .ensemble.regressor import BackpropEnsembleRegressor
     from .estimators.classifier import BackpropClassifier
     from .estimators.regressor import BackpropRegressor
+    from .tabular.encoder import TableEncoder
 
 __all__ = [
     "BackpropClassifier",
     "BackpropEnsembleClassifier",
     "BackpropEnsembleRegressor",
     "BackpropRegressor",
+    "TableEncoder",
     "__version__",
 ]
-# The estimators are imported when they are first used, so that `python -m fastbp --help` does not wait for Numba.
+# Classes are imported when they are first used, so that `python -m fastbp --help` does not wait for Numba.
 LAZY = {
     "BackpropClassifier": "estimators.classifier",
     "BackpropEnsembleClassifier": "ensemble.classifier",
     "BackpropEnsembleRegressor": "ensemble.regressor",
     "BackpropRegressor": "estimators.regressor",
+    "TableEncoder": "tabular.encoder",
 }
 
 

@@ -22,6 +22,8 @@ SOUND = {
     "onnx.py": "from .estimators.base import Base",
     "ensemble/__init__.py": "",
     "ensemble/base.py": "from ..estimators import base\nfrom ..textbook import forward",
+    "tabular/encoder.py": "from ..estimators.base import Base\nfrom .columns import Column",
+    "tabular/columns.py": "from ..typing import Array",
     "textbook.py": "from .training.trainer import Trainer",
     "model_selection/search.py": "from ..estimators.base import Base",
     "estimators/base.py": "import numpy as np\nfrom fastbp.training.trainer import Trainer\nTrainer._x = np._NoValue",
@@ -58,6 +60,8 @@ UNSOUND = [
     ("estimators/base.py", "from ..ensemble import base", "imports ensemble.base: not downwards"),
     ("ensemble/base.py", "from ..dask import Cluster", "imports dask.Cluster: not downwards"),
     ("onnx.py", "from .displays import draw", "imports displays.draw: not downwards"),
+    ("estimators/base.py", "from ..tabular import encoder", "imports tabular.encoder: not downwards"),
+    ("tabular/columns.py", "from ..dask import cluster", "imports dask.cluster: not downwards"),
     ("dask/__init__.py", "from .. import Base", "imports fastbp.Base: not downwards"),
     ("textbook.py", "from .estimators import base", "imports estimators.base: not downwards"),
     ("data/examples.py", "from ..training import trainer", "imports training.trainer: not downwards"),
@@ -99,7 +103,7 @@ def test_imports_only_go_down():
 
 def test_a_package_that_keeps_the_rules_is_not_complained_of():
     assert complaints(SOUND) == []
-    assert len(list(arrows_of(SOUND))) == 33  # counted by hand
+    assert len(list(arrows_of(SOUND))) == 36  # counted by hand
 
 
 @pytest.mark.parametrize(("path", "line", "said"), UNSOUND)

@@ -85,6 +85,12 @@ def test_the_attributes_of_an_estimator_are_those_of_a_fitted_one(estimator):
     assert fitted == {entry.name for entry in ClassDoc(type(estimator))["Attributes"]}
 
 
+def test_the_attributes_of_the_encoder_are_those_of_a_fitted_one():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    fitted = {name for name in vars(fastbp.TableEncoder().fit(X, y)) if name.endswith("_") and not name.startswith("_")}
+    assert fitted == {entry.name for entry in ClassDoc(fastbp.TableEncoder)["Attributes"]}
+
+
 @pytest.mark.parametrize("name", DISPLAYS)
 def test_the_attributes_of_a_display_are_those_after_a_plot(name):
     mpl.use("Agg")
@@ -120,7 +126,7 @@ def test_help_shows_the_public_names_and_no_internals(name):
     module = importlib.import_module(name)
     shown = pydoc.plain(pydoc.render_doc(module))
     assert shown.split("NAME\n", 1)[1].splitlines()[0] == f"    {name} - {module.__doc__.splitlines()[0]}"
-    for public in module.__all__:
+    for public in {*module.__all__} - {"__version__"}:  # help() shows the version itself
         assert public in shown
     assert "_SupportsArray" not in shown  # help() must not spell out ArrayLike
     assert "TYPE_CHECKING" not in shown
