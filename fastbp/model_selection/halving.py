@@ -88,6 +88,10 @@ class HalvingSearchCV(SideBySide):
     best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, multimetric_
         As in GridSearchCV. The best candidate is one of the last rung.
 
+    See Also
+    --------
+    fastbp.dask.HalvingSearchCV : On the workers of a Dask cluster.
+
     Notes
     -----
     Every candidate that waits for its next epochs keeps its weights, its optimiser and its activations in memory; the
