@@ -1,6 +1,8 @@
 """BackpropClassifier and BackpropRegressor for Dask collections too large for one machine. Needs the extra `dask`.
 
-These estimators override the methods that differ for a Dask X, and inherit the rest. `cluster` places X on the workers,
+`HalvingSearchCV` is for data in memory: it spreads the candidates over the workers of a Dask cluster.
+
+The estimators override the methods that differ for a Dask X, and inherit the rest. `cluster` places X on the workers,
 `trainer` makes the steps of a fit in this process, and `worker` has the tasks that run on the workers.
 """
 
@@ -36,13 +38,14 @@ try:
     from dask.utils import is_dataframe_like
 
     from .cluster import Cluster, DistributedExamples, Partitions
+    from .halving import HalvingSearchCV
     from .trainer import DistributedTrainer, validator
     from .worker import in_order
 except ImportError:
     require("dask", "distributed", extra="dask", by="fastbp.dask")
     raise
 
-__all__ = ["BackpropClassifier", "BackpropRegressor"]
+__all__ = ["BackpropClassifier", "BackpropRegressor", "HalvingSearchCV"]
 
 ABOUT = """
     It has all parameters and methods of `fastbp.{name}`.

@@ -6,11 +6,12 @@ its results again.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import copy
 import inspect
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Self
 
 import numpy as np
@@ -31,8 +32,13 @@ SILENT_SECONDS = 60.0
 # If a worker dies, Dask moves its tasks to other workers. If a task seems to kill its workers, Dask gives the task up.
 # Then a fit submits all its tasks again, and makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
+TELL_SECONDS = 5.0  # a client that gives up waits so long for the workers to hear of it
 # Newer versions of scheduler_info list only 5 workers, unless n_workers is -1. Older versions list all.
 _ALL_WORKERS = {"n_workers": -1} if "n_workers" in inspect.signature(Client.scheduler_info).parameters else {}
+
+
+class WorkerLeft(Exception):
+    """A worker that tasks need has left the cluster."""
 
 
 class Cluster:
@@ -49,15 +55,30 @@ class Cluster:
             self.client: Client = get_client()
         except ValueError as error:
             raise RuntimeError(
-                "A fit on Dask collections needs workers, but there is no dask.distributed.Client. Create one before: "
+                "A fit on workers needs a client of them, but there is no dask.distributed.Client. Create one before: "
                 "client = dask.distributed.Client() on this machine, or Client(address) with a scheduler's address."
             ) from error
         if self.client.asynchronous:
-            raise RuntimeError("A fit on Dask collections needs a Client that is not asynchronous.")
+            raise RuntimeError("A fit on workers needs a Client that is not asynchronous.")
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future:
         """The future result of a new task. Dask must not take the task for an earlier one with equal arguments."""
         return self.client.submit(function, *args, pure=False)
+
+    def submit_to(self, workers: Collection[str], function: Callable[..., Any], *args: Any) -> Future:
+        """The future result of a new task that runs on one of these workers, and waits for ever if they are gone."""
+        return self.client.submit(function, *args, pure=False, workers=list(workers))
+
+    def tell(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call function(*args) in every worker, at once. It may not reach a worker that does not answer."""
+        telling = asyncio.run_coroutine_threadsafe(
+            self.client.run(function, *args, on_error="ignore", asynchronous=True), self.client.loop.asyncio_loop
+        )
+        try:
+            with contextlib.suppress(TimeoutError, concurrent.futures.TimeoutError):
+                telling.result(TELL_SECONDS)
+        finally:
+            telling.cancel()
 
     def send(self, values: NDArray) -> Future:
         """Send an array as the result of a task. A large array takes several tasks.
@@ -74,13 +95,14 @@ class Cluster:
         """An array as an argument of a task: a small one is a part of the task, a large one is sent by other tasks."""
         return values if values.nbytes <= PIECE_BYTES else self.send(values)
 
-    def results(self, futures: list[Future]) -> list[Any]:
+    def results(self, futures: list[Future], needed: Collection[str] = ()) -> list[Any]:
         """Wait for the results of the futures.
 
         Raises the error of a task that failed. Raises RuntimeError if the cluster has had no worker for
-        WORKERLESS_SECONDS, or if any connected worker has not reported for SILENT_SECONDS.
+        WORKERLESS_SECONDS, or if any connected worker has not reported for SILENT_SECONDS. Raises WorkerLeft if one of
+        the workers that the tasks need is not connected.
         """
-        self._patiently(lambda: wait(futures, timeout=LOOK_SECONDS))
+        self._patiently(lambda: wait(futures, timeout=LOOK_SECONDS), needed)
         for future in futures:
             if future.status == "error":
                 # Raise a copy, because the client keeps the original. A raised exception refers to the frames that it
@@ -91,14 +113,14 @@ class Cluster:
             self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
         )
         try:
-            return list(self._patiently(lambda: gathering.result(LOOK_SECONDS)))
+            return list(self._patiently(lambda: gathering.result(LOOK_SECONDS), needed))
         finally:
             gathering.cancel()
 
-    def _patiently(self, step: Callable[[], Any]) -> Any:
+    def _patiently(self, step: Callable[[], Any], needed: Collection[str]) -> Any:
         """Repeat a step until it returns a result. A step raises TimeoutError after LOOK_SECONDS.
 
-        Raises RuntimeError as `results` does.
+        Raises RuntimeError and WorkerLeft as `results` does.
         """
         reports: dict[str, tuple[Any, float]] = {}  # by worker: its latest report, and when this process noticed it
         with_workers = time.monotonic()
@@ -114,6 +136,8 @@ class Cluster:
                 raise RuntimeError(
                     f"{self.client} has had no workers for {WORKERLESS_SECONDS:g} seconds: start some."
                 ) from None
+            if gone := set(needed) - set(workers):
+                raise WorkerLeft(*gone)
             latest = {address: worker["last_seen"] for address, worker in workers.items()}
             reports = {
                 address: reports[address] if address in reports and reports[address][0] == seen else (seen, now)
@@ -126,23 +150,29 @@ class Cluster:
                     "process is stopped, or its machine hangs. Restart it or end it, then fit again."
                 )
 
-    def compute(self, ask: Callable[[], list[Future]], recover: Callable[[], None]) -> list[Any]:
+    def compute(
+        self,
+        ask: Callable[[], list[Future]],
+        recover: Callable[[], None],
+        *,
+        needed: Collection[str] = (),
+        advice: str = "Maybe a partition is too large for a worker: use smaller ones.",
+    ) -> list[Any]:
         """The results of the futures that `ask` returns.
 
         If Dask loses some of the futures, `recover` restores the data of the tasks, and `ask` is called again. Raises
-        RuntimeError if this happens in ATTEMPTS calls.
+        RuntimeError with this advice if this happens in ATTEMPTS calls, and whatever `results` raises.
+
+        needed: see `results`. `ask` may change the collection.
         """
         for attempt in range(ATTEMPTS):
             if attempt:
                 recover()
             try:
-                return self.results(ask())
+                return self.results(ask(), needed)
             except (KilledWorker, CancelledError) as error:
                 lost = f"{type(error).__name__}: {error}"
-        raise RuntimeError(
-            f"The cluster lost tasks of this fit {ATTEMPTS} times. Maybe a partition is too large for a worker: "
-            f"use smaller ones. The last error was {lost}"
-        )
+        raise RuntimeError(f"The cluster lost tasks of this fit {ATTEMPTS} times. {advice} The last error was {lost}")
 
 
 class Partitions:

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol
 
 from sklearn.model_selection._validation import _fit_and_score
 
@@ -26,6 +28,7 @@ class Trial:
         self._run: Run | None = None
         self._ended = False
         self._interrupted: threading.Event | None = None
+        self._failed: tuple[Exception, TracebackType | None] | None = None
 
     @property
     def ended(self) -> bool:
@@ -38,7 +41,28 @@ class Trial:
         return self._run.n_iter if self._run else 0
 
     def advance(self, n_epochs: int | None = None) -> None:
-        """Train for n_epochs more epochs, or to the end. Then the estimator predicts with the present weights."""
+        """Train for n_epochs more epochs, or to the end. Then the estimator predicts with the present weights.
+
+        A trial that has failed cannot go on: it raises its error again.
+        """
+        if self._failed:
+            error, where = self._failed
+            raise error.with_traceback(where)
+        try:
+            self._advance(n_epochs)
+        except Exception as error:
+            self._failed = error, error.__traceback__
+            raise
+
+    def advance_to(self, epochs: int | None) -> None:
+        """Train until there are so many epochs, or to the end."""
+        self.advance(None if epochs is None else max(0, epochs - self.n_iter))
+
+    def interrupt_by(self, event: threading.Event) -> None:
+        """See `Run.interrupt_by`."""
+        self._interrupted = event
+
+    def _advance(self, n_epochs: int | None) -> None:
         if self._ended:
             return
         if self._run is None:
@@ -55,13 +79,11 @@ class Trial:
         else:
             self._run.show()
 
-    def interrupt_by(self, event: threading.Event) -> None:
-        """See `Run.interrupt_by`."""
-        self._interrupted = event
 
+class Experiment:
+    """All candidates and all folds, and how a trial is scored: what a process needs to make any of the trials.
 
-class Trials:
-    """All candidates on all folds.
+    The trials have numbers, by candidate and then by fold. A pickle has nothing that depends on a trial.
 
     Parameters
     ----------
@@ -74,8 +96,6 @@ class Trials:
     splits : sequence of (train, test)
     fit_params : dict
         Arguments of `fit` for all examples.
-    n_jobs : int or None
-        See `Population`.
     options : dict
         More arguments of scikit-learn's `_fit_and_score`: scorer, score_params, error_score, return_train_score,
         verbose.
@@ -89,32 +109,59 @@ class Trials:
         y: Any,
         splits: Sequence[tuple[Any, Any]],
         fit_params: dict[str, Any],
-        n_jobs: int | None,
         options: dict[str, Any],
     ):
-        self._candidates, self._X, self._y, self._options = candidates, X, y, options
+        self._estimator, self._candidates, self._X, self._y, self._options = estimator, candidates, X, y, options
         self._folds = [Fold(estimator, X, y, fit_params, train, test) for train, test in splits]
 
-        def begin(i: int) -> Trial:
-            c, k = divmod(i, len(splits))
-            return Trial(candidate(estimator, candidates[c]), self._folds[k])
-
-        self._population = Population([lambda i=i: begin(i) for i in range(len(self))], n_jobs)  # type: ignore[misc]
-
     def __len__(self) -> int:
-        return len(self._candidates) * len(self._folds)
+        """Number of trials."""
+        return len(self._candidates) * self.n_folds
 
-    def n_iter(self, c: int) -> list[int]:
-        """The epochs of candidate c so far, in each fold. The candidate was not dropped."""
-        return [self._population[i].n_iter for i in self._of(c)]
+    @property
+    def n_folds(self) -> int:
+        return len(self._folds)
 
-    def evaluate(self, candidates: Iterable[int], n_epochs: int | None, *, keep: bool) -> list[dict[str, Any]]:
-        """Train these candidates for n_epochs more epochs, or to the end, in all folds, and score them.
+    def trials_of(self, c: int) -> range:
+        """The numbers of the trials of candidate c."""
+        return range(c * self.n_folds, (c + 1) * self.n_folds)
+
+    def begin(self, i: int) -> Trial:
+        """Trial i, which trains only when it is evaluated."""
+        c, k = divmod(i, self.n_folds)
+        return Trial(candidate(self._estimator, self._candidates[c]), self._folds[k])
+
+    def evaluate(self, i: int, trial: Trial, epochs: int | None) -> dict[str, Any]:
+        """Train trial i until it has so many epochs, or to the end. Returns scikit-learn's result.
+
+        scikit-learn's function calls `fit`, so here `fit` goes on with the training.
+        """
+
+        def fit(*_: Any, **__: Any) -> None:
+            del trial.estimator.fit, trial.estimator.set_params
+            trial.advance_to(epochs)
+
+        trial.estimator.fit = fit
+        trial.estimator.set_params = lambda **_: trial.estimator  # the parameters are set already
+        c, k = divmod(i, self.n_folds)
+        result = _fit_and_score(
+            trial.estimator, self._X, self._y, train=trial.fold.train, test=trial.fold.test,
+            parameters=self._candidates[c], fit_params=None, return_n_test_samples=True, return_times=True,
+            split_progress=(k, self.n_folds), candidate_progress=(c, len(self._candidates)), **self._options,
+        )  # fmt: skip
+        return dict(result)
+
+
+class Trials(Protocol):
+    """The trials of an experiment, wherever they are: on this machine, or on the workers of a cluster."""
+
+    def evaluate(self, candidates: Iterable[int], epochs: int | None, *, keep: bool) -> list[dict[str, Any]]:
+        """Train these candidates in all folds until they have so many epochs, or to the end, and score them.
 
         Parameters
         ----------
         candidates : iterable of int
-        n_epochs : int or None
+        epochs : int or None
             None: to the end.
         keep : bool
             Whether the trials stay in memory, because they may go on later.
@@ -124,14 +171,37 @@ class Trials:
         results : list of dict
             Results of scikit-learn's `_fit_and_score`, by candidate and then by fold.
         """
+
+    def n_iter(self, c: int) -> list[int]:
+        """The epochs of candidate c so far, in each fold. The candidate was not dropped."""
+
+    def drop(self, c: int) -> None:
+        """Free the memory of a candidate."""
+
+
+class LocalTrials:
+    """`Trials` that train in threads of this process, side by side.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    n_jobs : int or None
+        See `Population`.
+    """
+
+    def __init__(self, experiment: Experiment, n_jobs: int | None):
+        self._experiment = experiment
+        self._population = Population([partial(experiment.begin, i) for i in range(len(experiment))], n_jobs)
+
+    def evaluate(self, candidates: Iterable[int], epochs: int | None, *, keep: bool) -> list[dict[str, Any]]:
+        """See `Trials.evaluate`."""
         candidates = list(candidates)
-        n_folds = len(self._folds)
+        n_folds = self._experiment.n_folds
         left = [len(candidates)] * n_folds  # trials of each fold that have not been evaluated yet
 
         def evaluate(i: int, trial: Trial) -> dict[str, Any]:
-            c, k = divmod(i, n_folds)
-            progress = {"split_progress": (k, n_folds), "candidate_progress": (c, len(self._candidates))}
-            result = self._fit_and_score(trial, c, n_epochs, progress)
+            result = self._experiment.evaluate(i, trial, epochs)
+            k = i % n_folds
             left[k] -= 1
             if not keep:
                 self._population.drop(i)
@@ -140,34 +210,15 @@ class Trials:
             return result
 
         # Fold after fold, so that the data of few folds are in memory at once.
-        results = self._population.each((i for k in range(n_folds) for i in self._of_fold(candidates, k)), evaluate)
-        return [results[i] for c in candidates for i in self._of(c)]
+        by_fold = (self._experiment.trials_of(c)[k] for k in range(n_folds) for c in candidates)
+        results = self._population.each(by_fold, evaluate)
+        return [results[i] for c in candidates for i in self._experiment.trials_of(c)]
+
+    def n_iter(self, c: int) -> list[int]:
+        """See `Trials.n_iter`."""
+        return [self._population[i].n_iter for i in self._experiment.trials_of(c)]
 
     def drop(self, c: int) -> None:
-        """Free the memory of a candidate."""
-        for i in self._of(c):
+        """See `Trials.drop`."""
+        for i in self._experiment.trials_of(c):
             self._population.drop(i)
-
-    def _of(self, c: int) -> range:
-        """The trials of a candidate."""
-        return range(c * len(self._folds), (c + 1) * len(self._folds))
-
-    def _of_fold(self, candidates: Sequence[int], k: int) -> list[int]:
-        """The trials of these candidates on fold k."""
-        return [c * len(self._folds) + k for c in candidates]
-
-    def _fit_and_score(self, trial: Trial, c: int, n_epochs: int | None, progress: dict[str, Any]) -> dict[str, Any]:
-        """scikit-learn's result of a trial. Its function calls `fit`, so here `fit` goes on with the training."""
-
-        def fit(*_: Any, **__: Any) -> None:
-            del trial.estimator.fit, trial.estimator.set_params
-            trial.advance(n_epochs)
-
-        trial.estimator.fit = fit
-        trial.estimator.set_params = lambda **_: trial.estimator  # the parameters are set already
-        fold, options = trial.fold, self._options | progress
-        result = _fit_and_score(
-            trial.estimator, self._X, self._y, train=fold.train, test=fold.test, parameters=self._candidates[c],
-            fit_params=None, return_n_test_samples=True, return_times=True, **options,
-        )  # fmt: skip
-        return dict(result)

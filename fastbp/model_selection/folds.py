@@ -17,6 +17,8 @@ from ..estimators.run import Run, Shared, beginning
 class Fold:
     """The training data of a split. They are selected, checked and laid out once for all candidates.
 
+    A pickle has only the arguments: another process selects the training data again.
+
     Parameters
     ----------
     estimator : estimator
@@ -38,6 +40,9 @@ class Fold:
         self._data: tuple[Any, Any, dict[str, Any]] | None = None
         self._shared = Shared()
         self._steps = SharedSteps()
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (*self._given, self.train, self.test)
 
     def begin(self, estimator: Any) -> Run | None:
         """Begin to fit the estimator to the training data.

@@ -88,6 +88,10 @@ class HalvingSearchCV(SideBySide):
     best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, multimetric_
         As in GridSearchCV. The best candidate is one of the last rung.
 
+    See Also
+    --------
+    fastbp.dask.HalvingSearchCV : On the workers of a Dask cluster.
+
     Notes
     -----
     Every candidate that waits for its next epochs keeps its weights, its optimiser and its activations in memory; the
@@ -176,18 +180,17 @@ class HalvingSearchCV(SideBySide):
         self.rungs_ = rungs(len(candidates), self.factor, self.min_epochs, max_epochs)
         trials = begin(candidates)
         records = [_Record() for _ in candidates]
-        alive, trained = list(range(len(candidates))), 0
+        alive = list(range(len(candidates)))
         for rung, (n_alive, epochs) in enumerate(self.rungs_):
             alive = sorted(alive, key=lambda c: records[c].place)
             for c in alive[n_alive:]:
                 trials.drop(c)
             alive = sorted(alive[:n_alive])
             is_last = rung == len(self.rungs_) - 1
-            results = trials.evaluate(alive, None if is_last else epochs - trained, keep=True)
+            results = trials.evaluate(alive, None if is_last else epochs, keep=True)
             for i, c in enumerate(alive):
                 of_candidate = results[i * n : (i + 1) * n]
                 records[c].add(rung, float(np.mean(trials.n_iter(c))), of_candidate, self._score_of(of_candidate))
-            trained = epochs
             if self.verbose > 0:
                 best = max((records[c].scores[-1] for c in alive), default=math.nan)
                 print(f"{len(alive)} candidates after {epochs} epochs: the best mean test score is {best:.6g}")

@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_method_params
 
 from ..estimators.classifier import BackpropClassifier
 from ..estimators.regressor import BackpropRegressor
-from .evaluation import Trials
+from .evaluation import Experiment, LocalTrials, Trials
 
 FITS = (BackpropClassifier.fit, BackpropRegressor.fit)
 # joblib's backends on this machine. Another one, such as Dask's, has workers that these threads cannot replace.
@@ -56,6 +56,10 @@ class SideBySide(BaseSearchCV):
         if not candidates:
             raise ValueError("No fits were performed. Were there no candidates?")
         return candidates, begin(candidates).evaluate(range(len(candidates)), None, keep=False), {}
+
+    def _trials(self, experiment: Experiment) -> Trials:
+        """The trials of the search. They have not begun."""
+        return LocalTrials(experiment, self.n_jobs)
 
     # ---------------------------------------------------------------- the fit
 
@@ -125,7 +129,7 @@ class SideBySide(BaseSearchCV):
                     f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, totalling "
                     f"{len(splits) * len(candidates)} fits"
                 )
-            return Trials(base, candidates, X, y, splits, fit_params, self.n_jobs, options)
+            return self._trials(Experiment(base, candidates, X, y, splits, fit_params, options))
 
         candidates, out, more = self._evaluated(begin)
         _warn_or_raise_about_fit_failures(out, self.error_score)

@@ -16,6 +16,7 @@ SOUND = {
     "cli/main.py": "from .. import Base, __version__\nfrom ..displays import draw\nfrom . import tables",
     "cli/tables.py": "import fastbp.extras",
     "dask/__init__.py": "from ..estimators import base\nfrom .cluster import Cluster",
+    "dask/halving.py": "from ..model_selection.search import Search",
     "dask/cluster.py": "from . import worker\nfrom .worker import _joined",
     "dask/worker.py": "from ..training.trainer import Trainer",
     "displays/__init__.py": "def draw():\n    from .. import textbook",
@@ -79,6 +80,7 @@ UNSOUND = [
     ("network/costs.py", "from ..parallel import team", "network does not import parallel"),
     ("dask/worker.py", "from ..estimators import base", "of dask, only its __init__ imports estimators"),
     ("dask/cluster.py", "import fastbp.estimators.base", "of dask, only its __init__ imports estimators"),
+    ("dask/__init__.py", "from ..model_selection import search", "of dask, only its halving imports model_selection"),
     ("displays/__init__.py", "from ..cli.tables import x", "imports cli.tables.x: not downwards"),
     ("__init__.py", "from . import cli", "imports cli: not downwards"),
     ("__main__.py", "from . import version", "__main__ imports only cli"),
@@ -103,7 +105,7 @@ def test_imports_only_go_down():
 
 def test_a_package_that_keeps_the_rules_is_not_complained_of():
     assert complaints(SOUND) == []
-    assert len(list(arrows_of(SOUND))) == 36  # counted by hand
+    assert len(list(arrows_of(SOUND))) == 37  # counted by hand
 
 
 @pytest.mark.parametrize(("path", "line", "said"), UNSOUND)

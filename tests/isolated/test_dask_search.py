@@ -40,12 +40,13 @@ def test_a_kernel_is_compiled_once_in_a_worker_and_then_found_on_disk(tmp_path):
     assert second == [[], []]
 
 
-# ENDLESS: a candidate takes days.
+# ENDLESS: a candidate takes days. The place for the search is empty.
 ENDLESS = """
 import joblib
 from distributed import LocalCluster
 from sklearn.model_selection import GridSearchCV
 from support import programs
+import fastbp.dask
 from fastbp import BackpropClassifier
 print(programs.digest(), flush=True)
 cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
@@ -60,15 +61,16 @@ with cluster, cluster.get_client() as client:
     client.loop.add_callback(announce)
     try:
         with joblib.parallel_backend("dask"):
-            GridSearchCV(endless, {"alpha": [0.0, 0.1]}, cv=2).fit(*programs.data())
+            %s(endless, {"alpha": [0.0, 0.1]}, cv=2).fit(*programs.data())
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """
 
 
-def test_an_interrupt_ends_a_search_and_its_workers(warm_cache):
+@pytest.mark.parametrize("search", ["GridSearchCV", "fastbp.dask.HalvingSearchCV"])
+def test_an_interrupt_ends_a_search_and_its_workers(warm_cache, search):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(warm_cache)}
-    command, pipe = [sys.executable, "-W", "ignore", "-c", CTRL_C + ENDLESS], subprocess.PIPE
+    command, pipe = [sys.executable, "-W", "ignore", "-c", CTRL_C + ENDLESS % search], subprocess.PIPE
     with subprocess.Popen(command, env=environment, cwd=FOLDER, stdout=pipe, stderr=pipe, text=True) as process:
         first = process.stdout.readline()
         assert process.stdout.readline() == "searching\n", first + process.communicate()[1][-3000:]

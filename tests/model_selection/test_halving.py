@@ -111,6 +111,19 @@ def test_a_candidate_that_fails_does_not_survive():
     assert search.cv_results_["rank_test_score"].tolist() == [1, 3, 2]
 
 
+def test_a_trial_that_has_failed_is_not_trained_again():
+    begun = []
+
+    def fail(epoch, max_iter, loss):
+        begun.append(epoch)
+        raise ValueError("this fit fails")
+
+    search = HalvingSearchCV(CLASSIFIER, {"alpha": [1e-4, 1e-2, 1.0]}, cv=3, n_jobs=1)
+    with watch(fail), pytest.raises(ValueError, match="All the 9 fits"):
+        search.fit(X, LABELS)
+    assert len(begun) == 9
+
+
 def test_with_several_scorers_refit_names_the_one_that_decides():
     options = {"cv": 3, "scoring": ["accuracy", "neg_log_loss"]}
     search = HalvingSearchCV(CLASSIFIER, GRID, refit="neg_log_loss", **options).fit(X, LABELS)

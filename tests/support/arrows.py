@@ -28,8 +28,8 @@ FLOOR_OF = {folder: -number for number, floor in enumerate(FLOORS) for folder in
 ALONE = ("kernels", "parallel")
 # (from, to): arrows that go down and are forbidden all the same.
 NEVER = (("network", "parallel"),)
-# Arrows out of a folder that only its __init__.py may have.
-ONLY_INIT = (("dask", "estimators"),)
+# (from, to): the only file of a folder that may import another folder.
+ONLY = {("dask", "estimators"): "__init__", ("dask", "model_selection"): "halving"}
 # From top to bottom, within kernels/: a group imports only from itself and from groups below it.
 KERNEL_GROUPS = ("formulas", "machine", "compiling")
 
@@ -131,8 +131,9 @@ def broken_rules(arrow: Arrow) -> Iterator[str]:
             yield f"{source} imports nothing but itself"
         if (source, target) in NEVER:
             yield f"{source} does not import {target}"
-        if (source, target) in ONLY_INIT and arrow.path != f"{source}/__init__.py":
-            yield f"of {source}, only its __init__ imports {target}"
+        only = ONLY.get((source, target))
+        if only and arrow.path != f"{source}/{only}.py":
+            yield f"of {source}, only its {only} imports {target}"
         if source == "__main__" and target != "cli":
             yield "__main__ imports only cli"
     elif source == "kernels" and kernel_group(arrow.target) < kernel_group(arrow.source):
