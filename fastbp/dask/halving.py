@@ -139,6 +139,10 @@ class DistributedTrials:
                 self.drop(c)
         return [paused.result for paused in found]
 
+    def memory(self) -> int:
+        """See `Trials.memory`. The trials are on the workers, so the client needs none."""
+        return 0
+
     def n_iter(self, c: int) -> list[int]:
         """See `Trials.n_iter`."""
         return [self._n_iter[i] for i in self._experiment.trials_of(c)]

@@ -22,7 +22,7 @@ from ..estimators.parameters import Decorator, Parameters, Range, ScorerOptions
 from ..estimators.run import FROM_DATA
 from ..estimators.validation_set import GivenValidation
 from ..parallel.team import side_by_side
-from ..training.footprint import Footprint
+from ..training.footprint import MIB, Footprint
 from ..typing import Array
 from . import memory
 from .averaging import Average, Decide
@@ -199,7 +199,7 @@ class Ensemble(Checked):
         n_threads = min(side_by_side(self.n_jobs), len(begun))
         votes = n_validation * sum(each.n_outputs for each in begun) * 8
         needed = memory.peak([each.footprint for each in begun], n_threads, votes)
-        self._say(f"{len(begun)} members on {n_threads} threads, about {needed / memory.MIB:,.1f} MiB")
+        self._say(f"{len(begun)} members on {n_threads} threads, about {needed / MIB:,.1f} MiB")
         memory.refuse_too_much(needed, len(begun), n_threads)
 
     def _say(self, message: str) -> None:

@@ -1,19 +1,8 @@
 """Whether the members of an ensemble fit into the machine."""
 
-import os
 from collections.abc import Sequence
 
-from ..training.footprint import Footprint
-
-MIB = 1 << 20
-
-
-def physical_memory() -> int | None:
-    """The bytes of memory of this machine; None if the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, and other systems may not know the names
-        return None
+from ..training.footprint import MIB, Footprint, physical_memory
 
 
 def peak(members: Sequence[Footprint], n_threads: int, bytes_of_votes: int) -> int:

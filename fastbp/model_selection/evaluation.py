@@ -1,7 +1,8 @@
 """Candidates on folds, trained and scored side by side."""
 
+import contextlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
@@ -45,14 +46,13 @@ class Trial:
 
         A trial that has failed cannot go on: it raises its error again.
         """
-        if self._failed:
-            error, where = self._failed
-            raise error.with_traceback(where)
-        try:
-            self._advance(n_epochs)
-        except Exception as error:
-            self._failed = error, error.__traceback__
-            raise
+        self._try(lambda: self._advance(n_epochs))
+
+    def memory(self) -> int:
+        """Begin the trial, and estimate the bytes that its training takes. They are 0 if it fails: it will say why."""
+        with contextlib.suppress(Exception):
+            self._try(self._begin)
+        return self._run.footprint().training if self._run else 0
 
     def advance_to(self, epochs: int | None) -> None:
         """Train until there are so many epochs, or to the end."""
@@ -62,16 +62,29 @@ class Trial:
         """See `Run.interrupt_by`."""
         self._interrupted = event
 
-    def _advance(self, n_epochs: int | None) -> None:
-        if self._ended:
+    def _try(self, act: Callable[[], None]) -> None:
+        """Call act(), or raise the error of an earlier call again."""
+        if self._failed:
+            error, where = self._failed
+            raise error.with_traceback(where)
+        try:
+            act()
+        except Exception as error:
+            self._failed = error, error.__traceback__
+            raise
+
+    def _begin(self) -> None:
+        if self._run or self._ended:
             return
-        if self._run is None:
-            self._run = self.fold.begin(self.estimator)
-            if self._run is None:
-                self._ended = True
-                return
-            if self._interrupted:
-                self._run.interrupt_by(self._interrupted)
+        self._run = self.fold.begin(self.estimator)
+        self._ended = self._run is None
+        if self._run and self._interrupted:
+            self._run.interrupt_by(self._interrupted)
+
+    def _advance(self, n_epochs: int | None) -> None:
+        self._begin()
+        if self._ended or self._run is None:
+            return
         self._run.advance(n_epochs)
         self._ended = self._run.ended
         if self._ended:
@@ -172,6 +185,9 @@ class Trials(Protocol):
             Results of scikit-learn's `_fit_and_score`, by candidate and then by fold.
         """
 
+    def memory(self) -> int:
+        """The bytes that this process needs for the training of all trials, roughly, without their data."""
+
     def n_iter(self, c: int) -> list[int]:
         """The epochs of candidate c so far, in each fold. The candidate was not dropped."""
 
@@ -213,6 +229,10 @@ class LocalTrials:
         by_fold = (self._experiment.trials_of(c)[k] for k in range(n_folds) for c in candidates)
         results = self._population.each(by_fold, evaluate)
         return [results[i] for c in candidates for i in self._experiment.trials_of(c)]
+
+    def memory(self) -> int:
+        """See `Trials.memory`. This method begins all trials. They take this memory only when they train."""
+        return sum(self._population.each(range(len(self._experiment)), lambda _, trial: trial.memory()).values())
 
     def n_iter(self, c: int) -> list[int]:
         """See `Trials.n_iter`."""

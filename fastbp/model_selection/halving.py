@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
+from ..training.footprint import MIB, physical_memory
 from .evaluation import Trials
 from .search import Candidates, Results, SideBySide, network_of
 
@@ -95,8 +96,11 @@ class HalvingSearchCV(SideBySide):
     Notes
     -----
     Every candidate that waits for its next epochs keeps its weights, its optimiser and its activations in memory; the
-    data of a fold are in memory once. A schedule of the learning rate is a function of the share of `max_epochs`, so
-    candidates are compared in the middle of their schedules.
+    data of a fold are in memory once. `fit` estimates this memory before it trains, and raises MemoryError if the
+    machine has less. With `verbose`, it prints the estimate.
+
+    A schedule of the learning rate is a function of the share of `max_epochs`, so candidates are compared in the middle
+    of their schedules.
 
     The method is Successive Halving (Jamieson and Talwalkar, 2016, "Non-stochastic Best Arm Identification and
     Hyperparameter Optimization").
@@ -179,6 +183,7 @@ class HalvingSearchCV(SideBySide):
         max_epochs = self.max_epochs or int(network_of(self.estimator).max_iter)
         self.rungs_ = rungs(len(candidates), self.factor, self.min_epochs, max_epochs)
         trials = begin(candidates)
+        self._check_memory(trials.memory())
         records = [_Record() for _ in candidates]
         alive = list(range(len(candidates)))
         for rung, (n_alive, epochs) in enumerate(self.rungs_):
@@ -202,6 +207,18 @@ class HalvingSearchCV(SideBySide):
             "curve_test_score": _objects([record.scores for record in records]),
         }
         return candidates, [result for record in records for result in record.results], columns
+
+    def _check_memory(self, needed: int) -> None:
+        """Print the memory that waiting candidates need, if verbose. Raise MemoryError if the machine has less."""
+        there = physical_memory()
+        if self.verbose > 0 and needed:
+            print(f"Candidates that wait for their next epochs need about {needed / MIB:,.1f} MiB")
+        if there is not None and needed > there:
+            raise MemoryError(
+                f"n_candidates={self.n_candidates} need about {needed / MIB:,.0f} MiB while they wait for their next "
+                f"epochs, but the machine has {there / MIB:,.0f} MiB. Set fewer candidates or folds, or a smaller "
+                "hidden_layer_sizes."
+            )
 
     def _candidates(self) -> Candidates:
         """The parameters of all candidates."""

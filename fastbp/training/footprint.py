@@ -1,5 +1,6 @@
 """The memory of a fit, estimated before it is taken."""
 
+import os
 from typing import NamedTuple
 
 from ..data.examples import Examples
@@ -12,6 +13,8 @@ from ..network.memory import round_up
 # SciPy's L-BFGS-B keeps 10 pairs of vectors of float64, and 5 more vectors. J, its gradient and the layout of theta
 # need some 12 more (measured).
 LBFGS_VECTORS = 2 * 10 + 5 + 12
+
+MIB = 1 << 20
 
 
 class Footprint(NamedTuple):
@@ -82,3 +85,11 @@ def _space(network: Network, examples: Examples, chunk: int) -> int:
     else:
         inputs = chunk * layout.padded[0] * size
     return chunk * (units * size + 8) + inputs
+
+
+def physical_memory() -> int | None:
+    """The bytes of memory of this machine; None if the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, and other systems may not know the names
+        return None

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BackpropClassifier, BackpropEnsembleClassifier, BackpropEnsembleRegressor, BackpropRegressor
 from fastbp.ensemble import memory
+from fastbp.training import footprint
 from fastbp.training.footprint import Footprint
 
 ROWS = 400
@@ -100,7 +101,7 @@ def test_the_largest_memory_is_that_of_the_largest_members_in_training_beside_al
 
 
 def test_the_memory_of_the_machine_is_known_or_not_checked(monkeypatch):
-    assert memory.physical_memory() > 1 << 28
-    monkeypatch.delattr(memory.os, "sysconf")
-    assert memory.physical_memory() is None
+    assert footprint.physical_memory() > 1 << 28
+    monkeypatch.delattr(footprint.os, "sysconf")
+    assert footprint.physical_memory() is None
     memory.refuse_too_much(1 << 80, 8, 2)

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_no_attributes_set_in_init
 
 from fastbp import BackpropClassifier, BackpropRegressor
-from fastbp.model_selection import GridSearchCV, HalvingSearchCV
+from fastbp.model_selection import GridSearchCV, HalvingSearchCV, halving
 from fastbp.model_selection.halving import rungs
 from fastbp.training.observer import watch
 
@@ -173,6 +174,32 @@ def test_a_wrong_argument_is_named(options, message):
         search.fit(X, LABELS)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_the_memory_of_waiting_candidates_is_said_before_it_is_taken(n_jobs, monkeypatch):
+    said = []
+    monkeypatch.setattr(HalvingSearchCV, "_check_memory", lambda self, needed: said.append(needed))
+    wide = BackpropClassifier((512, 256), max_iter=3, random_state=0)
+    search = HalvingSearchCV(wide, {"alpha": [1e-4, 1e-2, 1.0]}, cv=2, min_epochs=1, n_jobs=n_jobs, refit=False)
+    search.fit(X, LABELS)  # compiles
+    tracemalloc.start()
+    try:
+        search.fit(X, LABELS)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.7 * used < said[-1] < 1.3 * used
+
+
+def test_candidates_that_do_not_fit_into_the_memory_are_refused(monkeypatch, capsys):
+    search = HalvingSearchCV(CLASSIFIER, {"alpha": [1e-4, 1.0, 2.0]}, cv=3)
+    monkeypatch.setattr(halving, "physical_memory", lambda: 1000)
+    with pytest.raises(MemoryError, match=r"n_candidates=None need about .* MiB while they wait"):
+        search.fit(X, LABELS)
+    monkeypatch.setattr(halving, "physical_memory", lambda: None)
+    search.fit(X, LABELS)
+    assert capsys.readouterr().out == ""
+
+
 def best_score(search, rung):
     """The best mean test score after a rung."""
     return max(curve[rung] for curve in search.cv_results_["curve_test_score"] if len(curve) > rung)
@@ -184,6 +211,7 @@ def test_a_search_is_an_estimator_of_scikit_learn(capsys):
     copy = clone(search).fit(X, LABELS)
     assert capsys.readouterr().out.splitlines() == [
         "Fitting 3 folds for each of 3 candidates, totalling 9 fits",
+        "Candidates that wait for their next epochs need about 0.3 MiB",
         f"3 candidates after 6 epochs: the best mean test score is {best_score(copy, 0):.6g}",
         f"1 candidates after 18 epochs: the best mean test score is {copy.best_score_:.6g}",
     ]

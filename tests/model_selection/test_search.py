@@ -18,6 +18,7 @@ from sklearn import model_selection as theirs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.feature_selection import SelectKBest
+from sklearn.metrics import get_scorer
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -112,9 +113,11 @@ def test_weights_and_groups_are_passed_on():
 
 def test_metadata_are_routed():
     with sklearn.config_context(enable_metadata_routing=True):
-        net = clone(CLASSIFIER).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        net = clone(CLASSIFIER).set_fit_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=True)
-        found, expected = both("GridSearchCV", Pipeline([("scale", scaler), ("mlp", net)]), OF_PIPELINE, cv=3)
+        weighted = get_scorer("accuracy").set_score_request(sample_weight=True)
+        steps = Pipeline([("scale", scaler), ("mlp", net)])
+        found, expected = both("GridSearchCV", steps, OF_PIPELINE, cv=3, scoring=weighted)
         for search in (found, expected):
             search.fit(X, LABELS, sample_weight=WEIGHTS)
         assert_same_search(found, expected)
