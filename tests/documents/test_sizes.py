@@ -1,4 +1,4 @@
-"""No module is so long that nobody reads it to its end."""
+"""No module is so long that nobody reads it to its end, and no two test files have the same name."""
 
 import pytest
 
@@ -30,3 +30,9 @@ def test_a_long_module_is_seen(lines, is_long, tmp_path):
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "module.py").write_text("x = 1\n" * lines)
     assert longer_than(MOST_LINES, tmp_path) == ({"inner/module.py"} if is_long else set())
+
+
+def test_no_two_test_files_have_the_same_name():
+    # pytest imports them by their names, without their folders, and refuses the second one.
+    names = [path.rsplit("/", 1)[-1] for path in read_sources(TESTS) if "/test_" in path]
+    assert sorted(names) == sorted(set(names))
