@@ -12,6 +12,8 @@ all of these conditions hold:
 - no other thread of this process holds Numba's threads.
 
 Otherwise the call runs serially, and its result has the same bits. Every call releases the GIL.
+
+`side_by_side` decides for jobs in Python threads. Such threads need none of Numba's, so fewer conditions apply.
 """
 
 import contextlib
@@ -157,10 +159,7 @@ def one_thread() -> Iterator[None]:
 
 
 def side_by_side(n_jobs: int | None) -> int:
-    """How many Python threads may do jobs of their own side by side, by the rules of `team_for`.
-
-    Such threads call kernels for one thread. These need none of Numba's threads, so the layer does not matter.
-    """
+    """The number of Python threads for jobs side by side, see `threads.in_threads`. n_jobs: as in `team_for`."""
     shares_cores = n_jobs is None and (in_joblib_worker() or in_dask_task())
     return 1 if n_jobs == 1 or shares_cores or lost_threads() or _one_thread.get() else upper_bound(n_jobs)
 

@@ -261,7 +261,7 @@ class TestErrors:
         monkeypatch.setattr(step, "train_serial", None)
         model = ensemble(kind, {"hidden_layer_sizes": (500, 500)}, n_members=3, n_jobs=1)
         with pytest.raises(
-            MemoryError, match=r"^n_members=3 networks need about \d+ MiB, of which 1 train .* has 1 MiB"
+            MemoryError, match=r"^n_members=3 networks, 1 of them in training .* need about \d+ MiB, .* has 1 MiB"
         ):
             model.fit(X, y)
 
