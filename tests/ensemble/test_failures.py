@@ -1,5 +1,5 @@
-"""A member that fails is left out. An interrupted fit keeps the members that learned something. A fit that fails
-leaves the ensemble as it was.
+"""A member that fails is left out. An interrupted fit keeps the members that finished an epoch. A fit that fails leaves
+the ensemble as it was.
 """
 
 import copy
@@ -321,14 +321,14 @@ def sigint():
 
 
 def interrupt_at_call(monkeypatch, number: int) -> None:
-    """Send the process SIGINT, as Ctrl-C does, in the call of the training kernel of this number, from 1."""
+    """Send the process SIGINT, as Ctrl-C does, in this call of the training kernel. The first call is 1."""
     train, calls = step.train_serial, itertools.count(1)
 
     def call(*args):
         this = next(calls)
         train(*args)
         if this == number:
-            os.kill(os.getpid(), signal.SIGINT)  # unlike raise_signal, it wakes the main thread
+            os.kill(os.getpid(), signal.SIGINT)  # this wakes the main thread, and raise_signal does not
             time.sleep(0.2)  # until the main thread has answered it
 
     monkeypatch.setattr(step, "train_serial", call)

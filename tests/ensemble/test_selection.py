@@ -111,7 +111,7 @@ def classes(kind_of_target):
 
 
 class TestFit:
-    """The weights of an ensemble are those of the slow twin, on what its members say of the validation set."""
+    """The weights of an ensemble are those of the slow twin for the votes on the validation set."""
 
     @pytest.mark.parametrize("weighted", [False, True])
     @pytest.mark.parametrize("target", ["binary", "multiclass", LABELS])

@@ -1,4 +1,4 @@
-"""Members of a population have the bits of fits on their own, and fail and stop on their own."""
+"""Each member of a population has the bits of a fit alone. Its failure or its end does not change the others."""
 
 import itertools
 import threading
@@ -134,7 +134,7 @@ def test_an_error_of_the_caller_ends_the_call():
         members.advance(range(3), 2, fail)
     with pytest.raises(ZeroDivisionError, match="member 1"):
         members.each([0, 1], lambda i, run: run.advance() if i == 0 else fail(i, run))
-    assert members[0].ended  # it was training, and ended as after Ctrl-C
+    assert members[0].ended  # this member was training, and ended as after Ctrl-C
 
 
 @pytest.mark.parametrize("moment", ["while members begin", "while members train", "while threads start"])
