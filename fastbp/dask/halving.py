@@ -126,7 +126,7 @@ class DistributedTrials:
         """See `Trials.evaluate`."""
         candidates = list(candidates)
         # The folds of a candidate follow each other, so that they begin on different workers. Then the trials of the
-        # survivors are spread over the workers too.
+        # survivors are on different workers too.
         trials = [i for c in candidates for i in self._experiment.trials_of(c)]
         try:
             found = self._results(trials, epochs)
@@ -179,7 +179,7 @@ class DistributedTrials:
             self._forget(lost)
 
     def _submit(self, trials: list[int], epochs: int | None) -> None:
-        """Submit the tasks that train these trials until they have so many epochs."""
+        """Submit the tasks that train and score these trials. epochs: see `Trials.evaluate`."""
         earlier = [self._earlier[i] for i in trials if i in self._earlier]
         holders = self._cluster.client.who_has(earlier) if earlier else {}
         for i in trials:

@@ -203,7 +203,7 @@ class BackpropEnsembleClassifier(ClassifierMixin, Ensemble):
         return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val))
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Predict the class of the largest average or, for several labels, each label whose average is at least 1/2.
+        """Predict the class of the largest average or, for a multilabel target, each label with an average >= 1/2.
 
         The members' probabilities are averaged. If their outputs are not probabilities, the outputs are averaged.
 

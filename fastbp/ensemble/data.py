@@ -16,7 +16,7 @@ from ..estimators.validation_set import GivenValidation, Rows, refuse_too_few
 
 
 class Validation(NamedTuple):
-    """The validation set: these rows of X, or all if None, with the whole y and sample_weight here."""
+    """The validation set: some rows of X (None: all rows), and y and sample_weight of these rows only."""
 
     X: Any
     rows: Rows | None
@@ -35,7 +35,7 @@ class Data(NamedTuple):
     X: Any
     y: NDArray
     sample_weight: NDArray[np.float64] | None
-    given: GivenValidation  # the user's own validation set, after its checks; its fields are None if there is none
+    given: GivenValidation  # the user's own validation set, after its checks; without one, the fields are None
     held_out: Rows | None = None  # the rows of X that are the validation set, if the user passed none
 
     @property

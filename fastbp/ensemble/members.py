@@ -40,7 +40,7 @@ def drawn(
 
 
 def _draw(distributions: Distributions) -> Callable[[np.random.RandomState], dict[str, Any]]:
-    """A function that draws parameters. If all have lists, no combination comes again before all have come."""
+    """A function that draws parameters. From lists alone, it draws every combination before it repeats one."""
     from sklearn.model_selection import ParameterGrid, ParameterSampler  # here, because most ensembles do not need them
 
     if not distributions:

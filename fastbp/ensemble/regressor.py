@@ -91,7 +91,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
     See Also
     --------
     BackpropRegressor : One network.
-    BackpropEnsembleClassifier : The same for classes. Its Notes, about memory, Ctrl-C and partial_fit, hold here too.
+    BackpropEnsembleClassifier : The same for classes. Its Notes (memory, Ctrl-C, partial_fit) apply here as well.
 
     Examples
     --------

@@ -94,7 +94,7 @@ class Trial:
 
 
 class Experiment:
-    """All candidates, all folds, and how a trial is scored. Any process can make the trials of its experiment.
+    """All candidates, all folds, and how a trial is scored. A process that has the experiment can make any trial.
 
     The trials have numbers, by candidate and then by fold. A pickle has only the arguments.
 

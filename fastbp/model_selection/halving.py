@@ -45,8 +45,8 @@ class HalvingSearchCV(SideBySide):
     factor : float, default=3
         About one in `factor` candidates of a rung goes on to the next rung, which ends at `factor` times the epochs.
     min_epochs : int, default=None
-        Epochs of the first rung. None: `max_epochs`, divided by `factor` for each later rung. Then there are at most 4
-        rungs, and fewer if so many would leave less than one candidate or less than one epoch.
+        Epochs of the first rung. None: `max_epochs`, divided by `factor` for each later rung. There are as many rungs
+        as the candidates and `max_epochs` allow, but at most 4.
     max_epochs : int, default=None
         Epochs of the last rung, which become the `max_iter` of the candidates. None: the `max_iter` of the estimator.
     scoring : str, callable, list, tuple or dict, default=None
@@ -246,7 +246,9 @@ class HalvingSearchCV(SideBySide):
         scores = [result["test_scores"] for result in results]
         if isinstance(scores[0], dict):
             if not isinstance(self.refit, str):
-                raise ValueError(f"refit must name the scorer that decides who survives, got {self.refit!r}.")
+                raise ValueError(
+                    f"refit must name the scorer that decides which candidates survive, got {self.refit!r}."
+                )
             scores = [each[self.refit] for each in scores]
         return float(np.mean(scores))
 
@@ -269,7 +271,7 @@ class _Record:
 
     @property
     def place(self) -> float:
-        """A better candidate has a smaller number."""
+        """The key by which candidates are sorted. A better candidate has a smaller one."""
         return math.inf if not self.scores or math.isnan(self.scores[-1]) else -self.scores[-1]
 
     def add(self, rung: int, epochs: float, results: Results, score: float) -> None:

@@ -13,7 +13,8 @@ all of these conditions hold:
 
 Otherwise the call runs serially, and its result has the same bits. Every call releases the GIL.
 
-`side_by_side` decides for jobs in Python threads. Such threads need none of Numba's, so fewer conditions apply.
+`side_by_side` decides for jobs in Python threads. They need none of Numba's threads, so only the conditions of `n_jobs`,
+of fork(), of joblib and of Dask apply.
 """
 
 import contextlib
@@ -160,8 +161,14 @@ def one_thread() -> Iterator[None]:
 
 def side_by_side(n_jobs: int | None) -> int:
     """The number of Python threads for jobs side by side, see `threads.in_threads`. n_jobs: as in `team_for`."""
-    shares_cores = n_jobs is None and (in_joblib_worker() or in_dask_task())
-    return 1 if n_jobs == 1 or shares_cores or lost_threads() or _one_thread.get() else upper_bound(n_jobs)
+    return 1 if _must_be_one(n_jobs) else upper_bound(n_jobs)
+
+
+def _must_be_one(n_jobs: int | None) -> bool:
+    """Whether a call must have one thread, whatever its work is."""
+    if n_jobs == 1 or _one_thread.get() or lost_threads():
+        return True
+    return n_jobs is None and (in_joblib_worker() or in_dask_task())
 
 
 # _paces maps a kernel, a number of threads and the magnitude of a parallel region's work to a Pace. There are few such
@@ -212,15 +219,13 @@ def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManag
     Parameters
     ----------
     n_jobs : int or None
-        Upper bound, see `upper_bound`. In a joblib worker and in a Dask task None means 1, because other workers and
+        Upper bound, see `upper_bound`. In a joblib worker and in a Dask task, None means 1, because other workers and
         tasks use the other cores.
     work : float
         Floating-point operations of a typical parallel region.
     """
     # These conditions come first, because `_held_threads` starts Numba's threads, and small work must not start them.
-    serial = n_jobs == 1 or work < MIN_WORK or _one_thread.get() or lost_threads()
-    serial = serial or (n_jobs is None and (in_joblib_worker() or in_dask_task()))
-    return SERIAL if serial else _held_threads(n_jobs, work)
+    return SERIAL if work < MIN_WORK or _must_be_one(n_jobs) else _held_threads(n_jobs, work)
 
 
 @contextlib.contextmanager

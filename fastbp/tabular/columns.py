@@ -1,6 +1,6 @@
 """A column of any table as an array of one kind: numbers, booleans, categories, text or dates.
 
-Missing values are a mask of their own. Categories and text are codes: indices into the different values, which are
+A mask tells which values are missing. Categories and text are codes: indices into the different values, which are
 strings. So 1, 1.0 and "1" are one category, and integers are compared to their last digit.
 """
 
@@ -21,7 +21,7 @@ SECOND = np.timedelta64(1, "s")
 EMPTY_TYPES = ("NoneType", "NAType", "NaTType")
 # A value of these types is missing if it does not equal itself.
 NAN_TYPES = (float, np.floating, Decimal, np.datetime64, np.timedelta64)
-# A whole number below WHOLE is written without a decimal point, even if it is a float: 1.0 as "1".
+# A float that is a whole number below WHOLE is written as an integer: 1.0 as "1".
 WHOLE = 2.0**64
 
 
@@ -43,7 +43,7 @@ class Column(NamedTuple):
     name : str
         The name of the column, for messages.
     kind : str
-        What the values are: one of the constants of `Kind`.
+        One of the constants of `Kind`.
     values : ndarray of shape (n_samples,)
         Numbers: int64, uint64 or float64; time spans are in seconds. Booleans: bool. Categories and text: indices into
         `keys`, as int64, and -1 where a value is missing. Dates: datetime64[us], in UTC if they have a time zone.
@@ -150,7 +150,7 @@ def sorted_by_key(column: Column) -> Column:
 def of_objects(name: str, values: NDArray, missing: Mask | None = None, *, as_text: bool = False) -> Column:
     """A column of Python objects. Their types decide its kind. A mixture of types is text.
 
-    as_text: whether the column is text whatever the types are.
+    as_text: whether the column is text for all types.
     """
     missing = missing_objects(values) if missing is None else missing
     given = values[~missing].tolist()

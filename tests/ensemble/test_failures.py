@@ -314,7 +314,7 @@ def test_a_warning_of_several_members_is_said_once_with_their_numbers(kind):
 
 @pytest.fixture
 def sigint():
-    """Ctrl-C raises KeyboardInterrupt, whatever this process inherited."""
+    """Ctrl-C raises KeyboardInterrupt, even if this process inherited that it ignores SIGINT."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)

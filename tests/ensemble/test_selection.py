@@ -210,7 +210,7 @@ class TestFit:
             assert_array_equal(model.weights_, np.bincount(picks, minlength=4) / len(picks))
 
     @both
-    def test_members_of_weight_zero_are_not_asked(self, kind, monkeypatch):
+    def test_members_of_weight_zero_are_not_asked(self, kind):
         X, y = problem(KINDS[kind])
         model = ensemble(kind, {"max_iter": 30}, selection="greedy", max_picks=1).fit(X, y)
         assert np.count_nonzero(model.weights_) == 1

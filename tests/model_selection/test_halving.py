@@ -131,7 +131,7 @@ def test_with_several_scorers_refit_names_the_one_that_decides():
     scores = np.array([curve[0] for curve in search.cv_results_["curve_test_score"]])
     assert (scores < 0).all()
     assert scores[search.cv_results_["rung"] > 0].min() >= scores[search.cv_results_["rung"] == 0].max()
-    with pytest.raises(ValueError, match="refit must name the scorer that decides who survives, got False"):
+    with pytest.raises(ValueError, match="refit must name the scorer that decides which candidates survive, got False"):
         HalvingSearchCV(CLASSIFIER, GRID, refit=False, **options).fit(X, LABELS)
 
 
