@@ -13,8 +13,8 @@ all of these conditions hold:
 
 Otherwise the call runs serially, and its result has the same bits. Every call releases the GIL.
 
-`side_by_side` decides for jobs in Python threads. They need none of Numba's threads, so only the conditions of `n_jobs`,
-of fork(), of joblib and of Dask apply.
+`side_by_side` decides for jobs in Python threads. They need none of Numba's threads, so only the conditions of
+`n_jobs`, of fork(), of joblib and of Dask apply.
 """
 
 import contextlib
