@@ -1,4 +1,4 @@
-"""The time of an ensemble of 8 on 2 threads, over that of one member on one thread: python benchmarks/ensembles.py"""
+"""The time of an ensemble of 8 on 2 threads, over the time of one member on 1 thread: python benchmarks/ensembles.py"""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface.
 
 `BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor.
-`BackpropEnsembleClassifier` and `BackpropEnsembleRegressor` train several of them side by side, and average what they
-say. `TableEncoder` turns tables of numbers, categories and dates into inputs of a network. There are also:
+`BackpropEnsembleClassifier` and `BackpropEnsembleRegressor` train several of them side by side, and average their
+predictions. `TableEncoder` turns tables of numbers, categories and dates into inputs of a network. There are also:
 
 `fastbp.model_selection`
-    Searches that train their candidates side by side, and one whose survivors go on training.
+    Searches that train their candidates side by side, and a search with halving, whose survivors go on training.
 `fastbp.textbook`
     The mathematics as plain functions: forward pass, deltas, loss and gradient, and a check of the gradient.
 `fastbp.dask`
@@ -49,7 +49,7 @@ __all__ = [
     "TableEncoder",
     "__version__",
 ]
-# Classes are imported when they are first used, so that `python -m fastbp --help` does not wait for Numba.
+# `__getattr__` imports these classes, so that `python -m fastbp --help` does not wait for Numba.
 LAZY = {
     "BackpropClassifier": "estimators.classifier",
     "BackpropEnsembleClassifier": "ensemble.classifier",
@@ -60,7 +60,7 @@ LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import an estimator."""
+    """Import a class when it is first used."""
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = getattr(importlib.import_module(f".{LAZY[name]}", __name__), name)

@@ -28,7 +28,7 @@ def register_onnx_converters() -> None:
     dicts or, with the option ``zipmap=False``, as a matrix. If the classifier has no `predict_proba`, `probabilities`
     has the outputs a^(L) of the network instead. For two classes with a single output, these are 1 - a^(L) and a^(L).
     A regressor has one output `variable` of shape (n_samples, n_outputs). An ensemble is one model, with the outputs of
-    its members' class. It has the members whose weight is not 0.
+    its members' class. Members of weight 0 are left out.
     Arithmetic is float64 for float64 input, otherwise float32. In float64, onnxruntime supports neither dicts (ZipMap)
     nor scikit-learn's SimpleImputer. An estimator takes one input, a matrix.
 
@@ -167,7 +167,7 @@ def _forward(graph: _Graph, net: Any, a: str) -> str:
 
 
 def _average(graph: _Graph, ensemble: Any, votes: Callable[[_Graph, Any, str], str], x: str) -> str:
-    """The weighted average of what the members of an ensemble say."""
+    """The weighted average of the votes of the members."""
     members = zip(ensemble.members_, ensemble.weights_, strict=True)
     terms = [_times(graph, weight, votes(graph, member, x)) for member, weight in members if weight]
     return graph.node("Sum", *terms)
@@ -191,14 +191,14 @@ def _by_class(graph: _Graph, net: Any, a: str) -> str:
 
 
 def _probabilities(graph: _Graph, net: Any, a: str) -> str:
-    """The probabilities of the classes, from outputs by class; outputs that are no probabilities stay as they are."""
+    """The probabilities of the classes, from outputs by class; outputs that are not probabilities stay as they are."""
     is_logistic = net.out_activation_ in PROBABILITIES and net.out_activation_ != "softmax"
     single_label = net._target_kind != MULTILABEL and net.n_outputs_ > 1
     return _normalised(graph, a, net.n_outputs_) if is_logistic and single_label else a
 
 
 def _votes(graph: _Graph, net: Any, x: str) -> str:
-    """What an ensemble averages of a classifier."""
+    """The votes of a classifier in an ensemble."""
     return _probabilities(graph, net, _by_class(graph, net, _forward(graph, net, x)))
 
 
@@ -238,7 +238,7 @@ def _normalised(graph: _Graph, a: str, n: int) -> str:
 
 
 def _labels(scope: Any, net: Any) -> NDArray:
-    """The classes: numbers become int64, and strings stay. The export does not support dates, although a fit does."""
+    """The classes: numbers become int64, and strings stay. Classes that are dates cannot be exported."""
     from skl2onnx.common.utils_classifier import get_label_classes
 
     classes = np.asarray(get_label_classes(scope, net))
@@ -252,7 +252,7 @@ def _only_input(operator: Any) -> Any:
         raise ValueError(
             f"{name} takes one input, a matrix of {n} columns, but to_onnx got {len(operator.inputs)} inputs: "
             f"{', '.join(given.raw_name for given in operator.inputs)}. Of a frame, to_onnx makes an input for each "
-            f"column. Pass X.to_numpy() in place of the frame X, or convert a Pipeline whose ColumnTransformer joins "
+            f"column. Pass X.to_numpy() instead of the frame X, or convert a Pipeline whose ColumnTransformer joins "
             "the columns."
         )
     return operator.inputs[0]

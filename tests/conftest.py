@@ -37,7 +37,7 @@ def by_groups(monkeypatch):
 @pytest.fixture
 def press_ctrl_c():
     """A function that does in the main thread what Ctrl-C does. Any thread may call it."""
-    # A shell starts its background jobs so that they ignore SIGINT.
+    # A process that a shell starts in the background ignores SIGINT. So the handler is set here.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield _thread.interrupt_main
     signal.signal(signal.SIGINT, before)

@@ -2,8 +2,9 @@
 
 `HalvingSearchCV` is for data in memory: it spreads the candidates over the workers of a Dask cluster.
 
-The estimators override the methods that differ for a Dask X, and inherit the rest. `cluster` places X on the workers,
-`trainer` makes the steps of a fit in this process, and `worker` has the tasks that run on the workers.
+The two estimators override the methods that differ for a Dask X, and inherit the rest. `cluster` places X on the
+workers, `trainer` makes the steps of a fit in this process, and `worker` has the tasks that run on the workers.
+`halving` has the search.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for

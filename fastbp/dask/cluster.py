@@ -32,7 +32,8 @@ SILENT_SECONDS = 60.0
 # If a worker dies, Dask moves its tasks to other workers. If a task seems to kill its workers, Dask gives the task up.
 # Then a fit submits all its tasks again, and makes ATTEMPTS attempts in all.
 ATTEMPTS = 3
-TELL_SECONDS = 5.0  # a client that gives up waits so long for the workers to hear of it
+# A client that gives up tells the workers so, and waits for their answers for at most TELL_SECONDS.
+TELL_SECONDS = 5.0
 # Newer versions of scheduler_info list only 5 workers, unless n_workers is -1. Older versions list all.
 _ALL_WORKERS = {"n_workers": -1} if "n_workers" in inspect.signature(Client.scheduler_info).parameters else {}
 
@@ -55,11 +56,11 @@ class Cluster:
             self.client: Client = get_client()
         except ValueError as error:
             raise RuntimeError(
-                "A fit on workers needs a client of them, but there is no dask.distributed.Client. Create one before: "
+                "A fit on a Dask cluster needs a dask.distributed.Client, but there is none. Create one before: "
                 "client = dask.distributed.Client() on this machine, or Client(address) with a scheduler's address."
             ) from error
         if self.client.asynchronous:
-            raise RuntimeError("A fit on workers needs a Client that is not asynchronous.")
+            raise RuntimeError("A fit on a Dask cluster needs a Client that is not asynchronous.")
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future:
         """The future result of a new task. Dask must not take the task for an earlier one with equal arguments."""
@@ -161,7 +162,7 @@ class Cluster:
         """The results of the futures that `ask` returns.
 
         If Dask loses some of the futures, `recover` restores the data of the tasks, and `ask` is called again. Raises
-        RuntimeError with this advice if this happens in ATTEMPTS calls, and whatever `results` raises.
+        RuntimeError with this advice if this happens in ATTEMPTS calls. Raises any other exception of `results`.
 
         needed: see `results`. `ask` may change the collection.
         """

@@ -1,4 +1,4 @@
-"""HalvingSearchCV on the workers of a Dask cluster: candidates spread over them, and survivors stay where they are."""
+"""HalvingSearchCV on a Dask cluster: the workers train the candidates, and a survivor stays on its worker."""
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
@@ -26,7 +26,7 @@ ADVICE = "Maybe X, y and the candidates that a worker trains are too large for i
 
 # ---------------------------------------------------------------- on a worker
 
-# For each search, the event that ends its trials in this process.
+# For each search, the event that ends the trials of the search in this process.
 _interrupted: weakref.WeakValueDictionary[str, threading.Event] = weakref.WeakValueDictionary()
 
 
@@ -39,7 +39,7 @@ class Site:
     config : dict
         scikit-learn's configuration on the client.
     search : str
-        Names the search, in all processes.
+        The name of the search, the same in all processes.
     """
 
     def __init__(self, experiment: Experiment, config: dict[str, Any], search: str):
@@ -50,7 +50,7 @@ class Site:
         return type(self), (self.experiment, self.config, self.search)
 
     def evaluate(self, i: int, trial: Trial, epochs: int | None) -> Paused:
-        """Train trial i on one thread until it has so many epochs, or to the end, and score it."""
+        """Train trial i on one thread, and score it. epochs: see `Trials.evaluate`."""
         trial.interrupt_by(self.interrupted)
         with one_thread(), config_context(**self.config):
             result = self.experiment.evaluate(i, trial, epochs)
@@ -77,14 +77,14 @@ def opened(sent: NDArray[np.uint8]) -> Site:
 
 
 def begin_trial(site: Site, i: int, epochs: int | None) -> Paused:
-    """Trial i after so many epochs."""
+    """Begin trial i, train it for this number of epochs, and score it. epochs: see `Trials.evaluate`."""
     return site.evaluate(i, site.experiment.begin(i), epochs)
 
 
 def continue_trial(paused: Paused, epochs: int | None) -> Paused | None:
-    """The trial after so many epochs. None if the training is not here, because Dask has moved the trial.
+    """Go on with a trial, and score it. None if the training is not here, because Dask has moved the trial.
 
-    Dask may run a task twice. This one trains to a number of epochs, so a second time it finds nothing left to train.
+    Dask may run a task twice. `epochs` counts from the beginning of the trial, so a second run has nothing to train.
     """
     if paused.training is None:
         return None
@@ -104,10 +104,10 @@ def interrupt(search: str) -> None:
 class DistributedTrials:
     """`Trials` on the workers of the current client. A trial goes on where it has trained before.
 
-    To begin a trial is a task, and so is each of its later rungs. The result is the paused trial, which stays in the
-    memory of the worker until the client releases it. It is the argument of the task of the next rung. Dask would move
-    a task that waits to an idle worker, without the training. So the task of a later rung names its worker. If this
-    worker leaves, or if Dask moves the trial to make room, the trial begins again somewhere, with the same result.
+    Each rung of a trial is a task. Its result is the paused trial, which stays in the memory of the worker until the
+    client releases it. The task of the next rung takes the paused trial as an argument. Dask would move a waiting task
+    to an idle worker, without the training. So the task of a later rung names its worker. If this worker leaves, or if
+    Dask moves the trial to make room, the trial begins again somewhere, with the same result.
 
     Parameters
     ----------
@@ -118,14 +118,15 @@ class DistributedTrials:
         self._cluster, self._experiment, self._search = Cluster(), experiment, uuid.uuid4().hex
         self._earlier: dict[int, Future] = {}  # for each trial, its latest rung that is complete
         self._now: dict[int, Future] = {}  # for each trial, the rung that is on its way
-        self._homes: dict[int, set[str]] = {}  # the workers that the trials on their way need
+        self._homes: dict[int, set[str]] = {}  # for each trial on its way, the workers that have its training
         self._n_iter: dict[int, int] = {}
         self._send()
 
     def evaluate(self, candidates: Iterable[int], epochs: int | None, *, keep: bool) -> list[dict[str, Any]]:
         """See `Trials.evaluate`."""
         candidates = list(candidates)
-        # The folds of a candidate follow each other, so that they begin on different workers. So it is with a survivor.
+        # The folds of a candidate follow each other, so that they begin on different workers. Then the trials of the
+        # survivors are on different workers too.
         trials = [i for c in candidates for i in self._experiment.trials_of(c)]
         try:
             found = self._results(trials, epochs)
@@ -152,12 +153,12 @@ class DistributedTrials:
         self._forget(self._experiment.trials_of(c))
 
     def _send(self) -> None:
-        """Send X, y and all that the trials need to the workers."""
+        """Send the experiment, with X and y, to the workers."""
         site = dumps(Site(self._experiment, get_config(), self._search))
         self._site = self._cluster.submit(opened, self._cluster.send(np.frombuffer(site, np.uint8)))
 
     def _results(self, trials: list[int], epochs: int | None) -> list[Paused]:
-        """These trials after so many epochs, without their trainings."""
+        """Train and score these trials. Returns the paused trials, without their trainings."""
         needed: set[str] = set()
 
         def ask() -> list[Future]:
@@ -178,7 +179,7 @@ class DistributedTrials:
             self._forget(lost)
 
     def _submit(self, trials: list[int], epochs: int | None) -> None:
-        """Submit the tasks that train these trials until they have so many epochs."""
+        """Submit the tasks that train and score these trials. epochs: see `Trials.evaluate`."""
         earlier = [self._earlier[i] for i in trials if i in self._earlier]
         holders = self._cluster.client.who_has(earlier) if earlier else {}
         for i in trials:
@@ -208,7 +209,7 @@ class DistributedTrials:
                 held.pop(i, None)
 
     def _stop(self) -> None:
-        """End all trials now. Dask cannot end a task that runs, so the workers are told."""
+        """End all trials now. Dask cannot end a task that runs, so this method tells the workers."""
         self._cluster.tell(interrupt, self._search)
         self._cluster.client.cancel([*self._now.values(), *self._earlier.values()])
         self._forget(list(self._now.keys() | self._earlier.keys()))
@@ -218,7 +219,7 @@ ABOUT = """
 Search on the workers of a Dask cluster; only the best candidates train for all epochs.
 
 It is `fastbp.model_selection.HalvingSearchCV` with the same results, but the candidates are spread over the workers of
-the current client of `dask.distributed`. X and y are in memory: every worker gets them once, and trains as many
+the current client of `dask.distributed`. X and y must be in memory. Every worker gets them once, and trains as many
 candidates at once as it has threads. `n_jobs` has no effect. A survivor goes on with its next epochs on the worker
 where it is, so weights and optimisers do not travel. The best candidate is fitted to all examples in this process.
 

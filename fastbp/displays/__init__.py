@@ -1,4 +1,4 @@
-"""Pictures of a fitted network: its loss curves, its units and weights, the norms of its deltas; and of a search.
+"""Pictures of a network (loss curves, units and weights, norms of deltas) and of a search with halving.
 
 The displays follow scikit-learn's convention. The class method `from_estimator` computes and plots, and `plot` plots
 again. Both set `ax_` and `figure_`, the axes and the figure of the picture. `from_estimator` takes a fitted estimator

@@ -14,7 +14,9 @@ from .common import Display, line_options, show_legend
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_TICKS = 8  # candidates that stop by themselves have epochs of their own; then matplotlib chooses the ticks
+# Candidates that stop by themselves may end at many different epochs. If more than MOST_TICKS epochs are different,
+# matplotlib chooses the ticks.
+MOST_TICKS = 8
 
 
 class HalvingDisplay(Display):
@@ -122,7 +124,7 @@ class HalvingDisplay(Display):
             self.lines_.append(line)
             if c == self.best:
                 self.best_line_ = line
-        # Each rung has `factor` times the epochs of the rung before.
+        # The axis is logarithmic, because each rung has `factor` times the epochs of the rung before.
         ax.set(xlabel="epochs", ylabel="mean test score", xscale="log")
         ticks = sorted({float(epoch) for epochs in self.epochs for epoch in np.asarray(epochs)})
         if len(ticks) <= MOST_TICKS:

@@ -1,4 +1,4 @@
-"""Averages of what the members of an ensemble say, in one pass over X."""
+"""Averages of the votes of members, in one pass over X."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -14,31 +14,31 @@ from ..parallel.team import one_thread, side_by_side
 from ..parallel.threads import in_threads
 from ..typing import Array
 
-# Starting threads takes some tenths of a millisecond. With less work than LEAST_WORK, in floating-point operations, a
-# prediction does not start any.
+# Starting threads takes some tenths of a millisecond. A prediction of fewer than LEAST_WORK floating-point operations
+# starts none.
 LEAST_WORK = 2e8
-# A block has at least LEAST_ROWS rows, because each block reads the parameters of all members again. Otherwise several
-# threads get BLOCKS blocks each, so that none waits long for the last one.
+# If memory allows, a block has at least LEAST_ROWS rows, because each block reads the parameters of all members again.
+# With enough rows, each of several threads gets about BLOCKS blocks, so that no thread waits long for the last block.
 LEAST_ROWS, BLOCKS = 512, 4
 
-Vote = Callable[[Any, Array], Array]  # what a member says of examples, from the member and its outputs a^(L)
-Decide = Callable[[Array], NDArray]  # the prediction for some rows, from the average of the votes
+Vote = Callable[[Any, Array], Array]  # from a member and its outputs a^(L) to its votes
+Decide = Callable[[Array], NDArray]  # from the average of the votes for some rows to the prediction
 
 
 class Average:
-    """The average of the members' votes on X, for one block of rows after the other.
+    """The weighted average of the members' votes on X.
 
     Parameters
     ----------
     members : sequence of Perceptron
         Fitted.
     weights : ndarray of shape (len(members),)
-        Members of weight 0 are not asked.
+        Members of weight 0 make no predictions.
     vote : callable
     X : ndarray or CSR of shape (n, S_1)
         After the checks.
     rows : ndarray of int64, optional
-        The rows of X to average for. By default all.
+        The rows of X to average the votes for. By default all.
     """
 
     def __init__(
@@ -55,9 +55,8 @@ class Average:
         self._rows, self._n = rows, X.shape[0] if rows is None else len(rows)
         entries = X.nnz / X.shape[0] if scipy.sparse.issparse(X) else None
         self._work = self._n * sum(costs.forward_row_work(network, entries) for _, _, network in self._members)
-        # The votes are added up in float64, in the order of the members, whatever the number of threads.
-        said = [vote(member, np.zeros((1, network.widths[-1]), network.dtype)) for member, _, network in self._members]
-        self._width, self._dtype = said[0].shape[1], np.result_type(*said)
+        like = [vote(member, np.zeros((1, network.widths[-1]), network.dtype)) for member, _, network in self._members]
+        self._width, self._dtype = like[0].shape[1], np.result_type(*like)
 
     def of(self, part: slice) -> Array:
         """The average for this part of the rows, of shape (rows, width)."""
@@ -65,6 +64,7 @@ class Average:
         if not scipy.sparse.issparse(X):
             X = converted(X)  # rows of a file of another dtype, once for all members
         examples: dict[np.dtype, Examples] = {}
+        # The sum is in float64 and in the order of the members, so the number of threads does not change it.
         total = np.zeros((X.shape[0], self._width))
         for member, weight, network in self._members:
             if network.dtype not in examples:
@@ -73,7 +73,7 @@ class Average:
         return total.astype(self._dtype, copy=False)
 
     def decided(self, decide: Decide, n_jobs: int | None) -> NDArray:
-        """decide(average) for all rows, in blocks. The memory never holds the averages of all rows.
+        """decide(average) for all rows, in blocks. The averages of a block take at most `costs.OUTPUT_BYTES`.
 
         n_jobs: upper bound on threads, as in `parallel.team.upper_bound`. It changes no bit of the result.
         """

@@ -16,13 +16,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 
 from ..data.targets import Target
-from ..estimators.base import Perceptron
+from ..estimators.base import USER_LEVEL, Perceptron
 from ..estimators.checking import Checked
 from ..estimators.parameters import Decorator, Parameters, Range, ScorerOptions
 from ..estimators.run import FROM_DATA
 from ..estimators.validation_set import GivenValidation
 from ..parallel.team import side_by_side
 from ..training.footprint import MIB, Footprint
+from ..training.history import INTERRUPTED
 from ..typing import Array
 from . import memory
 from .averaging import Average, Decide
@@ -31,10 +32,7 @@ from .judging import Judge, Prepare, by_scorer
 from .members import Distributions, Training, drawn, is_validated
 from .selection import Cost, Votes, greedy
 
-# USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
-USER_LEVEL = 4
-INTERRUPTED = "Training interrupted by user."  # scikit-learn's words
-# What a fit leaves. A later fit replaces or removes all of these attributes.
+# The fitted attributes. A fit replaces or removes all of them.
 FITTED = (
     *FROM_DATA, "members_", "weights_", "failed_members_", "validation_rows_", "selection_costs_", "n_outputs_",
     "_target_kind",
@@ -46,7 +44,7 @@ fits_members: Decorator = _fit_context(prefer_skip_nested_validation=False)
 
 
 class Begun(NamedTuple):
-    """What the first check of a member shows, before any training."""
+    """A member after its first check, before any training."""
 
     target: Target
     n_outputs: int
@@ -93,23 +91,23 @@ class Ensemble(Checked):
         raise NotImplementedError
 
     def _template(self) -> Perceptron:
-        """The estimator whose copies are the members."""
+        """The estimator. The members are copies of it."""
         raise NotImplementedError
 
     def _vote(self, member: Any, outputs: Array) -> Array:
-        """What is averaged: probabilities or values, of shape (n, width), from the outputs a^(L) of a member."""
+        """The votes of a member, of shape (n, width): probabilities or values, made from its outputs a^(L)."""
         raise NotImplementedError
 
     def _labels(self, y: NDArray) -> NDArray | None:
-        """The labels that the validation set is stratified by, if any. Sets classes_."""
+        """The labels by which the validation set is stratified, or None. Sets the classes_ of a classifier."""
         raise NotImplementedError
 
     def _width(self, members: Sequence[Any], begun: Sequence[Begun]) -> int:
-        """The width of the votes, n_outputs_. Raises ValueError if those of different members cannot be averaged."""
+        """The width of the votes, n_outputs_. Raises ValueError if the votes of these members cannot be averaged."""
         raise NotImplementedError
 
     def _loss(self, begun: Begun, validation: Validation) -> tuple[Prepare, Cost]:
-        """See `judging.Judge`: the mean loss of the average."""
+        """`prepare` and `cost` of a `judging.Judge`. The cost is the mean loss of the average."""
         raise NotImplementedError
 
     def _guess(self, y: NDArray) -> Votes:
@@ -125,7 +123,7 @@ class Ensemble(Checked):
         """
         draft, before = self._as_now(copied=True), self.__dict__
         random_state = check_random_state(draft.random_state)
-        before_members = copy.deepcopy(random_state)  # so the members are the same with and without a validation set
+        before_members = copy.deepcopy(random_state)  # so the split does not change the members
         members = drawn(draft._checked_template(), draft.n_members, draft.param_distributions, random_state)
         data = checked(draft, X, y, sample_weight, given)
         labels = draft._labels(data.y)
@@ -158,7 +156,7 @@ class Ensemble(Checked):
         return template
 
     def _trained(self, members: Sequence[Perceptron], data: Data) -> list[tuple[str, type[Warning]]]:
-        """Train the members on data after its checks, set the fitted attributes, and return the warnings."""
+        """Train the members on checked data, set the fitted attributes, and return the warnings."""
         training = Training(members, data)
         begun = self._begun(training, len(members))
         self.n_outputs_, self._target_kind = self._width(members, begun), begun[0].target.kind
@@ -187,7 +185,7 @@ class Ensemble(Checked):
         return _warnings(training, len(members))
 
     def _begun(self, training: Training, n: int) -> list[Begun]:
-        """Begin each member once, before any training. So errors in the parameters and in the data are raised here."""
+        """Begin each member once, before any training. This raises errors in the parameters and in the data."""
         begun = []
         for i in range(n):
             run = training.begin(i)
@@ -195,7 +193,7 @@ class Ensemble(Checked):
         return begun
 
     def _check_memory(self, begun: Sequence[Begun], n_validation: int) -> None:
-        """Print the memory that the members need, if verbose. Raise MemoryError if the machine does not have it."""
+        """If verbose, print the memory that the members need. Raise MemoryError if the machine has less."""
         n_threads = min(side_by_side(self.n_jobs), len(begun))
         votes = n_validation * sum(each.n_outputs for each in begun) * 8
         needed = memory.peak([each.footprint for each in begun], n_threads, votes)
@@ -223,7 +221,7 @@ class Ensemble(Checked):
     # ---------------------------------------------------------------- predictions
 
     def _averaged(self, X: Any, decide: Decide) -> NDArray:
-        """decide(average of the members' votes) for the rows of X."""
+        """decide(average of the votes) for the rows of X, after the checks of X and of `weights_`."""
         X = self._checked_for_prediction(X)
         given = np.asarray(self.weights_)  # the user may have edited them
         legal = given.shape == (len(self.members_),) and given.dtype.kind in "fiu" and (given >= 0).all()
@@ -236,7 +234,10 @@ class Ensemble(Checked):
 
 
 def _warnings(training: Training, n: int) -> list[tuple[str, type[Warning]]]:
-    """The warnings of a fit: about members that failed, and each warning of members, once, with their numbers."""
+    """The warnings of a fit: of an interrupt, of members that failed, and the warnings of the members.
+
+    A warning of several members comes once, with their numbers.
+    """
     found: dict[tuple[str, type[Warning]], list[int]] = {}
     for i, member in sorted(training.fitted.items()):
         for warning in member.warnings:

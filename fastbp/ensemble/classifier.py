@@ -71,8 +71,8 @@ class BackpropEnsembleClassifier(ClassifierMixin, Ensemble):
         Upper bound on threads, as in BackpropClassifier. In a fit each thread trains one member after the other, and in
         a prediction each thread takes one block of rows after the other. It changes no bit of the result.
     random_state : int, RandomState instance or None, default=None
-        Draws the random states of the members, as BaggingClassifier draws them, their parameters and the validation
-        set. A smaller ensemble has the first members of a larger one.
+        Draws the validation set, the parameters of the members and, as in BaggingClassifier, their random states. A
+        smaller ensemble has the first members of a larger one.
     verbose : bool, default=False
         Whether to print the estimated memory, and a line for each member that ends.
 
@@ -81,7 +81,7 @@ class BackpropEnsembleClassifier(ClassifierMixin, Ensemble):
     members_ : list of BackpropClassifier
         The fitted members.
     weights_ : ndarray of shape (len(members_),)
-        Weight of each member in the average. The sum is 1. Members of weight 0 are not asked for predictions.
+        Weight of each member in the average. The sum is 1. Members of weight 0 make no predictions.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     failed_members_ : dict of int to str
@@ -104,9 +104,10 @@ class BackpropEnsembleClassifier(ClassifierMixin, Ensemble):
 
     Notes
     -----
-    X is checked once and laid out once for all members. While they train, the memory holds the parameters, gradients,
-    moments and activations of one member for each thread, and the fitted attributes of the others. `verbose` prints the
-    estimate of this sum. A fit that would need more than the machine has raises MemoryError before it begins.
+    X is laid out once for all members, unless `param_distributions` has a parameter that decides its layout, such as
+    `dtype`. During the training, the memory holds the parameters, gradients, moments and activations of one member for
+    each thread, and the fitted attributes of the others. `verbose` prints an estimate of this sum. A fit that would
+    need more than the machine has raises MemoryError before it begins.
 
     A member that diverges is left out, with a warning. Ctrl-C ends the training of all members, with a warning. The
     members that have finished an epoch are kept. If there are none, KeyboardInterrupt is raised.
@@ -197,15 +198,14 @@ class BackpropEnsembleClassifier(ClassifierMixin, Ensemble):
         FitFailedWarning
             Some members failed.
         UserWarning
-            Ctrl-C ended the training, or a warning of some members.
+            Ctrl-C ended the training, or some members gave a warning.
         """
         return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val))
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Predict the class of the largest average or, for a multilabel target, each label of at least 1/2.
+        """Predict the class of the largest average or, for a multilabel target, each label with an average >= 1/2.
 
-        The average is that of the probabilities of the members. If their outputs are not probabilities, it is that of
-        the outputs.
+        The members' probabilities are averaged. If their outputs are not probabilities, the outputs are averaged.
 
         Parameters
         ----------

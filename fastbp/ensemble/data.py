@@ -16,7 +16,7 @@ from ..estimators.validation_set import GivenValidation, Rows, refuse_too_few
 
 
 class Validation(NamedTuple):
-    """The validation set. All rows of y and of the weights belong to it, and these rows of X; None means all."""
+    """The validation set: some rows of X (None: all rows), and y and sample_weight of these rows only."""
 
     X: Any
     rows: Rows | None
@@ -25,17 +25,17 @@ class Validation(NamedTuple):
 
     @property
     def own_X(self) -> Any:
-        """X of the validation set; a copy, if its rows are only some of those of X."""
+        """X of the validation set alone. It is a copy if the set has only some rows of X."""
         return self.X if self.rows is None else _safe_indexing(self.X, self.rows)
 
 
 class Data(NamedTuple):
-    """What the members train on, after scikit-learn's checks."""
+    """The data of all members, after scikit-learn's checks."""
 
     X: Any
     y: NDArray
     sample_weight: NDArray[np.float64] | None
-    given: GivenValidation  # the user's own validation set, after its checks; its fields are None if there is none
+    given: GivenValidation  # the user's own validation set, after its checks; without one, the fields are None
     held_out: Rows | None = None  # the rows of X that are the validation set, if the user passed none
 
     @property
@@ -66,7 +66,7 @@ def checked(ensemble: Checked, X: Any, y: Any, sample_weight: Any, given: GivenV
 def _checked(ensemble: Checked, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, NDArray, Any]:
     X, y = ensemble._validated(X, y, reset=reset)
     if scipy.sparse.issparse(X):
-        X = in_order(X)  # so that no member makes a copy in order
+        X = in_order(X)  # otherwise each member would make an ordered copy
     weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
     return X, y, weights
 
@@ -74,7 +74,7 @@ def _checked(ensemble: Checked, X: Any, y: Any, sample_weight: Any, *, reset: bo
 def set_aside(data: Data, fraction: float, random_state: np.random.RandomState, labels: NDArray | None) -> Data:
     """The data, with some rows of X held out as the validation set.
 
-    labels: the class of each example. Then both parts have all classes in the same proportions.
+    labels: the class of each example, or None. With labels, both parts have all classes in the same proportions.
     """
     from sklearn.model_selection import train_test_split  # imported here, because most fits do not need it
 

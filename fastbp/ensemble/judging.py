@@ -1,4 +1,4 @@
-"""How members are judged by the validation set: what they say of it, and the cost of an average of what they say."""
+"""The judge of the members: their votes on the validation set, and the cost of an average of votes."""
 
 import warnings
 from collections.abc import Callable
@@ -16,15 +16,15 @@ Prepare = Callable[[Votes], Votes]
 
 
 class Judge(NamedTuple):
-    """The judge of the members."""
+    """Turns members into votes on the validation set, and an average of votes into its cost."""
 
     validation: Validation
     vote: Vote
-    prepare: Prepare  # the part of the votes that the cost needs
+    prepare: Prepare  # keeps the part of the votes that the cost needs
     cost: Cost
 
     def votes(self, member: Any) -> Votes:
-        """What a fitted member says of the validation set, as far as the cost needs it."""
+        """The votes of a fitted member on the validation set: the part that the cost needs."""
         every = Average([member], np.ones(1), self.vote, self.validation.X, self.validation.rows)
         return self.prepare(every.decided(lambda average: average.astype(np.float64, copy=False), 1))
 
@@ -69,7 +69,7 @@ def by_scorer(
     metadata = {} if validation.sample_weight is None else {"sample_weight": validation.sample_weight}
 
     def cost(average: NDArray) -> float:
-        # Whatever the scorer asks the model to predict, the average is what the members say.
+        # The scorer calls methods of the model, such as `predict`. All of them use this average.
         model._averaged = lambda X, decide: decide(average)
         return -float(scorer(model, X, validation.y, **metadata))
 

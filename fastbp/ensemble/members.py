@@ -40,7 +40,7 @@ def drawn(
 
 
 def _draw(distributions: Distributions) -> Callable[[np.random.RandomState], dict[str, Any]]:
-    """A function that draws parameters. Of lists, it draws no combination again before it has drawn all."""
+    """A function that draws parameters. From lists alone, it draws every combination before it repeats one."""
     from sklearn.model_selection import ParameterGrid, ParameterSampler  # here, because most ensembles do not need them
 
     if not distributions:
@@ -101,10 +101,7 @@ class Training:
         self.interrupted = False
 
     def begin(self, i: int) -> Run:
-        """Member i, checked and prepared, but without the memory of its training.
-
-        The members share the data that they lay out. So the first call for each member must not be beside others.
-        """
+        """Member i, checked and prepared, but without the memory of its training. Members share their data."""
         member, data = self._members[i], self._data
         given: dict[str, Any] = {}
         if data.held_out is None and is_validated(member):
@@ -116,7 +113,7 @@ class Training:
     def run(self, n_jobs: int | None, judge: Judge | None, say: Callable[[str], None]) -> None:
         """Train all members side by side, on one thread each. A member that ends leaves only its fitted attributes.
 
-        judge: notes what the fitted members say of the validation set. say: is told of each member that ends.
+        judge: makes the votes of the members on the validation set. say: is called with a line for each member.
         """
         n = len(self._members)
         population = Population([functools.partial(self.begin, i) for i in range(n)], n_jobs)

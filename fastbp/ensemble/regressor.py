@@ -63,8 +63,8 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
         Upper bound on threads, as in BackpropRegressor. In a fit each thread trains one member after the other, and in
         a prediction each thread takes one block of rows after the other. It changes no bit of the result.
     random_state : int, RandomState instance or None, default=None
-        Draws the random states of the members, as BaggingRegressor draws them, their parameters and the validation
-        set. A smaller ensemble has the first members of a larger one.
+        Draws the validation set, the parameters of the members and, as in BaggingRegressor, their random states. A
+        smaller ensemble has the first members of a larger one.
     verbose : bool, default=False
         Whether to print the estimated memory, and a line for each member that ends.
 
@@ -73,7 +73,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
     members_ : list of BackpropRegressor
         The fitted members.
     weights_ : ndarray of shape (len(members_),)
-        Weight of each member in the average. The sum is 1. Members of weight 0 are not asked for predictions.
+        Weight of each member in the average. The sum is 1. Members of weight 0 make no predictions.
     failed_members_ : dict of int to str
         For each member whose training failed, from 0 to n_members - 1, the message of its error. Such members are not
         in `members_`.
@@ -82,7 +82,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
     selection_costs_ : list of float or None
         The cost of the average after each pick. None unless `selection` is 'greedy'.
     n_outputs_ : int
-        Number of columns of the average: of targets, or of several quantiles.
+        Number of columns of the average: one for each target, or one for each of several quantiles.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -91,7 +91,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
     See Also
     --------
     BackpropRegressor : One network.
-    BackpropEnsembleClassifier : The same for classes. Its Notes, about memory, Ctrl-C and partial_fit, hold here too.
+    BackpropEnsembleClassifier : The same for classes. Its Notes (memory, Ctrl-C, partial_fit) apply here as well.
 
     Examples
     --------
@@ -174,7 +174,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
         FitFailedWarning
             Some members failed.
         UserWarning
-            Ctrl-C ended the training, or a warning of some members.
+            Ctrl-C ended the training, or some members gave a warning.
         """
         return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val))
 
@@ -191,7 +191,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Averages. They are float32 if those of all members are.
+            Averages. They are float32 if the predictions of all members are.
 
         Raises
         ------

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-Votes = NDArray[np.float64]  # of shape (n, width): what one member, or an average of members, says of n examples
+Votes = NDArray[np.float64]  # of shape (n, width): for n examples, the votes of one member or an average
 Cost = Callable[[Votes], float]
 
 
@@ -26,7 +26,7 @@ def greedy(votes: Sequence[Votes], cost: Cost, max_picks: int) -> Selection:
     """Pick members, with repetition, so that the cost of the average of their votes becomes small.
 
     The first pick is the member of the least cost. Each later pick is the member whose addition makes the cost of the
-    average least; of equal ones it is the first. The members up to the pick of the least cost make the ensemble.
+    average least, and the first of several such members. The picks up to the least cost are kept.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def mean(costs: NDArray[np.float64], weights: NDArray[np.float64] | None) -> flo
 
 
 def log_loss(p: Votes) -> NDArray[np.float64]:
-    """C = -sum_k log p_k of each example, with the probabilities p_k of what is true. p is clipped as in scikit-learn.
+    """C = -sum_k log p_k of each example, with the probabilities p_k of the truth. p is clipped as in scikit-learn.
 
     p : (n, 1) for the class of each example, or (n, S_L) for the labels of a multilabel target.
     """

@@ -1,7 +1,7 @@
 """A fit from start to end, the same for classes and for numbers. Start reading at `Perceptron._fit`.
 
-The parameters are in `parameters`, the split in `validation_set`, the parts of a fit under way in `fit`, and the
-predictions in `predicting`. `data.targets` has the differences between classes and numbers.
+The parameters are in `parameters`, the data in `intake`, the split in `validation_set`, a fit under way in `fit`
+and `run`, and the predictions in `predicting`. `data.targets` has the differences between classes and numbers.
 """
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
@@ -39,7 +39,7 @@ from .validation_set import GivenValidation, ValidationSet, split
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
 USER_LEVEL = 4
-# An intake depends on these parameters. Fits with the same ones share the intake, see `run.beginning`.
+# The parameters that an intake depends on. Fits share an intake only if these are equal, see `run.beginning`.
 OF_DATA = ("class_weight", "dtype", "early_stopping", "loss", "monitor", "quantile", "solver")
 
 
@@ -58,7 +58,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         incremental: bool,
         classes: Any = None,
     ) -> Self:
-        """Fit from start to end. If anything raises, the estimator stays as it was.
+        """Fit from start to end; within `run.beginning`, only begin. If anything raises, the estimator stays as it was.
 
         Another thread may predict meanwhile. So a draft is fitted, and the estimator gets all new attributes at once.
         """

@@ -1,4 +1,4 @@
-"""What every estimator of this package has: checks of X and y, a state at one moment, and storing."""
+"""Networks and ensembles share these parts: checks of X and y, a state at one moment, and storing."""
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 

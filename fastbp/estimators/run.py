@@ -1,7 +1,7 @@
 """A fit that can wait between two epochs.
 
 `fit` begins a run, advances it to its end and finishes it. Searches and ensembles begin many runs, and advance them
-side by side. Each run computes the bits of a fit on its own, because it is the same code.
+side by side. Each run has the bits of a fit alone, because the code is the same.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from ..training.solver import diverged
 from . import notice
 from .fit import Fit
 
-# These attributes are set while X and y are checked. If a fit starts anew on an X without names, the check removes
-# feature_names_in_ instead.
+# The checks of X and y set these attributes. If a fit starts anew on an X without names, the checks remove the
+# feature_names_in_ of the previous fit.
 FROM_DATA = ("n_features_in_", "feature_names_in_", "classes_")
 
 Attributes = dict[str, Any]
@@ -35,9 +35,9 @@ class Run:
     Parameters
     ----------
     estimator : Perceptron
-        It gets its fitted attributes when the run is finished.
+        `show`, `settle` and `finish` give it the fitted attributes.
     draft : Perceptron
-        A copy of the estimator. The checks of X and y have set attributes on it.
+        A copy of the estimator, on which the checks of X and y have set attributes.
     fit : Fit
     training : generator
         Trains; yields after each epoch, and returns the fitted attributes.
@@ -59,7 +59,7 @@ class Run:
 
     @property
     def target(self) -> Target:
-        """Classes or numbers."""
+        """The target: classes or numbers."""
         return self._fit.target
 
     def footprint(self) -> Footprint:
@@ -72,14 +72,14 @@ class Run:
         return self._attributes is not None
 
     def interrupt_by(self, event: threading.Event) -> None:
-        """Let the run end as after Ctrl-C once the event is set. Only the main thread gets Ctrl-C itself."""
+        """If the event is set, end the run as Ctrl-C would. Ctrl-C itself reaches only the main thread."""
         self._fit.observer.interrupted = event
 
     def advance(self, n_epochs: int | None = None) -> None:
         """Train for n_epochs more epochs, or to the end. A run that has ended stays as it is.
 
-        An iteration of 'lbfgs' cannot be waited for, so 'lbfgs' trains to the end at once. Raises ValueError if the
-        training diverges, and whatever a callback or a loss of the user raises.
+        'lbfgs' cannot wait between two iterations, so it always trains to the end. Raises ValueError if the training
+        diverges, and any exception of a callback or of a user's loss.
         """
         if self.ended:
             return
@@ -94,20 +94,19 @@ class Run:
                     raise ValueError(diverged(self.n_iter, what, self._fit.network, rate)) from None
                 self._attributes = end.value
             except RuntimeError as error:
-                if isinstance(error.__cause__, StopIteration):  # a callback raised it, and a generator may not
+                if isinstance(error.__cause__, StopIteration):  # a generator turns a callback's StopIteration into this
                     raise error.__cause__ from None
                 raise
 
-    def model(self) -> Any:
-        """An estimator that predicts as the estimator would if the fit ended now. It shares nothing that changes."""
-        return self._with(self._draft, self._now())
-
     def show(self) -> None:
         """Let the estimator predict as if the fit ended now. Training can go on."""
-        self.estimator.__dict__ = self._with(self.estimator, self._now()).__dict__
+        attributes = self._attributes or self._draft._from_data() | self._fit.attributes(None)
+        kept = {k: v for k, v in self.estimator.__dict__.items() if k not in FROM_DATA or k in attributes}
+        # One assignment, because another thread may be predicting.
+        self.estimator.__dict__ = kept | attributes
 
     def finish(self, stacklevel: int) -> None:
-        """Let the estimator have the fitted attributes of a run that has ended, and emit the collected warnings.
+        """Give the estimator the fitted attributes of the run, which has ended, and emit the collected warnings.
 
         stacklevel: of the user's code, for the warnings; 1 is the caller of this method.
         """
@@ -116,22 +115,9 @@ class Run:
         self._fit.observer.fit_ends()
 
     def settle(self) -> list[tuple[str, type[Warning]]]:
-        """Let the estimator have the fitted attributes of a run that has ended. Returns the collected warnings."""
-        # Another thread may predict meanwhile. So the estimator gets all new attributes at once.
+        """Give the estimator the fitted attributes of the run, which has ended. Returns the collected warnings."""
         self.show()
         return self._fit.history.warnings
-
-    def _now(self) -> Attributes:
-        """The fitted attributes that the estimator has if the fit ends now."""
-        return self._attributes or self._draft._from_data() | self._fit.attributes(None)
-
-    @staticmethod
-    def _with(estimator: Any, attributes: Attributes) -> Any:
-        """A copy of the estimator that has these fitted attributes."""
-        kept = {k: value for k, value in estimator.__dict__.items() if k not in FROM_DATA or k in attributes}
-        model = object.__new__(type(estimator))
-        model.__dict__ = kept | attributes
-        return model
 
 
 class Shared:
@@ -140,9 +126,6 @@ class Shared:
     def __init__(self) -> None:
         self._results: dict[Hashable, Any] = {}
         self._locks: dict[Hashable, threading.Lock] = {}
-
-    def __len__(self) -> int:
-        return len(self._results)
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """The result of the first make() for this key."""
@@ -153,7 +136,7 @@ class Shared:
 
 
 class _Beginning:
-    """What fits of a thread do while `beginning` holds: they begin runs, and share the data that they lay out."""
+    """The state of a `beginning`: the runs that fits have begun, their shared data, and the rows that are held out."""
 
     def __init__(self, shared: Shared, held_out: NDArray[np.int64] | None):
         self.runs: list[Run] = []
@@ -167,15 +150,15 @@ _beginning: ContextVar[_Beginning | None] = ContextVar("fastbp_beginning", defau
 def beginning(shared: Shared | None = None, held_out: NDArray[np.int64] | None = None) -> Iterator[list[Run]]:
     """Within this context, `fit` checks and prepares everything, but does not train: it adds a run to the list.
 
-    So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator itself
-    stays as it was until the run is finished.
+    So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator stays as
+    it was until the caller calls `Run.show`, `Run.settle` or `Run.finish`.
 
     Parameters
     ----------
     shared : Shared, optional
-        Here fits keep the data that they have checked and laid out. Fits of later contexts with the same object use
-        them again if they are for the same objects X, y and sample_weight, and hold out the same rows. The caller keeps
-        these objects alive and unchanged.
+        Fits keep the data here that they have checked and laid out. A later fit takes these data if it has the same
+        `shared`, the same objects X, y, sample_weight, validation set and `held_out`, and equal parameters
+        `base.OF_DATA`. The caller keeps these objects alive and unchanged.
     held_out : ndarray of int64, optional
         The rows of X that are the validation set, in ascending order. No fit trains on them, and fits with early
         stopping are judged by them. The bits are those of a fit on the other rows of X, with these rows as X_val.
@@ -189,7 +172,7 @@ def beginning(shared: Shared | None = None, held_out: NDArray[np.int64] | None =
 
 
 def only_begins(run: Run) -> bool:
-    """Whether `beginning` holds. If so, the run is added to its list."""
+    """Whether the caller is within `beginning`. If so, the run is added to its list."""
     if (context := _beginning.get()) is None:
         return False
     context.runs.append(run)
@@ -197,11 +180,11 @@ def only_begins(run: Run) -> bool:
 
 
 def held_out() -> NDArray[np.int64] | None:
-    """The rows that `beginning` holds out; None if it does not hold, or holds out none."""
+    """The rows that `beginning` holds out; None outside of `beginning`, or if it holds out none."""
     return None if (context := _beginning.get()) is None else context.held_out
 
 
 def shared(key: Hashable, make: Callable[[], Any]) -> Any:
-    """The result of make(). While `beginning` holds, it is kept, and returned again for an equal key."""
+    """The result of make(). Within `beginning`, the result is kept, and returned again for an equal key."""
     context = _beginning.get()
     return make() if context is None else context.shared.get(key, make)

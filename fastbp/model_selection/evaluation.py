@@ -15,7 +15,7 @@ from .folds import Fold, candidate
 
 
 class Trial:
-    """One candidate on one fold: a member of the population.
+    """One candidate on one fold. Trials are the members of a population.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ class Trial:
         self._try(lambda: self._advance(n_epochs))
 
     def memory(self) -> int:
-        """Begin the trial, and estimate the bytes that its training takes. They are 0 if it fails: it will say why."""
+        """Begin the trial, and estimate the bytes of its training. If it fails: 0, and `advance` raises the error."""
         with contextlib.suppress(Exception):
             self._try(self._begin)
         return self._run.footprint().training if self._run else 0
 
     def advance_to(self, epochs: int | None) -> None:
-        """Train until there are so many epochs, or to the end."""
+        """Train until the trial has had this number of epochs, or, if None, to the end."""
         self.advance(None if epochs is None else max(0, epochs - self.n_iter))
 
     def interrupt_by(self, event: threading.Event) -> None:
@@ -94,9 +94,9 @@ class Trial:
 
 
 class Experiment:
-    """All candidates and all folds, and how a trial is scored: what a process needs to make any of the trials.
+    """All candidates, all folds, and how a trial is scored. A process that has the experiment can make any trial.
 
-    The trials have numbers, by candidate and then by fold. A pickle has nothing that depends on a trial.
+    The trials have numbers, by candidate and then by fold. A pickle has only the arguments.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ class Experiment:
         return range(c * self.n_folds, (c + 1) * self.n_folds)
 
     def begin(self, i: int) -> Trial:
-        """Trial i, which trains only when it is evaluated."""
+        """Trial i. It begins to train when it is evaluated."""
         c, k = divmod(i, self.n_folds)
         return Trial(candidate(self._estimator, self._candidates[c]), self._folds[k])
 
     def evaluate(self, i: int, trial: Trial, epochs: int | None) -> dict[str, Any]:
-        """Train trial i until it has so many epochs, or to the end. Returns scikit-learn's result.
+        """Train trial i until it has had this number of epochs, or, if None, to the end. Returns its scores and times.
 
-        scikit-learn's function calls `fit`, so here `fit` goes on with the training.
+        scikit-learn's `_fit_and_score` calls `fit`. So the estimator gets a `fit` that goes on with the training.
         """
 
         def fit(*_: Any, **__: Any) -> None:
@@ -169,13 +169,13 @@ class Trials(Protocol):
     """The trials of an experiment, wherever they are: on this machine, or on the workers of a cluster."""
 
     def evaluate(self, candidates: Iterable[int], epochs: int | None, *, keep: bool) -> list[dict[str, Any]]:
-        """Train these candidates in all folds until they have so many epochs, or to the end, and score them.
+        """Train these candidates in all folds, and score them.
 
         Parameters
         ----------
         candidates : iterable of int
         epochs : int or None
-            None: to the end.
+            The number of epochs of each trial since its beginning. None: to the end.
         keep : bool
             Whether the trials stay in memory, because they may go on later.
 
@@ -186,13 +186,13 @@ class Trials(Protocol):
         """
 
     def memory(self) -> int:
-        """The bytes that this process needs for the training of all trials, roughly, without their data."""
+        """Roughly the bytes that this process needs for the training of all trials, without their data."""
 
     def n_iter(self, c: int) -> list[int]:
         """The epochs of candidate c so far, in each fold. The candidate was not dropped."""
 
     def drop(self, c: int) -> None:
-        """Free the memory of a candidate."""
+        """Free the memory of candidate c."""
 
 
 class LocalTrials:

@@ -22,7 +22,7 @@ class Fold:
     Parameters
     ----------
     estimator : estimator
-        Any candidate: it decides how rows of X are selected.
+        The estimator of the search. scikit-learn asks it how to select rows of X.
     X, y
         All examples.
     fit_params : dict
@@ -47,12 +47,12 @@ class Fold:
     def begin(self, estimator: Any) -> Run | None:
         """Begin to fit the estimator to the training data.
 
-        Returns the run of the network. Returns None if the estimator, or its last step, is not one of fastbp's: then it
-        is fitted already.
+        Returns the run of the network. If the estimator, or its last step, is not one of fastbp's, this method fits the
+        estimator completely and returns None.
         """
         X, y, fit_params = self._training_data()
         given = [y] if y is not None else []
-        # The steps before the network are the same for most candidates. A Pipeline with a memory of its own keeps it.
+        # Most candidates have the same steps before the network. A Pipeline whose user has set a memory keeps it.
         shares = isinstance(estimator, Pipeline) and estimator.memory is None
         if shares:
             estimator.memory = self._steps
@@ -81,23 +81,23 @@ class Fold:
 class SharedSteps:
     """A memory for the Pipelines of a fold: a transformer that was fitted once is not fitted again.
 
-    Without it, every network that waits for its next epochs would keep a transformed X of its own. A transformer that
-    draws other random numbers in every fit is fitted anew.
+    Without this memory, every network that waits for its next epochs would keep a transformed X of its own. A
+    transformer whose random_state is None is fitted anew for each candidate.
     """
 
     def __init__(self) -> None:
         self._results = Shared()
 
     def cache(self, function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
-        """The function, which fits a transformer and transforms X. It returns its earlier result for equal arguments.
+        """The function with a memory: for equal arguments, it returns its earlier result.
 
-        This is the method of joblib.Memory that a Pipeline calls.
+        A Pipeline calls this method of its memory with the function that fits a transformer and transforms X.
         """
 
         def remembered(transformer: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
             if any(name.endswith("random_state") and value is None for name, value in _parameters(transformer).items()):
                 return function(transformer, X, y, *args, **kwargs)
-            # The results keep X and y alive, so that their addresses stay theirs.
+            # The results keep X and y alive, so that no other object gets their ids.
             key = joblib.hash((transformer, kwargs.get("params"))), id(X), id(y)
             result, *_ = self._results.get(key, lambda: (function(transformer, X, y, *args, **kwargs), X, y))
             return result

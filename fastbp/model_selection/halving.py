@@ -18,11 +18,11 @@ from sklearn.utils._param_validation import Interval
 
 from ..training.footprint import MIB, physical_memory
 from .evaluation import Trials
-from .search import Candidates, Results, SideBySide, network_of
+from .search import Candidates, Results, SideBySide, own_network
 
 MOST_RUNGS = 4
 NO_LBFGS = "solver must be 'sgd', 'adam' or 'gd', because 'lbfgs' cannot wait between two epochs, got 'lbfgs'."
-ROUNDING = 1e-9  # 81 is 3 to the power of 4, but its logarithm to the base 3 may come out a little smaller
+ROUNDING = 1e-9  # 81 is 3 to the power of 4, but its computed logarithm to the base 3 may be a little less
 
 
 class HalvingSearchCV(SideBySide):
@@ -31,7 +31,7 @@ class HalvingSearchCV(SideBySide):
     The search has rungs. On the first rung, all candidates train for `min_epochs` epochs. On every other rung, the
     best candidates of the rung before train until they have `factor` times as many epochs; about one in `factor`
     survives. The last rung ends at `max_epochs`. Survivors go on training with their weights and the state of their
-    optimiser: no epoch is trained twice. So a survivor of the last rung has the scores of a full search, to the last
+    optimiser: no epoch is trained twice. So a candidate of the last rung has the scores of a full search, to the last
     digit. The candidates of a rung train side by side, one thread each.
 
     Parameters
@@ -43,19 +43,19 @@ class HalvingSearchCV(SideBySide):
     n_candidates : int, default=None
         Number of candidates. None: all combinations, if all parameters have lists of values.
     factor : float, default=3
-        On each rung, one in `factor` candidates survives, and has `factor` times the epochs of the rung before.
+        About one in `factor` candidates of a rung goes on to the next rung, which ends at `factor` times the epochs.
     min_epochs : int, default=None
-        Epochs of the first rung. None: such that there are at most 4 rungs, and that about one candidate gets to the
-        last one.
+        Epochs of the first rung. None: `max_epochs`, divided by `factor` for each later rung. There are as many rungs
+        as the candidates and `max_epochs` allow, but at most 4.
     max_epochs : int, default=None
-        Epochs of the last rung; candidates have this `max_iter`. None: the `max_iter` of the estimator.
+        Epochs of the last rung, which become the `max_iter` of the candidates. None: the `max_iter` of the estimator.
     scoring : str, callable, list, tuple or dict, default=None
         What to measure, as in scikit-learn. None: the `score` of the estimator.
     n_jobs : int, default=None
         Number of candidates that train at once. None: as many as Numba has threads, or one in a worker of joblib or of
         Dask.
     refit : bool, str or callable, default=True
-        Whether to fit the best candidate to all examples; the scorer that decides who survives; or a
+        Whether to fit the best candidate to all examples; the scorer that decides which candidates survive; or a
         function that gets `cv_results_` and returns the index of the best one.
     cv : int, cross-validation generator or iterable, default=None
         The splits. None: 5 folds.
@@ -71,8 +71,8 @@ class HalvingSearchCV(SideBySide):
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        As that of GridSearchCV, after the last rung of each candidate. Candidates of later rungs rank before the
-        others. More columns:
+        As in GridSearchCV, with the scores of each candidate after its last rung. Candidates of later rungs rank before
+        the others. More columns:
 
         rung : ndarray of shape (n_candidates,)
             The last rung of each candidate, from 0.
@@ -83,11 +83,11 @@ class HalvingSearchCV(SideBySide):
         curve_test_score : ndarray of shape (n_candidates,)
             For each candidate, the list of its mean test scores after each of its rungs.
     n_epochs_ : int
-        Epochs of all candidates in all folds.
+        Number of epochs, summed over all candidates and folds.
     rungs_ : list of tuple of int
         For each rung, its number of candidates and its number of epochs.
     best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, multimetric_
-        As in GridSearchCV. The best candidate is one of the last rung.
+        As in GridSearchCV. Unless `refit` is a function, the best candidate is one of the last rung.
 
     See Also
     --------
@@ -95,8 +95,8 @@ class HalvingSearchCV(SideBySide):
 
     Notes
     -----
-    Every candidate that waits for its next epochs keeps its weights, its optimiser and its activations in memory; the
-    data of a fold are in memory once. `fit` estimates this memory before it trains, and raises MemoryError if the
+    Every candidate that waits for its next epochs keeps its weights, its optimiser and its activations in memory. The
+    candidates share the data of a fold. `fit` estimates this memory before it trains, and raises MemoryError if the
     machine has less. With `verbose`, it prints the estimate.
 
     A schedule of the learning rate is a function of the share of `max_epochs`, so candidates are compared in the middle
@@ -162,7 +162,7 @@ class HalvingSearchCV(SideBySide):
         self.factor, self.min_epochs, self.max_epochs = factor, min_epochs, max_epochs
 
     def _goes_side_by_side(self) -> bool:
-        network = network_of(self.estimator)
+        network = own_network(self.estimator)
         if network is None:
             raise ValueError(
                 "estimator must be a BackpropClassifier or a BackpropRegressor, or a Pipeline with one of them as its "
@@ -180,7 +180,7 @@ class HalvingSearchCV(SideBySide):
         candidates, n = self._candidates(), self.n_splits_
         if any(each.get(self._prefix() + "solver") == "lbfgs" for each in candidates):
             raise ValueError(NO_LBFGS)
-        max_epochs = self.max_epochs or int(network_of(self.estimator).max_iter)
+        max_epochs = self.max_epochs or int(own_network(self.estimator).max_iter)
         self.rungs_ = rungs(len(candidates), self.factor, self.min_epochs, max_epochs)
         trials = begin(candidates)
         self._check_memory(trials.memory())
@@ -209,15 +209,15 @@ class HalvingSearchCV(SideBySide):
         return candidates, [result for record in records for result in record.results], columns
 
     def _check_memory(self, needed: int) -> None:
-        """Print the memory that waiting candidates need, if verbose. Raise MemoryError if the machine has less."""
+        """If verbose, print the memory that waiting candidates need. Raise MemoryError if the machine has less."""
         there = physical_memory()
         if self.verbose > 0 and needed:
             print(f"Candidates that wait for their next epochs need about {needed / MIB:,.1f} MiB")
         if there is not None and needed > there:
             raise MemoryError(
-                f"n_candidates={self.n_candidates} need about {needed / MIB:,.0f} MiB while they wait for their next "
-                f"epochs, but the machine has {there / MIB:,.0f} MiB. Set fewer candidates or folds, or a smaller "
-                "hidden_layer_sizes."
+                f"{self.rungs_[0][0]} candidates (n_candidates={self.n_candidates}) need about {needed / MIB:,.0f} MiB "
+                f"while they wait for their next epochs, but the machine has {there / MIB:,.0f} MiB. Set fewer "
+                "candidates or folds, or a smaller hidden_layer_sizes."
             )
 
     def _candidates(self) -> Candidates:
@@ -246,7 +246,9 @@ class HalvingSearchCV(SideBySide):
         scores = [result["test_scores"] for result in results]
         if isinstance(scores[0], dict):
             if not isinstance(self.refit, str):
-                raise ValueError(f"refit must name the scorer that decides who survives, got {self.refit!r}.")
+                raise ValueError(
+                    f"refit must name the scorer that decides which candidates survive, got {self.refit!r}."
+                )
             scores = [each[self.refit] for each in scores]
         return float(np.mean(scores))
 
@@ -260,16 +262,16 @@ class HalvingSearchCV(SideBySide):
 
 @dataclasses.dataclass
 class _Record:
-    """What is known of a candidate."""
+    """The rungs of a candidate."""
 
-    rung: int = 0  # the last one on which it trained
+    rung: int = 0  # the last rung on which the candidate trained
     epochs: list[float] = dataclasses.field(default_factory=list)  # after each rung, as a mean over the folds
     scores: list[float] = dataclasses.field(default_factory=list)  # the mean test score after each rung
     results: Results = dataclasses.field(default_factory=list)  # of `_fit_and_score`, by fold
 
     @property
     def place(self) -> float:
-        """A number that is smaller for a better candidate."""
+        """The key by which candidates are sorted. A better candidate has a smaller one."""
         return math.inf if not self.scores or math.isnan(self.scores[-1]) else -self.scores[-1]
 
     def add(self, rung: int, epochs: float, results: Results, score: float) -> None:
@@ -288,7 +290,7 @@ def rungs(n_candidates: int, factor: float, min_epochs: int | None, max_epochs: 
     """
     if min_epochs is not None and min_epochs > max_epochs:
         raise ValueError(f"min_epochs must be at most max_epochs={max_epochs}, got {min_epochs}.")
-    needed = 1 + _whole_logarithm(n_candidates, factor)  # so many rungs leave fewer candidates than `factor`
+    needed = 1 + _whole_logarithm(n_candidates, factor)  # one more rung would have less than one candidate
     if min_epochs is None:
         needed = min(needed, MOST_RUNGS, 1 + _whole_logarithm(max_epochs, factor))
         epochs = [max(1, int(max_epochs / factor ** (needed - 1 - rung))) for rung in range(needed)]

@@ -22,7 +22,7 @@ from ..estimators.regressor import BackpropRegressor
 from .evaluation import Experiment, LocalTrials, Trials
 
 FITS = (BackpropClassifier.fit, BackpropRegressor.fit)
-# joblib's backends on this machine. Another one, such as Dask's, has workers that these threads cannot replace.
+# joblib's backends on this machine. The workers of any other backend, such as Dask's, may be on other machines.
 LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "SequentialBackend", "ThreadingBackend")
 
 RUN_SEARCHES = (model_selection.GridSearchCV._run_search, model_selection.RandomizedSearchCV._run_search)
@@ -31,14 +31,14 @@ Candidates = Sequence[dict[str, Any]]
 Results = list[dict[str, Any]]
 
 
-def network_of(estimator: Any) -> Any:
-    """The estimator, or the last step of a Pipeline, if it is one of fastbp's; otherwise None."""
+def own_network(estimator: Any) -> Any:
+    """The estimator, or the last step of a Pipeline, if this is one of fastbp's estimators; otherwise None."""
     last = estimator.steps[-1][1] if type(estimator) is Pipeline and estimator.steps else estimator
     return last if getattr(type(last), "fit", None) in FITS else None
 
 
 class SideBySide(BaseSearchCV):
-    """The fit of a search that trains its candidates side by side. For the rest it is scikit-learn's."""
+    """A search whose `fit` trains the candidates side by side. Its other methods are scikit-learn's."""
 
     # ---------------------------------------------------------------- overridden by the searches
 
@@ -66,11 +66,11 @@ class SideBySide(BaseSearchCV):
     def _goes_side_by_side(self) -> bool:
         """Whether the candidates can train in threads of this process.
 
-        Callbacks, and a subclass with a `_run_search` of its own, expect scikit-learn's own way.
+        scikit-learn runs a search with callbacks, and one whose subclass overrides `_run_search`.
         """
-        watched = [self, self.estimator, network_of(self.estimator)]
+        watched = [self, self.estimator, own_network(self.estimator)]
         return (
-            network_of(self.estimator) is not None
+            own_network(self.estimator) is not None
             and not any(getattr(each, "_skl_callbacks", None) for each in watched)
             and type(self)._run_search in RUN_SEARCHES
             and type(get_active_backend()[0]).__name__ in LOCAL_BACKENDS
@@ -170,15 +170,14 @@ class GridSearchCV(SideBySide, model_selection.GridSearchCV):
 
     If the estimator is one of fastbp's, or a Pipeline with such a last step, the candidates of a fold train in threads,
     one thread each, and share the data of the fold. All scores in `cv_results_` are scikit-learn's, to the last digit.
-    With any other estimator, with callbacks, and under joblib's backend of Dask, this class does what scikit-learn's
-    does.
+    With any other estimator, with callbacks, and under joblib's backend of Dask, the search is scikit-learn's own.
 
     Parameters
     ----------
     estimator : estimator
         The candidates are copies of it.
     param_grid : dict or list of dict
-        For each parameter its values.
+        For each parameter, its values.
     scoring : str, callable, list, tuple or dict, default=None
         What to measure, as in scikit-learn. None: the `score` of the estimator.
     n_jobs : int, default=None
@@ -217,7 +216,7 @@ class GridSearchCV(SideBySide, model_selection.GridSearchCV):
 class RandomizedSearchCV(SideBySide, model_selection.RandomizedSearchCV):
     """RandomizedSearchCV of scikit-learn, with candidates that train side by side.
 
-    `GridSearchCV` says when candidates train side by side.
+    `GridSearchCV` describes the conditions for that.
 
     Parameters
     ----------

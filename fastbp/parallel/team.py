@@ -12,6 +12,9 @@ all of these conditions hold:
 - no other thread of this process holds Numba's threads.
 
 Otherwise the call runs serially, and its result has the same bits. Every call releases the GIL.
+
+`side_by_side` decides for jobs in Python threads. They need none of Numba's threads, so only the conditions of
+`n_jobs`, of fork(), of joblib and of Dask apply.
 """
 
 import contextlib
@@ -157,12 +160,15 @@ def one_thread() -> Iterator[None]:
 
 
 def side_by_side(n_jobs: int | None) -> int:
-    """How many Python threads may do jobs of their own side by side, by the rules of `team_for`.
+    """The number of Python threads for jobs side by side, see `threads.in_threads`. n_jobs: as in `team_for`."""
+    return 1 if _must_be_one(n_jobs) else upper_bound(n_jobs)
 
-    Such threads call kernels for one thread. These need none of Numba's threads, so the layer does not matter.
-    """
-    shares_cores = n_jobs is None and (in_joblib_worker() or in_dask_task())
-    return 1 if n_jobs == 1 or shares_cores or lost_threads() or _one_thread.get() else upper_bound(n_jobs)
+
+def _must_be_one(n_jobs: int | None) -> bool:
+    """Whether a call must have one thread, whatever its work is."""
+    if n_jobs == 1 or _one_thread.get() or lost_threads():
+        return True
+    return n_jobs is None and (in_joblib_worker() or in_dask_task())
 
 
 # _paces maps a kernel, a number of threads and the magnitude of a parallel region's work to a Pace. There are few such
@@ -213,15 +219,13 @@ def team_for(n_jobs: int | None, work: float) -> contextlib.AbstractContextManag
     Parameters
     ----------
     n_jobs : int or None
-        Upper bound, see `upper_bound`. In a joblib worker and in a Dask task None means 1, because other workers and
+        Upper bound, see `upper_bound`. In a joblib worker and in a Dask task, None means 1, because other workers and
         tasks use the other cores.
     work : float
         Floating-point operations of a typical parallel region.
     """
     # These conditions come first, because `_held_threads` starts Numba's threads, and small work must not start them.
-    serial = n_jobs == 1 or work < MIN_WORK or _one_thread.get() or lost_threads()
-    serial = serial or (n_jobs is None and (in_joblib_worker() or in_dask_task()))
-    return SERIAL if serial else _held_threads(n_jobs, work)
+    return SERIAL if work < MIN_WORK or _must_be_one(n_jobs) else _held_threads(n_jobs, work)
 
 
 @contextlib.contextmanager

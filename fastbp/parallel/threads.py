@@ -1,7 +1,6 @@
-"""Jobs in Python threads of their own, one job after the other in each.
+"""Jobs in Python threads. Each thread does one job after the other.
 
-Such threads call kernels for one thread. These need none of Numba's threads, so Numba's threading layer does not
-matter.
+The jobs call the serial kernels, which need none of Numba's threads. So Numba's threading layer does not matter.
 """
 
 import contextvars
@@ -14,16 +13,16 @@ from sklearn import config_context, get_config
 
 from .team import one_thread
 
-# A signal that comes just before the main thread begins to wait does not wake it. So it waits PATIENCE seconds at a
-# time. After Ctrl-C, it looks every POLL seconds whether threads still run.
+# A signal that comes just before the main thread begins to wait does not wake this thread. So the thread waits PATIENCE
+# seconds at a time. After Ctrl-C, it looks every POLL seconds whether other threads still run.
 PATIENCE, POLL = 0.1, 0.001
 
 
 def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threading.Event | None = None) -> list[Any]:
     """The results of the jobs. The caller's thread only waits. If it is the main thread, it answers Ctrl-C soon.
 
-    The threads are daemons, unlike those of `concurrent.futures`. Otherwise a process whose main thread has ended would
-    wait for the jobs of a daemon thread.
+    The threads are daemons, unlike those of `concurrent.futures`. A daemon thread of the user may call this function.
+    Then its jobs must not keep the process alive after the main thread has ended.
 
     Parameters
     ----------
@@ -31,13 +30,13 @@ def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threadin
     n_threads : int
         The largest number of threads.
     stop : Event, optional
-        Set after an error or Ctrl-C, so that the jobs that run may end early.
+        This function sets it after an error or Ctrl-C. A running job may watch it and end early.
 
     Raises
     ------
     BaseException
-        The first exception that a job or the caller's thread raised. The jobs that had begun have ended, and no other
-        job begins.
+        The first exception of a job or of the caller's thread. All jobs that have begun have ended, and no other job
+        begins.
     """
     config, stop = get_config(), stop or threading.Event()
     results: list[Any] = [None] * len(jobs)

@@ -1,7 +1,8 @@
 """Tables with columns of any kind as inputs of a network.
 
-`frames` reads the columns of a table of any library, `columns` makes them arrays of one kind, `features` decides how
-each is encoded, and `encoder` has the public class.
+`encoder` has the public class. `frames` reads the columns of a table of any library, and `columns` makes each an array
+of one kind. `features` decides how a column is encoded, with `text` (numbers and dates in text), `numbers`, `edges`,
+`categories`, `dates` and `target`. `outputs` puts all encoded columns side by side.
 """
 
 from .categories import OneHotEncoder, TargetMeanEncoder

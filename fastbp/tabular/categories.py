@@ -18,9 +18,9 @@ Codes = NDArray[np.int64]
 
 
 def positions(column: Column, places: dict[str, int], unseen: int, missing: int) -> Codes:
-    """For each value its place, or `unseen` or `missing`.
+    """For each value, its place, or `unseen` or `missing`.
 
-    column: a column of categories or text. places: for each category its place.
+    column: a column of categories or text. places: the place of each category.
     """
     # A missing value has the code -1, which picks the last entry.
     table = np.array([*(places.get(key, unseen) for key in column.keys), missing], np.int64)
@@ -39,8 +39,8 @@ def counted(column: Column) -> tuple[list[str], Codes]:
 class OneHotEncoder:
     """One output per category, and one for all rare categories.
 
-    A category that the fit did not see counts as rare. Without rare categories in the fit, all its outputs are 0. The
-    outputs of a missing value are 0 too.
+    A category that the fit did not see counts as rare. If the fit had no rare categories, all outputs of an unseen
+    category are 0. All outputs of a missing value are 0.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class OneHotEncoder:
 
     @property
     def labels(self) -> list[str]:
-        """What to append to the name of the column for the names of the outputs."""
+        """The endings that make the names of the outputs from the name of the column."""
         return [*(f"_{key}" for key in self.places), *(["_infrequent"] if self.has_rare else [])]
 
     def write(self, column: Column, out: Array) -> None:
@@ -70,23 +70,23 @@ class OneHotEncoder:
         out[rows, places[rows]] = 1
 
     def sparse(self, column: Column, dtype: Any) -> sparse.csr_matrix:
-        """The same as a sparse matrix."""
+        """The outputs of `write`, as a sparse matrix."""
         places = self._places_of(column)
         ends = np.concatenate([[0], np.cumsum(places >= 0)])
         columns = places[places >= 0]
         return sparse.csr_matrix((np.ones(len(columns), dtype), columns, ends), (len(places), self.n_outputs))
 
     def _places_of(self, column: Column) -> Codes:
-        """The output that is 1 for each value, or -1."""
+        """For each value, the index of the output that is 1, or -1 if all are 0."""
         return positions(column, self.places, len(self.places) if self.has_rare else -1, -1)
 
 
 class TargetMeanEncoder:
     """The mean target of each category, shrunk towards the mean of all examples, as scikit-learn's TargetEncoder.
 
-    There is one output per output of the target. Each has mean 0 and variance 1 in the fit, then `smooth_clip`. A
-    category that the fit did not see counts as average. Missing values are a category if there were some in the fit,
-    and otherwise count as average too.
+    There is one output per output of the target. Each is scaled to mean 0 and variance 1 in the fit, and clipped by
+    `smooth_clip`. A category that the fit did not see has the mean of all examples. Missing values are a category of
+    their own if the fit had some. Otherwise they have the mean of all examples too.
 
     Parameters
     ----------
@@ -105,12 +105,12 @@ class TargetMeanEncoder:
         self.center = means.mean(axis=0)
         scale = means.std(axis=0)
         self.scale = np.where(scale > 0, scale, 1.0)
-        # One row per category, one for missing values and one for the average.
+        # One row per category, one for missing values, and one for the mean of all examples.
         self.table = self._scaled(_means(codes, target, np.arange(len(keys) + 2)))
 
     @property
     def labels(self) -> list[str]:
-        """What to append to the name of the column for the names of the outputs."""
+        """The endings that make the names of the outputs from the name of the column."""
         return [f"_target{name}" for name in self.target_names]
 
     def write(self, column: Column, out: Array) -> None:
@@ -120,7 +120,7 @@ class TargetMeanEncoder:
     def cross_fitted(self, column: Column, target: Target, random_state: np.random.RandomState) -> Array:
         """The outputs of the examples of the fit. The means for each example are those of other examples.
 
-        With its own target in its mean, an example of a rare category would tell its target.
+        A mean that includes the example's own target would reveal this target if the category is rare.
         """
         codes = self._places_of(column)
         result = np.empty((len(codes), len(self.target_names)))
@@ -132,7 +132,7 @@ class TargetMeanEncoder:
         return smooth_clip((means - self.center) / self.scale)
 
     def _places_of(self, column: Column) -> Codes:
-        """For each value its row of the table."""
+        """For each value, its row in `table`."""
         return positions(column, self.places, len(self.places) + 1, len(self.places))
 
 
@@ -146,7 +146,7 @@ def _means(codes: Codes, target: Target, queries: Codes) -> Array:
 
 
 def _folds(target: Target, n: int, random_state: np.random.RandomState) -> Any:
-    """Pairs of the indices to fit and to encode. Folds are stratified if each class has an example for each fold."""
+    """Pairs of indices, to fit and to encode. Folds are stratified if each class has an example for each fold."""
     if target.codes is not None and np.bincount(target.codes).min() >= FOLDS:
         return StratifiedKFold(FOLDS, shuffle=True, random_state=random_state).split(np.zeros(n), target.codes)
     return KFold(min(FOLDS, n), shuffle=True, random_state=random_state).split(np.zeros(n))

@@ -1,6 +1,6 @@
 """A column of any table as an array of one kind: numbers, booleans, categories, text or dates.
 
-Missing values are a mask of their own. Categories and text are codes: indices into the different values, which are
+A mask tells which values are missing. Categories and text are codes: indices into the different values, which are
 strings. So 1, 1.0 and "1" are one category, and integers are compared to their last digit.
 """
 
@@ -21,12 +21,12 @@ SECOND = np.timedelta64(1, "s")
 EMPTY_TYPES = ("NoneType", "NAType", "NaTType")
 # A value of these types is missing if it does not equal itself.
 NAN_TYPES = (float, np.floating, Decimal, np.datetime64, np.timedelta64)
-# A float below WHOLE that is a whole number is written as this number: 1.0 as "1".
+# A float that is a whole number below WHOLE is written as an integer: 1.0 as "1".
 WHOLE = 2.0**64
 
 
 class Kind:
-    """What the values of a column are. This is no Enum, because fitted encoders hold it and skops stores no Enum."""
+    """The kinds of values. They are not an Enum, because fitted encoders hold them, and skops stores no Enum."""
 
     NUMBER = "numbers"
     BOOLEAN = "booleans"
@@ -43,7 +43,7 @@ class Column(NamedTuple):
     name : str
         The name of the column, for messages.
     kind : str
-        What the values are: one of the constants of `Kind`.
+        One of the constants of `Kind`.
     values : ndarray of shape (n_samples,)
         Numbers: int64, uint64 or float64; time spans are in seconds. Booleans: bool. Categories and text: indices into
         `keys`, as int64, and -1 where a value is missing. Dates: datetime64[us], in UTC if they have a time zone.
@@ -114,12 +114,12 @@ def of_dates(name: str, values: NDArray, zone: str | None = None) -> Column:
 
 
 def empty_numbers(column: Column) -> Column:
-    """A column of numbers that are all missing, instead of this column."""
+    """A column of numbers that replaces this one. All are missing."""
     return of_numbers(column.name, np.full(len(column.missing), np.nan))
 
 
 def empty_dates(column: Column) -> Column:
-    """A column of dates that are all missing, instead of this column."""
+    """A column of dates that replaces this one. All are missing."""
     return of_dates(column.name, np.full(len(column.missing), np.datetime64("NaT"), MICROSECONDS))
 
 
@@ -132,7 +132,7 @@ def of_text(name: str, values: Sequence[Any], missing: Mask) -> Column:
 
 
 def of_categories(name: str, codes: NDArray, categories: Sequence[Any]) -> Column:
-    """A column of indices into categories of any type; -1 means that a value is missing. 1 and "1" become one."""
+    """A column of indices into categories of any type; -1 means that a value is missing. 1 and "1" are one category."""
     keys = dict[str, int]()
     place = [keys.setdefault(key_of(category), len(keys)) for category in categories]
     values = np.array([*place, -1], np.int64)[codes]
@@ -148,9 +148,9 @@ def sorted_by_key(column: Column) -> Column:
 
 
 def of_objects(name: str, values: NDArray, missing: Mask | None = None, *, as_text: bool = False) -> Column:
-    """A column of Python objects. Their types decide what they are; a mixture of types is text.
+    """A column of Python objects. Their types decide its kind. A mixture of types is text.
 
-    as_text: whether the column is text whatever the types are.
+    as_text: whether the column is text for all types.
     """
     missing = missing_objects(values) if missing is None else missing
     given = values[~missing].tolist()
@@ -275,7 +275,7 @@ def key_of(value: Any) -> str:
 
 
 def _key_of_date(value: np.datetime64, *, has_zone: bool) -> str:
-    """A date without its time if this is midnight, and a time in UTC with its zone."""
+    """The key of a date: without its time if this is midnight, and with its zone if it is in UTC."""
     key = str(value).replace("T", " ").removesuffix(".000000")
     return f"{key}+00:00" if has_zone else key.removesuffix(" 00:00:00")
 
@@ -294,5 +294,5 @@ def as_categories(column: Column) -> Column:
 
 
 def declared(column: Column) -> Column:
-    """A column of text as one of categories that are declared to be so, in ascending order."""
+    """A column of text as a column of declared categories, in ascending order."""
     return sorted_by_key(column)._replace(kind=Kind.CATEGORY)

@@ -17,12 +17,12 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 QUARTER = "datetime64[15m]"
 
 Times = NDArray[np.datetime64]
-# The parts that become numbers, and those that become categories: the names of the categories, and the index of each
-# time's category.
+# The parts that become numbers.
 NUMBERS: dict[str, Callable[[Times], NDArray]] = {
     "days": lambda times: (times - np.datetime64(0, "D")) / DAY,
     "day": lambda times: (times.astype("M8[D]") - times.astype("M8[M]")).astype(np.int64) + 1,
 }
+# The parts that become categories: the names of the categories, and a function from times to indices of categories.
 CATEGORIES: dict[str, tuple[tuple[str, ...], Callable[[Times], NDArray[np.int64]]]] = {
     "month": (tuple(map(str, range(1, 13))), lambda times: times.astype("M8[M]").astype(np.int64) % 12),
     "weekday": (WEEKDAYS, lambda times: (times.astype("M8[D]").astype(np.int64) + 3) % 7),  # 1970 began on a Thursday
@@ -66,14 +66,13 @@ def _with(zone: str | None) -> str:
 
 
 def _offset(seconds: int, clock: datetime.tzinfo) -> int:
-    """The offset of a clock from UTC in seconds, so many seconds after 1970 in UTC."""
+    """The offset of a clock from UTC, in seconds, at a moment that is given in seconds since 1970 in UTC."""
     try:
-        offset = (datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=seconds)).astimezone(
-            clock
-        )
+        moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=seconds)
+        offset = moment.astimezone(clock).utcoffset()
     except OverflowError:  # before the year 1 or after 9999
         return 0
-    return int(offset.utcoffset().total_seconds())  # type: ignore[union-attr]
+    return int(offset.total_seconds())  # type: ignore[union-attr]
 
 
 def _zone(name: str) -> datetime.tzinfo:

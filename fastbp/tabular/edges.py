@@ -9,7 +9,7 @@ from .target import Target
 
 # A leaf of a tree has at least LEAST_LEAF examples, or a LEAST_SHARE-th of the examples if that is less.
 LEAST_LEAF, LEAST_SHARE = 32, 20
-# A share of the examples is a whole number of them if it is so but for ROUNDING.
+# A share of the examples counts as a whole number of them if it differs from this number by at most ROUNDING.
 ROUNDING = 1e-6
 
 
@@ -38,7 +38,7 @@ def _quantiles(values: Array, counts: NDArray[np.integer], levels: Array) -> Arr
 
 
 def quantile_edges(distribution: Distribution, n_bins: int) -> Array:
-    """At most n_bins + 1 edges with about as many examples between any two.
+    """At most n_bins + 1 edges. Between two neighbours lie about equally many examples.
 
     A value that would fill a bin alone becomes an edge, and the other edges are quantiles of the other values. So a
     column that is mostly zero still has edges among its other values. If there are few different values, all are edges.

@@ -37,9 +37,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     *Numbers*, booleans and time spans (in seconds) become several inputs each, see `numbers`. *Categories* and text
     become one input per category, or the mean target of the category. *Dates* become the days since 1970 and the day of
     the month, which are encoded as numbers, and the month, the weekday and the hour, which are categories, on the clock
-    of the column's time zone. Text of which at least 95 % are numbers, or dates of one format, is encoded as such, and
-    its other values count as missing. If the fit had no such other values, `transform` refuses them. All outputs are
-    bounded, however large the numbers are.
+    of the column's time zone. If at least 95 % of the values of a column of text are numbers, or dates of one format,
+    the column is encoded as such, and its other values count as missing. If the fit had no other values, `transform`
+    refuses them. All outputs are bounded, however large the numbers are.
 
     Missing values (NaN, None, pandas.NA, NaT) are never an error. A missing number is encoded as the median of its
     column, and the outputs of a missing category are 0 (or the mean target of missing values). If a column has missing
@@ -55,26 +55,27 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         for the edges b_0 < ... < b_T. Beyond the edges, the first and the last component go on for the width of their
         bin, to -1 and 2, and then stay constant. 'robust' is t / sqrt(1 + (t / 3)^2), where t is the distance from
         the median in units of the distance of the quartiles. 'scores' is the normal quantile of the rank. A column of
-        two different numbers always has one output, which is 0 and 1.
+        two different numbers always has one output, which is 0 or 1.
     n_bins : int, default=16
         Most outputs of 'ple' for a column.
     edges : {'quantile', 'tree'}, default='quantile'
-        The edges of 'ple'. 'quantile': about as many examples lie between any two edges. A value that is more frequent
-        than that is an edge itself, and if at most n_bins + 1 values are different, all are edges. 'tree': the edges
-        are the splits of a decision tree that predicts y from this column. Without y, they are quantiles.
+        The edges of 'ple'. 'quantile': each bin between two edges has about the same number of examples. A value that
+        would fill a bin alone is an edge, and if at most n_bins + 1 values are different, all are edges. 'tree': the
+        edges are the splits of a decision tree that predicts y from this column. Without y, they are quantiles.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers: a mask, indices or names. 'from_dtype' means
-        the columns of a dataframe with the dtypes Categorical and Enum. Other columns of these dtypes count as text.
-        Text that is not numbers or dates is always categories.
+        the columns of a dataframe with the dtypes Categorical and Enum. If the parameter leaves out columns of these
+        dtypes, they count as text. Text that is not numbers or dates is always categories.
     max_onehot : int, default=50
-        A column with at most so many categories has one output per category.
+        A column of at most this many categories has one output per category.
     many : {'target', 'onehot', 'target+onehot'}, default='target'
         The outputs of a column with more categories. 'target' is the mean of y among the examples of the category,
         shrunk towards the mean of all, as in scikit-learn's TargetEncoder; for more than two classes, there is one mean
         per class. Without y, or with a y of more than ten classes or numbers, 'onehot' takes its place.
     min_frequency : int, default=5
-        The categories with fewer examples share one output where each category has its own. So do categories that the
-        fit did not see. If there are fewer than 20 * min_frequency examples, a twentieth of their number counts.
+        Where each category has its own output, the categories with fewer examples share one output. If there are such
+        rare categories, the shared output also stands for categories that the fit did not see. If there are fewer than
+        20 * min_frequency examples, a category is rare if it has less than a twentieth of them.
     drop_ids : bool, default=True
         Whether to leave out columns that are like ids: text of which at least 95 % are different, and different
         integers in a column whose name ends in the word id, ids, uuid, guid or key, or is a name such as index. Columns
@@ -85,18 +86,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     dtype : {'float32', 'float64'}, default='float32'
         The dtype of the outputs.
     sparse_output : bool or 'auto', default='auto'
-        Whether the output is a sparse matrix. 'auto' means that it is if it has at least 256 columns and at most a
-        quarter of its values are not 0, as with thousands of categories, unless `set_output` asks for a dataframe.
+        Whether the output is a sparse matrix. With 'auto', it is one if it has at least 256 columns, at most a quarter
+        of its values are not 0, and `set_output` does not ask for a dataframe.
     random_state : int, RandomState instance or None, default=None
-        Draws the 50,000 examples from which the quantiles and edges are computed if there are more, and the folds of
-        `fit_transform`.
+        Draws the folds of `fit_transform` and, if there are more than 50,000 examples, the 50,000 of them from which
+        quantiles and edges are computed.
 
     Attributes
     ----------
     dropped_columns_ : dict of str to str
-        The columns that are left out, and the reason. They may be missing from X in `transform`.
+        The columns that are left out, with the reasons. They may be missing from X in `transform`.
     column_kinds_ : dict of str to str
-        The other columns, and what they are encoded as: 'numbers', 'categories' or 'dates'.
+        The other columns, with the kind that each is encoded as: 'numbers', 'categories' or 'dates'.
     source_names_ : ndarray of shape (n_features_out,) of str
         For each output, the name of the column that it comes from.
     source_indices_ : ndarray of shape (n_features_out,) of int
@@ -211,7 +212,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, y: ArrayLike | None = None) -> Any:
-        """Fit the encoder, and encode the examples of the fit: each mean target is one of other examples.
+        """Fit the encoder, and encode the examples of the fit. Each mean target is that of other examples.
 
         Parameters
         ----------
@@ -233,7 +234,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self._encode(*self._fit(X, y))
 
     def _fit(self, X: Any, y: ArrayLike | None) -> tuple[list[Column], CrossFit | None]:
-        """Set all attributes; return the columns as the features read them, and what a cross-fit needs."""
+        """Set all attributes. Returns the columns as the features read them, and, with a target, the cross-fit."""
         options = self._options()
         table = Table.of(X, self)
         validate_data(self, X, reset=True, skip_check_array=True)  # sets n_features_in_ and feature_names_in_
@@ -289,7 +290,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return Target.of(y, self.target_type) if depends else None
 
     def _chooses_sparse(self, columns: list[Column]) -> bool:
-        """Whether the output is to be sparse."""
+        """Whether the output should be sparse."""
         if self.sparse_output != "auto":
             return bool(self.sparse_output)
         if len(self.source_indices_) < WIDE or _get_output_config("transform", self)["dense"] != "default":

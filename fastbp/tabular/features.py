@@ -17,13 +17,14 @@ from .target import Target
 LARGEST = 1e300
 # Smaller numbers count as 0, so that the slope between two different numbers stays below the largest float.
 SMALLEST = 1e-290
-# A column of at least FEWEST_OF_ID values is like an id if at least this share of them are different.
+# A column of text is like an id if it has at least FEWEST_OF_ID values, and if at least the share DIFFERENT of them are
+# different. A column of integers with fewer values is not one of ids either.
 FEWEST_OF_ID, DIFFERENT = 20, 0.95
-# The last word of the name of a column of integers that are ids, and whole names of such columns.
+# Different integers are ids if the last word of the column's name is in ID_WORDS, or its whole name is in ID_NAMES.
 ID_WORDS, ID_NAMES = ("id", "ids", "uuid", "guid", "key"), ("index", "row", "rownumber", "rownames", "unnamed0")
 # With few examples, a category is rare if it has less than a FRACTION-th of them.
 FRACTION = 20
-# A target of more outputs, such as hundreds of classes, would give too many means for each column of categories.
+# A target of more than MOST_MEANS outputs, such as hundreds of classes, would give too many means for each column.
 MOST_MEANS = 10
 
 Encoder = NumberEncoder | OneHotEncoder | TargetMeanEncoder
@@ -57,7 +58,7 @@ class Dropped(Exception):
 
 
 class Feature:
-    """A column of the table: how it is read, and the encoders of what is read. `learn` makes it.
+    """A column of the table: how it is read, and its encoders. `learn` makes it.
 
     Parameters
     ----------
@@ -67,17 +68,17 @@ class Feature:
 
     def __init__(self, source: int):
         self.source = source
-        # What the column is read as.
+        # The kind that the column is read as.
         self.kind = Kind.NUMBER
         # How text is read as dates, and the time zone of the dates.
         self.date_format: str | None = None
         self.zone: str | None = None
-        # Whether objects are read as text, whatever their types are: if the fit read numbers or categories from text.
+        # Whether objects of all types are read as text. It is so if the fit read numbers or categories from text.
         self.reads_text = False
         # Whether a value that cannot be read is an error. Otherwise it is missing, as in the fit.
         self.is_strict = True
         self.indicates_missing = False
-        # By the name of the encoded part of a date, or of the way to encode categories.
+        # The keys are parts of a date, the ways "onehot" and "target" to encode categories, or "" for numbers.
         self.encoders: dict[str, Encoder] = {}
 
     @classmethod
@@ -127,7 +128,7 @@ class Feature:
     # ---------------------------------------------------------------- reading
 
     def _learn_to_read(self, column: Column, is_category: bool) -> Column:
-        """The column of the fit as `read` returns it, after the attributes that `read` needs are set."""
+        """Set the attributes that `read` needs. Returns the column of the fit as `read` returns it."""
         if column.kind == Kind.CATEGORY and not is_category:
             column = column._replace(kind=Kind.TEXT)
         self.kind = Kind.NUMBER if column.kind == Kind.BOOLEAN else column.kind
@@ -149,9 +150,9 @@ class Feature:
         return self.read(column)
 
     def read(self, column: Column) -> Column:
-        """A column of the input as numbers, categories or dates without a time zone, whatever the fit has read.
+        """A column as the kind that the fit has learned: numbers, categories or dates without a time zone.
 
-        Raises ValueError if the column holds something else, or a number that is infinite.
+        Raises ValueError if the column holds anything else, or a number that is infinite.
         """
         if self.kind == Kind.CATEGORY:
             return columns.as_categories(column)
@@ -187,7 +188,7 @@ class Feature:
         if not len(present) or present.min() == present.max():
             return
         if not part and options.drop_ids and _is_id(column.name, present):
-            raise Dropped("an id: a column of different integers with such a name")
+            raise Dropped("an id: different integers in a column whose name is that of ids")
         self.encoders[part] = NumberEncoder(column, options.numbers, target, rows)
 
     def _encode_dates(self, column: Column, options: Options, target: Target | None, rows: NDArray[np.intp]) -> None:
@@ -220,7 +221,7 @@ class Feature:
 
     @property
     def labels(self) -> list[str]:
-        """What to append to the name of the column for the names of the outputs."""
+        """The endings that make the names of the outputs from the name of the column."""
         labels = []
         for part, encoder in self.encoders.items():
             middle = f"_{part}" if part in dates.PARTS else ""

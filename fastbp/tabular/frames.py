@@ -1,6 +1,6 @@
 """The columns of pandas, polars and pyarrow tables and of arrays.
 
-No package is imported here unless X is a table of this package.
+A package is imported only if X is a table of this package. A table of pyarrow also needs pandas.
 """
 
 import sys
@@ -26,11 +26,11 @@ class Table(NamedTuple):
     shape : tuple of int
         The numbers of rows and columns.
     names : list of str or None
-        The names of the columns, or None unless all names are strings.
+        The names of the columns; None if a name is not a string, or if X is an array.
     read : callable
-        read(i, name, as_text) returns column i under this name. If as_text, a column of objects is text.
+        read(i, name, as_text) returns column i under this name. If as_text, a column of objects is read as text.
     of_categories : list of bool
-        For each column, whether its dtype is one of categories.
+        For each column, whether its dtype is a dtype of categories.
     """
 
     shape: tuple[int, int]

@@ -13,11 +13,12 @@ from .target import Target
 
 # The encodings, in the order of their columns in the output.
 ENCODINGS = ("robust", "scores", "ple")
-# Integers beyond EXACT are not all floats. Then the encoder subtracts one of them before it turns them into floats.
+# Beyond EXACT, not every integer is a float. If a column has such integers, the encoder subtracts one of them from all
+# values before it turns them into floats.
 EXACT = 2**53
-# Knots of the curve from values to normal scores, if the column has more different values than this.
+# The curve from values to normal scores has at most KNOTS knots.
 KNOTS = 128
-# The clip's input is at most FARTHEST. The clip of larger numbers is the same to all digits of a float32.
+# `smooth_clip` takes larger numbers for FARTHEST. Their results have the same digits in float32.
 FARTHEST = 1e6
 # Bounds of a component of the piecewise linear encoding beyond the edges.
 BELOW, ABOVE = -1.0, 2.0
@@ -95,7 +96,7 @@ class NumberOptions:
 class NumberEncoder:
     """A column of numbers and how it is encoded.
 
-    A missing number is encoded as the median. A column with two different values has one output, which is 0 and 1.
+    A missing number is encoded as the median. A column with two different values has one output, which is 0 or 1.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ class NumberEncoder:
 
     @property
     def labels(self) -> list[str]:
-        """What to append to the name of the column for the names of the outputs."""
+        """The endings that make the names of the outputs from the name of the column."""
         if self.is_binary:
             return [""]
         bins = [f"_bin{t}" for t in range(1, len(self.edges))]
@@ -162,7 +163,7 @@ class NumberEncoder:
         if self.offset:
             x -= self.offset
             if column.values.dtype.kind in "iu":
-                # Exact differences modulo 2^64. They are the differences themselves unless these are beyond 2^62.
+                # Differences modulo 2^64 are exact. They are the true differences if these are below 2^62.
                 wrapped = column.values.astype(np.uint64) - np.uint64(self.offset % 2**64)
                 x = np.where(abs(x) < 2.0**62, wrapped.view(np.int64).astype(np.float64), x)
         x[column.missing] = self.fill

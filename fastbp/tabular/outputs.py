@@ -1,4 +1,4 @@
-"""The outputs of all features side by side, as an array or as a sparse matrix; and their names."""
+"""The outputs of all features side by side, as an array or as a sparse matrix, and unique names for them."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,12 +13,12 @@ from .target import Target
 
 
 class CrossFit:
-    """The target of the fit, whose examples are to be encoded.
+    """Data with which the examples of the fit get mean targets of other examples.
 
     Parameters
     ----------
     target : Target
-        The target.
+        The target of the fit.
     random_state : RandomState
         Draws the folds.
     """
@@ -41,7 +41,7 @@ def dense_output(
     dtype : dtype
         Of the outputs.
     cross_fit : CrossFit or None
-        For the examples of the fit: mean targets are then those of other examples.
+        Given if the columns are those of the fit. Then mean targets are those of other examples.
     """
     n_outputs = sum(feature.n_outputs for feature in features)
     out, place = np.empty((len(columns[0].missing), n_outputs), dtype), 0
@@ -58,7 +58,7 @@ def dense_output(
 def sparse_output(
     features: list[Feature], columns: list[Column], dtype: np.dtype, cross_fit: CrossFit | None = None
 ) -> sparse.csr_matrix:
-    """The same as a sparse matrix. No dense array of all outputs is made."""
+    """The outputs of `dense_output`, as a sparse matrix. No dense array of all outputs is made."""
     return sparse.hstack(list(_blocks(features, columns, dtype, cross_fit)), format="csr", dtype=dtype)
 
 
@@ -86,7 +86,7 @@ def _write(encoder: Encoder, column: Column, out: Array, cross_fit: CrossFit | N
 
 
 def made_different(names: Iterable[str]) -> list[str]:
-    """The names, with _2, _3 and so on at the end of those that an earlier name equals."""
+    """The names. A name that equals an earlier one gets the ending _2, _3 and so on."""
     taken: set[str] = set()
     different: list[str] = []
     for name in names:

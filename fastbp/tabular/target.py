@@ -1,6 +1,6 @@
-"""The target y, as the encodings need it that depend on it."""
+"""The target y, in the form that mean targets and the edges of trees need."""
 
-from __future__ import annotations  # so that annotations name ArrayLike, not what it stands for
+from __future__ import annotations  # the methods of Target name Target
 
 import warnings
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from ..typing import Array
 
-# What `target_type` may be. The names are those of scikit-learn's TargetEncoder.
+# Legal values of `target_type`, as in scikit-learn's TargetEncoder.
 TARGET_TYPES = ("auto", "binary", "continuous", "multiclass")
 NUMBERS = ("continuous", "continuous-multioutput", "multilabel-indicator")
 
@@ -27,7 +27,7 @@ class Target(NamedTuple):
     numbers : ndarray of shape (n_samples, n_outputs) or None
         Numbers: y itself. A multilabel y counts as numbers.
     names : list of str
-        For each output, the end of its name. Two classes have one output, and more classes one each.
+        For each output, the end of its name. Two classes have one output. Three or more have one output each.
     """
 
     codes: NDArray[np.intp] | None
@@ -54,7 +54,7 @@ class Target(NamedTuple):
         return cls(codes, None, [f"_{label}" for label in classes] if len(classes) > 2 else [""])
 
     def output(self, j: int) -> Array:
-        """The numbers of output j: y itself, or whether an example is of this class. For two classes: of the second."""
+        """Output j of each example: a number of y, or 1 for class j, else 0. Of two classes, the second has 1."""
         if self.numbers is not None:
             return np.asarray(self.numbers[:, j])
         return np.asarray(self.codes == (1 if len(self.names) == 1 else j), np.float64)
@@ -66,7 +66,7 @@ class Target(NamedTuple):
 
 
 def _type_of(y: NDArray) -> str:
-    """The type of the target as scikit-learn names it. Numbers of which most are different are not classes."""
+    """The type of the target as scikit-learn names it. If most numbers are different, they are not classes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         kind = type_of_target(y, input_name="y")

@@ -9,7 +9,7 @@ import numpy as np
 from . import columns
 from .columns import Column, Mask
 
-# Text is a column of numbers, or of dates, if at least the share ENOUGH of its values are. The others are junk.
+# A column of text holds numbers, or dates, if at least the share ENOUGH of its values are. Its other values are junk.
 ENOUGH = 0.95
 # Digits with a leading zero, such as the postal code 02139, are no number.
 NUMBER = re.compile(r"\s*[+-]?(?!0\d)(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
@@ -18,7 +18,7 @@ DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d-%m-%Y", "%d-%b-%Y", 
 SHORT_DAYS = ("%B %d, %Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y")
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 FORMATS = (ISO, *(day + clock for day in (*DAYS, *SHORT_DAYS) for clock in CLOCKS))
-SAMPLE = 50  # so many different values decide which formats are tried on all values
+SAMPLE = 50  # about this many different values decide which formats are tried on all values
 
 
 def is_numbers(column: Column) -> bool:
@@ -27,7 +27,7 @@ def is_numbers(column: Column) -> bool:
 
 
 def numbers_of(column: Column) -> tuple[Column, Mask]:
-    """A column of text as numbers, which are missing where the text is no number; and where that is so."""
+    """A column of text as numbers, and a mask of its junk. Junk becomes missing."""
     given = [_number(key) for key in column.keys]
     is_number = np.array([value is not None for value in given] + [False])
     values = [value for value in given if value is not None]
@@ -65,7 +65,7 @@ def date_format_of(column: Column) -> str | None:
 
 
 def dates_of(column: Column, form: str) -> tuple[Column, Mask]:
-    """A column of text as dates, which are missing where the text has another format; and where that is so."""
+    """A column of text as dates, and a mask of its junk. Junk becomes missing."""
     given = [_date(key, form) for key in column.keys]
     is_date = np.array([value is not None for value in given] + [False])
     table, zone = np.full(len(given) + 1, np.datetime64("NaT"), columns.MICROSECONDS), None

@@ -11,7 +11,7 @@ from ..network.architecture import Network
 from ..network.memory import round_up
 
 # SciPy's L-BFGS-B keeps 10 pairs of vectors of float64, and 5 more vectors. J, its gradient and the layout of theta
-# need some 12 more (measured).
+# need about 12 more (measured).
 LBFGS_VECTORS = 2 * 10 + 5 + 12
 
 MIB = 1 << 20
@@ -20,8 +20,8 @@ MIB = 1 << 20
 class Footprint(NamedTuple):
     """Bytes of a fit, without its data."""
 
-    training: int  # at the largest, until the fitted attributes are there
-    fitted: int  # of the fitted attributes, later
+    training: int  # the most at any time of the fit
+    fitted: int  # of the fitted attributes, after the fit
 
 
 def footprint(
@@ -76,7 +76,7 @@ def footprint(
 
 
 def _space(network: Network, examples: Examples, chunk: int) -> int:
-    """The memory of a workspace and of its targets: a and z of all layers, Y and costs, and entries of a sparse X."""
+    """The memory of a workspace: a and z of all layers, Y, costs, and the rows of X, dense or as entries."""
     layout, size = network.layout, network.dtype.itemsize
     units = sum(layout.padded[1:]) * 2 + layout.padded[-1]
     if examples.sparse and examples.entries_per_row < costs.DENSE * network.widths[0]:

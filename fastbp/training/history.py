@@ -7,6 +7,8 @@ import numpy as np
 
 from ..typing import Array
 
+INTERRUPTED = "Training interrupted by user."  # scikit-learn's words
+
 
 @dataclasses.dataclass
 class History:
@@ -120,4 +122,4 @@ class History:
 
     def warn_interrupted(self) -> None:
         """Collect the warning that Ctrl-C ended the training. The words are scikit-learn's."""
-        self.warn("Training interrupted by user.")
+        self.warn(INTERRUPTED)

@@ -1,8 +1,7 @@
 """A population: networks that train side by side, one thread each.
 
-Threads that share one step must wait for each other at every phase of it. Threads that train different networks never
-wait, so K networks on C cores use the cores better than C threads on one network. Searches and ensembles are made of
-populations.
+Threads that share a step wait for each other in each of its phases. Threads that train different networks never wait.
+So C threads use their cores better on K networks than on one. Searches and ensembles train populations.
 """
 
 import functools
@@ -32,8 +31,8 @@ Result = TypeVar("Result")
 class Population(Generic[Member]):
     """Members that train side by side. No member's bits depend on the others, or on the number of threads.
 
-    A member begins when it is advanced for the first time. So members that are advanced to their ends and dropped one
-    after the other never need memory at the same time, except for one per thread.
+    A member begins when it is trained for the first time. So if each member is trained to its end and then dropped, the
+    memory holds one member for each thread.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ class Population(Generic[Member]):
     Attributes
     ----------
     errors : dict of int to Exception
-        For each member that failed, the exception that it raised. Such a member is dropped; the others go on.
+        For each member that failed in `advance`, its exception. Such a member is dropped, and the others go on.
     """
 
     def __init__(self, begin: Sequence[Callable[[], Member]], n_jobs: int | None):
@@ -63,7 +62,7 @@ class Population(Generic[Member]):
 
     @property
     def begun(self) -> list[int]:
-        """The members that have begun, and neither failed nor were dropped."""
+        """The members that have begun and were not dropped, in ascending order."""
         return sorted(self._members)
 
     def drop(self, i: int) -> None:
@@ -86,14 +85,14 @@ class Population(Generic[Member]):
         Returns
         -------
         results : dict of int to the result of `after`
-            Without the members that failed: `errors` has their exceptions.
+            Members that failed have no result. `errors` has their exceptions.
 
         Raises
         ------
         KeyboardInterrupt
             Ctrl-C was pressed. Every member that was training has ended with the weights that it had.
         Exception
-            Whatever `after` raises; the members that have not begun yet do not begin.
+            Any exception of `after`. The members that have not begun yet do not begin.
         """
 
         def train(i: int) -> Result | None:
@@ -112,8 +111,8 @@ class Population(Generic[Member]):
     def each(self, members: Iterable[int], work: Callable[[int, Member], Result]) -> dict[int, Result]:
         """Call work(i, member) for each of these members, side by side; `work` advances the member itself.
 
-        Returns the results. Raises KeyboardInterrupt as `advance`, and whatever a beginning or `work` raises. Then the
-        members that have not begun yet do not begin.
+        Returns the results. Raises KeyboardInterrupt as `advance` does, and any exception of `begin` or of `work`. Then
+        the members that have not begun yet do not begin.
         """
         return self._in_threads(lambda i: work(i, self._begun(i)), members)
 

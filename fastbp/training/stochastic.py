@@ -54,7 +54,7 @@ def stochastic(
     epochs: Epochs,
     validate: Validate | None,
 ) -> Iterator[None]:
-    """Train on the examples of `order`; yields after each epoch after which training goes on.
+    """Train on the examples of `order`. Yields after each epoch but the last one.
 
     Shuffling overwrites `order`.
 

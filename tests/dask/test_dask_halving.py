@@ -1,4 +1,4 @@
-"""HalvingSearchCV on Dask: the results of one machine, and survivors go on where they are."""
+"""HalvingSearchCV on Dask has the results of one machine, and its survivors stay on their workers."""
 
 import gc
 import pickle
@@ -142,7 +142,7 @@ def living_trials():
 
 
 def forget_trainings(dask_worker):
-    """What a worker loses if it moves its paused trials to the disk."""
+    """Lose the trainings of all paused trials, as a worker does when it moves them to its disk."""
     for paused in dask_worker.data.values():
         if isinstance(paused, Paused):
             paused.training = None

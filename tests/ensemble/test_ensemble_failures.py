@@ -1,5 +1,5 @@
-"""A member that fails is left out. An interrupted fit keeps the members that learned something. A fit that fails
-leaves the ensemble as it was.
+"""A member that fails is left out. An interrupted fit keeps the members that finished an epoch. A fit that fails leaves
+the ensemble as it was.
 """
 
 import copy
@@ -261,7 +261,7 @@ class TestErrors:
         monkeypatch.setattr(step, "train_serial", None)
         model = ensemble(kind, {"hidden_layer_sizes": (500, 500)}, n_members=3, n_jobs=1)
         with pytest.raises(
-            MemoryError, match=r"^n_members=3 networks need about \d+ MiB, of which 1 train .* has 1 MiB"
+            MemoryError, match=r"^n_members=3 networks, 1 of them in training .* need about \d+ MiB, .* has 1 MiB"
         ):
             model.fit(X, y)
 
@@ -314,21 +314,21 @@ def test_a_warning_of_several_members_is_said_once_with_their_numbers(kind):
 
 @pytest.fixture
 def sigint():
-    """Ctrl-C raises KeyboardInterrupt, whatever this process inherited."""
+    """Ctrl-C raises KeyboardInterrupt, even if this process inherited that it ignores SIGINT."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
 
 
 def interrupt_at_call(monkeypatch, number: int) -> None:
-    """Send the process SIGINT, as Ctrl-C does, in the call of the training kernel of this number, from 1."""
+    """Send the process SIGINT, as Ctrl-C does, in this call of the training kernel. The first call is 1."""
     train, calls = step.train_serial, itertools.count(1)
 
     def call(*args):
         this = next(calls)
         train(*args)
         if this == number:
-            os.kill(os.getpid(), signal.SIGINT)  # unlike raise_signal, it wakes the main thread
+            os.kill(os.getpid(), signal.SIGINT)  # this wakes the main thread, and raise_signal does not
             time.sleep(0.2)  # until the main thread has answered it
 
     monkeypatch.setattr(step, "train_serial", call)

@@ -1,4 +1,4 @@
-"""The memory that an ensemble needs is estimated well. Only as many members train at a time as there are threads."""
+"""The estimated memory of an ensemble is close to the measured one. Each thread trains one member at a time."""
 
 import gc
 import tracemalloc
@@ -28,7 +28,7 @@ CASES = {
 
 @pytest.fixture
 def estimates(monkeypatch):
-    """The estimates that the following fits check."""
+    """The estimates of all later fits, in their order."""
     found = []
     monkeypatch.setattr(memory, "refuse_too_much", lambda needed, *_: found.append(needed))
     return found

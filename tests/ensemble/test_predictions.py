@@ -178,7 +178,7 @@ class TestBlocks:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert peak < len(X) * 8 + (1 << 19)  # the labels, and a little; all averages take 1.9 MB
+        assert peak < len(X) * 8 + (1 << 19)  # the labels and little more: all averages would take 1.9 MB
 
     @both
     def test_run_in_as_many_threads_as_allowed(self, kind, monkeypatch):

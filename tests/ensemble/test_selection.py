@@ -111,7 +111,7 @@ def classes(kind_of_target):
 
 
 class TestFit:
-    """The weights of an ensemble are those of the slow twin, on what its members say of the validation set."""
+    """The weights of an ensemble are those of the slow twin for the votes on the validation set."""
 
     @pytest.mark.parametrize("weighted", [False, True])
     @pytest.mark.parametrize("target", ["binary", "multiclass", LABELS])
@@ -210,7 +210,7 @@ class TestFit:
             assert_array_equal(model.weights_, np.bincount(picks, minlength=4) / len(picks))
 
     @both
-    def test_members_of_weight_zero_are_not_asked(self, kind, monkeypatch):
+    def test_members_of_weight_zero_are_not_asked(self, kind):
         X, y = problem(KINDS[kind])
         model = ensemble(kind, {"max_iter": 30}, selection="greedy", max_picks=1).fit(X, y)
         assert np.count_nonzero(model.weights_) == 1

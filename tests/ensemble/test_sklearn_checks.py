@@ -20,7 +20,7 @@ SMALL = {"hidden_layer_sizes": (20,), "solver": "lbfgs", "max_iter": 50}
 EARLY = {"hidden_layer_sizes": (20,), "early_stopping": True, "learning_rate_init": 0.02, "max_iter": 100}
 
 
-# A validation set that is held out is drawn from rows, so a row of weight 2 differs from the row twice.
+# The validation set is drawn from the rows. So a row of weight 2 is not the same as the row twice.
 SPLITTING = {
     f"check_sample_weight_equivalence_on_{form}_data": "other rows are held out" for form in ("dense", "sparse")
 }

@@ -1,4 +1,4 @@
-"""HalvingSearchCV on Dask survives the loss of workers, and leaves no trial behind that trains on."""
+"""HalvingSearchCV on Dask survives the loss of workers, and after an error no trial goes on training."""
 
 import os
 import signal

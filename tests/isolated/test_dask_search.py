@@ -40,7 +40,7 @@ def test_a_kernel_is_compiled_once_in_a_worker_and_then_found_on_disk(tmp_path):
     assert second == [[], []]
 
 
-# ENDLESS: a candidate takes days. The place for the search is empty.
+# ENDLESS: a candidate takes days. A class of search replaces %s.
 ENDLESS = """
 import joblib
 from distributed import LocalCluster

@@ -10,7 +10,7 @@ import pytest
 
 from support.programs import CTRL_C, FOLDER, TIMEOUT, run
 
-# ENSEMBLE begins the programs: a digest of all numbers of an ensemble.
+# ENSEMBLE: the beginning of each program. It computes a digest of all numbers of an ensemble.
 ENSEMBLE = """
 import hashlib, json, os, signal, threading, time, warnings
 warnings.simplefilter("ignore")
@@ -89,7 +89,7 @@ while calls.count < 3:
 print(calls.count)
 """
 )
-# INTERRUPTED: two members of two iterations, then four that would take days.
+# INTERRUPTED: the ensemble has two members of two iterations, and then four that would take days.
 INTERRUPTED = (
     ENSEMBLE
     + """

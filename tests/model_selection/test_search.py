@@ -45,12 +45,12 @@ TWO = {"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss", "return
 
 
 def both(name, *args, **options):
-    """Our search and scikit-learn's of the same name."""
+    """The search of fastbp, and scikit-learn's search of the same name."""
     return getattr(ours, name)(*args, **options), getattr(theirs, name)(*args, **options)
 
 
 def assert_same_search(found, expected):
-    """All results are equal to the last digit, but for the times."""
+    """All results except the times are equal to the last digit."""
     assert list(found.cv_results_) == list(expected.cv_results_)
     for key, values in expected.cv_results_.items():
         if "_time" not in key:
@@ -275,7 +275,7 @@ def test_ctrl_c_ends_a_search_soon(press_ctrl_c):
 
     with watch(press), pytest.raises(KeyboardInterrupt):
         ours.GridSearchCV(net, GRID, cv=3).fit(X, LABELS)
-    assert time.perf_counter() - start[0] < 10  # a second on a machine that is not busy
+    assert time.perf_counter() - start[0] < 10  # it takes a second on a machine that is not busy
 
 
 def test_a_verbose_search_says_what_it_does(capsys):

@@ -1,4 +1,4 @@
-"""Jobs in threads: their results, their errors, and what they see of the caller."""
+"""Jobs in threads: their results, their errors, and the context that they get from the caller."""
 
 import contextvars
 import os

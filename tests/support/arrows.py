@@ -28,7 +28,7 @@ FLOOR_OF = {folder: -number for number, floor in enumerate(FLOORS) for folder in
 ALONE = ("kernels", "parallel")
 # (from, to): arrows that go down and are forbidden all the same.
 NEVER = (("network", "parallel"),)
-# (from, to): the only file of a folder that may import another folder.
+# {(folder, imported folder): the only file of the folder that may import it}
 ONLY = {("dask", "estimators"): "__init__", ("dask", "model_selection"): "halving"}
 # From top to bottom, within kernels/: a group imports only from itself and from groups below it.
 KERNEL_GROUPS = ("formulas", "machine", "compiling")

@@ -55,7 +55,7 @@ def interpolated_score(x: float, values: list[float]) -> float:
 
 
 def quantile_edges(values: list[float], n_bins: int) -> list[float]:
-    """The edges: all values if they are few; otherwise those that fill a bin alone, and quantiles of the others."""
+    """The edges: all values if they are few. Otherwise: values that fill a bin alone, and quantiles of the others."""
     different = sorted(set(values))
     if len(different) <= n_bins + 1:
         return different

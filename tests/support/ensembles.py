@@ -46,7 +46,7 @@ def assert_same_model(actual: Any, desired: Any) -> None:
 
 
 def greedily(votes: list[np.ndarray], cost: Callable[[np.ndarray], float], max_picks: int) -> tuple[list[int], float]:
-    """(the picks of the best prefix, its cost) of Caruana's greedy selection, slow and obvious."""
+    """Caruana's greedy selection, slow and obvious: the picks up to the least cost, and this cost."""
     bag: list[int] = []
     best: tuple[list[int], float] = [], np.inf
     for _ in range(max_picks):

@@ -1,4 +1,4 @@
-"""Searches with halving on Dask: the comparison with one machine, and waiting for workers."""
+"""For tests of searches with halving: a comparison of two searches, and waiting for a condition."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The same table from every library, and in every dtype that holds it, is encoded alike."""
+"""A table is encoded alike in every library, and in every dtype that can hold it."""
 
 import datetime
 import pickle

@@ -60,7 +60,7 @@ class TestLeftOut:
     def test_are_different_integers_of_such_names(self, name):
         for start in (0, 10**17):
             assert fitted(**{name: start + np.arange(N)[::-1]}).dropped_columns_ == {
-                name: "an id: a column of different integers with such a name"
+                name: "an id: different integers in a column whose name is that of ids"
             }
         assert TableEncoder(drop_ids=False).fit(pd.DataFrame({name: np.arange(N)})).dropped_columns_ == {}
         assert fitted(**{name: np.arange(N) // 2}).dropped_columns_ == {}

@@ -1,4 +1,4 @@
-"""Members of a population have the bits of fits on their own, and fail and stop on their own."""
+"""Each member of a population has the bits of a fit alone. Its failure or its end does not change the others."""
 
 import itertools
 import threading
@@ -82,24 +82,20 @@ def test_members_with_the_same_data_share_what_is_laid_out():
     nets = [clone(BASE).set_params(random_state=seed, alpha=0.1 * seed) for seed in range(4)]
     members = Population([beginner(net, shared, X, Y, sample_weight=None) for net in nets], 2)
     members.advance(range(4), 1, lambda i, run: None)
-    assert len(shared) == 1
     assert len({id(members[i]._fit.examples) for i in range(4)}) == 1
     other = Population([beginner(clone(BASE).set_params(dtype="float32"), shared, X, Y)], 2)
     other.advance([0], 1, lambda i, run: None)
-    assert len(shared) == 2
+    assert other[0]._fit.examples is not members[0]._fit.examples
 
 
 def test_a_waiting_member_predicts_as_a_shorter_fit():
     net = clone(BASE)
     members = Population([beginner(net, Shared())], 1)
-    models = [members.advance([0], 2, lambda i, run: run.model())[0] for _ in range(3)]
+    models = [members.advance([0], 2, lambda i, run: run.show() or net._as_now())[0] for _ in range(3)]
     for n_epochs, model in zip((2, 4, 6), models, strict=True):
         alone = clone(BASE).set_params(max_iter=n_epochs).fit(X, Y)
         assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
         assert model.n_iter_ == members[0].n_iter - 6 + n_epochs
-    assert not hasattr(net, "coefs_")
-    members[0].show()
-    assert_array_equal(net.predict_proba(X), models[-1].predict_proba(X))
     assert not members[0].ended
 
 
@@ -138,7 +134,7 @@ def test_an_error_of_the_caller_ends_the_call():
         members.advance(range(3), 2, fail)
     with pytest.raises(ZeroDivisionError, match="member 1"):
         members.each([0, 1], lambda i, run: run.advance() if i == 0 else fail(i, run))
-    assert members[0].ended  # it was training, and ended as after Ctrl-C
+    assert members[0].ended  # this member was training, and ended as after Ctrl-C
 
 
 @pytest.mark.parametrize("moment", ["while members begin", "while members train", "while threads start"])
