@@ -18,7 +18,8 @@ from sklearn.utils._param_validation import Interval
 
 from ..training.footprint import MIB, physical_memory
 from .evaluation import Trials
-from .search import Candidates, Results, SideBySide, network_of
+from .folds import network_of
+from .search import N_JOBS, Candidates, Results, SideBySide
 
 MOST_RUNGS = 4
 NO_LBFGS = "solver must be 'sgd', 'adam' or 'gd', because 'lbfgs' cannot wait between two epochs, got 'lbfgs'."
@@ -121,6 +122,7 @@ class HalvingSearchCV(SideBySide):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSearchCV._parameter_constraints,
+        **N_JOBS,
         "param_distributions": [dict, list],
         "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
         "factor": [Interval(Real, 1, None, closed="neither")],
