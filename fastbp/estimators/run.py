@@ -171,7 +171,7 @@ _beginning: ContextVar[_Beginning | None] = ContextVar("fastbp_beginning", defau
 def beginning(
     estimator: Any, shared: Shared | None = None, held_out: NDArray[np.int64] | None = None
 ) -> Iterator[list[Run]]:
-    """Within this context, `estimator.fit` checks and prepares everything. It adds a run to the list, and does not train.
+    """Within this context, `estimator.fit` checks everything, and adds a run to the list instead of training.
 
     So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator itself
     stays as it was until the run is finished.
