@@ -24,6 +24,7 @@ from ..estimators.validation_set import GivenValidation
 from ..parallel.team import side_by_side
 from ..training.footprint import MIB, Footprint
 from ..training.history import INTERRUPTED
+from ..training.population import forget_frames
 from ..typing import Array
 from . import memory
 from .averaging import Average, Decide
@@ -172,6 +173,8 @@ class Ensemble(Checked):
                 f"All {len(members)} members failed. Member {first}: {training.failed[first]}"
             ) from training.failed[first]
 
+        for error in training.failed.values():
+            forget_frames(error)
         done = [training.fitted[i] for i in sorted(training.fitted)]
         self.members_ = [member.estimator for member in done]
         self.weights_ = np.full(len(done), 1 / len(done))

@@ -106,7 +106,7 @@ class Training:
         given: dict[str, Any] = {}
         if data.held_out is None and is_validated(member):
             given = dict(zip(("X_val", "y_val", "sample_weight_val"), data.given, strict=True))
-        with beginning(self._shared, data.held_out) as runs:
+        with beginning(member, self._shared, data.held_out) as runs:
             member.fit(data.X, data.y, data.sample_weight, **given)
         return runs[0]
 

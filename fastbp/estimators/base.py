@@ -34,7 +34,7 @@ from . import callbacks, notice
 from .fit import Fit
 from .intake import Data, Intake
 from .parameters import STOCHASTIC
-from .run import Run, held_out, only_begins, shared
+from .run import Run, fit_of, held_out, only_begins, shared
 from .validation_set import GivenValidation, ValidationSet, split
 
 # USER_LEVEL is the stack level of a warning: 1 is _fit, 2 fit, 3 scikit-learn's wrapper of fit, 4 the user's code.
@@ -76,12 +76,13 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         before = self.__dict__.copy()
         draft = self._as_now(copied=True)
         try:
-            with notice.of_fit(self.verbose):
-                fit = draft._prepared(X, y, sample_weight, given, classes, observer, incremental)
-            run = Run(self, draft, fit, draft._train(fit))
-            if not only_begins(run):
-                run.advance()
-                run.finish(USER_LEVEL)
+            with fit_of(self):
+                with notice.of_fit(self.verbose):
+                    fit = draft._prepared(X, y, sample_weight, given, classes, observer, incremental)
+                run = Run(self, draft, fit, draft._train(fit))
+                if not only_begins(run):
+                    run.advance()
+                    run.finish(USER_LEVEL)
             return self
         except BaseException:
             self.__dict__ = before  # one assignment, because another thread may be predicting
@@ -111,8 +112,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             data = intake()
         else:
             parameters = [repr(getattr(self, name, None)) for name in OF_DATA]
-            key = (type(self), *map(id, (X, y, sample_weight, *given, held_out())), *parameters)
-            data = shared(key, intake)
+            data = shared((X, y, sample_weight, *given, held_out()), (type(self), *parameters), intake)
             self.__dict__ |= data.attributes
         target, dtype, examples = data.target, data.dtype, data.examples
         network = self._network(data.X.shape[1], hidden, target, dtype)

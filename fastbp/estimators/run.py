@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import threading
 import warnings
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -127,46 +127,65 @@ class Shared:
         self._results: dict[Hashable, Any] = {}
         self._locks: dict[Hashable, threading.Lock] = {}
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The result of the first make() for this key."""
-        with self._locks.setdefault(key, threading.Lock()):
-            if key not in self._results:
-                self._results[key] = make()
-            return self._results[key]
+    def get(self, objects: Sequence[Any], key: Hashable, make: Callable[[], Any]) -> Any:
+        """The result of the first make() for the same objects and an equal key.
+
+        The objects are kept, so that no later object gets the address of one of them.
+        """
+        place = (*map(id, objects), key)
+        with self._locks.setdefault(place, threading.Lock()):
+            if place not in self._results:
+                self._results[place] = make(), objects
+            return self._results[place][0]
 
 
 class _Beginning:
     """The state of a `beginning`: the runs that fits have begun, their shared data, and the rows that are held out."""
 
-    def __init__(self, shared: Shared, held_out: NDArray[np.int64] | None):
+    def __init__(self, estimator: Any, shared: Shared, held_out: NDArray[np.int64] | None):
         self.runs: list[Run] = []
-        self.shared, self.held_out = shared, held_out
+        self.estimator, self.shared, self.held_out = estimator, shared, held_out
 
 
 _beginning: ContextVar[_Beginning | None] = ContextVar("fastbp_beginning", default=None)
 
 
 @contextlib.contextmanager
-def beginning(shared: Shared | None = None, held_out: NDArray[np.int64] | None = None) -> Iterator[list[Run]]:
-    """Within this context, `fit` checks and prepares everything, but does not train: it adds a run to the list.
+def beginning(
+    estimator: Any, shared: Shared | None = None, held_out: NDArray[np.int64] | None = None
+) -> Iterator[list[Run]]:
+    """Within this context, `estimator.fit` checks everything, and adds a run to the list instead of training.
 
     So a Pipeline fits its transformers, and then the run of its last step waits for the caller. The estimator stays as
     it was until the caller calls `Run.show`, `Run.settle` or `Run.finish`.
 
     Parameters
     ----------
+    estimator : Perceptron
+        Other networks train as always, for instance the network of a transformer that selects features.
     shared : Shared, optional
         Fits keep the data here that they have checked and laid out. A later fit takes these data if it has the same
         `shared`, the same objects X, y, sample_weight, validation set and `held_out`, and equal parameters
-        `base.OF_DATA`. The caller keeps these objects alive and unchanged.
+        `base.OF_DATA`. The caller does not change these objects.
     held_out : ndarray of int64, optional
         The rows of X that are the validation set, in ascending order. No fit trains on them, and fits with early
         stopping are judged by them. The bits are those of a fit on the other rows of X, with these rows as X_val.
     """
-    context = _Beginning(Shared() if shared is None else shared, held_out)
+    context = _Beginning(estimator, Shared() if shared is None else shared, held_out)
     token = _beginning.set(context)
     try:
         yield context.runs
+    finally:
+        _beginning.reset(token)
+
+
+@contextlib.contextmanager
+def fit_of(estimator: Any) -> Iterator[None]:
+    """Within this context, `beginning` holds only if it is for this estimator."""
+    context = _beginning.get()
+    token = _beginning.set(context if context is not None and context.estimator is estimator else None)
+    try:
+        yield
     finally:
         _beginning.reset(token)
 
@@ -184,7 +203,7 @@ def held_out() -> NDArray[np.int64] | None:
     return None if (context := _beginning.get()) is None else context.held_out
 
 
-def shared(key: Hashable, make: Callable[[], Any]) -> Any:
-    """The result of make(). Within `beginning`, the result is kept, and returned again for an equal key."""
+def shared(objects: Sequence[Any], key: Hashable, make: Callable[[], Any]) -> Any:
+    """The result of make(). Within `beginning`, the result is kept, and returned again for the same objects and key."""
     context = _beginning.get()
-    return make() if context is None else context.shared.get(key, make)
+    return make() if context is None else context.shared.get(objects, key, make)

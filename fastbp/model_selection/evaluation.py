@@ -4,13 +4,12 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any, Protocol
 
 from sklearn.model_selection._validation import _fit_and_score
 
 from ..estimators.run import Run
-from ..training.population import Population
+from ..training.population import Population, forget_frames
 from .folds import Fold, candidate
 
 
@@ -29,7 +28,7 @@ class Trial:
         self._run: Run | None = None
         self._ended = False
         self._interrupted: threading.Event | None = None
-        self._failed: tuple[Exception, TracebackType | None] | None = None
+        self._failed: Exception | None = None
 
     @property
     def ended(self) -> bool:
@@ -62,15 +61,18 @@ class Trial:
         """See `Run.interrupt_by`."""
         self._interrupted = event
 
+    def forget_frames(self) -> None:
+        """See `population.forget_frames`."""
+        forget_frames(self._failed)
+
     def _try(self, act: Callable[[], None]) -> None:
         """Call act(), or raise the error of an earlier call again."""
         if self._failed:
-            error, where = self._failed
-            raise error.with_traceback(where)
+            raise self._failed
         try:
             act()
         except Exception as error:
-            self._failed = error, error.__traceback__
+            self._failed = error
             raise
 
     def _begin(self) -> None:
@@ -162,6 +164,7 @@ class Experiment:
             parameters=self._candidates[c], fit_params=None, return_n_test_samples=True, return_times=True,
             split_progress=(k, self.n_folds), candidate_progress=(c, len(self._candidates)), **self._options,
         )  # fmt: skip
+        trial.forget_frames()
         return dict(result)
 
 

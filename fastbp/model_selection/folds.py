@@ -11,7 +11,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
+from ..estimators.classifier import BackpropClassifier
+from ..estimators.regressor import BackpropRegressor
 from ..estimators.run import Run, Shared, beginning
+
+FITS = (BackpropClassifier.fit, BackpropRegressor.fit)
+
+
+def own_network(estimator: Any) -> Any:
+    """The estimator, or the last step of a Pipeline, if it is one of fastbp's; otherwise None."""
+    last = estimator.steps[-1][1] if type(estimator) is Pipeline and estimator.steps else estimator
+    return last if getattr(type(last), "fit", None) in FITS else None
 
 
 class Fold:
@@ -52,17 +62,23 @@ class Fold:
         """
         X, y, fit_params = self._training_data()
         given = [y] if y is not None else []
+        network, is_pipeline = own_network(estimator), isinstance(estimator, Pipeline)
+        if network is None:
+            estimator.fit(X, *given, **fit_params)
+            return None
         # Most candidates have the same steps before the network. A Pipeline whose user has set a memory keeps it.
-        shares = isinstance(estimator, Pipeline) and estimator.memory is None
-        if shares:
+        shares_steps = is_pipeline and estimator.memory is None
+        # If a step is not shared, the network gets an X of its own. No other candidate would use it, so it is not kept.
+        shares_X = not is_pipeline or (shares_steps and all(_key_of(step) for _, step in estimator.steps[:-1]))
+        if shares_steps:
             estimator.memory = self._steps
         try:
-            with beginning(self._shared) as runs:
+            with beginning(network, self._shared if shares_X else Shared()) as runs:
                 estimator.fit(X, *given, **fit_params)
         finally:
-            if shares:
+            if shares_steps:
                 estimator.memory = None
-        return runs[0] if runs else None
+        return runs[0]
 
     def free(self) -> None:
         """Forget the training data. They are selected again if another candidate begins."""
@@ -82,7 +98,8 @@ class SharedSteps:
     """A memory for the Pipelines of a fold: a transformer that was fitted once is not fitted again.
 
     Without this memory, every network that waits for its next epochs would keep a transformed X of its own. A
-    transformer whose random_state is None is fitted anew for each candidate.
+    transformer whose random_state is None is fitted anew for each candidate, and so is a transformer that cannot be
+    compared with others.
     """
 
     def __init__(self) -> None:
@@ -95,18 +112,24 @@ class SharedSteps:
         """
 
         def remembered(transformer: Any, X: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
-            if any(name.endswith("random_state") and value is None for name, value in _parameters(transformer).items()):
+            def make() -> Any:
                 return function(transformer, X, y, *args, **kwargs)
-            # The results keep X and y alive, so that no other object gets their ids.
-            key = joblib.hash((transformer, kwargs.get("params"))), id(X), id(y)
-            result, *_ = self._results.get(key, lambda: (function(transformer, X, y, *args, **kwargs), X, y))
-            return result
+
+            key = _key_of(transformer, kwargs.get("params"))
+            return make() if key is None else self._results.get((X, y), key, make)
 
         return remembered
 
 
-def _parameters(transformer: Any) -> dict[str, Any]:
-    return transformer.get_params() if hasattr(transformer, "get_params") else {}
+def _key_of(transformer: Any, params: Any = None) -> str | None:
+    """Equal keys mean equal fits to the same data, with these parameters of `fit`. None: no fit equals another one."""
+    given = transformer.get_params() if hasattr(transformer, "get_params") else {}
+    if any(name.endswith("random_state") and value is None for name, value in given.items()):
+        return None
+    try:
+        return joblib.hash((transformer, params))
+    except Exception:  # a pickle of it is impossible, for instance because it has a lambda
+        return None
 
 
 def candidate(estimator: Any, parameters: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not what it s
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,11 +14,12 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from ..training.footprint import MIB, physical_memory
 from .evaluation import Trials
-from .search import Candidates, Results, SideBySide, own_network
+from .folds import own_network
+from .search import N_JOBS, Candidates, Results, SideBySide
 
 MOST_RUNGS = 4
 NO_LBFGS = "solver must be 'sgd', 'adam' or 'gd', because 'lbfgs' cannot wait between two epochs, got 'lbfgs'."
@@ -121,6 +122,7 @@ class HalvingSearchCV(SideBySide):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSearchCV._parameter_constraints,
+        **N_JOBS,
         "param_distributions": [dict, list],
         "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
         "factor": [Interval(Real, 1, None, closed="neither")],
@@ -170,6 +172,13 @@ class HalvingSearchCV(SideBySide):
             )
         if network.solver == "lbfgs":
             raise ValueError(NO_LBFGS)
+        if watched := [each for each in (self, self.estimator, network) if getattr(each, "_skl_callbacks", None)]:
+            raise ValueError(
+                "HalvingSearchCV, its estimator and its steps must have no callbacks, because candidates train side "
+                f"by side, got {watched[0]._skl_callbacks!r}."
+            )
+        if isinstance(self.scoring, Iterable) and not isinstance(self.scoring, str):
+            self._check_refit(self.scoring)
         return True
 
     def _base(self) -> Any:
@@ -178,9 +187,11 @@ class HalvingSearchCV(SideBySide):
 
     def _evaluated(self, begin: Callable[[Candidates], Trials]) -> tuple[Candidates, Results, dict[str, Any]]:
         candidates, n = self._candidates(), self.n_splits_
+        if not candidates:
+            raise ValueError(f"param_distributions must have candidates, got {self.param_distributions!r}.")
         if any(each.get(self._prefix() + "solver") == "lbfgs" for each in candidates):
             raise ValueError(NO_LBFGS)
-        max_epochs = self.max_epochs or int(own_network(self.estimator).max_iter)
+        max_epochs = self.max_epochs or self._max_iter()
         self.rungs_ = rungs(len(candidates), self.factor, self.min_epochs, max_epochs)
         trials = begin(candidates)
         self._check_memory(trials.memory())
@@ -224,9 +235,15 @@ class HalvingSearchCV(SideBySide):
         """The parameters of all candidates."""
         given = self.param_distributions
         name = self._prefix() + "max_iter"
-        if any(name in each for each in ([given] if isinstance(given, Mapping) else given)):
+        names = set().union(*([given] if isinstance(given, Mapping) else given))
+        if name in names:
             raise ValueError(
                 f"param_distributions must not have {name!r}: set max_epochs, which is {self.max_epochs!r}."
+            )
+        if replaced := names & {"steps", name.partition("__")[0]}:
+            raise ValueError(
+                f"param_distributions must not have {min(replaced)!r}, because the network itself must stay: each "
+                "candidate trains for the same epochs. Set parameters of the network."
             )
         if self.n_candidates is not None:
             return list(ParameterSampler(given, self.n_candidates, random_state=check_random_state(self.random_state)))
@@ -244,13 +261,25 @@ class HalvingSearchCV(SideBySide):
     def _score_of(self, results: Results) -> float:
         """The mean test score of a candidate, by which survivors are chosen. It is NaN if a fit failed."""
         scores = [result["test_scores"] for result in results]
-        if isinstance(scores[0], dict):
-            if not isinstance(self.refit, str):
-                raise ValueError(
-                    f"refit must name the scorer that decides which candidates survive, got {self.refit!r}."
-                )
-            scores = [each[self.refit] for each in scores]
+        for k, each in enumerate(scores):
+            if isinstance(each, dict):  # a fit that failed may have the error score alone
+                self._check_refit(each)
+                scores[k] = each[self.refit]
         return float(np.mean(scores))
+
+    def _check_refit(self, scorers: Iterable[str]) -> None:
+        if not isinstance(self.refit, str) or self.refit not in scorers:
+            raise ValueError(
+                f"refit must name the scorer that decides which candidates survive, got {self.refit!r}. The scorers "
+                f"are {sorted(scorers)}."
+            )
+
+    def _max_iter(self) -> int:
+        """The max_iter of the estimator."""
+        network = own_network(self.estimator)
+        constraints = {"max_iter": network._parameter_constraints["max_iter"]}
+        validate_parameter_constraints(constraints, {"max_iter": network.max_iter}, type(network).__name__)
+        return int(network.max_iter)
 
     def _format_results(self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None) -> Any:
         results = super()._format_results(candidate_params, n_splits, out, more_results)

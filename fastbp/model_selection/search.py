@@ -4,7 +4,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not what it s
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from joblib.parallel import get_active_backend
 from numpy.typing import ArrayLike
@@ -13,28 +13,21 @@ from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _insert_error_scores, _warn_or_raise_about_fit_failures
-from sklearn.pipeline import Pipeline
 from sklearn.utils import indexable
 from sklearn.utils.validation import _check_method_params
 
-from ..estimators.classifier import BackpropClassifier
-from ..estimators.regressor import BackpropRegressor
+from ..estimators.parameters import Parameters
 from .evaluation import Experiment, LocalTrials, Trials
+from .folds import own_network
 
-FITS = (BackpropClassifier.fit, BackpropRegressor.fit)
 # joblib's backends on this machine. The workers of any other backend, such as Dask's, may be on other machines.
 LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "SequentialBackend", "ThreadingBackend")
 
+N_JOBS = {"n_jobs": Parameters._parameter_constraints["n_jobs"]}
 RUN_SEARCHES = (model_selection.GridSearchCV._run_search, model_selection.RandomizedSearchCV._run_search)
 
 Candidates = Sequence[dict[str, Any]]
 Results = list[dict[str, Any]]
-
-
-def own_network(estimator: Any) -> Any:
-    """The estimator, or the last step of a Pipeline, if this is one of fastbp's estimators; otherwise None."""
-    last = estimator.steps[-1][1] if type(estimator) is Pipeline and estimator.steps else estimator
-    return last if getattr(type(last), "fit", None) in FITS else None
 
 
 class SideBySide(BaseSearchCV):
@@ -108,12 +101,6 @@ class SideBySide(BaseSearchCV):
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
-        splits = list(cv.split(X, y, **routed.splitter.split))
-        if len(splits) != self.n_splits_:
-            raise ValueError(
-                f"cv.split and cv.get_n_splits return inconsistent results. Expected {self.n_splits_} splits, got "
-                f"{len(splits)}"
-            )
         base, fit_params = self._base(), routed.estimator.fit
         options = {
             "scorer": scorers,
@@ -124,6 +111,13 @@ class SideBySide(BaseSearchCV):
         }
 
         def begin(candidates: Candidates) -> Trials:
+            # After the draw of the candidates, as in scikit-learn, because both may draw from the same RandomState.
+            splits = list(cv.split(X, y, **routed.splitter.split))
+            if len(splits) != self.n_splits_:
+                raise ValueError(
+                    f"cv.split and cv.get_n_splits return inconsistent results. Expected {self.n_splits_} splits, got "
+                    f"{len(splits)}"
+                )
             if self.verbose > 0:
                 print(
                     f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, totalling "
@@ -135,7 +129,7 @@ class SideBySide(BaseSearchCV):
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)
-        results = self._format_results(candidates, len(splits), out, more)
+        results = self._format_results(candidates, self.n_splits_, out, more)
         self._choose(results, refit_metric, out[0]["test_scores"])
         if self.refit:
             self._refit(clone(base), X, y, fit_params)
@@ -209,6 +203,11 @@ class GridSearchCV(SideBySide, model_selection.GridSearchCV):
     True
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **model_selection.GridSearchCV._parameter_constraints,
+        **N_JOBS,
+    }
+
     def _candidates(self) -> Candidates:
         return list(ParameterGrid(self.param_grid))
 
@@ -259,6 +258,11 @@ class RandomizedSearchCV(SideBySide, model_selection.RandomizedSearchCV):
     >>> bool(search.best_score_ > 0.95)
     True
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **model_selection.RandomizedSearchCV._parameter_constraints,
+        **N_JOBS,
+    }
 
     def _candidates(self) -> Candidates:
         return list(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))

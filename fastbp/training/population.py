@@ -129,3 +129,14 @@ class Population(Generic[Member]):
         self._interrupted.clear()
         jobs = [functools.partial(job, i) for i in members]
         return dict(zip(members, in_threads(jobs, side_by_side(self._n_jobs), self._interrupted), strict=True))
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let an error, and those that led to it, forget the frames that they went through: frames have the data of a fit.
+
+    A frame and its error refer to each other, so the data would otherwise stay until Python looks for such circles.
+    """
+    if error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        forget_frames(error.__cause__)
+        forget_frames(error.__context__)

@@ -3,11 +3,12 @@
 import gc
 import tracemalloc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 
 from fastbp import BackpropClassifier, BackpropEnsembleClassifier, BackpropEnsembleRegressor, BackpropRegressor
 from fastbp.ensemble import memory
@@ -105,3 +106,22 @@ def test_the_memory_of_the_machine_is_known_or_not_checked(monkeypatch):
     monkeypatch.delattr(footprint.os, "sysconf")
     assert footprint.physical_memory() is None
     memory.refuse_too_much(1 << 80, 8, 2)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_errors_of_members_do_not_keep_the_data():
+    class Seen(np.ndarray):
+        """An array that a weak reference can refer to."""
+
+    X = np.random.default_rng(0).normal(size=(60, 6)).view(Seen)
+    y, seen = np.arange(60) % 3, weakref.ref(X)
+    net = BackpropClassifier((7,), max_iter=2, random_state=0)
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.warns(FitFailedWarning):
+            BackpropEnsembleClassifier(net, 4, param_distributions={"learning_rate_init": [1e-3, 1e200]}).fit(X, y)
+        del X
+        assert seen() is None
+    finally:
+        gc.enable()

@@ -1,8 +1,10 @@
 """HalvingSearchCV: survivors go on training, and no epoch is trained twice."""
 
+import gc
 import pickle
 import re
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_no_attributes_set_in_init
@@ -172,6 +175,65 @@ def test_a_wrong_argument_is_named(options, message):
     search = HalvingSearchCV(**{"estimator": CLASSIFIER, "param_distributions": {"alpha": [1.0]}} | options)
     with pytest.raises(ValueError, match=re.escape(message)):
         search.fit(X, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options", "message"),
+    [
+        (clone(CLASSIFIER).set_params(max_iter=0), {}, "'max_iter' parameter of BackpropClassifier"),
+        (CLASSIFIER, {"param_distributions": []}, r"must have candidates, got \[\]"),
+        (CLASSIFIER, {"scoring": ["accuracy", "f1_macro"], "refit": False}, "refit must name the scorer .* got False"),
+        (SCALED, {"param_distributions": {"mlp": [CLASSIFIER]}}, "must not have 'mlp'"),
+        (SCALED, {"param_distributions": {"steps": [SCALED.steps]}}, "must not have 'steps'"),
+    ],
+)
+def test_what_halving_cannot_do_is_said_before_any_training(estimator, options, message):
+    search = HalvingSearchCV(estimator, {"alpha": [1.0, 2.0]}, cv=2).set_params(**options)
+
+    def train(*_):
+        raise AssertionError("it trains")
+
+    with watch(train), pytest.raises(ValueError, match=message):
+        search.fit(X, LABELS)
+
+
+def test_callbacks_are_refused():
+    callback = pytest.importorskip("sklearn.callback")
+    watched = clone(CLASSIFIER).set_callbacks(callback.ProgressBar())
+    for estimator in (watched, Pipeline([("scale", StandardScaler()), ("mlp", watched)])):
+        with pytest.raises(ValueError, match="must have no callbacks"):
+            HalvingSearchCV(estimator, GRID).fit(X, LABELS)
+
+
+def test_a_fit_that_fails_in_one_fold_goes_with_a_scorer_that_returns_several_scores():
+    def scores(net, X, y, sample_weight=None):
+        return {"right": net.score(X, y), "n": len(X)}
+
+    weights = np.repeat([1.0, 0.0], [30, 60])  # all training rows of the first fold have the weight 0
+    net = clone(CLASSIFIER).set_params(max_iter=2)
+    search = HalvingSearchCV(net, {"alpha": [1e-4, 1.0]}, cv=KFold(3), scoring=scores, refit="right", error_score=-1.0)
+    with pytest.warns(FitFailedWarning):
+        search.fit(X, LABELS, sample_weight=weights)
+    assert_array_equal(search.cv_results_["split0_test_n"], [-1, -1])
+    assert_array_equal(search.cv_results_["split1_test_n"], [30, 30])
+
+
+@pytest.mark.parametrize("search", [HalvingSearchCV, GridSearchCV])
+def test_errors_of_candidates_do_not_keep_their_data(search):
+    class Seen(np.ndarray):
+        """An array that a weak reference can refer to."""
+
+    given, lost = X.copy().view(Seen), []
+    lost.append(weakref.ref(given))
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.warns(FitFailedWarning):
+            search(CLASSIFIER, {"learning_rate_init": [1e-3, 1e200]}, cv=2, error_score=0.0).fit(given, LABELS)
+        del given
+        assert lost[0]() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

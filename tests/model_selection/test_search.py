@@ -17,16 +17,18 @@ from numpy.testing import assert_array_equal
 from sklearn import model_selection as theirs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
-from sklearn.feature_selection import SelectKBest
+from sklearn.feature_selection import SelectKBest, SequentialFeatureSelector
 from sklearn.metrics import get_scorer
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from fastbp import BackpropClassifier, BackpropRegressor
 from fastbp import model_selection as ours
 from fastbp.estimators.base import Perceptron
 from fastbp.model_selection import evaluation
+from fastbp.model_selection.folds import Fold
 from fastbp.training.observer import watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -96,6 +98,37 @@ def test_grid_searches_have_scikit_learns_results(case, n_jobs):
 def test_randomized_searches_have_scikit_learns_results():
     distributions = {"mlp__alpha": scipy.stats.loguniform(1e-5, 1e2), "mlp__hidden_layer_sizes": [(7,), (5, 3)]}
     found, expected = both("RandomizedSearchCV", SCALED, distributions, n_iter=5, random_state=3)
+    assert_same_search(found.fit(X, LABELS), expected.fit(X, LABELS))
+
+
+def test_candidates_and_splits_may_be_drawn_by_the_same_random_state():
+    distributions = {"alpha": scipy.stats.loguniform(1e-5, 1e2)}
+    results = []
+    for module in (ours, theirs):
+        draw = np.random.RandomState(3)
+        cv = theirs.KFold(3, shuffle=True, random_state=draw)
+        results.append(module.RandomizedSearchCV(CLASSIFIER, distributions, n_iter=3, cv=cv, random_state=draw))
+    assert_same_search(*(search.fit(X, LABELS) for search in results))
+
+
+@pytest.mark.parametrize("name", ["GridSearchCV", "RandomizedSearchCV", "HalvingSearchCV"])
+def test_n_jobs_is_not_zero(name):
+    with pytest.raises(ValueError, match=r"n_jobs.* Got 0"):
+        getattr(ours, name)(CLASSIFIER, {"alpha": [1.0, 2.0]}, n_jobs=0).fit(X, LABELS)
+
+
+INNER = {
+    "a selection by a network": (
+        make_pipeline(SequentialFeatureSelector(CLASSIFIER, n_features_to_select=1, cv=2), CLASSIFIER),
+        {"backpropclassifier__alpha": [1e-4, 1.0]},
+    ),
+    "a network within the last step": (SCALED, {"mlp": [CLASSIFIER, OneVsRestClassifier(CLASSIFIER)]}),
+}
+
+
+@pytest.mark.parametrize("case", INNER)
+def test_networks_within_the_steps_of_a_pipeline_train_as_always(case):
+    found, expected = both("GridSearchCV", *INNER[case], cv=2, error_score="raise")
     assert_same_search(found.fit(X, LABELS), expected.fit(X, LABELS))
 
 
@@ -218,6 +251,20 @@ def test_candidates_share_their_fitted_transformers_unless_these_are_random(rand
     assert Counting.fits == [60] * n_fits
     scores = search.cv_results_["mean_test_score"]
     assert len(set(scores)) > 1
+
+
+def test_transformers_that_cannot_be_pickled_are_not_shared():
+    steps = Pipeline([("double", FunctionTransformer(lambda X: 2 * X)), ("mlp", CLASSIFIER)])
+    found, expected = both("GridSearchCV", steps, OF_PIPELINE, cv=3, error_score="raise")
+    assert_same_search(found.fit(X, LABELS), expected.fit(X, LABELS))
+
+
+@pytest.mark.parametrize(("random_state", "n_kept"), [(0, 1), (None, 0)])
+def test_what_one_candidate_alone_uses_is_not_kept(random_state, n_kept):
+    fold = Fold(CLASSIFIER, X, LABELS, {}, np.arange(60), np.arange(60, 90))
+    for _ in range(3):
+        fold.begin(make_pipeline(Counting(random_state=random_state), clone(CLASSIFIER)))
+    assert len(fold._shared._results) == n_kept
 
 
 def test_the_memory_of_a_pipeline_is_its_own(tmp_path):

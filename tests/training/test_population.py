@@ -46,7 +46,7 @@ def beginner(net, shared, *args, **options):
     """A function that begins a fit of the net."""
 
     def begin():
-        with beginning(shared) as runs:
+        with beginning(net, shared) as runs:
             net.fit(*(args or (X, Y)), **options)
         return runs[0]
 
@@ -199,6 +199,17 @@ def test_as_many_members_train_at_once_as_the_rules_for_threads_allow(monkeypatc
     assert population.side_by_side is team.side_by_side
 
 
+def test_an_X_at_the_address_of_an_earlier_one_is_laid_out_anew():
+    shared = Shared()
+    for scale in range(1, 20):
+        net = BackpropRegressor(hidden_layer_sizes=(7,), max_iter=3, random_state=0)
+        given = (scale * X).tolist()  # nothing but `shared` keeps this list
+        with beginning(net, shared) as runs:
+            net.fit(given, Y)
+        del given
+        assert_array_equal(np.ravel(runs[0]._fit.examples.X64), np.ravel(scale * X))
+
+
 def test_warnings_of_a_member_are_emitted_where_it_is_finished():
     net = clone(BASE)
     members = Population([beginner(net, Shared())], 1)
@@ -213,7 +224,7 @@ def test_warnings_of_a_member_are_emitted_where_it_is_finished():
 def test_a_fit_within_beginning_leaves_the_estimator_as_it_was():
     net = BackpropRegressor(hidden_layer_sizes=(7,), max_iter=3, random_state=0).fit(X, Y)
     before = fitted(vars(net))
-    with beginning() as runs:
+    with beginning(net) as runs:
         assert net.fit(X[:50], Y[:50] + 1.0) is net
     assert fitted(vars(net)) == before
     (run,) = runs
