@@ -216,15 +216,17 @@ class LocalTrials:
         """See `Trials.evaluate`."""
         candidates = list(candidates)
         n_folds = self._experiment.n_folds
-        left = [len(candidates)] * n_folds  # trials of each fold that have not been evaluated yet
+        # The trials of each fold that have not been evaluated yet. A call of `pop` is one bytecode, so threads need no
+        # lock.
+        left = [[*candidates] for _ in range(n_folds)]
 
         def evaluate(i: int, trial: Trial) -> dict[str, Any]:
             result = self._experiment.evaluate(i, trial, epochs)
-            k = i % n_folds
-            left[k] -= 1
+            of_fold = left[i % n_folds]
+            of_fold.pop()
             if not keep:
                 self._population.drop(i)
-                if not left[k]:
+                if not of_fold:
                     trial.fold.free()
             return result
 
