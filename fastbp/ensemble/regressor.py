@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ from sklearn.base import RegressorMixin
 from ..data.targets import Values
 from ..estimators.base import Perceptron
 from ..estimators.checking import checked_numbers
-from ..estimators.regressor import CROSSING, BackpropRegressor, warn_of_crossing
+from ..estimators.regressor import BackpropRegressor, crossing_unsaid, warn_of_crossing
 from ..estimators.validation_set import GivenValidation
 from ..typing import Array
 from .base import Begun, Ensemble, fits_members
@@ -240,8 +239,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
         target = self._target() if hasattr(self, "members_") else None
         if target is None or not target.quantiles:
             return float(super().score(X, y, sample_weight))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=CROSSING)
+        with crossing_unsaid():
             return target.d2(np.asarray(y), self.predict(X), sample_weight)
 
     # ---------------------------------------------------------------- what differs between classes and numbers

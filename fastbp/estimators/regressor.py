@@ -2,8 +2,10 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
@@ -539,8 +541,7 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         target = self._fitted_target() if hasattr(self, "n_outputs_") else None
         if target is None or not target.quantiles:
             return float(super().score(X, y, sample_weight))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=CROSSING)
+        with crossing_unsaid():
             return target.d2(np.asarray(y), self.predict(X), sample_weight)
 
     def __sklearn_tags__(self) -> Any:
@@ -550,10 +551,27 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         return tags
 
 
+_unsaid: ContextVar[bool] = ContextVar("fastbp_crossing_unsaid", default=False)
+
+
+@contextlib.contextmanager
+def crossing_unsaid() -> Iterator[None]:
+    """Within this context, `warn_of_crossing` does not warn.
+
+    `warnings.catch_warnings` would change the filters of all threads. If two threads used it at once, for instance in
+    a search, the changed filters could stay.
+    """
+    token = _unsaid.set(True)
+    try:
+        yield
+    finally:
+        _unsaid.reset(token)
+
+
 def warn_of_crossing(predicted: NDArray, *, stacklevel: int) -> None:
     """Warn if predictions of several quantiles cross. stacklevel: of the user's code; 1 is this function."""
     crossing = int((np.diff(predicted, axis=1) < 0).any(axis=1).sum())
-    if crossing:
+    if crossing and not _unsaid.get():
         warnings.warn(
             f"{CROSSING} of {crossing} of {len(predicted)} examples cross. np.sort(..., axis=1) "
             "puts them in order, and the pinball loss does not become larger.",

@@ -78,7 +78,7 @@ class TestAverages:
         assert model.predict(X).shape == ((len(X),) if columns == 1 else (len(X), 3))
         assert model.n_outputs_ == columns
 
-    def test_of_several_quantiles_are_averaged_one_by_one_and_may_cross(self):
+    def test_of_several_quantiles_are_averaged_one_by_one_and_may_cross(self, monkeypatch):
         member = {"loss": "quantile", "quantile": [0.1, 0.5, 0.9], "max_iter": 30}
         X, model = fitted(BackpropEnsembleRegressor, member)
         with warnings.catch_warnings():
@@ -89,7 +89,10 @@ class TestAverages:
             found = model.predict(X)
         assert caught[0].filename == __file__
         assert_allclose(found, expected, rtol=1e-14)
+        predict, seen = BackpropEnsembleRegressor.predict, []
+        monkeypatch.setattr(type(model), "predict", lambda *a: seen.append(warnings.filters[:]) or predict(*a))
         assert model.score(X, y) == model.members_[0]._fitted_target().d2(y, found, None)
+        assert seen == [warnings.filters]  # the filters of other threads are left alone
 
     @pytest.mark.parametrize(("dtypes", "expected"), [(["float32"], "float32"), (["float32", "float64"], "float64")])
     @both

@@ -1,6 +1,7 @@
 """Losses for numbers that people ask for, and losses of the user's own."""
 
 import pickle
+import warnings
 
 import numba
 import numpy as np
@@ -148,6 +149,12 @@ class TestSeveralQuantiles:
         reg.score(X, y)  # without the warning
         reg.intercepts_[-1][:] = [0.0, 1.0, 2.0]
         reg.predict(X[:5])
+
+    def test_a_score_leaves_the_filters_of_other_threads_alone(self, monkeypatch):
+        reg, predict, seen = self.fitted(max_iter=1), BackpropRegressor.predict, []
+        monkeypatch.setattr(BackpropRegressor, "predict", lambda *a: seen.append(warnings.filters[:]) or predict(*a))
+        reg.score(*linear())
+        assert seen == [warnings.filters]
 
     def test_another_number_of_quantiles_needs_a_new_fit(self):
         reg = self.fitted(max_iter=1).set_params(quantile=[0.1, 0.9])
