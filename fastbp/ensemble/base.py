@@ -99,6 +99,9 @@ class Ensemble(Checked):
         """The votes of a member, of shape (n, width): probabilities or values, made from its outputs a^(L)."""
         raise NotImplementedError
 
+    def _check_classes(self) -> None:
+        """Check that the members predict the same classes, because the user may have edited them; raises ValueError."""
+
     def _labels(self, y: NDArray) -> NDArray | None:
         """The labels by which the validation set is stratified, or None. Sets the classes_ of a classifier."""
         raise NotImplementedError
@@ -226,6 +229,7 @@ class Ensemble(Checked):
     def _averaged(self, X: Any, decide: Decide) -> NDArray:
         """decide(average of the votes) for the rows of X, after the checks of X and of `weights_`."""
         X = self._checked_for_prediction(X)
+        self._check_classes()
         given = np.asarray(self.weights_)  # the user may have edited them
         legal = given.shape == (len(self.members_),) and given.dtype.kind in "fiu" and (given >= 0).all()
         if not legal or not abs(given.sum() - 1) <= SUM_OF_WEIGHTS:

@@ -15,6 +15,7 @@ from ..estimators.base import Perceptron
 from ..estimators.checking import checked_labels
 from ..estimators.classifier import BackpropClassifier, can_predict_proba, gives_probabilities
 from ..estimators.parameters import Decorator
+from ..estimators.predicting import check_classes
 from ..estimators.validation_set import GivenValidation
 from ..typing import Array
 from .base import Begun, Ensemble, fits_members
@@ -282,6 +283,15 @@ class BackpropEnsembleClassifier(ClassifierMixin, Ensemble):
 
     def _vote(self, member: Any, outputs: Array) -> Array:
         return member._probabilities(outputs) if gives_probabilities(member) else outputs
+
+    def _check_classes(self) -> None:
+        check_classes(self.classes_)
+        for i, member in enumerate(self.members_):
+            if not np.array_equal(member.classes_, self.classes_):
+                raise ValueError(
+                    f"members_[{i}].classes_ must be the classes_ of the ensemble, {self.classes_!r:.100}, got "
+                    f"{member.classes_!r:.100}."
+                )
 
     def _labels(self, y: NDArray) -> NDArray | None:
         target = Labels.of(y, "log_loss", None, subset=False)

@@ -46,6 +46,8 @@ def _draw(distributions: Distributions) -> Callable[[np.random.RandomState], dic
     if not distributions:
         return lambda own: {}
     parts = [distributions] if isinstance(distributions, dict) else distributions
+    if not all(isinstance(part, dict) for part in parts):
+        raise ValueError(f"param_distributions must be a dict or a list of dicts, got {distributions!r:.200}.")
     if any(hasattr(values, "rvs") for part in parts for values in part.values()):
         return lambda own: next(iter(ParameterSampler(distributions, 1, random_state=own)))
     grid, seen = ParameterGrid(distributions), set[int]()

@@ -163,8 +163,9 @@ class GridSearchCV(SideBySide, model_selection.GridSearchCV):
     """GridSearchCV of scikit-learn, with candidates that train side by side.
 
     If the estimator is one of fastbp's, or a Pipeline with such a last step, the candidates of a fold train in threads,
-    one thread each, and share the data of the fold. All scores in `cv_results_` are scikit-learn's, to the last digit.
-    With any other estimator, with callbacks, and under joblib's backend of Dask, the search is scikit-learn's own.
+    one thread each, and share the data of the fold. All scores in `cv_results_` are scikit-learn's, to the last digit,
+    unless the estimator has `random_state=None`. With any other estimator, with callbacks, and under joblib's backend
+    of Dask, the search is scikit-learn's own.
 
     Parameters
     ----------

@@ -116,6 +116,13 @@ BAD = {
         {},
         "Invalid parameter 'depth'",
     ),
+    "distributions of another form": lambda X, y: (
+        {"param_distributions": [1]},
+        X,
+        y,
+        {},
+        r"param_distributions must be a dict or a list of dicts, got \[1\]",
+    ),
     "no members": lambda X, y: ({"n_members": 0}, X, y, {}, "'n_members' parameter"),
     "an unknown selection": lambda X, y: ({"selection": "best"}, X, y, {}, "'selection' parameter"),
     "an unknown scorer": lambda X, y: ({"scoring": "luck"}, X, y, {}, "'scoring' parameter"),
@@ -276,6 +283,16 @@ class TestErrors:
         with pytest.raises(
             ValueError, match="weights_ must be a number >= 0 for each of the 4 members, with the sum 1"
         ):
+            model.predict(X)
+
+    def test_of_edited_classes(self):
+        X, y = problem(BackpropClassifier)
+        model = ensemble(BackpropEnsembleClassifier).fit(X, y)
+        model.members_[1].classes_ = model.classes_[::-1]
+        with pytest.raises(ValueError, match=r"^members_\[1\].classes_ must be the classes_ of the ensemble, array"):
+            model.predict_proba(X)
+        model.classes_ = None
+        with pytest.raises(ValueError, match="classes_ must be a vector of labels, got None"):
             model.predict(X)
 
 
