@@ -298,6 +298,3 @@ class HalvingSearchCV(halving.HalvingSearchCV):
 
     def _trials(self, experiment: Experiment) -> Trials:
         return DistributedTrials(experiment)
-
-
-HalvingSearchCV.__module__ = "fastbp.dask"  # pickle stores the path of a type

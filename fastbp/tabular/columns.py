@@ -120,7 +120,7 @@ def empty_numbers(column: Column) -> Column:
 
 def empty_dates(column: Column) -> Column:
     """A column of dates that replaces this one. All are missing."""
-    return of_dates(column.name, np.full(len(column.missing), np.datetime64("NaT"), MICROSECONDS))
+    return of_dates(column.name, np.full(len(column.missing), np.datetime64("NaT", "us"), MICROSECONDS))
 
 
 def of_text(name: str, values: Sequence[Any], missing: Mask) -> Column:

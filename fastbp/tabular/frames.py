@@ -142,10 +142,10 @@ def _of_pandas(series: Any, name: str, as_text: bool) -> Column:
         zone = series.dt.tz
         if zone is not None:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-        times = series.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT"))
+        times = series.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT", "us"))
         return columns.of_dates(name, times, columns.zone_name(zone))
     if kind == "m":
-        return columns.of_array(name, series.to_numpy(dtype="timedelta64[us]", na_value=np.timedelta64("NaT")))
+        return columns.of_array(name, series.to_numpy(dtype="timedelta64[us]", na_value=np.timedelta64("NaT", "us")))
     if kind in "iuf":
         to = np.float64 if kind == "f" else np.uint64 if kind == "u" else np.int64
         return columns.of_numbers(name, series.to_numpy(dtype=to, na_value=0), missing)
@@ -173,7 +173,7 @@ def _of_polars(series: Any, name: str, as_text: bool) -> Column:
         zone = getattr(dtype, "time_zone", None)
         times = series.cast(_polars_type("Datetime")("us", zone)).to_physical()
         dates = _filled(times, 0).astype(columns.MICROSECONDS)
-        dates[missing] = np.datetime64("NaT")
+        dates[missing] = np.datetime64("NaT", "us")
         return columns.of_dates(name, dates, zone)
     if text.startswith(("Duration", "Time")):
         unit = {"ns": 1e9, "us": 1e6, "ms": 1e3}[getattr(dtype, "time_unit", "ns")]

@@ -68,7 +68,7 @@ def dates_of(column: Column, form: str) -> tuple[Column, Mask]:
     """A column of text as dates, and a mask of its junk. Junk becomes missing."""
     given = [_date(key, form) for key in column.keys]
     is_date = np.array([value is not None for value in given] + [False])
-    table, zone = np.full(len(given) + 1, np.datetime64("NaT"), columns.MICROSECONDS), None
+    table, zone = np.full(len(given) + 1, np.datetime64("NaT", "us"), columns.MICROSECONDS), None
     if is_date.any():
         table[is_date], zone = columns.array_of_dates(column.name, [value for value in given if value is not None])
     is_good = is_date[column.values]
