@@ -5,6 +5,7 @@ side by side. Each run has the bits of a fit alone, because the code is the same
 """
 
 import contextlib
+import inspect
 import itertools
 import threading
 import warnings
@@ -85,8 +86,7 @@ class Run:
             return
         with notice.of_fit(self._draft.verbose):
             try:
-                for _ in itertools.count() if n_epochs is None else range(n_epochs):
-                    next(self._training)
+                self._train(n_epochs)
             except StopIteration as end:
                 if not np.isfinite(self._fit.theta).all():
                     rate = self._draft.learning_rate_init
@@ -97,6 +97,17 @@ class Run:
                 if isinstance(error.__cause__, StopIteration):  # a generator turns a callback's StopIteration into this
                     raise error.__cause__ from None
                 raise
+
+    def _train(self, n_epochs: int | None) -> None:
+        """Run the solver for n_epochs epochs, or to its end. Raises StopIteration with the attributes at the end."""
+        try:
+            for _ in itertools.count() if n_epochs is None else range(n_epochs):
+                next(self._training)
+        except KeyboardInterrupt as interrupt:
+            if inspect.getgeneratorstate(self._training) == inspect.GEN_CLOSED:  # the solver has raised it, and ended
+                raise
+            # The interrupt came between two epochs. The solver is told, and ends with the weights that it has.
+            self._training.throw(interrupt)
 
     def show(self) -> None:
         """Let the estimator predict as if the fit ended now. Training can go on."""

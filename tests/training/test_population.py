@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BackpropClassifier, BackpropRegressor
+from fastbp.estimators import run as run_module
 from fastbp.estimators.run import Shared, beginning
 from fastbp.parallel import team
 from fastbp.training import population
@@ -235,3 +236,20 @@ def test_a_fit_within_beginning_leaves_the_estimator_as_it_was():
     run.finish(stacklevel=1)
     assert fitted(vars(net)) != before
     assert run.n_iter == 3
+
+
+def test_an_interrupt_between_two_epochs_ends_the_training_as_one_within_an_epoch(monkeypatch):
+    net, epochs = clone(BASE), itertools.count()
+
+    def interrupted():
+        for epoch in epochs:
+            if epoch == 3:
+                raise KeyboardInterrupt
+            yield epoch
+
+    monkeypatch.setattr(run_module.itertools, "count", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        net.fit(X, Y)
+    alone = clone(BASE).set_params(max_iter=3).fit(X, Y)
+    assert_array_equal(net.coefs_[0], alone.coefs_[0])
+    assert net.n_iter_ == 3
