@@ -12,7 +12,13 @@ from sklearn.utils.validation import _check_sample_weight
 
 from ..data.examples import in_order
 from ..estimators.checking import Checked
-from ..estimators.validation_set import GivenValidation, Rows, refuse_too_few
+from ..estimators.validation_set import (
+    GivenValidation,
+    Rows,
+    errors_name_validation_set,
+    refuse_few_rows,
+    refuse_small_share,
+)
 
 
 class Validation(NamedTuple):
@@ -52,14 +58,10 @@ def checked(ensemble: Checked, X: Any, y: Any, sample_weight: Any, given: GivenV
     own = _checked(ensemble, X, y, sample_weight, reset=True)
     if not given.is_there:
         return Data(*own, given)
-    try:
+    with errors_name_validation_set():
         held_out = _checked(ensemble, *given, reset=False)
-        n = held_out[0].shape[0]
-        refuse_too_few(n, f"X_val has {n} rows, and needs at least 2.")
+        refuse_few_rows(held_out[0].shape[0])
         _refuse_all_zero(held_out[2], slice(None), "of the validation set")
-    except ValueError as error:
-        # The message says X, y or sample_weight, and means X_val, y_val or sample_weight_val.
-        raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
     return Data(*own, GivenValidation(*held_out))
 
 
@@ -88,11 +90,7 @@ def set_aside(data: Data, fraction: float, random_state: np.random.RandomState, 
             f"validation_fraction={fraction!r} of {n} examples cannot be set aside: {error} Pass X_val and y_val, or "
             "change validation_fraction."
         ) from error
-    refuse_too_few(
-        len(validation),
-        f"Increase 'validation_fraction' or the size of your dataset. validation_fraction={fraction!r} of {n} examples "
-        f"leaves {len(validation)}.",
-    )
+    refuse_small_share(len(validation), fraction, n)
     for part, name in ((train, "training"), (validation, "validation")):
         _refuse_all_zero(data.sample_weight, part, f"of the {name} examples in this split")
     return data._replace(held_out=np.sort(validation))

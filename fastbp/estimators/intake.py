@@ -15,7 +15,7 @@ from ..data.targets import Target, product_in_unit, without_negligible
 from .parameters import STOCHASTIC
 from .predicting import Predictor
 from .run import FROM_DATA, held_out
-from .validation_set import GivenValidation, ValidationSet, refuse_too_few
+from .validation_set import GivenValidation, ValidationSet, errors_name_validation_set, refuse_few_rows
 
 
 class Data(NamedTuple):
@@ -149,14 +149,11 @@ class Intake(Predictor):
             raise ValueError(
                 f"X_val and y_val are used by the solvers {' and '.join(STOCHASTIC)} only, got solver={self.solver!r}."
             )
-        try:
+        with errors_name_validation_set():
             X, y = self._validated(given.X, given.y, reset=False)
             target.check_held_out(y)
-            refuse_too_few(len(y), f"X_val has {len(y)} rows, and needs at least 2.")
+            refuse_few_rows(len(y))
             examples, _ = self._examples(X, y, given.sample_weight, target, dtype)
-        except ValueError as error:
-            # The message says X, y or sample_weight, and means X_val, y_val or sample_weight_val.
-            raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
         return self._with_data(ValidationSet(examples, np.arange(examples.n)), X, y)
 
     def _with_data(self, validation: ValidationSet, X: Any, y: NDArray) -> ValidationSet:

@@ -1,5 +1,7 @@
 """The validation set, which measures progress. The user passes one, or `split` sets some of the examples aside."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,11 +55,7 @@ def split(
         # class has one example.
         stratify=np.array(["False", "True"])[examples.codes] if stratify else None,
     )
-    refuse_too_few(
-        len(validation),
-        f"Increase 'validation_fraction' or the size of your dataset. "
-        f"validation_fraction={validation_fraction!r} of {examples.n} examples leaves {len(validation)}.",
-    )
+    refuse_small_share(len(validation), validation_fraction, examples.n)
     for part, name in ((train, "training"), (validation, "validation")):
         if examples.weights.size and not examples.weights[part].any():
             raise ValueError(
@@ -67,7 +65,32 @@ def split(
     return train, ValidationSet(examples, validation)
 
 
-def refuse_too_few(n: int, advice: str) -> None:
-    """Raise ValueError, with the advice, if a validation set of n examples is too small."""
+def refuse_small_share(n_validation: int, validation_fraction: float, n: int) -> None:
+    """Raise ValueError if the validation set, this fraction of n examples, is too small."""
+    _refuse_too_few(
+        n_validation,
+        f"Increase 'validation_fraction' or the size of your dataset. "
+        f"validation_fraction={validation_fraction!r} of {n} examples leaves {n_validation}.",
+    )
+
+
+def refuse_few_rows(n: int) -> None:
+    """Raise ValueError if the user's own validation set of n rows is too small."""
+    _refuse_too_few(n, f"X_val has {n} rows, and needs at least 2.")
+
+
+def _refuse_too_few(n: int, advice: str) -> None:
     if n < 2:
         raise ValueError(f"The validation set is too small. {advice}")
+
+
+@contextlib.contextmanager
+def errors_name_validation_set() -> Iterator[None]:
+    """Within this context, a ValueError says that it is about the user's own validation set.
+
+    Its message says X, y or sample_weight, and means X_val, y_val or sample_weight_val.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
