@@ -12,7 +12,8 @@ from sklearn.base import RegressorMixin
 from ..data.targets import Values
 from ..estimators.base import Perceptron
 from ..estimators.checking import checked_numbers
-from ..estimators.regressor import BackpropRegressor, crossing_unsaid, warn_of_crossing
+from ..estimators.crossing import crossing_unsaid, warn_of_crossing
+from ..estimators.regressor import BackpropRegressor
 from ..estimators.validation_set import GivenValidation
 from ..typing import Array
 from .base import Begun, Ensemble, fits_members

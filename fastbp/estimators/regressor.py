@@ -2,10 +2,7 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
-import contextlib
-import warnings
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +17,7 @@ from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
 from .checking import checked_numbers
+from .crossing import crossing_unsaid, warn_of_crossing
 from .parameters import Range, fits, if_stochastic
 from .validation_set import GivenValidation
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:  # at run time only a conversion needs MLPRegressor, and `conv
 LOSSES = (
     "squared_error", "poisson", "mean_squared_error", "euclidean", "absolute_error", "huber", "quantile", "gamma",
 )  # fmt: skip
-CROSSING = "The predicted quantiles"  # the first words of the warning that predicted quantiles cross
 QUANTILE = Range(Real, 0, 1, closed="neither")
 CONSTRAINTS = {
     **Perceptron._parameter_constraints,
@@ -549,34 +546,6 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
         return tags
-
-
-_unsaid: ContextVar[bool] = ContextVar("fastbp_crossing_unsaid", default=False)
-
-
-@contextlib.contextmanager
-def crossing_unsaid() -> Iterator[None]:
-    """Within this context, `warn_of_crossing` does not warn.
-
-    `warnings.catch_warnings` would change the filters of all threads. If two threads used it at once, for instance in
-    a search, the changed filters could stay.
-    """
-    token = _unsaid.set(True)
-    try:
-        yield
-    finally:
-        _unsaid.reset(token)
-
-
-def warn_of_crossing(predicted: NDArray, *, stacklevel: int) -> None:
-    """Warn if predictions of several quantiles cross. stacklevel: of the user's code; 1 is this function."""
-    crossing = int((np.diff(predicted, axis=1) < 0).any(axis=1).sum())
-    if crossing and not _unsaid.get():
-        warnings.warn(
-            f"{CROSSING} of {crossing} of {len(predicted)} examples cross. np.sort(..., axis=1) "
-            "puts them in order, and the pinball loss does not become larger.",
-            stacklevel=stacklevel,
-        )
 
 
 # pickle and skops store the path of a type. The path `fastbp` stays valid when this module moves.
