@@ -22,7 +22,7 @@ from ..estimators.parameters import Decorator, Parameters, Range, ScorerOptions
 from ..estimators.run import FROM_DATA
 from ..estimators.validation_set import GivenValidation
 from ..parallel.team import side_by_side
-from ..training.footprint import MIB, Footprint
+from ..training.footprint import MIB, Footprint, refuse_too_much
 from ..training.history import INTERRUPTED
 from ..training.population import forget_frames
 from ..typing import Array
@@ -204,7 +204,12 @@ class Ensemble(Checked):
         votes = n_validation * sum(each.n_outputs for each in begun) * 8
         needed = memory.peak([each.footprint for each in begun], n_threads, votes)
         self._say(f"{len(begun)} members on {n_threads} threads, about {needed / MIB:,.1f} MiB")
-        memory.refuse_too_much(needed, len(begun), n_threads)
+        refuse_too_much(
+            needed,
+            f"n_members={len(begun)} networks, {n_threads} of them in training at a time,",
+            "",
+            "Set a smaller n_members, n_jobs or hidden_layer_sizes, or dtype='float32'.",
+        )
 
     def _say(self, message: str) -> None:
         if self.verbose:

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
-from ..training.footprint import MIB, physical_memory
+from ..training.footprint import MIB, refuse_too_much
 from .evaluation import Trials
 from .folds import own_network
 from .search import N_JOBS, Candidates, Results, SideBySide
@@ -221,15 +221,14 @@ class HalvingSearchCV(SideBySide):
 
     def _check_memory(self, needed: int) -> None:
         """If verbose, print the memory that waiting candidates need. Raise MemoryError if the machine has less."""
-        there = physical_memory()
         if self.verbose > 0 and needed:
             print(f"Candidates that wait for their next epochs need about {needed / MIB:,.1f} MiB")
-        if there is not None and needed > there:
-            raise MemoryError(
-                f"{self.rungs_[0][0]} candidates (n_candidates={self.n_candidates}) need about {needed / MIB:,.0f} MiB "
-                f"while they wait for their next epochs, but the machine has {there / MIB:,.0f} MiB. Set fewer "
-                "candidates or folds, or a smaller hidden_layer_sizes."
-            )
+        refuse_too_much(
+            needed,
+            f"{self.rungs_[0][0]} candidates (n_candidates={self.n_candidates})",
+            " while they wait for their next epochs",
+            "Set fewer candidates or folds, or a smaller hidden_layer_sizes.",
+        )
 
     def _candidates(self) -> Candidates:
         """The parameters of all candidates."""

@@ -72,7 +72,8 @@ def _offset(seconds: int, clock: datetime.tzinfo) -> int:
         offset = moment.astimezone(clock).utcoffset()
     except OverflowError:  # before the year 1 or after 9999
         return 0
-    return int(offset.total_seconds())  # type: ignore[union-attr]
+    assert offset is not None  # only a moment without a clock has none
+    return int(offset.total_seconds())
 
 
 def _zone(name: str) -> datetime.tzinfo:

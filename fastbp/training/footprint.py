@@ -93,3 +93,12 @@ def physical_memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf, and other systems may not know the names
         return None
+
+
+def refuse_too_much(needed: int, what: str, when: str, advice: str) -> None:
+    """Raise MemoryError if the machine has fewer bytes than are needed. what, when, advice: for the message."""
+    there = physical_memory()
+    if there is not None and needed > there:
+        raise MemoryError(
+            f"{what} need about {needed / MIB:,.0f} MiB{when}, but the machine has {there / MIB:,.0f} MiB. {advice}"
+        )

@@ -53,9 +53,6 @@ class Population(Generic[Member]):
         self._interrupted = threading.Event()
         self.errors: dict[int, Exception] = {}
 
-    def __len__(self) -> int:
-        return len(self._begin)
-
     def __getitem__(self, i: int) -> Member:
         """Member i, which has begun and was not dropped."""
         return self._members[i]

@@ -16,8 +16,9 @@ from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 
 from fastbp import BackpropClassifier, BackpropEnsembleClassifier, BackpropEnsembleRegressor, BackpropRegressor
-from fastbp.ensemble import base, memory, regressor
+from fastbp.ensemble import base, regressor
 from fastbp.kernels import step
+from fastbp.training import footprint
 from fastbp.training.observer import watch
 from support.ensembles import EARLY, KINDS, assert_same_model, both, ensemble
 from support.fits import output, problem, small
@@ -264,7 +265,7 @@ class TestErrors:
     @both
     def test_of_memory_name_the_number_of_members_and_what_there_is(self, kind, monkeypatch):
         X, y = problem(KINDS[kind])
-        monkeypatch.setattr(memory, "physical_memory", lambda: 1 << 20)
+        monkeypatch.setattr(footprint, "physical_memory", lambda: 1 << 20)
         monkeypatch.setattr(step, "train_serial", None)
         model = ensemble(kind, {"hidden_layer_sizes": (500, 500)}, n_members=3, n_jobs=1)
         with pytest.raises(
@@ -329,14 +330,6 @@ def test_a_warning_of_several_members_is_said_once_with_their_numbers(kind):
 # ---------------------------------------------------------------- interrupts
 
 
-@pytest.fixture
-def sigint():
-    """Ctrl-C raises KeyboardInterrupt, even if this process inherited that it ignores SIGINT."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
 def interrupt_at_call(monkeypatch, number: int) -> None:
     """Send the process SIGINT, as Ctrl-C does, in this call of the training kernel. The first call is 1."""
     train, calls = step.train_serial, itertools.count(1)
@@ -351,17 +344,18 @@ def interrupt_at_call(monkeypatch, number: int) -> None:
     monkeypatch.setattr(step, "train_serial", call)
 
 
-@pytest.mark.usefixtures("sigint")
-class TestInterrupt:
-    LONG = {"max_iter": 100_000, "tol": 0, "n_iter_no_change": 100_000}  # noqa: RUF012
+LONG = {"max_iter": 100_000, "tol": 0, "n_iter_no_change": 100_000}
 
+
+@pytest.mark.usefixtures("press_ctrl_c")
+class TestInterrupt:
     @pytest.mark.parametrize("selection", ["average", "greedy"])
     @pytest.mark.parametrize("n_jobs", [1, 2])
     @both
     def test_keeps_the_members_that_finished_an_epoch(self, kind, n_jobs, selection, monkeypatch):
         X, y = problem(KINDS[kind])
         distributions = {"max_iter": [3, 100_000]}
-        model = ensemble(kind, self.LONG, param_distributions=distributions, n_jobs=n_jobs, selection=selection)
+        model = ensemble(kind, LONG, param_distributions=distributions, n_jobs=n_jobs, selection=selection)
         model.set_params(n_members=12)
         interrupt_at_call(monkeypatch, 200)
         with interrupted:
@@ -376,14 +370,14 @@ class TestInterrupt:
     @both
     def test_of_members_gives_what_shorter_fits_give(self, kind, monkeypatch):
         X, y = problem(KINDS[kind])
-        model = ensemble(kind, self.LONG, n_jobs=2)
+        model = ensemble(kind, LONG, n_jobs=2)
         interrupt_at_call(monkeypatch, 300)
         with interrupted:
             model.fit(X, y)
         assert 1 <= len(model.members_) <= 2  # the others have not begun
         monkeypatch.undo()
         for member in model.members_:
-            params = {**self.LONG, "max_iter": member.n_iter_, "random_state": member.random_state}
+            params = {**LONG, "max_iter": member.n_iter_, "random_state": member.random_state}
             shorter = small(KINDS[kind], **params).fit(X, y)
             assert member.loss_curve_ == shorter.loss_curve_
 

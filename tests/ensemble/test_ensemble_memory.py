@@ -11,7 +11,7 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 
 from fastbp import BackpropClassifier, BackpropEnsembleClassifier, BackpropEnsembleRegressor, BackpropRegressor
-from fastbp.ensemble import memory
+from fastbp.ensemble import base, memory
 from fastbp.training import footprint
 from fastbp.training.footprint import Footprint
 
@@ -31,7 +31,7 @@ CASES = {
 def estimates(monkeypatch):
     """The estimates of all later fits, in their order."""
     found = []
-    monkeypatch.setattr(memory, "refuse_too_much", lambda needed, *_: found.append(needed))
+    monkeypatch.setattr(base, "refuse_too_much", lambda needed, *_: found.append(needed))
     return found
 
 
@@ -105,7 +105,7 @@ def test_the_memory_of_the_machine_is_known_or_not_checked(monkeypatch):
     assert footprint.physical_memory() > 1 << 28
     monkeypatch.delattr(footprint.os, "sysconf")
     assert footprint.physical_memory() is None
-    memory.refuse_too_much(1 << 80, 8, 2)
+    footprint.refuse_too_much(1 << 80, "8 networks", "", "Set fewer.")
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -19,8 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_no_attributes_set_in_init
 
 from fastbp import BackpropClassifier, BackpropRegressor
-from fastbp.model_selection import GridSearchCV, HalvingSearchCV, halving
+from fastbp.model_selection import GridSearchCV, HalvingSearchCV
 from fastbp.model_selection.halving import rungs
+from fastbp.training import footprint
 from fastbp.training.observer import watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -254,10 +255,10 @@ def test_the_memory_of_waiting_candidates_is_said_before_it_is_taken(n_jobs, mon
 
 def test_candidates_that_do_not_fit_into_the_memory_are_refused(monkeypatch, capsys):
     search = HalvingSearchCV(CLASSIFIER, {"alpha": [1e-4, 1.0, 2.0]}, cv=3)
-    monkeypatch.setattr(halving, "physical_memory", lambda: 1000)
+    monkeypatch.setattr(footprint, "physical_memory", lambda: 1000)
     with pytest.raises(MemoryError, match=r"\d+ candidates \(n_candidates=None\) need about .* MiB while they wait"):
         search.fit(X, LABELS)
-    monkeypatch.setattr(halving, "physical_memory", lambda: None)
+    monkeypatch.setattr(footprint, "physical_memory", lambda: None)
     search.fit(X, LABELS)
     assert capsys.readouterr().out == ""
 
