@@ -25,8 +25,8 @@ from ..data.examples import Examples
 from ..data.targets import Target, Values
 from ..estimators import classifier, regressor
 from ..estimators.base import Perceptron
-from ..estimators.crossing import CROSSING
 from ..estimators.fit import Fit
+from ..estimators.quantiles import CROSSING
 from ..estimators.validation_set import ValidationSet
 from ..extras import require
 from ..training.solver import AnyTrainer

@@ -7,12 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin
 
 from ..data.targets import Values
 from ..estimators.base import Perceptron
 from ..estimators.checking import checked_numbers
-from ..estimators.crossing import crossing_unsaid, warn_of_crossing
+from ..estimators.quantiles import QuantileScoreMixin, warn_of_crossing
 from ..estimators.regressor import BackpropRegressor
 from ..estimators.validation_set import GivenValidation
 from ..typing import Array
@@ -25,7 +24,7 @@ from .selection import REGRESSION, Cost, Votes
 CONSTRAINTS = {**Ensemble._parameter_constraints, "estimator": [BackpropRegressor, None]}
 
 
-class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
+class BackpropEnsembleRegressor(QuantileScoreMixin, Ensemble):
     """Networks of different random states, which train side by side and predict numbers together.
 
     The members are copies of one BackpropRegressor. Each has its own `random_state` and, if you like, its own
@@ -208,40 +207,10 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
         """
         now = self._as_now()
         values = now._averaged(X, lambda votes: votes)
-        target = now._target()
+        target = now._fitted_target()
         if target.quantiles:
             warn_of_crossing(values, stacklevel=3)
         return target.predict(values)
-
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """R^2 of the predictions; with several quantiles, the mean of scikit-learn's `d2_pinball_score` over them.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the examples.
-
-        Returns
-        -------
-        score : float
-            At most 1.
-
-        Raises
-        ------
-        NotFittedError
-            There was no fit.
-        ValueError
-            X or y is not valid.
-        """
-        target = self._target() if hasattr(self, "members_") else None
-        if target is None or not target.quantiles:
-            return float(super().score(X, y, sample_weight))
-        with crossing_unsaid():
-            return target.d2(np.asarray(y), self.predict(X), sample_weight)
 
     # ---------------------------------------------------------------- what differs between classes and numbers
 
@@ -254,7 +223,7 @@ class BackpropEnsembleRegressor(RegressorMixin, Ensemble):
     def _vote(self, member: Any, outputs: Array) -> Array:
         return member._values(outputs)
 
-    def _target(self) -> Values:
+    def _fitted_target(self) -> Values:
         quantiles = self.members_[0]._quantiles()
         return Values(self.n_outputs_, quantiles if len(quantiles) > 1 else ())
 

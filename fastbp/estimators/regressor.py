@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
 from ..data.targets import Target, Values
@@ -17,8 +16,8 @@ from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
 from .checking import checked_numbers
-from .crossing import crossing_unsaid, warn_of_crossing
 from .parameters import Range, fits, if_stochastic
+from .quantiles import QuantileScoreMixin, warn_of_crossing
 from .validation_set import GivenValidation
 
 if TYPE_CHECKING:  # at run time only a conversion needs MLPRegressor, and `convert` imports it
@@ -37,7 +36,7 @@ CONSTRAINTS = {
 }
 
 
-class BackpropRegressor(RegressorMixin, Perceptron):
+class BackpropRegressor(QuantileScoreMixin, Perceptron):
     """Multilayer perceptron regressor, trained by backpropagation in compiled loops.
 
     A drop-in replacement for `sklearn.neural_network.MLPRegressor`: it has the same parameters in the same order and
@@ -510,36 +509,6 @@ class BackpropRegressor(RegressorMixin, Perceptron):
         if target.quantiles:
             warn_of_crossing(values, stacklevel=3)
         return target.predict(values)
-
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """R^2 of the predictions; with several quantiles, the mean of scikit-learn's `d2_pinball_score` over them.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Examples.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the examples.
-
-        Returns
-        -------
-        score : float
-            At most 1.
-
-        Raises
-        ------
-        NotFittedError
-            There was no fit.
-        ValueError
-            X or y is not valid.
-        """
-        target = self._fitted_target() if hasattr(self, "n_outputs_") else None
-        if target is None or not target.quantiles:
-            return float(super().score(X, y, sample_weight))
-        with crossing_unsaid():
-            return target.d2(np.asarray(y), self.predict(X), sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
