@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .ensemble.regressor import BackpropEnsembleRegressor
     from .estimators.classifier import BackpropClassifier
     from .estimators.regressor import BackpropRegressor
-    from .tabular.encoder import TableEncoder
+    from .encoding.encoder import TableEncoder
 
 __all__ = [
     "BackpropClassifier",
@@ -55,7 +55,7 @@ LAZY = {
     "BackpropEnsembleClassifier": "ensemble.classifier",
     "BackpropEnsembleRegressor": "ensemble.regressor",
     "BackpropRegressor": "estimators.regressor",
-    "TableEncoder": "tabular.encoder",
+    "TableEncoder": "encoding.encoder",
 }
 
 

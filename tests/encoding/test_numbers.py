@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastbp import TableEncoder
-from fastbp.tabular.numbers import piecewise_linear
+from fastbp.encoding.numbers import piecewise_linear
 from support import encoding
 
 RTOL = {"float32": 2e-6, "float64": 1e-10}

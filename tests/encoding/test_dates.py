@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastbp import TableEncoder
-from fastbp.tabular import columns, dates
+from fastbp.encoding import columns, dates
 
 HOURS = pd.Series(pd.date_range("2023-03-01 00:30", periods=500, freq="17h37min"))
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "+05:30", "-03:00"]

@@ -22,7 +22,7 @@ from fastbp import BackpropClassifier, TableEncoder
 
 TYPES = [
     "TableEncoder",
-    *(f"tabular.{name}" for name in ("Feature", "NumberEncoder", "OneHotEncoder", "TargetMeanEncoder")),
+    *(f"encoding.{name}" for name in ("Feature", "NumberEncoder", "OneHotEncoder", "TargetMeanEncoder")),
 ]
 
 
