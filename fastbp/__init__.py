@@ -35,11 +35,13 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .encoding.encoder import TableEncoder
     from .ensemble.classifier import BackpropEnsembleClassifier
     from .ensemble.regressor import BackpropEnsembleRegressor
     from .estimators.classifier import BackpropClassifier
     from .estimators.regressor import BackpropRegressor
-    from .encoding.encoder import TableEncoder
+    from .tabular.classifier import TabularClassifier
+    from .tabular.regressor import TabularRegressor
 
 __all__ = [
     "BackpropClassifier",
@@ -47,6 +49,8 @@ __all__ = [
     "BackpropEnsembleRegressor",
     "BackpropRegressor",
     "TableEncoder",
+    "TabularClassifier",
+    "TabularRegressor",
     "__version__",
 ]
 # `__getattr__` imports these classes, so that `python -m fastbp --help` does not wait for Numba.
@@ -56,6 +60,8 @@ LAZY = {
     "BackpropEnsembleRegressor": "ensemble.regressor",
     "BackpropRegressor": "estimators.regressor",
     "TableEncoder": "encoding.encoder",
+    "TabularClassifier": "tabular.classifier",
+    "TabularRegressor": "tabular.regressor",
 }
 
 

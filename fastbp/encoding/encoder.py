@@ -28,6 +28,10 @@ MOST_ROWS = 50_000
 WIDE, SPARSEST, SAMPLE = 256, 4, 1000
 
 
+class NoColumnError(ValueError):
+    """No column of the table can help to predict."""
+
+
 class TableEncoder(TransformerMixin, BaseEstimator):
     """Encode a table with columns of any kind as inputs of a network.
 
@@ -58,10 +62,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         two different numbers always has one output, which is 0 or 1.
     n_bins : int, default=16
         Most outputs of 'ple' for a column.
+    max_distinct : int or None, default=None
+        A column of at most this many different numbers has an edge at each of them, whatever `n_bins` and `edges` are.
+        So a network can give each number its own meaning, as it can for a category. None means n_bins + 1.
     edges : {'quantile', 'tree'}, default='quantile'
         The edges of 'ple'. 'quantile': each bin between two edges has about the same number of examples. A value that
-        would fill a bin alone is an edge, and if at most n_bins + 1 values are different, all are edges. 'tree': the
-        edges are the splits of a decision tree that predicts y from this column. Without y, they are quantiles.
+        would fill a bin alone is an edge. 'tree': the edges are the splits of a decision tree that predicts y from this column. Without y, they are quantiles.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers: a mask, indices or names. 'from_dtype' means
         the columns of a dataframe with the dtypes Categorical and Enum. If the parameter leaves out columns of these
@@ -140,6 +146,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "numbers": [str],
         "n_bins": [Interval(Integral, 1, None, closed="left")],
+        "max_distinct": [Interval(Integral, 2, None, closed="left"), None],
         "edges": [StrOptions({"quantile", "tree"})],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "max_onehot": [Interval(Integral, 0, None, closed="left")],
@@ -157,6 +164,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         *,
         numbers: str = "ple+robust+scores",
         n_bins: int = 16,
+        max_distinct: int | None = None,
         edges: str = "quantile",
         categorical_features: ArrayLike | None = "from_dtype",
         max_onehot: int = 50,
@@ -170,6 +178,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     ):
         self.numbers = numbers
         self.n_bins = n_bins
+        self.max_distinct = max_distinct
         self.edges = edges
         self.categorical_features = categorical_features
         self.max_onehot = max_onehot
@@ -261,7 +270,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if not features:
             samples = f"{n_rows} sample{'s' if n_rows > 1 else ''}"
             why = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.dropped_columns_.items())[:5])
-            raise ValueError(f"X must have a column that helps to predict, got none in {samples} ({why}).")
+            raise NoColumnError(f"X must have a column that helps to predict, got none in {samples} ({why}).")
         self._features = features
         self.column_kinds_ = {names[feature.source]: feature.kind for feature in features}
         self.source_indices_ = np.concatenate([np.full(len(each.labels), each.source) for each in features])
@@ -277,7 +286,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 f"numbers must be one or more of {', '.join(map(repr, sorted(ENCODINGS)))}, joined by '+', got "
                 f"{self.numbers!r}."
             )
-        numbers = NumberOptions(tuple(encodings), int(self.n_bins), self.edges)
+        n_bins = int(self.n_bins)
+        max_distinct = n_bins + 1 if self.max_distinct is None else int(self.max_distinct)
+        numbers = NumberOptions(tuple(encodings), n_bins, max_distinct, self.edges)
         many = tuple(self.many.split("+"))
         return Options(numbers, self.max_onehot, self.min_frequency, many, bool(self.drop_ids))
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
+from sklearn.utils import _safe_indexing, check_array
 
 from . import columns
 from .columns import Column, Kind
@@ -54,6 +54,19 @@ class Table(NamedTuple):
         dtype = None if hasattr(X, "__array__") or hasattr(X, "toarray") else object
         array = check_array(X, dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X")
         return cls(array.shape, None, lambda i, *how: _of_array(array[:, i], *how), array.shape[1] * [False])
+
+
+def rows_of(X: Any, rows: Any) -> Any:
+    """Some rows of a table of any library, or of an array. rows: indices, or a slice with a start and a stop."""
+    if not _is_of(X, "pyarrow", "Table"):
+        return _safe_indexing(X, rows)
+    return X.slice(rows.start, rows.stop - rows.start) if isinstance(rows, slice) else X.take(rows)
+
+
+def n_columns(X: Any) -> int:
+    """The number of columns of a table of any library, or of an array. Anything else counts as one column."""
+    shape: tuple[int, ...] = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
+    return int(shape[1]) if len(shape) == 2 else 1
 
 
 def _is_of(X: Any, package: str, kind: str) -> bool:

@@ -84,12 +84,15 @@ class NumberOptions:
         Some of ENCODINGS.
     n_bins : int
         Most bins of the piecewise linear encoding.
+    max_distinct : int
+        If a column has at most this many different numbers, all are edges.
     edges : str
         "quantile", or "tree" for edges that depend on the target.
     """
 
     encodings: tuple[str, ...]
     n_bins: int
+    max_distinct: int
     edges: str
 
 
@@ -131,9 +134,12 @@ class NumberEncoder:
         if "scores" in encodings:
             self.knots, self.scores = normal_scores(distribution)
         if "ple" in encodings:
-            self.edges = quantile_edges(distribution, options.n_bins)
-            if options.edges == "tree" and target is not None and not self.is_binary:
+            if len(distribution.values) <= options.max_distinct:
+                self.edges = distribution.values
+            elif options.edges == "tree" and target is not None:
                 self.edges = tree_edges(distribution, target.take(used), options.n_bins)
+            else:
+                self.edges = quantile_edges(distribution, options.n_bins)
         self.n_outputs = len(self.labels)
 
     @property

@@ -4,9 +4,10 @@ Threads that share a step wait for each other in each of its phases. Threads tha
 So C threads use their cores better on K networks than on one. Searches and ensembles train populations.
 """
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..parallel.team import side_by_side
@@ -67,7 +68,11 @@ class Population(Generic[Member]):
         self._members.pop(i, None)
 
     def advance(
-        self, members: Iterable[int], n_epochs: int | None, after: Callable[[int, Member], Result]
+        self,
+        members: Iterable[int],
+        n_epochs: int | None,
+        after: Callable[[int, Member], Result],
+        seconds: float | None = None,
     ) -> dict[int, Result]:
         """Train these members for n_epochs more epochs, or to their ends. Then call after(i, member) for each.
 
@@ -78,11 +83,15 @@ class Population(Generic[Member]):
             None: to the end.
         after : callable
             Called in the thread that has trained the member. It may drop the member.
+        seconds : float, optional
+            After this time, every member in training ends with the weights that it has, as after Ctrl-C, and no other
+            member begins.
 
         Returns
         -------
         results : dict of int to the result of `after`
-            Members that failed have no result. `errors` has their exceptions.
+            Members that failed have no result. `errors` has their exceptions. Members that ended because the time was
+            over have none either.
 
         Raises
         ------
@@ -102,7 +111,7 @@ class Population(Generic[Member]):
                 return None
             return None if self._interrupted.is_set() else after(i, member)
 
-        results = self._in_threads(train, members)
+        results = self._in_threads(train, members, seconds)
         return {i: result for i, result in results.items() if i not in self.errors}
 
     def each(self, members: Iterable[int], work: Callable[[int, Member], Result]) -> dict[int, Result]:
@@ -111,7 +120,7 @@ class Population(Generic[Member]):
         Returns the results. Raises KeyboardInterrupt as `advance` does, and any exception of `begin` or of `work`. Then
         the members that have not begun yet do not begin.
         """
-        return self._in_threads(lambda i: work(i, self._begun(i)), members)
+        return self._in_threads(lambda i: work(i, self._begun(i)), members, None)
 
     def _begun(self, i: int) -> Member:
         """Member i; it begins now if it has not begun before."""
@@ -120,12 +129,28 @@ class Population(Generic[Member]):
             self._members[i].interrupt_by(self._interrupted)
         return self._members[i]
 
-    def _in_threads(self, job: Callable[[int], Any], members: Iterable[int]) -> dict[int, Any]:
+    def _in_threads(self, job: Callable[[int], Any], members: Iterable[int], seconds: float | None) -> dict[int, Any]:
         """{i: job(i)} for these members."""
         members = list(members)
         self._interrupted.clear()
         jobs = [functools.partial(job, i) for i in members]
-        return dict(zip(members, in_threads(jobs, side_by_side(self._n_jobs), self._interrupted), strict=True))
+        with _timer(seconds, self._interrupted):
+            return dict(zip(members, in_threads(jobs, side_by_side(self._n_jobs), self._interrupted), strict=True))
+
+
+@contextlib.contextmanager
+def _timer(seconds: float | None, event: threading.Event) -> Iterator[None]:
+    """Within this context, set the event after so many seconds; None: never."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(min(max(seconds, 0), threading.TIMEOUT_MAX), event.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def forget_frames(error: BaseException | None) -> None:

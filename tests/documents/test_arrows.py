@@ -23,6 +23,7 @@ SOUND = {
     "onnx.py": "from .estimators.base import Base",
     "ensemble/__init__.py": "",
     "ensemble/base.py": "from ..estimators import base\nfrom ..textbook import forward",
+    "tabular/base.py": "from ..encoding.encoder import Encoder\nfrom ..ensemble.base import Ensemble",
     "encoding/encoder.py": "from ..typing import Array\nfrom .columns import Column",
     "encoding/columns.py": "from ..typing import Array",
     "textbook.py": "from .training.trainer import Trainer",
@@ -62,6 +63,7 @@ UNSOUND = [
     ("ensemble/base.py", "from ..dask import Cluster", "imports dask.Cluster: not downwards"),
     ("onnx.py", "from .displays import draw", "imports displays.draw: not downwards"),
     ("estimators/base.py", "from ..encoding import encoder", "imports encoding.encoder: not downwards"),
+    ("ensemble/base.py", "from ..tabular import base", "imports tabular.base: not downwards"),
     ("encoding/columns.py", "from ..dask import cluster", "imports dask.cluster: not downwards"),
     ("dask/__init__.py", "from .. import Base", "imports fastbp.Base: not downwards"),
     ("textbook.py", "from .estimators import base", "imports estimators.base: not downwards"),
@@ -105,7 +107,7 @@ def test_imports_only_go_down():
 
 def test_a_package_that_keeps_the_rules_is_not_complained_of():
     assert complaints(SOUND) == []
-    assert len(list(arrows_of(SOUND))) == 37  # counted by hand
+    assert len(list(arrows_of(SOUND))) == 39  # counted by hand
 
 
 @pytest.mark.parametrize(("path", "line", "said"), UNSOUND)

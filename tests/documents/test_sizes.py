@@ -8,6 +8,7 @@ from support.documents import PACKAGE, TESTS
 MOST_LINES, MOST_TEST_LINES = 400, 600
 # LONGER: longer modules, with the reason. A module that is no longer this long has to leave the list.
 LONGER = {
+    "encoding/encoder.py": "half of it is the documentation of the parameters",
     "estimators/classifier.py": "most of it is the documentation of the parameters",
     "estimators/regressor.py": "most of it is the documentation of the parameters",
 }

@@ -14,6 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("", "dask", "displays", "onnx"),
+    ("tabular",),
     ("ensemble", "model_selection"),
     ("estimators", "textbook", "encoding"),
     ("training",),

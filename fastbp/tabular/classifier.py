@@ -1,0 +1,272 @@
+"""TabularClassifier: predicts classes from a table of any columns."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from ..data.targets import Labels, exact_labels, positions
+from ..estimators.base import Perceptron
+from ..estimators.classifier import BackpropClassifier
+from ..estimators.predicting import check_classes
+from ..estimators.validation_set import GivenValidation
+from ..typing import Array
+from .base import Tabular, Target, fits_table
+
+
+class TabularClassifier(ClassifierMixin, Tabular):
+    """An ensemble of networks that predicts classes from a table of any columns.
+
+    Pass a dataframe as it is: numbers, text, categories, booleans, dates, missing values.
+
+    Parameters
+    ----------
+    n_networks : int, default=16
+        Number of networks in the average. Four times as many networks as stay are trained at first, and twice
+        `n_networks` in all.
+    categorical_features : 'from_dtype', array-like or None, default='from_dtype'
+        The columns that hold categories even if they look like numbers, as in TableEncoder.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, as in BackpropClassifier. The log loss is best without.
+    max_seconds : float or None, default=None
+        After this many seconds, the training ends with the best networks so far. At least one network is trained for
+        one epoch. None means no limit. With a limit, two fits may differ, because the speed of the machine differs.
+    n_jobs : int or None, default=None
+        Upper bound on threads, as in BackpropClassifier. Each thread trains one network after the other. It changes no
+        bit of the result.
+    random_state : int, RandomState instance or None, default=None
+        Draws the candidates, their weights, and the folds.
+    verbose : bool, default=False
+        Whether to print a line for each network that ends.
+
+    Attributes
+    ----------
+    encoders_ : list of TableEncoder
+        The fitted encoders. Each has the networks that read its outputs.
+    networks_ : list of list of BackpropClassifier
+        For each encoder, its fitted networks. Both lists are empty if no column of X helps to predict, or if all y are
+        equal. Then the predictions do not depend on X.
+    candidates_ : list of dict
+        For each candidate, its encoding, the parameters of its networks, and the losses of its networks on the rows
+        that were held out, one for each round that it took part in. It is empty if there are no networks.
+    dropped_columns_ : dict of str to str
+        The columns that are left out, with the reasons. They may be missing from X in a prediction.
+    column_kinds_ : dict of str to str
+        The other columns, with the kind that each is encoded as: 'numbers', 'categories' or 'dates'.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X is a dataframe and all names are strings. Then predictions take the columns by name:
+        they may be in another order, and further columns are ignored.
+
+    See Also
+    --------
+    TabularRegressor : The same for numbers.
+    TableEncoder : The encodings.
+
+    Notes
+    -----
+    The table is encoded in several ways, see TableEncoder, because no encoding is the best for all tables. A candidate
+    is an encoding with parameters of a network, which are drawn. The candidates take part in a race of four rounds. In
+    each round, every candidate that is left trains a network on seven eighths of the rows, by Adam with decoupled
+    weight decay, dropout and a learning rate that falls to zero. The network keeps the weights of the epoch with the
+    least loss on the other eighth. The candidates with the larger losses leave. The networks of those that stay to the
+    end are averaged. So the result is an ensemble, and its members were trained on different rows.
+
+    Missing values, text, dates, ids, constant columns and unseen categories need no preparation, see TableEncoder. If
+    no column of X helps to predict, the fit warns. Examples with a sample_weight of zero are left out.
+
+    The memory holds the encoded table once for each encoding that is still in use. Wide or long tables have fewer bins.
+
+    Ctrl-C ends the training with a warning. The best networks so far are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import TabularClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> cities, ages = rng.choice(["Paris", "Rome"], 200), rng.integers(20, 70, 200)
+    >>> X = np.column_stack([cities, ages]).astype(object)
+    >>> y = np.where((cities == "Paris") == (ages > 45), "bus", "car")
+    >>> clf = TabularClassifier(random_state=0).fit(X, y)
+    >>> clf.predict([["Paris", 60], ["Paris", 25], ["Rome", 60]])
+    array(['bus', 'car', 'car'], dtype='<U3')
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Tabular._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    classes_: NDArray
+
+    def __init__(
+        self,
+        n_networks: int = 16,
+        *,
+        categorical_features: ArrayLike | None = "from_dtype",
+        class_weight: dict[Any, float] | str | None = None,
+        max_seconds: float | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ):
+        self.n_networks = n_networks
+        self.categorical_features = categorical_features
+        self.class_weight = class_weight
+        self.max_seconds = max_seconds
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fits_table
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train networks on a table, and choose the best.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            The table: of pandas, polars or pyarrow, or an array, with columns of any kind.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each example, not negative and not all zero.
+        X_val, y_val : dataframe or array-like, array-like, default=None
+            A validation set. With it, all networks train on all rows of X, and the validation set decides which epochs
+            and which networks are kept.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation set.
+
+        Returns
+        -------
+        self : TabularClassifier
+
+        Raises
+        ------
+        ValueError
+            A parameter or the data is not valid, or all candidates failed.
+        TypeError
+            X is a sparse matrix or a collection of Dask.
+
+        Warns
+        -----
+        UserWarning
+            No column of X helps to predict, the time was over, or Ctrl-C ended the training.
+        FitFailedWarning
+            The training of some candidates failed.
+        """
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val))
+
+    def predict(self, X: Any) -> NDArray:
+        """Predict the class of the largest average probability.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            The table.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError, TypeError
+            As TableEncoder.transform.
+        """
+        now = self._as_now()
+        votes = now._averaged(X)
+        check_classes(now.classes_)
+        return now.classes_[votes.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Average the probabilities of the networks.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            The table.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As `predict`.
+        """
+        return self._as_now()._averaged(X)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            The table.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            Logarithms of the probabilities, in the order of `classes_`; -inf for a probability of 0.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As `predict`.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    # ---------------------------------------------------------------- what differs between classes and numbers
+
+    def _checked_y(self, y: Any) -> NDArray:
+        y = column_or_1d(exact_labels(y), warn=True)
+        check_classification_targets(y)
+        return y
+
+    def _target(self, y: NDArray, sample_weight: NDArray[np.float64] | None) -> Target:
+        self.classes_ = Labels.of(y, "log_loss", None, subset=False).classes
+        codes, n = positions(self.classes_, y), len(self.classes_)
+        if isinstance(self.class_weight, dict) and (unknown := set(self.class_weight) - set(self.classes_.tolist())):
+            raise ValueError(f"class_weight must have weights of classes of y only, got {sorted(map(str, unknown))}.")
+        weights = compute_sample_weight(self.class_weight, y) * (1 if sample_weight is None else sample_weight)
+        sums = np.bincount(codes, weights, n)
+        return Target(y, codes, sums[np.newaxis] / sums.sum(), n == 1)
+
+    def _learned(self, y: NDArray) -> NDArray:
+        Labels.of(np.asarray(self.classes_), "log_loss", None, subset=False).check_held_out(y)
+        return y
+
+    def _network(self, **parameters: Any) -> Perceptron:
+        return BackpropClassifier(class_weight=self.class_weight, **parameters)
+
+    def _vote(self, network: Any, outputs: Array) -> Array:
+        return network._probabilities(outputs).astype(np.float64)
+
+
+# pickle and skops store the path of a type. The path `fastbp` stays valid when this module moves.
+TabularClassifier.__module__ = "fastbp"

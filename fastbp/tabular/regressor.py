@@ -1,0 +1,282 @@
+"""TabularRegressor: predicts numbers from a table of any columns."""
+
+from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
+
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.dummy import DummyRegressor
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils._param_validation import StrOptions
+
+from ..data.targets import Values
+from ..estimators.base import Perceptron
+from ..estimators.parameters import Range
+from ..estimators.quantiles import QuantileScoreMixin
+from ..estimators.regressor import BackpropRegressor
+from ..estimators.validation_set import GivenValidation
+from ..typing import Array
+from .base import Tabular, Target, fits_table
+
+POSITIVE = ("poisson", "gamma")  # losses whose predictions are positive
+LOSSES = ("squared_error", "absolute_error", "quantile", *POSITIVE)
+
+
+class TabularRegressor(QuantileScoreMixin, Tabular):
+    """An ensemble of networks that predicts numbers from a table of any columns.
+
+    Pass a dataframe as it is: numbers, text, categories, booleans, dates, missing values.
+
+    Parameters
+    ----------
+    n_networks : int, default=16
+        Number of networks in the average. Four times as many networks as stay are trained at first, and twice
+        `n_networks` in all.
+    loss : {'squared_error', 'absolute_error', 'quantile', 'poisson', 'gamma'}, default='squared_error'
+        The loss, as in BackpropRegressor. It decides what is predicted: the mean, the median ('absolute_error') or
+        quantiles. The means of 'poisson' and 'gamma' are positive.
+    quantile : float or array-like of float, default=0.5
+        The quantile of the loss 'quantile', or several in increasing order, such as (0.05, 0.5, 0.95) for a median and
+        an interval of 90 %.
+    clip : bool, default=True
+        Whether predictions stay within the range of y in the fit.
+    categorical_features : 'from_dtype', array-like or None, default='from_dtype'
+        The columns that hold categories even if they look like numbers, as in TableEncoder.
+    max_seconds : float or None, default=None
+        After this many seconds, the training ends with the best networks so far. At least one network is trained for
+        one epoch. None means no limit. With a limit, two fits may differ, because the speed of the machine differs.
+    n_jobs : int or None, default=None
+        Upper bound on threads, as in BackpropClassifier. Each thread trains one network after the other. It changes no
+        bit of the result.
+    random_state : int, RandomState instance or None, default=None
+        Draws the candidates, their weights, and the folds.
+    verbose : bool, default=False
+        Whether to print a line for each network that ends.
+
+    Attributes
+    ----------
+    encoders_ : list of TableEncoder
+        The fitted encoders. Each has the networks that read its outputs.
+    networks_ : list of list of BackpropRegressor
+        For each encoder, its fitted networks. Both lists are empty if no column of X helps to predict, or if all y are
+        equal. Then the predictions do not depend on X.
+    candidates_ : list of dict
+        For each candidate, its encoding, the parameters of its networks, and the losses of its networks on the rows
+        that were held out, one for each round that it took part in. It is empty if there are no networks.
+    dropped_columns_ : dict of str to str
+        The columns that are left out, with the reasons. They may be missing from X in a prediction.
+    column_kinds_ : dict of str to str
+        The other columns, with the kind that each is encoded as: 'numbers', 'categories' or 'dates'.
+    n_outputs_ : int
+        Numbers per prediction.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X is a dataframe and all names are strings. Then predictions take the columns by name:
+        they may be in another order, and further columns are ignored.
+
+    See Also
+    --------
+    TabularClassifier : The same for classes.
+    TableEncoder : The encodings.
+
+    Notes
+    -----
+    The table is encoded in several ways, see TableEncoder, because no encoding is the best for all tables. A candidate
+    is an encoding with parameters of a network, which are drawn. The candidates take part in a race of four rounds. In
+    each round, every candidate that is left trains a network on seven eighths of the rows, by Adam with decoupled
+    weight decay, dropout and a learning rate that falls to zero. The network keeps the weights of the epoch with the
+    least loss on the other eighth. The candidates with the larger losses leave. The networks of those that stay to the
+    end are averaged. So the result is an ensemble, and its members were trained on different rows.
+
+    Missing values, text, dates, ids, constant columns and unseen categories need no preparation, see TableEncoder. If
+    no column of X helps to predict, the fit warns. Examples with a sample_weight of zero are left out.
+
+    The memory holds the encoded table once for each encoding that is still in use. Wide or long tables have fewer bins.
+
+    Ctrl-C ends the training with a warning. The best networks so far are kept.
+
+    The networks learn y minus its mean, divided by its standard deviation. With 'poisson' and 'gamma' they learn y
+    divided by its mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import TabularRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-2, 2, (300, 2))
+    >>> y = X[:, 0] * X[:, 1]
+    >>> reg = TabularRegressor(random_state=0).fit(X, y)
+    >>> bool(reg.score(X, y) > 0.9)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Tabular._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES))],
+        "quantile": [Range(Real, 0, 1, closed="neither"), "array-like"],
+        "clip": ["boolean"],
+    }
+
+    n_outputs_: int
+    _unit: dict[str, NDArray[np.float64]]
+
+    def __init__(
+        self,
+        n_networks: int = 16,
+        *,
+        loss: str = "squared_error",
+        quantile: float | ArrayLike = 0.5,
+        clip: bool = True,
+        categorical_features: ArrayLike | None = "from_dtype",
+        max_seconds: float | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ):
+        self.n_networks = n_networks
+        self.loss = loss
+        self.quantile = quantile
+        self.clip = clip
+        self.categorical_features = categorical_features
+        self.max_seconds = max_seconds
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fits_table
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train networks on a table, and choose the best.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            The table: of pandas, polars or pyarrow, or an array, with columns of any kind.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each example, not negative and not all zero.
+        X_val, y_val : dataframe or array-like, array-like, default=None
+            A validation set. With it, all networks train on all rows of X, and the validation set decides which epochs
+            and which networks are kept.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation set.
+
+        Returns
+        -------
+        self : TabularRegressor
+
+        Raises
+        ------
+        ValueError
+            A parameter or the data is not valid, or all candidates failed.
+        TypeError
+            X is a sparse matrix or a collection of Dask.
+
+        Warns
+        -----
+        UserWarning
+            No column of X helps to predict, the time was over, or Ctrl-C ended the training.
+        FitFailedWarning
+            The training of some candidates failed.
+        """
+        return self._fit(X, y, sample_weight, GivenValidation(X_val, y_val, sample_weight_val))
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Average the predictions of the networks.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            The table.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers in float64. Several quantiles of an example are in increasing order.
+
+        Raises
+        ------
+        NotFittedError
+            There was no fit.
+        ValueError, TypeError
+            As TableEncoder.transform.
+        """
+        now = self._as_now()
+        values = now._averaged(X) * now._unit["scale"] + now._unit["center"]
+        if now.clip:
+            values = np.clip(values, now._unit["low"], now._unit["high"])
+        target = now._fitted_target()
+        return target.predict(np.sort(values, axis=1) if target.quantiles else values)
+
+    # ---------------------------------------------------------------- what differs between classes and numbers
+
+    def _checked_y(self, y: Any) -> NDArray:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _target(self, y: NDArray, sample_weight: NDArray[np.float64] | None) -> Target:
+        network = self._network()
+        target = network._target_of(y, None, continues=False, incremental=False)  # also checks `quantile`
+        target.encode(y, self.loss)  # raises an error for numbers that the loss is not defined for
+        columns = y.reshape(len(y), -1)
+        self.n_outputs_ = target.n_outputs
+        self._unit = _unit(columns, sample_weight, self.loss)
+        guesses = [DummyRegressor(strategy="quantile", quantile=q) for q in network._quantiles()]
+        if self.loss == "absolute_error":
+            guesses = [DummyRegressor(strategy="median")]
+        priors = [
+            guess.fit(columns, columns, sample_weight).constant_.ravel() for guess in guesses or [DummyRegressor()]
+        ]
+        prior = (np.concatenate(priors) - self._unit["center"]) / self._unit["scale"]
+        return Target(self._learned(y), None, prior[np.newaxis], bool((columns == columns[0]).all()))
+
+    def _learned(self, y: NDArray) -> NDArray:
+        self._fitted_target().check_held_out(y)
+        Y = ((y.reshape(len(y), -1) - self._unit["center"]) / self._unit["scale"]).astype(np.float32)
+        return Y[:, 0] if y.ndim == 1 else Y
+
+    def _network(self, **parameters: Any) -> Perceptron:
+        return BackpropRegressor(loss=self.loss, quantile=self.quantile, **parameters)
+
+    def _vote(self, network: Any, outputs: Array) -> Array:
+        return outputs.astype(np.float64)
+
+    def _fitted_target(self) -> Values:
+        quantiles = self._network()._quantiles()
+        return Values(self.n_outputs_, quantiles if self.n_outputs_ == len(quantiles) > 1 else ())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss in POSITIVE
+        return tags
+
+
+def _unit(columns: NDArray, sample_weight: NDArray[np.float64] | None, loss: str) -> dict[str, NDArray[np.float64]]:
+    """The unit in which the networks learn numbers, center and scale, and the range of the numbers, low and high.
+
+    columns: the numbers, of shape (n_samples, n_outputs). Losses of positive numbers need the center 0.
+    """
+    mean = np.average(columns, axis=0, weights=sample_weight)
+    if loss in POSITIVE:
+        center, scale = np.zeros_like(mean), mean
+    else:
+        center, scale = mean, np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=sample_weight))
+    scale = np.where(scale > 0, scale, 1.0)
+    return {"center": center, "scale": scale, "low": columns.min(axis=0), "high": columns.max(axis=0)}
+
+
+# pickle and skops store the path of a type. The path `fastbp` stays valid when this module moves.
+TabularRegressor.__module__ = "fastbp"
