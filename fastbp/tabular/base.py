@@ -30,6 +30,7 @@ from .race import ROUNDS, Race, Task
 
 FOLDS = 8  # each network is validated on a FOLDS-th of the rows
 CANDIDATES = 4  # candidates for each one that stays to the end
+SCOUT_ROUNDS = 2  # networks for each encoding, to compare the encodings
 ROWS = 65536  # a prediction encodes this many rows at a time
 LARGEST = np.iinfo(np.int32).max  # the largest seed
 # The fitted attributes that come from an encoder, and all others. A fit replaces or removes all of them.
@@ -128,30 +129,35 @@ class Tabular(Checked):
         validation = self._validation(given)
         options = {"categorical_features": self.categorical_features, "random_state": random_state.randint(LARGEST)}
         inputs = Inputs(X, y, given.X, options)
-        n_rounds = min(ROUNDS, self.n_networks)
-        n_kept = -(-self.n_networks // n_rounds)
-        drawn = recipe.candidates(CANDIDATES * n_kept, len(y), random_state)
-        seeds = random_state.randint(LARGEST, size=(n_rounds, len(drawn)))
         held_out = folds(len(y), target.codes, FOLDS, random_state)
         self._prior, self.encoders_, self.networks_, self.candidates_ = target.prior, [], [], []
         try:
-            encoder = inputs.encoder(drawn[0].encoding)
+            encoder = inputs.encoder(next(iter(recipe.ENCODINGS)))
         except NoColumnError as error:
             validate_data(self, X, reset=True, skip_check_array=True)  # sets n_features_in_ and feature_names_in_
             return [(f"{error} The predictions do not depend on X.", UserWarning)]
         self.__dict__ |= {name: value for name, value in vars(encoder).items() if name in FROM_ENCODER}
         if target.is_constant:
             return []
-        race = Race(drawn, inputs, Task(target.y, sample_weight, held_out, validation, self._network), seeds)
+        task = Task(target.y, sample_weight, held_out, validation, self._network)
         seconds = None if self.max_seconds is None else self.max_seconds - (time.monotonic() - start)
-        kept = race.run(n_kept, self.n_jobs, seconds, self._say)
+        race = Race(inputs, task, n_jobs=self.n_jobs, seconds=seconds, say=self._say)
+        n_rounds = min(ROUNDS, self.n_networks)
+        n_kept = -(-self.n_networks // n_rounds)
+        scouts = recipe.scouts(len(y))
+        best = race.run(scouts, random_state.randint(LARGEST, size=(SCOUT_ROUNDS, len(scouts))), len(scouts))
+        encodings = [race.candidates[i].encoding for i in best]
+        drawn = recipe.candidates(CANDIDATES * n_kept, encodings, len(y), random_state)
+        kept = race.run(drawn, random_state.randint(LARGEST, size=(n_rounds, len(drawn))), n_kept)
         # The first networks of the best candidates come first.
-        networks = [race.networks[i][r] for r in range(n_rounds) for i in kept if r < len(race.networks[i])]
+        networks = [race.networks[i][r] for r in range(ROUNDS) for i in kept if r < len(race.networks[i])]
         networks = networks[: self.n_networks]
-        for name in dict.fromkeys(drawn[network.candidate].encoding for network in networks):
+        for name in dict.fromkeys(race.candidates[network.candidate].encoding for network in networks):
             self.encoders_.append(inputs.encoder(name))
-            self.networks_.append([each.estimator for each in networks if drawn[each.candidate].encoding == name])
-        for i, candidate in enumerate(drawn):
+            self.networks_.append(
+                [each.estimator for each in networks if race.candidates[each.candidate].encoding == name]
+            )
+        for i, candidate in enumerate(race.candidates):
             losses = [network.loss for network in race.networks.get(i, [])]
             self.candidates_.append({"encoding": candidate.encoding, **candidate.network, "losses": losses})
         return _warnings(race, self.max_seconds)

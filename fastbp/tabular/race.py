@@ -6,8 +6,9 @@ far stay. So a bad candidate costs one network, and a good one gets networks tha
 """
 
 import functools
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,14 +47,19 @@ class Race:
 
     Parameters
     ----------
-    candidates : sequence of Candidate
     inputs : Inputs
     task : Task
-    seeds : ndarray of int of shape (rounds, len(candidates))
-        The random state of each network.
+    n_jobs : int or None
+        The largest number of threads, as in `parallel.team.upper_bound`.
+    seconds : float or None
+        The race ends after this time.
+    say : callable
+        Called with a line of text for each network.
 
     Attributes
     ----------
+    candidates : list of Candidate
+        All candidates so far.
     networks : dict of int to list of Network
         The trained networks of each candidate.
     failed : dict of int to Exception
@@ -64,60 +70,79 @@ class Race:
         Whether the race has ended because its time was over.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], inputs: Inputs, task: Task, seeds: NDArray[np.integer]):
-        self._candidates, self._inputs, self._task, self._seeds = candidates, inputs, task, seeds
+    def __init__(
+        self, inputs: Inputs, task: Task, *, n_jobs: int | None, seconds: float | None, say: Callable[[str], None]
+    ):
+        self._inputs, self._task, self._n_jobs, self._say = inputs, task, n_jobs, say
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
         self._shared = Shared()
+        self.candidates: list[Candidate] = []
         self.networks: dict[int, list[Network]] = {}
         self.failed: dict[int, Exception] = {}
         self.interrupted = self.late = False
 
-    def run(self, n_kept: int, n_jobs: int | None, seconds: float | None, say: Callable[[str], None]) -> list[int]:
-        """Run all rounds, or until the time is over or Ctrl-C is pressed. Returns the candidates that stay.
-
-        The number of candidates is halved from round to round, down to n_kept. Networks that are in training when the
-        race ends early keep the weights that they have. Raises KeyboardInterrupt if Ctrl-C leaves no network, and the
-        exception of the first candidate if all candidates fail.
-        """
-        end = None if seconds is None else time.monotonic() + seconds
-        left = list(range(len(self._candidates)))
-        n_rounds = len(self._seeds)
-        for number in range(n_rounds):
-            self._inputs.keep(self._candidates[i].encoding for i in left)
-            self._round(number, left, n_jobs, end, say)
-            size = n_kept if self.ended_early or number == n_rounds - 1 else len(left) // 2
-            left = sorted(filter(self.networks.get, left), key=self.mean_loss)[: max(size, n_kept)]
-            if not left:
-                raise self.failed[min(self.failed)]
-            if self.ended_early:
-                break
-        return left
-
     @property
     def ended_early(self) -> bool:
-        """Whether the race has ended before its last round."""
+        """Whether Ctrl-C or the time has ended the race."""
         return self.interrupted or self.late
 
-    def mean_loss(self, i: int) -> float:
-        """The mean loss of the networks of candidate i."""
-        return float(np.mean([network.loss for network in self.networks[i]]))
+    def run(self, candidates: Sequence[Candidate], seeds: NDArray[np.integer], n_kept: int) -> list[int]:
+        """Let these candidates run the race. Returns the indices of those that stay, the best first.
 
-    def _round(
-        self, number: int, left: Sequence[int], n_jobs: int | None, end: float | None, say: Callable[[str], None]
-    ) -> None:
+        Half of the candidates leave after each round, but n_kept or more stay. If the race has ended early, the
+        candidates of earlier runs may stay too. Networks that are in training at that moment keep the weights that they
+        have.
+
+        Parameters
+        ----------
+        candidates : sequence of Candidate
+        seeds : ndarray of int of shape (n_rounds, len(candidates))
+            The random state of each network.
+        n_kept : int
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Ctrl-C left no network.
+        Exception
+            All candidates failed. This is the exception of the first one.
+        """
+        first = len(self.candidates)
+        self.candidates += candidates
+        left = list(range(first, len(self.candidates)))
+        for number in range(len(seeds)):
+            if self.ended_early:
+                break
+            self._round(number, left, dict(zip(range(first, len(self.candidates)), seeds[number], strict=True)))
+            left = self._ranked(left)[: max(len(left) // 2, n_kept)]
+            if not self.networks:
+                raise self.failed[min(self.failed)]
+        return self._ranked(range(len(self.candidates)) if self.ended_early else left)[:n_kept]
+
+    def _ranked(self, candidates: Iterable[int]) -> list[int]:
+        """Those of these candidates that have networks, the least mean loss first."""
+
+        def mean_loss(i: int) -> float:
+            return float(np.mean([network.loss for network in self.networks[i]]))
+
+        return sorted(filter(self.networks.get, candidates), key=mean_loss)
+
+    def _round(self, number: int, left: Sequence[int], seeds: dict[int, int]) -> None:
         """Let the candidates that are left train one network each."""
+        self._inputs.keep(self.candidates[i].encoding for i in left)
         # The largest networks begin first, so that no thread waits long for the last one.
-        left = sorted(left, key=lambda i: -self._inputs.width(self._candidates[i].encoding))
-        population = Population([functools.partial(self._begin, i, number) for i in left], n_jobs)
+        left = sorted(left, key=lambda i: -self._inputs.width(self.candidates[i].encoding))
+        begin = [functools.partial(self._begin, i, number, seeds[i]) for i in left]
+        population = Population(begin, self._n_jobs)
 
         def ended(place: int, run: Run) -> None:
             population.drop(place)
             self._settle(left[place], run)
-            say(f"Round {number + 1} of {len(self._seeds)}: {self._in_words(left[place])}")
 
-        places = range(len(left))
         try:
-            population.advance(places, None, ended, None if end is None else end - time.monotonic())
-            self.late = end is not None and time.monotonic() >= end
+            seconds = None if self._end == math.inf else self._end - time.monotonic()
+            population.advance(range(len(left)), None, ended, seconds)
+            self.late = time.monotonic() >= self._end
         except KeyboardInterrupt:
             self.interrupted = True
         for place in population.begun:  # those that ended early
@@ -126,15 +151,15 @@ class Race:
         if self.interrupted and not self.networks:
             raise KeyboardInterrupt
         if self.late and not (self.networks or population.errors):
-            population = Population([functools.partial(self._begin, left[0], number)], n_jobs)
+            population = Population(begin[:1], self._n_jobs)
             population.advance([0], 1, ended)
         self.failed |= {left[place]: error for place, error in population.errors.items()}
 
-    def _begin(self, i: int, number: int) -> Run:
-        candidate, task = self._candidates[i], self._task
+    def _begin(self, i: int, number: int, seed: int) -> Run:
+        candidate, task = self.candidates[i], self._task
         X, X_val = self._inputs[candidate.encoding]
         rows = task.folds[number % len(task.folds)]
-        network = task.network(**candidate.network, random_state=int(self._seeds[number, i]))
+        network = task.network(**candidate.network, random_state=int(seed), tol=0, monitor="loss")
         given: dict[str, Any] = {}
         if task.validation is not None:
             given = {"X_val": X_val, "y_val": task.validation[0], "sample_weight_val": task.validation[1]}
@@ -149,12 +174,8 @@ class Race:
             run.settle()
             network = run.estimator
             network._best_theta = network._last_theta = network._optimizer_state = None  # only later fits need them
-            losses = network.validation_loss_curve_ or network.loss_curve_
-            self.networks.setdefault(i, []).append(Network(i, network, float(np.nanmin(losses))))
+            loss = float(np.nanmin(network.validation_loss_curve_ or network.loss_curve_))
+            self.networks.setdefault(i, []).append(Network(i, network, loss))
         except Exception as error:
             self.failed[i] = error
-
-    def _in_words(self, i: int) -> str:
-        if i in self.failed:
-            return f"candidate {i} failed: {self.failed[i]}"
-        return f"candidate {i} ({self._candidates[i].encoding}), validation loss = {self.networks[i][-1].loss:.6f}"
+        self._say(f"{self.candidates[i].encoding}: {self.failed.get(i) or f'validation loss = {loss:.6f}'}")

@@ -4,33 +4,49 @@ All numbers here were chosen by measurement, see benchmarks/README.md.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..encoding.encoder import TableEncoder
 
-# The encodings by name, in the order in which candidates take turns. They differ in the edges of the piecewise linear
-# encoding, because no number of edges is the best for all tables. Few edges suit small and noisy tables, many edges
-# suit large ones, and edges at all of few different numbers suit numbers that are like categories.
+# The encodings by name. They differ in the edges of the piecewise linear encoding, because no edges are the best for all
+# tables. Few edges suit small and noisy tables, many edges suit large ones, and an edge at each of few different numbers
+# suits numbers that are like categories. Edges of trees are not among them: the trees have seen y of the held-out rows,
+# so the losses on these rows would be too good.
 ENCODINGS: dict[str, dict[str, Any]] = {
-    "16 quantiles": {"n_bins": 16},
-    "8 quantiles, few values exact": {"n_bins": 8, "max_distinct": 128},
-    "48 quantiles": {"n_bins": 48},
     "8 quantiles": {"n_bins": 8},
-    "tree of 48 leaves": {"n_bins": 48, "edges": "tree"},
-    "16 quantiles, few values exact": {"n_bins": 16, "max_distinct": 128},
+    "16 quantiles": {"n_bins": 16},
+    "48 quantiles": {"n_bins": 48},
+    "128 quantiles": {"n_bins": 128},
+    "8 quantiles or few numbers": {"n_bins": 8, "max_distinct": 128},
 }
+# The candidates take turns with the best encodings. The best one has the most turns.
+TURNS = (0, 1, 0, 2, 0, 1)
 LAYERS = ((256,), (128, 128), (256, 128), (256, 256))
 ACTIVATIONS = ("silu", "mish", "relu")
 DROPOUTS = (0.0, 0.1, 0.2, 0.4)
 RATES = (8e-4, 4e-3)
 WEIGHT_DECAYS = (3e-3, 0.2)
-EPOCHS = (16, 40)
-# A batch is a STEPS-th of the examples, within the limits of BATCHES. So a small table has enough steps in an epoch.
-STEPS, BATCHES = 32, (16, 256)
-# A network sees at most about MOST_EXAMPLES examples in its training, but it trains for LEAST_EPOCHS epochs at least.
-MOST_EXAMPLES, LEAST_EPOCHS = 4_000_000, 6
+SCHEDULES = ("flat_cosine", "flat_cosine", "constant")
+# A network trains for some of STEPS optimiser steps, within the limits of EPOCHS. A large table has fewer epochs: no
+# network sees more than MOST_EXAMPLES examples, but it trains for LEAST_EPOCHS epochs at least.
+STEPS, EPOCHS = (1500, 4000), (10, 100)
+MOST_EXAMPLES, LEAST_EPOCHS = 2_000_000, 4
+# A batch is a SHARE-th of the examples, within the limits of BATCHES. So a small table has enough steps in an epoch.
+SHARE, BATCHES = 16, (16, 256)
+# A training ends after a PATIENCE-th of its epochs without a smaller loss on the held-out rows.
+PATIENCE = 3
+# A scout is a small network that trains briefly.
+SCOUT = {
+    "hidden_layer_sizes": (128,),
+    "activation": "relu",
+    "dropout": 0.1,
+    "learning_rate_init": 3e-3,
+    "weight_decay": 0.02,
+}
+SCOUT_STEPS, SCOUT_EPOCHS = 1000, (6, 50)
 # The inputs of a network: at most MOST_INPUTS of them, and at most MOST_ELEMENTS in the whole encoded table.
 MOST_INPUTS, MOST_ELEMENTS = 6_000, 250_000_000
 
@@ -42,29 +58,50 @@ class Candidate(NamedTuple):
     network: dict[str, Any]
 
 
-def candidates(n: int, n_examples: int, random_state: np.random.RandomState) -> list[Candidate]:
-    """n candidates for a table of n_examples rows. They take turns with the encodings; all else is drawn."""
-    names = list(ENCODINGS)
-    return [Candidate(names[i % len(names)], _network(n_examples, random_state)) for i in range(n)]
+def scouts(n_examples: int) -> list[Candidate]:
+    """One candidate for each encoding. The scouts differ in nothing else, so their losses compare the encodings."""
+    training = _training(n_examples, SCOUT_STEPS, SCOUT_EPOCHS, "flat_cosine")
+    return [Candidate(name, {**SCOUT, **training}) for name in ENCODINGS]
 
 
-def _network(n_examples: int, random_state: np.random.RandomState) -> dict[str, Any]:
+def candidates(
+    n: int, encodings: Sequence[str], n_examples: int, random_state: np.random.RandomState
+) -> list[Candidate]:
+    """n candidates for a table of n_examples rows. They take turns with the encodings; all else is drawn.
+
+    encodings: the best one first.
+    """
+
     def one_of(values: tuple[Any, ...]) -> Any:
         return values[random_state.randint(len(values))]
 
     def log_uniform(low: float, high: float) -> float:
         return math.exp(random_state.uniform(math.log(low), math.log(high)))
 
-    epochs = min(one_of(EPOCHS), max(LEAST_EPOCHS, MOST_EXAMPLES // n_examples))
+    def network() -> dict[str, Any]:
+        return {
+            "hidden_layer_sizes": one_of(LAYERS),
+            "activation": one_of(ACTIVATIONS),
+            "dropout": one_of(DROPOUTS),
+            "learning_rate_init": log_uniform(*RATES),
+            "weight_decay": log_uniform(*WEIGHT_DECAYS),
+            **_training(n_examples, one_of(STEPS), EPOCHS, one_of(SCHEDULES)),
+        }
+
+    turns = [encodings[min(turn, len(encodings) - 1)] for turn in TURNS]
+    return [Candidate(turns[i % len(turns)], network()) for i in range(n)]
+
+
+def _training(n_examples: int, steps: int, limits: tuple[int, int], schedule: str) -> dict[str, Any]:
+    """The parameters that say how long a network trains."""
+    batch = min(max(n_examples // SHARE, BATCHES[0]), BATCHES[1])
+    epochs = min(max(round(steps * batch / n_examples), limits[0]), limits[1])
+    epochs = min(epochs, max(MOST_EXAMPLES // n_examples, LEAST_EPOCHS))
     return {
-        "hidden_layer_sizes": one_of(LAYERS),
-        "activation": one_of(ACTIVATIONS),
-        "dropout": one_of(DROPOUTS),
-        "learning_rate_init": log_uniform(*RATES),
-        "weight_decay": log_uniform(*WEIGHT_DECAYS),
-        "learning_rate": "flat_cosine",
+        "batch_size": batch,
+        "learning_rate": schedule,
         "max_iter": epochs,
-        "batch_size": min(max(n_examples // STEPS, BATCHES[0]), BATCHES[1]),
+        "n_iter_no_change": max(epochs // PATIENCE, LEAST_EPOCHS),
     }
 
 
