@@ -34,6 +34,7 @@ def test_every_block_of_commands_is_run_somewhere():
     by_tests = [
         ("table-commands", "README.md"),  # isolated/test_distribution.py
         ("memory-command", "benchmarks/README.md"),  # isolated/test_memory.py
+        ("accuracy-command", "benchmarks/README.md"),  # isolated/test_accuracy_script.py
         ("growth-command", "benchmarks/README.md"),  # isolated/test_growth.py
         ("busy-command", "benchmarks/README.md"),  # isolated/test_busy.py
         ("sparse-command", "benchmarks/README.md"),  # isolated/test_sparse_check.py
