@@ -11,10 +11,10 @@ import numpy as np
 
 from ..encoding.encoder import TableEncoder
 
-# The encodings by name. They differ in the edges of the piecewise linear encoding, because no edges are the best for all
-# tables. Few edges suit small and noisy tables, many edges suit large ones, and an edge at each of few different numbers
-# suits numbers that are like categories. Edges of trees are not among them: the trees have seen y of the held-out rows,
-# so the losses on these rows would be too good.
+# The encodings by name. They differ in the edges of the piecewise linear encoding, because no edges are the best for
+# all tables. Few edges suit small and noisy tables, many edges suit large ones, and an edge at each of few different
+# numbers suits numbers that are like categories. Edges of trees are not among them: the trees would have seen y of the
+# held-out rows, so the losses on these rows would be too good.
 ENCODINGS: dict[str, dict[str, Any]] = {
     "8 quantiles": {"n_bins": 8},
     "16 quantiles": {"n_bins": 16},
