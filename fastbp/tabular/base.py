@@ -14,14 +14,16 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, validate_data
 
+from ..data.targets import in_unit, without_negligible
 from ..encoding.encoder import NoColumnError, TableEncoder
-from ..encoding.frames import rows_of
+from ..encoding.frames import Table, rows_of
 from ..ensemble.averaging import Average
 from ..estimators.base import USER_LEVEL, Perceptron
 from ..estimators.checking import Checked
 from ..estimators.parameters import Decorator, Parameters, Range
 from ..estimators.validation_set import GivenValidation, errors_name_validation_set, refuse_few_rows
 from ..training.history import INTERRUPTED
+from ..training.population import forget_frames
 from ..typing import Array
 from . import recipe
 from .folds import folds
@@ -30,7 +32,8 @@ from .race import ROUNDS, Race, Task
 
 FOLDS = 8  # each network is validated on a FOLDS-th of the rows
 CANDIDATES = 4  # candidates for each one that stays to the end
-ROWS = 65536  # a prediction encodes this many rows at a time
+# A prediction encodes at most ROWS rows at a time, and fewer if they have more than ELEMENTS outputs in all.
+ROWS, ELEMENTS = 65536, 1 << 26
 LARGEST = np.iinfo(np.int32).max  # the largest seed
 # The fitted attributes that come from an encoder, and all others. A fit replaces or removes all of them.
 FROM_ENCODER = ("n_features_in_", "feature_names_in_", "dropped_columns_", "column_kinds_")
@@ -46,9 +49,11 @@ class Target(NamedTuple):
     """The target of all networks."""
 
     y: NDArray  # as the networks learn it
+    encoded: NDArray  # as the encoders learn it: the codes of classes, or numbers
     codes: NDArray[np.intp] | None  # the class of each example
     prior: NDArray[np.float64]  # of shape (1, width): the best votes that do not depend on X
     is_constant: bool  # whether all y are equal
+    counts: NDArray[np.bool_]  # whether the weight of an example is positive, also times that of its class
 
 
 class Tabular(Checked):
@@ -62,6 +67,8 @@ class Tabular(Checked):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    _target_type: str  # the `target_type` of the encoders
 
     n_networks: int
     categorical_features: ArrayLike | None
@@ -126,13 +133,16 @@ class Tabular(Checked):
         X, y, sample_weight = self._checked(X, y, sample_weight)
         target = self._target(y, sample_weight)
         validation = self._validation(given)
-        options = {"categorical_features": self.categorical_features, "random_state": random_state.randint(LARGEST)}
-        inputs = Inputs(X, y, given.X, options)
+        options = {"categorical_features": self.categorical_features, "target_type": self._target_type}
+        options["random_state"] = random_state.randint(LARGEST)
+        inputs = Inputs(X, target.encoded, None if validation is None else validation.X, options)
         n_rounds = min(ROUNDS, self.n_networks)
         n_kept = -(-self.n_networks // n_rounds)
         drawn = recipe.candidates(CANDIDATES * n_kept, len(y), random_state)
         seeds = random_state.randint(LARGEST, size=(n_rounds, len(drawn)))
-        held_out = folds(len(y), target.codes, FOLDS, random_state)
+        rows = np.flatnonzero(target.counts)  # only these are held out, because they judge the networks
+        codes = None if target.codes is None else target.codes[rows]
+        held_out = [rows[fold] for fold in folds(len(rows), codes, FOLDS, random_state)]
         self._prior, self.encoders_, self.networks_, self.candidates_ = target.prior, [], [], []
         try:
             encoder = inputs.encoder(drawn[0].encoding)
@@ -143,8 +153,11 @@ class Tabular(Checked):
         if target.is_constant:
             return []
         race = Race(drawn, inputs, Task(target.y, sample_weight, held_out, validation, self._network), seeds)
-        seconds = None if self.max_seconds is None else self.max_seconds - (time.monotonic() - start)
-        kept = race.run(n_kept, self.n_jobs, seconds, self._say)
+        end = None if self.max_seconds is None else start + self.max_seconds
+        with warnings.catch_warnings():
+            # The check of y has warned already, and each network would warn again.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            kept = race.run(n_kept, self.n_jobs, end, self._say)
         # The first networks of the best candidates come first.
         networks = [race.networks[i][r] for r in range(n_rounds) for i in kept if r < len(race.networks[i])]
         networks = networks[: self.n_networks]
@@ -157,7 +170,7 @@ class Tabular(Checked):
         return _warnings(race, self.max_seconds)
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray[np.float64] | None]:
-        """X, y and the weights after their checks. Examples of weight zero are left out."""
+        """X, y and the weights after their checks. Examples of weight zero, or of a negligible one, are left out."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         if hasattr(X, "__dask_graph__"):
@@ -175,17 +188,18 @@ class Tabular(Checked):
         weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("sample_weight must not be zero for all examples.")
+        weights = without_negligible(in_unit(weights)[0], np.dtype(np.float32))
         rows = np.flatnonzero(weights)
         return (X, y, weights) if len(rows) == len(y) else (rows_of(X, rows), y[rows], weights[rows])
 
-    def _validation(self, given: GivenValidation) -> tuple[NDArray, NDArray[np.float64] | None] | None:
-        """y and the weights of the user's validation set, after their checks."""
+    def _validation(self, given: GivenValidation) -> GivenValidation | None:
+        """The user's validation set after its checks, with y as the networks learn it."""
         if not given.is_there:
             return None
         with errors_name_validation_set():
-            _, y, sample_weight = self._checked(*given)
+            X, y, sample_weight = self._checked(*given)
             refuse_few_rows(len(y))
-            return self._learned(y), sample_weight
+            return GivenValidation(X, self._learned(y), sample_weight)
 
     def _say(self, message: str) -> None:
         if self.verbose:
@@ -197,12 +211,15 @@ class Tabular(Checked):
         """The average of the votes of all networks for each row of X, after the checks of X."""
         check_is_fitted(self)
         if not self.networks_:
-            validate_data(self, X, reset=False, skip_check_array=True)
-            return np.tile(self._prior, (_num_samples(X), 1))
-        n_networks = sum(map(len, self.networks_))
+            table = Table.of(X, self)
+            if table.names is None or not hasattr(self, "feature_names_in_"):  # otherwise, no column is needed
+                validate_data(self, X, reset=False, skip_check_array=True)
+            return np.tile(self._prior, (table.shape[0], 1))
+        n, n_networks = _num_samples(X), sum(map(len, self.networks_))
+        size = max(1, min(ROWS, ELEMENTS // max(len(encoder.source_indices_) for encoder in self.encoders_)))
         parts = []
-        for start in range(0, max(_num_samples(X), 1), ROWS):  # an X without rows is an error of the encoder
-            part = X if _num_samples(X) <= ROWS else rows_of(X, slice(start, min(start + ROWS, _num_samples(X))))
+        for start in range(0, max(n, 1), size):  # an X without rows is an error of the encoder
+            part = X if n <= size else rows_of(X, slice(start, min(start + size, n)))
             total = np.zeros(())
             for encoder, networks in zip(self.encoders_, self.networks_, strict=True):
                 weights = np.full(len(networks), 1 / n_networks)
@@ -235,6 +252,8 @@ def _warnings(race: Race, max_seconds: float | None) -> list[tuple[str, type[War
         )
     if race.failed:
         first = min(race.failed)
+        for error in race.failed.values():
+            forget_frames(error)
         said.append(
             (
                 f"{len(race.failed)} candidates failed and are left out: {sorted(race.failed)}. Candidate {first}: "

@@ -13,8 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ensemble import memory
 from ..estimators.base import Perceptron
 from ..estimators.run import Run, Shared, beginning
+from ..estimators.validation_set import GivenValidation
+from ..parallel.team import side_by_side
+from ..training.footprint import refuse_too_much
 from ..training.population import Population
 from .folds import Rows
 from .inputs import Inputs
@@ -27,7 +31,7 @@ class Network(NamedTuple):
     """A trained network."""
 
     candidate: int
-    estimator: Any
+    estimator: Any  # None if the candidate has left the race
     loss: float  # on the rows that it was not trained on
 
 
@@ -37,7 +41,7 @@ class Task(NamedTuple):
     y: NDArray
     sample_weight: NDArray[np.float64] | None
     folds: Sequence[Rows]  # round r holds out folds[r], and begins anew after the last
-    validation: tuple[NDArray, NDArray[np.float64] | None] | None  # y and weights of the user's validation set
+    validation: GivenValidation | None  # the user's validation set; `Inputs` has its encoded X
     network: Callable[..., Perceptron]  # makes an unfitted network from its parameters
 
 
@@ -71,23 +75,28 @@ class Race:
         self.failed: dict[int, Exception] = {}
         self.interrupted = self.late = False
 
-    def run(self, n_kept: int, n_jobs: int | None, seconds: float | None, say: Callable[[str], None]) -> list[int]:
-        """Run all rounds, or until the time is over or Ctrl-C is pressed. Returns the candidates that stay.
+    def run(self, n_kept: int, n_jobs: int | None, end: float | None, say: Callable[[str], None]) -> list[int]:
+        """Run all rounds, or until Ctrl-C is pressed or time.monotonic() is `end`. Returns the candidates that stay.
 
         The number of candidates is halved from round to round, down to n_kept. Networks that are in training when the
-        race ends early keep the weights that they have. Raises KeyboardInterrupt if Ctrl-C leaves no network, and the
-        exception of the first candidate if all candidates fail.
+        race ends early keep the weights that they have. Raises KeyboardInterrupt if Ctrl-C leaves no network,
+        MemoryError if the machine has too little memory, ValueError if all candidates fail, and before any training
+        the exception of a candidate that cannot begin.
         """
-        end = None if seconds is None else time.monotonic() + seconds
-        left = list(range(len(self._candidates)))
+        left = self._encoded(end)
+        self.late = len(left) < len(self._candidates)
+        self._check_memory(left, n_jobs)
         n_rounds = len(self._seeds)
         for number in range(n_rounds):
-            self._inputs.keep(self._candidates[i].encoding for i in left)
             self._round(number, left, n_jobs, end, say)
             size = n_kept if self.ended_early or number == n_rounds - 1 else len(left) // 2
-            left = sorted(filter(self.networks.get, left), key=self.mean_loss)[: max(size, n_kept)]
+            left = [i for i in left if i in self.networks and i not in self.failed]
             if not left:
-                raise self.failed[min(self.failed)]
+                first = min(self.failed)
+                message = f"All {len(self.failed)} candidates failed. Candidate {first}: {self.failed[first]}"
+                raise ValueError(message) from self.failed[first]
+            left = sorted(left, key=self.mean_loss)[: max(size, n_kept)]
+            self._free(left)
             if self.ended_early:
                 break
         return left
@@ -101,6 +110,30 @@ class Race:
         """The mean loss of the networks of candidate i."""
         return float(np.mean([network.loss for network in self.networks[i]]))
 
+    # ---------------------------------------------------------------- before the training
+
+    def _encoded(self, end: float | None) -> list[int]:
+        """The candidates whose encodings are ready before the end, at least those with the encoding of the first."""
+        ready: list[str] = []
+        for name in dict.fromkeys(candidate.encoding for candidate in self._candidates):
+            if not ready or end is None or time.monotonic() < end:
+                ready.append(name)
+                self._inputs.encoder(name)
+        return [i for i, candidate in enumerate(self._candidates) if candidate.encoding in ready]
+
+    def _check_memory(self, candidates: Sequence[int], n_jobs: int | None) -> None:
+        """Raise MemoryError if the machine has less memory than the first round needs. Later rounds need less."""
+        n_threads = min(side_by_side(n_jobs), len(candidates))
+        footprints = [self._begin(i, 0).footprint() for i in candidates]
+        refuse_too_much(
+            memory.peak(footprints, n_threads, self._inputs.n_bytes),
+            f"{len(candidates)} networks, {n_threads} of them in training at a time, and the encoded table",
+            "",
+            "Set a smaller n_networks or n_jobs, or pass fewer rows or columns.",
+        )
+
+    # ---------------------------------------------------------------- a round
+
     def _round(
         self, number: int, left: Sequence[int], n_jobs: int | None, end: float | None, say: Callable[[str], None]
     ) -> None:
@@ -108,27 +141,34 @@ class Race:
         # The largest networks begin first, so that no thread waits long for the last one.
         left = sorted(left, key=lambda i: -self._inputs.width(self._candidates[i].encoding))
         population = Population([functools.partial(self._begin, i, number) for i in left], n_jobs)
+        done: list[int] = []
 
         def ended(place: int, run: Run) -> None:
             population.drop(place)
             self._settle(left[place], run)
+            done.append(place)
             say(f"Round {number + 1} of {len(self._seeds)}: {self._in_words(left[place])}")
 
-        places = range(len(left))
         try:
-            population.advance(places, None, ended, None if end is None else end - time.monotonic())
-            self.late = end is not None and time.monotonic() >= end
+            population.advance(range(len(left)), None, ended, None if end is None else end - time.monotonic())
+            self.late |= len(done) + len(population.errors) < len(left)
         except KeyboardInterrupt:
             self.interrupted = True
-        for place in population.begun:  # those that ended early
+        self.failed |= {left[place]: error for place, error in population.errors.items()}
+        for place in population.begun:
             if population[place].ended and population[place].n_iter:
-                self._settle(left[place], population[place])
+                self._settle(left[place], population[place], is_early=True)
         if self.interrupted and not self.networks:
             raise KeyboardInterrupt
-        if self.late and not (self.networks or population.errors):
-            population = Population([functools.partial(self._begin, left[0], number)], n_jobs)
-            population.advance([0], 1, ended)
-        self.failed |= {left[place]: error for place, error in population.errors.items()}
+        for i in left:
+            if self.late and not self.networks and i not in self.failed:
+                self._train_one_epoch(i, number)
+
+    def _train_one_epoch(self, i: int, number: int) -> None:
+        population = Population([functools.partial(self._begin, i, number)], 1)
+        population.advance([0], 1, lambda _, run: self._settle(i, run))
+        if population.errors:
+            self.failed[i] = population.errors[0]
 
     def _begin(self, i: int, number: int) -> Run:
         candidate, task = self._candidates[i], self._task
@@ -137,22 +177,35 @@ class Race:
         network = task.network(**candidate.network, random_state=int(self._seeds[number, i]))
         given: dict[str, Any] = {}
         if task.validation is not None:
-            given = {"X_val": X_val, "y_val": task.validation[0], "sample_weight_val": task.validation[1]}
-        network.set_params(early_stopping=bool(given) or rows.size > 0)
+            _, y_val, weights = task.validation
+            given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weights}
+        network.set_params(early_stopping=bool(given) or rows.size > 0, monitor="loss")
         with beginning(network, self._shared, None if given else rows) as runs:
             network.fit(X, task.y, task.sample_weight, **given)
         return runs[0]
 
-    def _settle(self, i: int, run: Run) -> None:
-        """Turn a run that has ended into a network."""
+    def _settle(self, i: int, run: Run, *, is_early: bool = False) -> None:
+        """Turn a run that has ended into a network.
+
+        is_early: whether the run has not had all of its epochs. If its network is worse than the others of candidate i,
+        it is left out.
+        """
         try:
             run.settle()
             network = run.estimator
             network._best_theta = network._last_theta = network._optimizer_state = None  # only later fits need them
-            losses = network.validation_loss_curve_ or network.loss_curve_
-            self.networks.setdefault(i, []).append(Network(i, network, float(np.nanmin(losses))))
+            loss = float(np.nanmin(network.validation_loss_curve_ or network.loss_curve_))
+            if not (is_early and i in self.networks and loss > self.mean_loss(i)):
+                self.networks.setdefault(i, []).append(Network(i, network, loss))
         except Exception as error:
             self.failed[i] = error
+
+    def _free(self, left: Sequence[int]) -> None:
+        """Free the memory of the candidates that are not left."""
+        self._inputs.keep(self._candidates[i].encoding for i in left)
+        self._shared = Shared()  # it holds the data of this round
+        for i in set(self.networks) - set(left):
+            self.networks[i] = [network._replace(estimator=None) for network in self.networks[i]]
 
     def _in_words(self, i: int) -> str:
         if i in self.failed:
