@@ -2,8 +2,10 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+import contextlib
 import time
 import warnings
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -154,9 +156,7 @@ class Tabular(Checked):
             return []
         race = Race(drawn, inputs, Task(target.y, sample_weight, held_out, validation, self._network), seeds)
         end = None if self.max_seconds is None else start + self.max_seconds
-        with warnings.catch_warnings():
-            # The check of y has warned already, and each network would warn again.
-            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        with _said_once(() if target.codes is None else (y, y if validation is None else validation.y)):
             kept = race.run(n_kept, self.n_jobs, end, self._say)
         # The first networks of the best candidates come first.
         networks = [race.networks[i][r] for r in range(n_rounds) for i in kept if r < len(race.networks[i])]
@@ -235,6 +235,21 @@ class Tabular(Checked):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+@contextlib.contextmanager
+def _said_once(labels: Sequence[NDArray]) -> Iterator[None]:
+    """Within this context, no network warns that there are many classes. The check of y has warned already.
+
+    labels: y and y_val. If both have few classes, this context does nothing, because `catch_warnings` changes the
+    filters of all threads.
+    """
+    if all(2 * len(np.unique(y)) < len(y) for y in labels):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        yield
 
 
 def _warnings(race: Race, max_seconds: float | None) -> list[tuple[str, type[Warning]]]:

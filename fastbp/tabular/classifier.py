@@ -165,6 +165,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
             A parameter or the data is not valid, or all candidates failed.
         TypeError
             X is a sparse matrix or a collection of Dask.
+        MemoryError
+            The machine has less memory than the fit needs.
 
         Warns
         -----

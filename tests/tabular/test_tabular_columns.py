@@ -175,6 +175,13 @@ class TestErrors:
             small(kind).fit(change(X), y)
 
     @both
+    def test_of_a_collection_of_dask_say_what_to_do(self, kind):
+        dask = pytest.importorskip("dask.array")
+        X, y = dask.zeros((60, 2)), problem(kind)[1]
+        with pytest.raises(TypeError, match=r"X must be a table in memory, got Array of Dask\. .*X\.compute\(\)"):
+            small(kind).fit(X, y)
+
+    @both
     def test_of_a_prediction_for_no_rows(self, kind):
         X, y = problem(kind)
         with pytest.raises(ValueError, match=r"0 sample\(s\)"):
@@ -224,6 +231,16 @@ class TestSizes:
         model = small(TabularClassifier).fit(X, X[:, 0] > 0)
         assert time.perf_counter() - begin < 30  # it takes about a second on a machine that does nothing else
         assert networks(model)[0].n_features_in_ < 10_000
+
+    @both
+    def test_a_wide_table_of_text_is_sparse_when_encoded(self, kind, monkeypatch):
+        y, rng = problem(kind)[1], np.random.default_rng(0)
+        X = pd.DataFrame({f"x{j}": [f"{code}" for code in rng.choice(list("abcdefghij"), 60)] for j in range(80)})
+        model = small(kind).fit(X, y, X_val=X[::2], y_val=y[::2])
+        assert model.encoders_[0].is_sparse_
+        expected = output(model, X)
+        monkeypatch.setattr(base, "ELEMENTS", 4000)
+        assert_array_equal(output(model, X), expected)
 
     @both
     def test_one_column_is_enough(self, kind):

@@ -11,6 +11,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 
 from fastbp import TabularClassifier
 from fastbp.encoding.encoder import TableEncoder
+from fastbp.estimators.run import Run
 from fastbp.kernels import step
 from fastbp.network import costs
 from fastbp.tabular import race, recipe
@@ -103,6 +104,29 @@ class TestCtrlC:
         assert 1 <= len(networks(model)) <= len(trained) < len(model.candidates_)
         assert all(network.n_iter_ >= 1 for network in networks(model))
         assert np.isfinite(output(model, X)).all()
+
+    @both
+    def test_in_a_later_round_leaves_out_networks_that_are_worse_than_those_before(
+        self, kind, press_ctrl_c, monkeypatch
+    ):
+        X, y = problem(kind)
+        rounds, begin = [], race.Race._round
+
+        def begun(self, number, *args):
+            rounds.append(number)
+            begin(self, number, *args)
+
+        def press(epoch, max_iter, loss):
+            if rounds[-1] == 1:
+                press_ctrl_c()
+                time.sleep(0.2)
+
+        monkeypatch.setattr(race.Race, "_round", begun)
+        model = small(kind, n_networks=2, n_jobs=1)
+        with watch(press), interrupted:
+            model.fit(X, y)
+        assert rounds == [0, 1]
+        assert [network.n_iter_ > 1 for network in networks(model)] == [True]
 
     @pytest.mark.parametrize("is_fitted", [False, True])
     @both
@@ -207,6 +231,21 @@ class TestCandidatesThatFail:
             each.learning_rate_init for each in networks(model)
         }
         assert len(networks(model)) == 2
+
+    def test_at_their_end_are_left_out_too(self, monkeypatch, capsys):
+        settle, calls = Run.settle, itertools.count()
+
+        def fail(self):
+            if next(calls) == 0:
+                raise MemoryError("no more")
+            return settle(self)
+
+        monkeypatch.setattr(Run, "settle", fail)
+        model = small(TabularClassifier, verbose=True)
+        with pytest.warns(FitFailedWarning, match=r"^1 candidates failed and are left out: \[\d\]\. .*: no more$"):
+            model.fit(*problem(TabularClassifier))
+        assert "failed: no more" in capsys.readouterr().out
+        assert sum(len(candidate["losses"]) for candidate in model.candidates_) == 3
 
     @both
     def test_after_the_time_is_over_do_not_stop_another_candidate(self, kind, monkeypatch):

@@ -90,10 +90,12 @@ def test_300_classes_are_classes_also_for_the_encoders():
     assert model.encoders_[0].target_type == "multiclass"
 
 
-def test_a_warning_of_many_classes_comes_once():
+@pytest.mark.parametrize("n_classes", [40, 20])
+def test_a_warning_of_many_classes_comes_once_for_y_and_once_for_y_val(n_classes):
+    y = np.arange(60) % n_classes
     with pytest.warns(UserWarning, match="The number of unique classes is greater than 50%") as caught:
-        small(TabularClassifier, n_networks=2).fit(X, np.arange(60) % 40)
-    assert len(caught) == 1
+        small(TabularClassifier, n_networks=2).fit(X, y, X_val=X[:25], y_val=y[:25])
+    assert len(caught) == (2 if n_classes == 40 else 1)
 
 
 def test_rare_classes_stay_rare():
