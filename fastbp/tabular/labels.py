@@ -24,6 +24,8 @@ def labels_of(y: Any) -> NDArray:
     if not issparse(y):  # `column_or_1d` refuses it
         # NumPy would turn a list of text and NaN into text.
         y = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
+        if y.dtype.kind == "T":  # NumPy's StringDType, which scikit-learn does not know
+            y = y.astype(object)
     y = column_or_1d(y, warn=True)
     if y.dtype == object:
         y = _of_objects(y)

@@ -49,6 +49,10 @@ LABELS = {
 }
 
 
+if hasattr(np.dtypes, "StringDType"):  # since NumPy 2
+    LABELS["text of NumPy"] = (TEXT.astype(np.dtypes.StringDType()), ["no", "yes"])
+
+
 @pytest.mark.parametrize("name", LABELS)
 def test_labels_of_any_kind_are_predicted_as_they_were_given(name):
     y, classes = LABELS[name]
