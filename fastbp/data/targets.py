@@ -152,9 +152,9 @@ class Values:
     def encode(self, y: NDArray, loss: Any) -> Encoded:
         """Targets of the network; raises ValueError for numbers for which the loss is not defined."""
         if loss == "poisson" and (y < 0).any():
-            raise ValueError(f"loss='poisson' needs y >= 0, but the least y is {y.min()!r}.")
+            raise ValueError(f"loss='poisson' needs y >= 0, but the least y is {float(y.min())!r}.")
         if loss == "gamma" and not (y > 0).all():
-            raise ValueError(f"loss='gamma' needs y > 0, but the least y is {y.min()!r}.")
+            raise ValueError(f"loss='gamma' needs y > 0, but the least y is {float(y.min())!r}.")
         Y = y.reshape(len(y), -1)
         return None, np.repeat(Y, self.n_outputs, axis=1) if self.quantiles else Y
 

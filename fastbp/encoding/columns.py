@@ -90,7 +90,7 @@ def of_array(name: str, values: NDArray) -> Column:
         return of_numbers(name, values / SECOND)
     if kind == "U":
         return of_text(name, values.tolist(), np.zeros(len(values), bool))
-    if kind in "OS":
+    if kind in "OST":  # T is NumPy's StringDType
         return of_objects(name, values.astype(object, copy=False))
     if kind == "c":
         raise ValueError(f"Complex data not supported: column {name!r} has complex numbers.")

@@ -67,7 +67,7 @@ class Target(NamedTuple):
 
 def _type_of(y: NDArray) -> str:
     """The type of the target as scikit-learn names it. If most numbers are different, they are not classes."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # scikit-learn casts all floats to integers
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         kind = type_of_target(y, input_name="y")
     is_continuous = kind == "multiclass" and y.dtype.kind in "iuf" and len(np.unique(y)) > len(y) / 2

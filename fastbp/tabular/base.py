@@ -2,8 +2,10 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+import contextlib
 import time
 import warnings
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -14,24 +16,30 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, validate_data
 
+from ..data.targets import in_unit, without_negligible
 from ..encoding.encoder import NoColumnError, TableEncoder
-from ..encoding.frames import rows_of
+from ..encoding.frames import Table, rows_of
 from ..ensemble.averaging import Average
 from ..estimators.base import USER_LEVEL, Perceptron
 from ..estimators.checking import Checked
 from ..estimators.parameters import Decorator, Parameters, Range
 from ..estimators.validation_set import GivenValidation, errors_name_validation_set, refuse_few_rows
 from ..training.history import INTERRUPTED
+from ..training.population import forget_frames
 from ..typing import Array
 from . import recipe
 from .folds import folds
 from .inputs import Inputs
-from .race import ROUNDS, Race, Task
+from .progress import shown
+from .race import Race, Task
 
 FOLDS = 8  # each network is validated on a FOLDS-th of the rows
 CANDIDATES = 4  # candidates for each one that stays to the end
 SCOUT_ROUNDS = 2  # networks for each encoding, to compare the encodings
-ROWS = 65536  # a prediction encodes this many rows at a time
+# A candidate that stays to the end has ROUNDS networks. If there are fewer networks in all, there are fewer rounds.
+ROUNDS = 4
+# A prediction encodes at most ROWS rows at a time, and fewer if they have more than ELEMENTS outputs in all.
+ROWS, ELEMENTS = 65536, 1 << 26
 LARGEST = np.iinfo(np.int32).max  # the largest seed
 # The fitted attributes that come from an encoder, and all others. A fit replaces or removes all of them.
 FROM_ENCODER = ("n_features_in_", "feature_names_in_", "dropped_columns_", "column_kinds_")
@@ -47,9 +55,11 @@ class Target(NamedTuple):
     """The target of all networks."""
 
     y: NDArray  # as the networks learn it
+    encoded: NDArray  # as the encoders learn it: the codes of classes, or numbers
     codes: NDArray[np.intp] | None  # the class of each example
     prior: NDArray[np.float64]  # of shape (1, width): the best votes that do not depend on X
     is_constant: bool  # whether all y are equal
+    counts: NDArray[np.bool_]  # whether the weight of an example is positive, also times that of its class
 
 
 class Tabular(Checked):
@@ -63,6 +73,8 @@ class Tabular(Checked):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    _target_type: str  # the `target_type` of the encoders
 
     n_networks: int
     categorical_features: ArrayLike | None
@@ -127,9 +139,9 @@ class Tabular(Checked):
         X, y, sample_weight = self._checked(X, y, sample_weight)
         target = self._target(y, sample_weight)
         validation = self._validation(given)
-        options = {"categorical_features": self.categorical_features, "random_state": random_state.randint(LARGEST)}
-        inputs = Inputs(X, y, given.X, options)
-        held_out = folds(len(y), target.codes, FOLDS, random_state)
+        options = {"categorical_features": self.categorical_features, "target_type": self._target_type}
+        options["random_state"] = random_state.randint(LARGEST)
+        inputs = Inputs(X, target.encoded, None if validation is None else validation.X, options)
         self._prior, self.encoders_, self.networks_, self.candidates_ = target.prior, [], [], []
         try:
             encoder = inputs.encoder(next(iter(recipe.ENCODINGS)))
@@ -139,31 +151,30 @@ class Tabular(Checked):
         self.__dict__ |= {name: value for name, value in vars(encoder).items() if name in FROM_ENCODER}
         if target.is_constant:
             return []
+        rows = np.flatnonzero(target.counts)  # only these are held out, because they judge the networks
+        codes = None if target.codes is None else target.codes[rows]
+        held_out = [rows[fold] for fold in folds(len(rows), codes, FOLDS, random_state)]
         task = Task(target.y, sample_weight, held_out, validation, self._network)
-        seconds = None if self.max_seconds is None else self.max_seconds - (time.monotonic() - start)
-        race = Race(inputs, task, n_jobs=self.n_jobs, seconds=seconds, say=self._say)
+        end = None if self.max_seconds is None else start + self.max_seconds
+        labels = () if target.codes is None else (y, y if validation is None else validation.y)
         n_rounds = min(ROUNDS, self.n_networks)
-        n_kept = -(-self.n_networks // n_rounds)
-        scouts = recipe.scouts(len(y))
-        best = race.run(scouts, random_state.randint(LARGEST, size=(SCOUT_ROUNDS, len(scouts))), len(scouts))
-        encodings = [race.candidates[i].encoding for i in best]
-        drawn = recipe.candidates(CANDIDATES * n_kept, encodings, len(y), random_state)
-        kept = race.run(drawn, random_state.randint(LARGEST, size=(n_rounds, len(drawn))), n_kept)
+        with shown(SCOUT_ROUNDS + n_rounds, verbose=bool(self.verbose)) as progress, _said_once(labels):
+            race = Race(inputs, task, progress, n_jobs=self.n_jobs, end=end)
+            kept = _run(race, n_rounds, -(-self.n_networks // n_rounds), len(y), random_state)
         # The first networks of the best candidates come first.
-        networks = [race.networks[i][r] for r in range(ROUNDS) for i in kept if r < len(race.networks[i])]
-        networks = networks[: self.n_networks]
-        for name in dict.fromkeys(race.candidates[network.candidate].encoding for network in networks):
-            self.encoders_.append(inputs.encoder(name))
-            self.networks_.append(
-                [each.estimator for each in networks if race.candidates[each.candidate].encoding == name]
-            )
-        for i, candidate in enumerate(race.candidates):
-            losses = [network.loss for network in race.networks.get(i, [])]
-            self.candidates_.append({"encoding": candidate.encoding, **candidate.network, "losses": losses})
+        pairs = [(i, race.networks[i][r]) for r in range(ROUNDS) for i in kept if r < len(race.networks[i])]
+        networks: dict[str, list[Any]] = {}
+        for i, network in pairs[: self.n_networks]:
+            networks.setdefault(race.candidates[i].encoding, []).append(network.estimator)
+        self.encoders_, self.networks_ = [inputs.encoder(name) for name in networks], list(networks.values())
+        self.candidates_ = [
+            {"encoding": candidate.encoding, **candidate.network, "losses": race.losses.get(i, [])}
+            for i, candidate in enumerate(race.candidates)
+        ]
         return _warnings(race, self.max_seconds)
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray, NDArray[np.float64] | None]:
-        """X, y and the weights after their checks. Examples of weight zero are left out."""
+        """X, y and the weights after their checks. Examples of weight zero, or of a negligible one, are left out."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         if hasattr(X, "__dask_graph__"):
@@ -181,17 +192,18 @@ class Tabular(Checked):
         weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("sample_weight must not be zero for all examples.")
+        weights = without_negligible(in_unit(weights)[0], np.dtype(np.float32))
         rows = np.flatnonzero(weights)
         return (X, y, weights) if len(rows) == len(y) else (rows_of(X, rows), y[rows], weights[rows])
 
-    def _validation(self, given: GivenValidation) -> tuple[NDArray, NDArray[np.float64] | None] | None:
-        """y and the weights of the user's validation set, after their checks."""
+    def _validation(self, given: GivenValidation) -> GivenValidation | None:
+        """The user's validation set after its checks, with y as the networks learn it."""
         if not given.is_there:
             return None
         with errors_name_validation_set():
-            _, y, sample_weight = self._checked(*given)
+            X, y, sample_weight = self._checked(*given)
             refuse_few_rows(len(y))
-            return self._learned(y), sample_weight
+            return GivenValidation(X, self._learned(y), sample_weight)
 
     def _say(self, message: str) -> None:
         if self.verbose:
@@ -203,12 +215,15 @@ class Tabular(Checked):
         """The average of the votes of all networks for each row of X, after the checks of X."""
         check_is_fitted(self)
         if not self.networks_:
-            validate_data(self, X, reset=False, skip_check_array=True)
-            return np.tile(self._prior, (_num_samples(X), 1))
-        n_networks = sum(map(len, self.networks_))
+            table = Table.of(X, self)
+            if table.names is None or not hasattr(self, "feature_names_in_"):  # otherwise, no column is needed
+                validate_data(self, X, reset=False, skip_check_array=True)
+            return np.tile(self._prior, (table.shape[0], 1))
+        n, n_networks = _num_samples(X), sum(map(len, self.networks_))
+        size = max(1, min(ROWS, ELEMENTS // max(len(encoder.source_indices_) for encoder in self.encoders_)))
         parts = []
-        for start in range(0, max(_num_samples(X), 1), ROWS):  # an X without rows is an error of the encoder
-            part = X if _num_samples(X) <= ROWS else rows_of(X, slice(start, min(start + ROWS, _num_samples(X))))
+        for start in range(0, max(n, 1), size):  # an X without rows is an error of the encoder
+            part = X if n <= size else rows_of(X, slice(start, min(start + size, n)))
             total = np.zeros(())
             for encoder, networks in zip(self.encoders_, self.networks_, strict=True):
                 weights = np.full(len(networks), 1 / n_networks)
@@ -226,6 +241,38 @@ class Tabular(Checked):
         return tags
 
 
+def _run(
+    race: Race, n_rounds: int, n_kept: int, n_examples: int, random_state: np.random.RandomState
+) -> list[int]:
+    """Let scouts compare the encodings, and then candidates run the race. Returns the candidates that stay."""
+
+    def seeds(n_rounds: int, candidates: Sequence[recipe.Candidate]) -> NDArray[np.integer]:
+        return random_state.randint(LARGEST, size=(n_rounds, len(candidates)))
+
+    scouts = recipe.scouts(n_examples)
+    ranked = race.run(scouts, seeds(SCOUT_ROUNDS, scouts), len(scouts))
+    if race.ended_early:
+        return ranked[:n_kept]
+    encodings = [race.candidates[i].encoding for i in ranked]
+    candidates = recipe.candidates(CANDIDATES * n_kept, encodings, n_examples, random_state)
+    return race.run(candidates, seeds(n_rounds, candidates), n_kept)
+
+
+@contextlib.contextmanager
+def _said_once(labels: Sequence[NDArray]) -> Iterator[None]:
+    """Within this context, no network warns that there are many classes. The check of y has warned already.
+
+    labels: y and y_val. If both have few classes, this context does nothing, because `catch_warnings` changes the
+    filters of all threads.
+    """
+    if all(2 * len(np.unique(y)) < len(y) for y in labels):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        yield
+
+
 def _warnings(race: Race, max_seconds: float | None) -> list[tuple[str, type[Warning]]]:
     """The warnings of a fit: of an early end, and of candidates that failed."""
     said: list[tuple[str, type[Warning]]] = []
@@ -241,6 +288,8 @@ def _warnings(race: Race, max_seconds: float | None) -> list[tuple[str, type[War
         )
     if race.failed:
         first = min(race.failed)
+        for error in race.failed.values():
+            forget_frames(error)
         said.append(
             (
                 f"{len(race.failed)} candidates failed and are left out: {sorted(race.failed)}. Candidate {first}: "

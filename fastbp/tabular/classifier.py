@@ -7,18 +7,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 
-from ..data.targets import Labels, exact_labels, positions
+from ..data.targets import Labels, positions, product_in_unit
 from ..estimators.base import Perceptron
+from ..estimators.class_weights import class_weights
 from ..estimators.classifier import BackpropClassifier
 from ..estimators.predicting import check_classes
 from ..estimators.validation_set import GivenValidation
 from ..typing import Array
 from .base import Tabular, Target, fits_table
+from .labels import labels_of
 
 
 class TabularClassifier(ClassifierMixin, Tabular):
@@ -107,6 +106,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
+    _target_type = "multiclass"
     classes_: NDArray
 
     def __init__(
@@ -165,6 +165,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
             A parameter or the data is not valid, or all candidates failed.
         TypeError
             X is a sparse matrix or a collection of Dask.
+        MemoryError
+            The machine has less memory than the fit needs.
 
         Warns
         -----
@@ -244,18 +246,22 @@ class TabularClassifier(ClassifierMixin, Tabular):
     # ---------------------------------------------------------------- what differs between classes and numbers
 
     def _checked_y(self, y: Any) -> NDArray:
-        y = column_or_1d(exact_labels(y), warn=True)
-        check_classification_targets(y)
-        return y
+        return labels_of(y)
 
     def _target(self, y: NDArray, sample_weight: NDArray[np.float64] | None) -> Target:
-        self.classes_ = Labels.of(y, "log_loss", None, subset=False).classes
+        labels = Labels.of(y, "log_loss", None, subset=False)
+        self.classes_ = labels.classes
         codes, n = positions(self.classes_, y), len(self.classes_)
         if isinstance(self.class_weight, dict) and (unknown := set(self.class_weight) - set(self.classes_.tolist())):
             raise ValueError(f"class_weight must have weights of classes of y only, got {sorted(map(str, unknown))}.")
-        weights = compute_sample_weight(self.class_weight, y) * (1 if sample_weight is None else sample_weight)
+        weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        of_classes = class_weights(self.class_weight, labels, y, incremental=False)
+        if of_classes is not None:
+            weights, _ = product_in_unit([weights, of_classes[0][codes]])
+        if not weights.any():
+            raise ValueError(f"class_weight must leave an example with a positive weight, got {self.class_weight!r}.")
         sums = np.bincount(codes, weights, n)
-        return Target(y, codes, sums[np.newaxis] / sums.sum(), n == 1)
+        return Target(y, codes, codes, sums[np.newaxis] / sums.sum(), n == 1, weights > 0)
 
     def _learned(self, y: NDArray) -> NDArray:
         Labels.of(np.asarray(self.classes_), "log_loss", None, subset=False).check_held_out(y)

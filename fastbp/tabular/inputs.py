@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from ..encoding.encoder import TableEncoder
 from ..encoding.frames import n_columns
+from ..estimators.validation_set import errors_name_validation_set
 from . import recipe
 
 
@@ -20,7 +22,7 @@ class Inputs:
     X : table
         The table of the fit.
     y : ndarray
-        The target, for encodings that depend on it.
+        The target, for encodings that depend on it: the codes of classes, or numbers.
     X_val : table or None
         The user's validation set.
     options : dict
@@ -35,9 +37,12 @@ class Inputs:
     def __getitem__(self, name: str) -> tuple[Any, Any]:
         """The encoded table and the encoded validation set, which is None if there is none."""
         if name not in self._encoded:
-            encoder = recipe.encoder(name, (len(self._y), n_columns(self._X)), self._options)
-            encoded = encoder.fit_transform(self._X, self._y)
-            given = None if self._X_val is None else encoder.transform(self._X_val)
+            # The encoder refuses a table without columns.
+            encoder = recipe.encoder(name, (len(self._y), max(1, n_columns(self._X))), self._options)
+            encoded, given = encoder.fit_transform(self._X, self._y), None
+            if self._X_val is not None:
+                with errors_name_validation_set():
+                    given = encoder.transform(self._X_val)
             self._encoders[name], self._encoded[name] = encoder, (encoded, given)
         return self._encoded[name]
 
@@ -51,7 +56,17 @@ class Inputs:
         """The number of inputs of a network with this encoding."""
         return int(self[name][0].shape[1])
 
+    @property
+    def n_bytes(self) -> int:
+        """The memory of the encoded tables."""
+        return sum(_n_bytes(table) for pair in self._encoded.values() for table in pair if table is not None)
+
     def keep(self, names: Iterable[str]) -> None:
         """Free the memory of all other encodings."""
         kept = set(names)
         self._encoded = {name: encoded for name, encoded in self._encoded.items() if name in kept}
+
+
+def _n_bytes(table: Any) -> int:
+    arrays = (table.data, table.indices, table.indptr) if issparse(table) else (table,)
+    return sum(array.nbytes for array in arrays)

@@ -6,7 +6,6 @@ far stay. So a bad candidate costs one network, and a good one gets networks tha
 """
 
 import functools
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -14,20 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ensemble import memory
 from ..estimators.base import Perceptron
 from ..estimators.run import Run, Shared, beginning
+from ..estimators.validation_set import GivenValidation
+from ..parallel.team import side_by_side
+from ..training.footprint import refuse_too_much
 from ..training.population import Population
 from .folds import Rows
 from .inputs import Inputs
+from .progress import Progress
 from .recipe import Candidate
-
-ROUNDS = 4  # usual rounds; a candidate that stays to the end has one network per round
-
 
 class Network(NamedTuple):
     """A trained network."""
 
-    candidate: int
     estimator: Any
     loss: float  # on the rows that it was not trained on
 
@@ -38,7 +38,7 @@ class Task(NamedTuple):
     y: NDArray
     sample_weight: NDArray[np.float64] | None
     folds: Sequence[Rows]  # round r holds out folds[r], and begins anew after the last
-    validation: tuple[NDArray, NDArray[np.float64] | None] | None  # y and weights of the user's validation set
+    validation: GivenValidation | None  # the user's validation set; `Inputs` has its encoded X
     network: Callable[..., Perceptron]  # makes an unfitted network from its parameters
 
 
@@ -49,19 +49,20 @@ class Race:
     ----------
     inputs : Inputs
     task : Task
+    progress : Progress
     n_jobs : int or None
         The largest number of threads, as in `parallel.team.upper_bound`.
-    seconds : float or None
-        The race ends after this time.
-    say : callable
-        Called with a line of text for each network.
+    end : float or None
+        When time.monotonic() is `end`, the race ends.
 
     Attributes
     ----------
     candidates : list of Candidate
         All candidates so far.
+    losses : dict of int to list of float
+        The loss of each network of each candidate.
     networks : dict of int to list of Network
-        The trained networks of each candidate.
+        The networks of the candidates that are left, and, until the end of the next round, of those of the last run.
     failed : dict of int to Exception
         The candidates whose training failed, and why.
     interrupted : bool
@@ -70,13 +71,12 @@ class Race:
         Whether the race has ended because its time was over.
     """
 
-    def __init__(
-        self, inputs: Inputs, task: Task, *, n_jobs: int | None, seconds: float | None, say: Callable[[str], None]
-    ):
-        self._inputs, self._task, self._n_jobs, self._say = inputs, task, n_jobs, say
-        self._end = math.inf if seconds is None else time.monotonic() + seconds
+    def __init__(self, inputs: Inputs, task: Task, progress: Progress, *, n_jobs: int | None, end: float | None):
+        self._inputs, self._task, self._progress = inputs, task, progress
+        self._n_jobs, self._end = n_jobs, end
         self._shared = Shared()
         self.candidates: list[Candidate] = []
+        self.losses: dict[int, list[float]] = {}
         self.networks: dict[int, list[Network]] = {}
         self.failed: dict[int, Exception] = {}
         self.interrupted = self.late = False
@@ -89,9 +89,8 @@ class Race:
     def run(self, candidates: Sequence[Candidate], seeds: NDArray[np.integer], n_kept: int) -> list[int]:
         """Let these candidates run the race. Returns the indices of those that stay, the best first.
 
-        Half of the candidates leave after each round, but n_kept or more stay. If the race has ended early, the
-        candidates of earlier runs may stay too. Networks that are in training at that moment keep the weights that they
-        have.
+        Half of the candidates leave after each round, but at least n_kept stay. Networks that are in training when the
+        race ends early keep the weights that they have. Then candidates of the run before may stay as well.
 
         Parameters
         ----------
@@ -104,78 +103,140 @@ class Race:
         ------
         KeyboardInterrupt
             Ctrl-C left no network.
+        MemoryError
+            The machine has too little memory.
+        ValueError
+            All candidates failed.
         Exception
-            All candidates failed. This is the exception of the first one.
+            Before any training, the exception of a candidate that cannot begin.
         """
         first = len(self.candidates)
         self.candidates += candidates
-        left = list(range(first, len(self.candidates)))
-        for number in range(len(seeds)):
+        left = self._encoded(range(first, len(self.candidates)))
+        self._check_memory(left)
+        for number, row in enumerate(seeds):
             if self.ended_early:
                 break
-            self._round(number, left, dict(zip(range(first, len(self.candidates)), seeds[number], strict=True)))
+            self._round(number, left, {i: int(row[i - first]) for i in left})
             left = self._ranked(left)[: max(len(left) // 2, n_kept)]
-            if not self.networks:
-                raise self.failed[min(self.failed)]
-        return self._ranked(range(len(self.candidates)) if self.ended_early else left)[:n_kept]
+            if not left and not self._ranked(self.networks):
+                i = min(self.failed)
+                message = f"All {len(self.failed)} candidates failed. Candidate {i}: {self.failed[i]}"
+                raise ValueError(message) from self.failed[i]
+            if not self.ended_early:
+                self._free(left)
+        return self._ranked(self.networks)[:n_kept]
 
     def _ranked(self, candidates: Iterable[int]) -> list[int]:
-        """Those of these candidates that have networks, the least mean loss first."""
+        """Those of these candidates that have networks and have not failed, the least mean loss first."""
+        return sorted([i for i in candidates if i in self.networks and i not in self.failed], key=self._mean_loss)
 
-        def mean_loss(i: int) -> float:
-            return float(np.mean([network.loss for network in self.networks[i]]))
+    def _mean_loss(self, i: int) -> float:
+        return float(np.mean([network.loss for network in self.networks[i]]))
 
-        return sorted(filter(self.networks.get, candidates), key=mean_loss)
+    def _free(self, left: Sequence[int]) -> None:
+        """Free the memory of the candidates that are not left."""
+        self._inputs.keep(self.candidates[i].encoding for i in left)
+        self._shared = Shared()  # it holds the data of the last round
+        self.networks = {i: self.networks[i] for i in left}
+
+    # ---------------------------------------------------------------- before the training
+
+    def _encoded(self, candidates: Sequence[int]) -> list[int]:
+        """The candidates whose encodings are ready before the end. There is always one."""
+        ready: list[str] = []
+        for name in dict.fromkeys(self.candidates[i].encoding for i in candidates):
+            if ready and self._end is not None and time.monotonic() >= self._end:
+                self.late = True
+                break
+            ready.append(name)
+            self._inputs.encoder(name)
+        return [i for i in candidates if self.candidates[i].encoding in ready]
+
+    def _check_memory(self, candidates: Sequence[int]) -> None:
+        """Raise MemoryError if the machine has less memory than the first round needs. Later rounds need less."""
+        n_threads = min(side_by_side(self._n_jobs), len(candidates))
+        footprints = [self._begin(i, 0, 0).footprint() for i in candidates]
+        refuse_too_much(
+            memory.peak(footprints, n_threads, self._inputs.n_bytes),
+            f"{len(candidates)} networks, {n_threads} of them in training at a time, and the encoded table",
+            "",
+            "Set a smaller n_networks or n_jobs, or pass fewer rows or columns.",
+        )
+
+    # ---------------------------------------------------------------- a round
 
     def _round(self, number: int, left: Sequence[int], seeds: dict[int, int]) -> None:
         """Let the candidates that are left train one network each."""
-        self._inputs.keep(self.candidates[i].encoding for i in left)
+        self._progress.round_begins(len(left))
         # The largest networks begin first, so that no thread waits long for the last one.
         left = sorted(left, key=lambda i: -self._inputs.width(self.candidates[i].encoding))
         begin = [functools.partial(self._begin, i, number, seeds[i]) for i in left]
-        population = Population(begin, self._n_jobs)
+        population, done = Population(begin, self._n_jobs), []
 
         def ended(place: int, run: Run) -> None:
             population.drop(place)
             self._settle(left[place], run)
+            done.append(place)
 
         try:
-            seconds = None if self._end == math.inf else self._end - time.monotonic()
+            seconds = None if self._end is None else self._end - time.monotonic()
             population.advance(range(len(left)), None, ended, seconds)
-            self.late = time.monotonic() >= self._end
+            self.late |= len(done) + len(population.errors) < len(left)
         except KeyboardInterrupt:
             self.interrupted = True
-        for place in population.begun:  # those that ended early
+        self.failed |= {left[place]: error for place, error in population.errors.items()}
+        for place in population.begun:
             if population[place].ended and population[place].n_iter:
-                self._settle(left[place], population[place])
+                self._settle(left[place], population[place], is_early=True)
         if self.interrupted and not self.networks:
             raise KeyboardInterrupt
-        if self.late and not (self.networks or population.errors):
-            population = Population(begin[:1], self._n_jobs)
-            population.advance([0], 1, ended)
-        self.failed |= {left[place]: error for place, error in population.errors.items()}
+        for place, i in enumerate(left):
+            if self.late and not self.networks and i not in self.failed:
+                self._train_one_epoch(i, begin[place])
+        self._progress.round_ends()
+
+    def _train_one_epoch(self, i: int, begin: Callable[[], Run]) -> None:
+        population = Population([begin], 1)
+        population.advance([0], 1, lambda _, run: self._settle(i, run))
+        if population.errors:
+            self.failed[i] = population.errors[0]
 
     def _begin(self, i: int, number: int, seed: int) -> Run:
         candidate, task = self.candidates[i], self._task
         X, X_val = self._inputs[candidate.encoding]
         rows = task.folds[number % len(task.folds)]
-        network = task.network(**candidate.network, random_state=int(seed), tol=0, monitor="loss")
         given: dict[str, Any] = {}
         if task.validation is not None:
-            given = {"X_val": X_val, "y_val": task.validation[0], "sample_weight_val": task.validation[1]}
-        network.set_params(early_stopping=bool(given) or rows.size > 0)
+            _, y_val, weights = task.validation
+            given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weights}
+        network = task.network(
+            **candidate.network,
+            random_state=seed,
+            early_stopping=bool(given) or rows.size > 0,
+            monitor="loss",
+            tol=0,
+            alpha=0,  # there is weight decay in its place
+        )
         with beginning(network, self._shared, None if given else rows) as runs:
             network.fit(X, task.y, task.sample_weight, **given)
         return runs[0]
 
-    def _settle(self, i: int, run: Run) -> None:
-        """Turn a run that has ended into a network."""
+    def _settle(self, i: int, run: Run, *, is_early: bool = False) -> None:
+        """Turn a run that has ended into a network.
+
+        is_early: whether the run has not had all of its epochs. If its network is worse than the others of candidate i,
+        it is left out.
+        """
+        loss = None
         try:
             run.settle()
             network = run.estimator
             network._best_theta = network._last_theta = network._optimizer_state = None  # only later fits need them
             loss = float(np.nanmin(network.validation_loss_curve_ or network.loss_curve_))
-            self.networks.setdefault(i, []).append(Network(i, network, loss))
+            if not (is_early and i in self.networks and loss > self._mean_loss(i)):
+                self.networks.setdefault(i, []).append(Network(network, loss))
+                self.losses.setdefault(i, []).append(loss)
         except Exception as error:
             self.failed[i] = error
-        self._say(f"{self.candidates[i].encoding}: {self.failed.get(i) or f'validation loss = {loss:.6f}'}")
+        self._progress.network_ends(loss)

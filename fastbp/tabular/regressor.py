@@ -21,6 +21,9 @@ from ..typing import Array
 from .base import Tabular, Target, fits_table
 
 POSITIVE = ("poisson", "gamma")  # losses whose predictions are positive
+# Numbers that are more than FARTHEST units from the center count as FARTHEST, because the square of a larger number may
+# overflow in float32. Only numbers in a validation set, or of a tiny weight, can be so far away.
+FARTHEST = 1e16
 LOSSES = ("squared_error", "absolute_error", "quantile", *POSITIVE)
 
 
@@ -120,6 +123,7 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
         "clip": ["boolean"],
     }
 
+    _target_type = "continuous"
     n_outputs_: int
     _unit: dict[str, NDArray[np.float64]]
 
@@ -183,6 +187,8 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
             A parameter or the data is not valid, or all candidates failed.
         TypeError
             X is a sparse matrix or a collection of Dask.
+        MemoryError
+            The machine has less memory than the fit needs.
 
         Warns
         -----
@@ -218,11 +224,13 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
         if now.clip:
             values = np.clip(values, now._unit["low"], now._unit["high"])
         target = now._fitted_target()
-        return target.predict(np.sort(values, axis=1) if target.quantiles else values)
+        return target.predict((np.sort(values, axis=1) if target.quantiles else values) * now._unit["factor"])
 
     # ---------------------------------------------------------------- what differs between classes and numbers
 
     def _checked_y(self, y: Any) -> NDArray:
+        if np.asarray(y).dtype.kind in "mM":
+            raise ValueError(f"y must be numbers, got dtype {np.asarray(y).dtype}.")
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
@@ -236,15 +244,19 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
         guesses = [DummyRegressor(strategy="quantile", quantile=q) for q in network._quantiles()]
         if self.loss == "absolute_error":
             guesses = [DummyRegressor(strategy="median")]
-        priors = [
-            guess.fit(columns, columns, sample_weight).constant_.ravel() for guess in guesses or [DummyRegressor()]
-        ]
+        scaled = columns / self._unit["factor"]
+        priors = [guess.fit(scaled, scaled, sample_weight).constant_.ravel() for guess in guesses or [DummyRegressor()]]
         prior = (np.concatenate(priors) - self._unit["center"]) / self._unit["scale"]
-        return Target(self._learned(y), None, prior[np.newaxis], bool((columns == columns[0]).all()))
+        learned, is_constant = self._learned(y), bool((columns == columns[0]).all())
+        return Target(learned, learned, None, prior[np.newaxis], is_constant, np.ones(len(y), bool))
 
     def _learned(self, y: NDArray) -> NDArray:
-        self._fitted_target().check_held_out(y)
-        Y = ((y.reshape(len(y), -1) - self._unit["center"]) / self._unit["scale"]).astype(np.float32)
+        target = self._fitted_target()
+        target.check_held_out(y)
+        target.encode(y, self.loss)  # as in `_target`, for a validation set
+        with np.errstate(over="ignore"):
+            scaled = (y.reshape(len(y), -1) / self._unit["factor"] - self._unit["center"]) / self._unit["scale"]
+        Y = np.clip(scaled, -FARTHEST, FARTHEST).astype(np.float32)
         return Y[:, 0] if y.ndim == 1 else Y
 
     def _network(self, **parameters: Any) -> Perceptron:
@@ -265,17 +277,23 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
 
 
 def _unit(columns: NDArray, sample_weight: NDArray[np.float64] | None, loss: str) -> dict[str, NDArray[np.float64]]:
-    """The unit in which the networks learn numbers, center and scale, and the range of the numbers, low and high.
+    """The unit of the networks, and the range of the numbers. A network learns (y / factor - center) / scale.
 
-    columns: the numbers, of shape (n_samples, n_outputs). Losses of positive numbers need the center 0.
+    columns: the numbers, of shape (n_samples, n_outputs). All values of the dict have the shape (n_outputs,). `factor`
+    is a power of two, so that no square overflows or vanishes. `low` and `high` are the range of y / factor. Losses of
+    positive numbers need the center 0.
     """
+    largest = abs(columns).max(axis=0)
+    factor = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+    columns = columns / factor
     mean = np.average(columns, axis=0, weights=sample_weight)
     if loss in POSITIVE:
         center, scale = np.zeros_like(mean), mean
     else:
         center, scale = mean, np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=sample_weight))
     scale = np.where(scale > 0, scale, 1.0)
-    return {"center": center, "scale": scale, "low": columns.min(axis=0), "high": columns.max(axis=0)}
+    low, high = columns.min(axis=0), columns.max(axis=0)
+    return {"factor": factor, "center": center, "scale": scale, "low": low, "high": high}
 
 
 # pickle and skops store the path of a type. The path `fastbp` stays valid when this module moves.

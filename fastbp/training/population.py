@@ -101,18 +101,21 @@ class Population(Generic[Member]):
             Any exception of `after`. The members that have not begun yet do not begin.
         """
 
-        def train(i: int) -> Result | None:
+        members, results = list(members), dict[int, Result]()
+
+        def train(i: int) -> None:
             try:
                 member = self._begun(i)
                 member.advance(n_epochs)
             except Exception as error:
                 self.errors[i] = error
                 self.drop(i)
-                return None
-            return None if self._interrupted.is_set() else after(i, member)
+            else:
+                if not self._interrupted.is_set():
+                    results[i] = after(i, member)
 
-        results = self._in_threads(train, members, seconds)
-        return {i: result for i, result in results.items() if i not in self.errors}
+        self._in_threads(train, members, seconds)
+        return {i: results[i] for i in members if i in results}
 
     def each(self, members: Iterable[int], work: Callable[[int, Member], Result]) -> dict[int, Result]:
         """Call work(i, member) for each of these members, side by side; `work` advances the member itself.

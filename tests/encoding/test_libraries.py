@@ -217,6 +217,17 @@ def test_arrays_with_a_dtype_are_encoded_as_objects():
         assert TableEncoder().fit(array).get_feature_names_out().tolist() == ["x0_a", "x0_b", "x0_c"]
 
 
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="needs NumPy 2")
+def test_strings_of_numpy_are_text_or_missing():
+    for gone in (None, np.nan):
+        text = np.array([["a"], [gone], ["c"]] * 5, dtype=np.dtypes.StringDType(na_object=gone))
+        expected, names = as_encoded(text.astype(object))
+        found, found_names = as_encoded(text)
+        assert found_names == names
+        assert_array_equal(found, expected)
+        assert any("missing" in name for name in names)
+
+
 def test_lists_of_rows_keep_numbers_beside_text():
     rows = [[i % 5, ("a", "b")[i % 2]] for i in range(N)]
     frame = pd.DataFrame(rows)

@@ -91,6 +91,39 @@ def test_few_different_numbers_are_all_edges():
     assert_allclose(encoder(numbers="ple").fit_transform(X), [[0, 0]] * 3 + [[1, 0]] + [[1, 1]] * 2)
 
 
+class TestMaxDistinct:
+    X = np.array([0.0, 1, 2, 3, 4, 5, 6, 7, 8, 9] * 6)[:, np.newaxis]  # ten different numbers
+
+    @pytest.mark.parametrize("edges", ["quantile", "tree"])
+    def test_gives_a_column_of_so_few_numbers_an_edge_at_each(self, edges):
+        fitted = encoder(numbers="ple", n_bins=3, max_distinct=10, edges=edges).fit(self.X, self.X[:, 0] > 4)
+        assert_array_equal(fitted.transform(self.X[:10]), np.tril(np.ones((10, 9)), -1))
+
+    @pytest.mark.parametrize("edges", ["quantile", "tree"])
+    def test_changes_nothing_in_a_column_of_more_numbers(self, edges):
+        y = self.X[:, 0] > 4
+        found = encoder(numbers="ple", n_bins=3, max_distinct=9, edges=edges).fit_transform(self.X, y)
+        expected = encoder(numbers="ple", n_bins=3, edges=edges).fit_transform(self.X, y)
+        assert_array_equal(found, expected)
+        assert found.shape[1] <= 3
+
+    def test_is_one_more_than_the_bins_by_default(self):
+        for n_bins in (8, 9):
+            plain = encoder(n_bins=n_bins).fit_transform(self.X)
+            assert_array_equal(plain, encoder(n_bins=n_bins, max_distinct=n_bins + 1).fit_transform(self.X))
+            assert plain.shape[1] == 2 + n_bins
+
+    def test_below_the_bins_leaves_the_choice_to_the_tree(self):
+        y = (self.X[:, 0] > 4).astype(float)
+        found = encoder(numbers="ple", n_bins=16, max_distinct=2, edges="tree").fit_transform(self.X, y)
+        assert found.shape[1] < 9
+
+    @pytest.mark.parametrize("max_distinct", [1, 0, -3, 2.5, "all"])
+    def test_that_is_illegal_is_an_error(self, max_distinct):
+        with pytest.raises(ValueError, match="'max_distinct' parameter of TableEncoder"):
+            encoder(max_distinct=max_distinct).fit(self.X)
+
+
 def test_a_column_that_is_mostly_zero_has_edges_among_its_other_numbers():
     x = np.concatenate([np.zeros(920), np.arange(1, 81)])[:, np.newaxis]
     fitted = encoder(numbers="ple", n_bins=8).fit(x)

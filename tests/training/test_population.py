@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -170,6 +171,32 @@ def test_ctrl_c_ends_all_members_with_the_weights_that_they_have(moment, monkeyp
         assert members[i].ended
         with pytest.warns(UserWarning, match="interrupted"):
             members[i].finish(stacklevel=1)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 0.05])
+def test_after_the_given_seconds_all_members_end_with_the_weights_that_they_have(seconds):
+    nets = [clone(BASE).set_params(max_iter=10**9, n_iter_no_change=np.inf, random_state=seed) for seed in range(5)]
+    members = Population([beginner(net, Shared()) for net in nets], 2)
+    done = []
+    with watch(lambda *_: time.sleep(0.001)):
+        assert members.advance(range(5), None, lambda i, run: done.append(i), seconds) == {}
+    assert done == []
+    assert len(members.begun) <= 2  # the others do not begin
+    for i in members.begun:
+        assert members[i].ended
+        with pytest.warns(UserWarning, match="interrupted"):
+            members[i].finish(stacklevel=1)
+    assert members.advance([4], 1, lambda i, run: run.n_iter) == {4: 1}  # the time of one call is over after it
+
+
+def test_members_that_end_before_the_given_seconds_have_their_results_and_the_bits_of_no_limit():
+    alone = clone(BASE).fit(X, Y)  # this may compile
+    nets = [clone(BASE), clone(BASE).set_params(max_iter=10**9, n_iter_no_change=np.inf)]
+    members = Population([beginner(net, Shared()) for net in nets], 1)
+    assert members.advance(range(2), None, lambda i, run: run.n_iter, 1.0) == {0: 9}
+    members[0].finish(stacklevel=1)
+    assert fitted(vars(nets[0])) == fitted(vars(alone))
+    assert members.advance([0], None, lambda i, run: None, 1e300) == {0: None}
 
 
 def test_members_run_in_other_threads_and_each_has_one():

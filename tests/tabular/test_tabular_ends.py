@@ -1,0 +1,335 @@
+"""A fit may end early: after max_seconds, by Ctrl-C, and by errors. A fit that fails leaves the estimator as it was."""
+
+import gc
+import itertools
+import time
+import types
+import weakref
+
+import numpy as np
+import pytest
+from sklearn.exceptions import FitFailedWarning, NotFittedError
+
+from fastbp import TabularClassifier
+from fastbp.encoding.encoder import TableEncoder
+from fastbp.estimators.run import Run
+from fastbp.kernels import step
+from fastbp.network import costs
+from fastbp.tabular import race, recipe
+from fastbp.training import footprint
+from fastbp.training.observer import watch
+from support.fits import output
+from support.tabular import bits, both, networks, problem, small
+
+KERNEL = "train_serial_with_extras"  # trains with a planned learning rate
+
+late = pytest.warns(UserWarning, match=r"^max_seconds=.* was over before all networks were trained\. The best")
+interrupted = pytest.warns(UserWarning, match=r"^Training interrupted by user\.$")
+
+
+class TestMaxSeconds:
+    @pytest.mark.parametrize("seconds", [1e-9, 0.05])
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    @both
+    def test_ends_the_training_with_a_model_and_a_warning(self, kind, n_jobs, seconds, monkeypatch):
+        monkeypatch.setattr(recipe, "EPOCHS", (100_000,))
+        X, y = problem(kind, 50)
+        model = small(kind, n_networks=16, n_jobs=n_jobs, max_seconds=seconds)
+        begin = time.perf_counter()
+        with watch(lambda *_: time.sleep(0.01)), late:
+            model.fit(X, y)
+        assert time.perf_counter() - begin < 20
+        assert 1 <= len(networks(model)) <= 16
+        assert all(network.n_iter_ >= 1 for network in networks(model))
+        assert np.isfinite(output(model, X)).all()
+
+    @both
+    def test_that_are_many_give_the_bits_of_no_limit(self, kind):
+        X, y = problem(kind)
+        model = small(kind, n_networks=2, max_seconds=1e9).fit(X, y)
+        expected = small(kind, n_networks=2).fit(X, y)
+        assert bits(model) == bits(expected)
+        assert model.candidates_ == expected.candidates_
+
+    @both
+    def test_that_are_over_encode_the_table_once(self, kind, monkeypatch):
+        names, encoder = [], recipe.encoder
+        monkeypatch.setattr(recipe, "encoder", lambda name, *args: names.append(name) or encoder(name, *args))
+        with late:
+            small(kind, n_networks=16, max_seconds=1e-9).fit(*problem(kind))
+        assert len(names) == 1
+
+    def test_that_are_over_in_a_later_round_keep_the_networks_of_the_rounds_before(self, monkeypatch):
+        X, y = problem(TabularClassifier)
+        rounds, free = [], race.Race._free
+
+        def freed(self, left):
+            free(self, left)
+            rounds.append(left)
+
+        def clock():
+            return time.monotonic() + (1e6 if rounds else 0)  # the time is over after the first round
+
+        monkeypatch.setattr(race.Race, "_free", freed)
+        monkeypatch.setattr(race, "time", types.SimpleNamespace(monotonic=clock))
+        model = small(TabularClassifier, n_networks=2, max_seconds=1e5)
+        with late:
+            model.fit(X, y)
+        assert 1 <= len(networks(model)) <= 2
+        assert all(candidate["losses"] for candidate in model.candidates_)
+        assert len(rounds) == 2
+
+    @pytest.mark.parametrize("seconds", [0, -1.0, np.nan, "1"])
+    @both
+    def test_that_are_not_positive_are_an_error(self, kind, seconds):
+        with pytest.raises(ValueError, match="'max_seconds' parameter"):
+            small(kind, max_seconds=seconds).fit(*problem(kind))
+
+
+class TestCtrlC:
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    @both
+    def test_keeps_the_networks_that_finished_an_epoch(self, kind, n_jobs, press_ctrl_c, monkeypatch):
+        monkeypatch.setattr(recipe, "EPOCHS", (100_000,))
+        X, y = problem(kind)
+        calls = itertools.count()
+
+        def press(epoch, max_iter, loss):
+            number = next(calls)
+            if number == 40:
+                press_ctrl_c()
+            if number >= 40:
+                time.sleep(0.2)  # the main thread looks for signals every tenth of a second
+
+        model = small(kind, n_networks=16, n_jobs=n_jobs)
+        with watch(press), interrupted:
+            model.fit(X, y)
+        trained = [candidate for candidate in model.candidates_ if candidate["losses"]]
+        assert 1 <= len(networks(model)) <= len(trained) < len(model.candidates_)
+        assert all(network.n_iter_ >= 1 for network in networks(model))
+        assert np.isfinite(output(model, X)).all()
+
+    @both
+    def test_in_a_later_round_leaves_out_networks_that_are_worse_than_those_before(
+        self, kind, press_ctrl_c, monkeypatch
+    ):
+        X, y = problem(kind)
+        rounds, begin = [], race.Race._round
+
+        def begun(self, number, *args):
+            rounds.append(number)
+            begin(self, number, *args)
+
+        def press(epoch, max_iter, loss):
+            if rounds[-1] == 1:
+                press_ctrl_c()
+                time.sleep(0.2)
+
+        monkeypatch.setattr(race.Race, "_round", begun)
+        model = small(kind, n_networks=2, n_jobs=1)
+        with watch(press), interrupted:
+            model.fit(X, y)
+        assert rounds == [0, 1]
+        assert [network.n_iter_ > 1 for network in networks(model)] == [True]
+
+    @pytest.mark.parametrize("is_fitted", [False, True])
+    @both
+    def test_in_the_first_epoch_raises_and_leaves_the_estimator_as_it_was(
+        self, kind, is_fitted, press_ctrl_c, monkeypatch
+    ):
+        X, y = problem(kind)
+        model = small(kind, n_jobs=1)
+        if is_fitted:
+            model.fit(X, y)
+        before, train, calls = dict(vars(model)), getattr(step, KERNEL), itertools.count()
+
+        def press(*args):
+            if next(calls) == 0:
+                press_ctrl_c()
+            time.sleep(0.2)
+            return train(*args)
+
+        monkeypatch.setattr(step, KERNEL, press)
+        monkeypatch.setattr(costs, "CALL_WORK", 1)  # an epoch has several calls
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X[::-1], y)
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is value for name, value in before.items())
+        if not is_fitted:
+            with pytest.raises(NotFittedError):
+                model.predict(X)
+
+    @both
+    def test_while_the_table_is_encoded_raises_and_leaves_the_estimator_as_it_was(
+        self, kind, press_ctrl_c, monkeypatch
+    ):
+        X, y = problem(kind)
+        model = small(kind).fit(X, y)
+        before, fit, calls = dict(vars(model)), TableEncoder.fit_transform, itertools.count()
+
+        def press(*args):
+            if next(calls) == 1:
+                press_ctrl_c()
+            return fit(*args)
+
+        monkeypatch.setattr(TableEncoder, "fit_transform", press)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        assert vars(model) == before
+
+
+def diverging(monkeypatch, when):
+    """Let the candidates with these numbers have a learning rate with which they diverge."""
+    draw = recipe.candidates
+
+    def candidates(*args):
+        found = draw(*args)
+        return [
+            each._replace(network={**each.network, "learning_rate_init": 1e300}) if when(i) else each
+            for i, each in enumerate(found)
+        ]
+
+    monkeypatch.setattr(recipe, "candidates", candidates)
+
+
+class TestCandidatesThatFail:
+    @both
+    def test_are_left_out_with_a_warning_and_the_others_are_as_ever(self, kind, monkeypatch):
+        X, y = problem(kind)
+        expected = small(kind, n_networks=2).fit(X, y)
+        bad = next(i for i in range(4) if len(expected.candidates_[i]["losses"]) == 1)  # it leaves after a round
+        diverging(monkeypatch, lambda i: i == bad)
+        model = small(kind, n_networks=2)
+        with pytest.warns(FitFailedWarning, match=rf"^1 candidates failed and are left out: \[{bad}\]\. .*diverged"):
+            model.fit(X, y)
+        assert bits(model) == bits(expected)
+        assert model.candidates_[bad]["losses"] == []
+
+    @both
+    def test_all_of_them_are_an_error_with_the_first_message(self, kind, monkeypatch):
+        X, y = problem(kind)
+        model = small(kind).fit(X, y)
+        before = dict(vars(model))
+        diverging(monkeypatch, lambda i: True)
+        with pytest.raises(ValueError, match=r"^All 4 candidates failed\. Candidate 0: .*Training diverged in epoch 1"):
+            model.fit(X, y)
+        assert vars(model) == before
+
+    def test_in_a_later_round_are_left_out_with_all_their_networks(self, monkeypatch):
+        X, y = problem(TabularClassifier)
+        best, begin = [], race.Race._begin
+
+        def fail(self, i, number):
+            if number == 1 and not best:
+                best.append(i)
+            if number >= 1 and i in best:
+                raise MemoryError("no more")
+            return begin(self, i, number)
+
+        monkeypatch.setattr(race.Race, "_begin", fail)
+        model = small(TabularClassifier, n_networks=2, n_jobs=1)
+        with pytest.warns(FitFailedWarning, match="no more"):
+            model.fit(X, y)
+        assert len(model.candidates_[best[0]]["losses"]) == 1
+        assert model.candidates_[best[0]]["learning_rate_init"] not in {
+            each.learning_rate_init for each in networks(model)
+        }
+        assert len(networks(model)) == 2
+
+    def test_at_their_end_are_left_out_too(self, monkeypatch, capsys):
+        settle, calls = Run.settle, itertools.count()
+
+        def fail(self):
+            if next(calls) == 0:
+                raise MemoryError("no more")
+            return settle(self)
+
+        monkeypatch.setattr(Run, "settle", fail)
+        model = small(TabularClassifier, verbose=True)
+        with pytest.warns(FitFailedWarning, match=r"^1 candidates failed and are left out: \[\d\]\. .*: no more$"):
+            model.fit(*problem(TabularClassifier))
+        assert "failed: no more" in capsys.readouterr().out
+        assert sum(len(candidate["losses"]) for candidate in model.candidates_) == 3
+
+    @both
+    def test_after_the_time_is_over_do_not_stop_another_candidate(self, kind, monkeypatch):
+        X, y = problem(kind)
+        diverging(monkeypatch, lambda i: i in (0, 6))  # those that have the first encoding are 0, 6 and 12
+        with late, pytest.warns(FitFailedWarning, match=r"^2 candidates failed and are left out: \[0, 6\]\."):
+            model = small(kind, n_networks=16, max_seconds=1e-9).fit(X, y)
+        assert [i for i, candidate in enumerate(model.candidates_) if candidate["losses"]] == [12]
+        assert len(networks(model)) == 1
+
+
+@both
+def test_a_warning_that_is_an_error_leaves_the_estimator_as_it_was(kind):
+    X, y = problem(kind)
+    model = small(kind).fit(X, y)
+    before = dict(vars(model))
+    with pytest.raises(UserWarning, match="do not depend on X"):  # warnings are errors in tests
+        model.fit(np.ones((60, 1)), y)
+    assert vars(model) == before
+
+
+class TestMemory:
+    @pytest.mark.parametrize("n_columns", [1, 3])
+    @both
+    def test_that_the_machine_does_not_have_is_an_error_before_any_training(self, kind, n_columns, monkeypatch):
+        X, y = problem(kind)
+        monkeypatch.setattr(footprint, "physical_memory", lambda: 1 << 10)
+        monkeypatch.setattr(step, KERNEL, None)
+        said = r"^8 networks, 1 of them in training at a time, and the encoded table need about .* has 0 MiB\. Set a"
+        with pytest.raises(MemoryError, match=said):
+            small(kind, n_networks=5, n_jobs=1).fit(X.iloc[:, :n_columns], y)
+
+    def test_of_a_table_that_would_be_too_large_when_encoded_is_less_by_fewer_bins(self, monkeypatch):
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(200, 4)), rng.random(200) < 0.5
+        for most_elements in (200 * 40, 200 * 16, 200 * 8, 200 * 4, 1):
+            monkeypatch.setattr(recipe, "MOST_ELEMENTS", most_elements)
+            model = small(TabularClassifier, n_networks=2).fit(X, y)
+            widths = [network.n_features_in_ for network in networks(model)]
+            assert max(widths) <= max(4, most_elements // 200)
+
+    @both
+    def test_of_the_data_is_free_after_a_candidate_has_failed(self, kind, monkeypatch):
+        class Seen(np.ndarray):
+            """An array that a weak reference can refer to."""
+
+        X = np.random.default_rng(0).normal(size=(60, 3)).view(Seen)
+        y, seen = problem(kind)[1], weakref.ref(X)
+        diverging(monkeypatch, lambda i: i == 0)
+        gc.collect()
+        gc.disable()
+        try:
+            with pytest.warns(FitFailedWarning):
+                small(kind).fit(X, y)
+            del X
+            assert seen() is None
+        finally:
+            gc.enable()
+
+    def test_of_a_round_is_free_in_the_next(self, monkeypatch):
+        alive, rounds, encode = [], [], TableEncoder.fit_transform
+
+        class Seen(np.ndarray):
+            """An array that a weak reference can refer to."""
+
+        def encoded(*args):
+            found = encode(*args).view(Seen)
+            alive.append(weakref.ref(found))
+            return found
+
+        begin = race.Race._round
+
+        def counted(self, *args):
+            gc.collect()
+            rounds.append((sum(each() is not None for each in alive), len(self._inputs._encoded)))
+            begin(self, *args)
+
+        monkeypatch.setattr(TableEncoder, "fit_transform", encoded)
+        monkeypatch.setattr(race.Race, "_round", counted)
+        model = small(TabularClassifier, n_networks=4).fit(*problem(TabularClassifier))
+        assert [n_alive for n_alive, _ in rounds] == [n_kept for _, n_kept in rounds]
+        assert rounds[0][1] > rounds[-1][1] == 1
+        assert len(networks(model)) == 4
