@@ -9,7 +9,7 @@ from typing import Self
 from sklearn.exceptions import ConvergenceWarning
 
 from ..kernels.compiling import cache
-from .live_line import LiveLine
+from ..live_line import LiveLine
 
 
 class Progress:

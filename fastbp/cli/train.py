@@ -14,10 +14,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from ..displays import network_in
 from ..extras import require
+from ..live_line import LiveLine
 from ..training.observer import watch
 from . import metrics, remarks
 from .errors import UserError, listed, reason, warn
-from .live_line import LiveLine
 from .model_files import Model
 from .output_files import check_output
 from .picture import check_picture, draw

@@ -67,7 +67,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         So a network can give each number its own meaning, as it can for a category. None means n_bins + 1.
     edges : {'quantile', 'tree'}, default='quantile'
         The edges of 'ple'. 'quantile': each bin between two edges has about the same number of examples. A value that
-        would fill a bin alone is an edge. 'tree': the edges are the splits of a decision tree that predicts y from this column. Without y, they are quantiles.
+        would fill a bin alone is an edge. 'tree': the edges are the splits of a decision tree that predicts y from this
+        column. Without y, they are quantiles.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers: a mask, indices or names. 'from_dtype' means
         the columns of a dataframe with the dtypes Categorical and Enum. If the parameter leaves out columns of these

@@ -26,6 +26,7 @@ from ..typing import Array
 from . import recipe
 from .folds import folds
 from .inputs import Inputs
+from .progress import shown
 from .race import ROUNDS, Race, Task
 
 FOLDS = 8  # each network is validated on a FOLDS-th of the rows
@@ -144,7 +145,8 @@ class Tabular(Checked):
             return []
         race = Race(drawn, inputs, Task(target.y, sample_weight, held_out, validation, self._network), seeds)
         seconds = None if self.max_seconds is None else self.max_seconds - (time.monotonic() - start)
-        kept = race.run(n_kept, self.n_jobs, seconds, self._say)
+        with shown(n_rounds, verbose=bool(self.verbose)) as progress:
+            kept = race.run(n_kept, self.n_jobs, seconds, progress)
         # The first networks of the best candidates come first.
         networks = [race.networks[i][r] for r in range(n_rounds) for i in kept if r < len(race.networks[i])]
         networks = networks[: self.n_networks]
@@ -186,10 +188,6 @@ class Tabular(Checked):
             _, y, sample_weight = self._checked(*given)
             refuse_few_rows(len(y))
             return self._learned(y), sample_weight
-
-    def _say(self, message: str) -> None:
-        if self.verbose:
-            print(message, flush=True)
 
     # ---------------------------------------------------------------- predictions
 

@@ -18,6 +18,7 @@ from ..estimators.run import Run, Shared, beginning
 from ..training.population import Population
 from .folds import Rows
 from .inputs import Inputs
+from .progress import Progress
 from .recipe import Candidate
 
 ROUNDS = 4  # usual rounds; a candidate that stays to the end has one network per round
@@ -71,7 +72,7 @@ class Race:
         self.failed: dict[int, Exception] = {}
         self.interrupted = self.late = False
 
-    def run(self, n_kept: int, n_jobs: int | None, seconds: float | None, say: Callable[[str], None]) -> list[int]:
+    def run(self, n_kept: int, n_jobs: int | None, seconds: float | None, progress: Progress) -> list[int]:
         """Run all rounds, or until the time is over or Ctrl-C is pressed. Returns the candidates that stay.
 
         The number of candidates is halved from round to round, down to n_kept. Networks that are in training when the
@@ -83,7 +84,7 @@ class Race:
         n_rounds = len(self._seeds)
         for number in range(n_rounds):
             self._inputs.keep(self._candidates[i].encoding for i in left)
-            self._round(number, left, n_jobs, end, say)
+            self._round(number, left, n_jobs, end, progress)
             size = n_kept if self.ended_early or number == n_rounds - 1 else len(left) // 2
             left = sorted(filter(self.networks.get, left), key=self.mean_loss)[: max(size, n_kept)]
             if not left:
@@ -102,9 +103,10 @@ class Race:
         return float(np.mean([network.loss for network in self.networks[i]]))
 
     def _round(
-        self, number: int, left: Sequence[int], n_jobs: int | None, end: float | None, say: Callable[[str], None]
+        self, number: int, left: Sequence[int], n_jobs: int | None, end: float | None, progress: Progress
     ) -> None:
         """Let the candidates that are left train one network each."""
+        progress.round_begins(number, len(left))
         # The largest networks begin first, so that no thread waits long for the last one.
         left = sorted(left, key=lambda i: -self._inputs.width(self._candidates[i].encoding))
         population = Population([functools.partial(self._begin, i, number) for i in left], n_jobs)
@@ -112,7 +114,7 @@ class Race:
         def ended(place: int, run: Run) -> None:
             population.drop(place)
             self._settle(left[place], run)
-            say(f"Round {number + 1} of {len(self._seeds)}: {self._in_words(left[place])}")
+            progress.network_ends(None if left[place] in self.failed else self.networks[left[place]][-1].loss)
 
         places = range(len(left))
         try:
@@ -129,6 +131,7 @@ class Race:
             population = Population([functools.partial(self._begin, left[0], number)], n_jobs)
             population.advance([0], 1, ended)
         self.failed |= {left[place]: error for place, error in population.errors.items()}
+        progress.round_ends()
 
     def _begin(self, i: int, number: int) -> Run:
         candidate, task = self._candidates[i], self._task
@@ -153,8 +156,3 @@ class Race:
             self.networks.setdefault(i, []).append(Network(i, network, float(np.nanmin(losses))))
         except Exception as error:
             self.failed[i] = error
-
-    def _in_words(self, i: int) -> str:
-        if i in self.failed:
-            return f"candidate {i} failed: {self.failed[i]}"
-        return f"candidate {i} ({self._candidates[i].encoding}), validation loss = {self.networks[i][-1].loss:.6f}"
