@@ -53,14 +53,17 @@ class OneHotEncoder:
     def __init__(self, column: Column, min_frequency: int):
         keys, counts = counted(column)
         frequent = [key for key, count in zip(keys, counts, strict=True) if count >= min_frequency]
-        self.places = {key: place for place, key in enumerate(frequent)}
-        self.has_rare = len(frequent) < len(keys)
+        rare = [key for key, count in zip(keys, counts, strict=True) if count < min_frequency]
+        self.has_rare = bool(rare)
         self.n_outputs = len(frequent) + self.has_rare
+        self.places = {key: place for place, key in enumerate(frequent)} | dict.fromkeys(rare, len(frequent))
 
     @property
     def labels(self) -> list[str]:
         """The endings that make the names of the outputs from the name of the column."""
-        return [*(f"_{key}" for key in self.places), *(["_infrequent"] if self.has_rare else [])]
+        n_frequent = self.n_outputs - self.has_rare
+        frequent = [f"_{key}" for key, place in self.places.items() if place < n_frequent]
+        return [*frequent, *(["_infrequent"] if self.has_rare else [])]
 
     def write(self, column: Column, out: Array) -> None:
         """Encode categories; out, of shape (n_samples, n_outputs), is overwritten."""
@@ -78,7 +81,7 @@ class OneHotEncoder:
 
     def _places_of(self, column: Column) -> Codes:
         """For each value, the index of the output that is 1, or -1 if all are 0."""
-        return positions(column, self.places, len(self.places) if self.has_rare else -1, -1)
+        return positions(column, self.places, self.n_outputs - 1 if self.has_rare else -1, -1)
 
 
 class TargetMeanEncoder:
