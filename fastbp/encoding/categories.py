@@ -1,5 +1,6 @@
 """A column of categories as inputs of a network: one-hot, or the mean target of each category."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,22 @@ def counted(column: Column) -> tuple[list[str], Codes]:
     return [column.keys[code] for code in seen], counts[seen]
 
 
-class OneHotEncoder:
+class Stored:
+    """Base class of the encoders.
+
+    It stores their categories as one text, because skops needs hundreds of bytes for each key of a dict.
+    """
+
+    places: dict[str, int]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"places": json.dumps(self.places)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"places": json.loads(state["places"])}
+
+
+class OneHotEncoder(Stored):
     """One output per category, and one for all rare categories.
 
     A category that the fit did not see counts as rare. If the fit had no rare categories, all outputs of an unseen
@@ -84,7 +100,7 @@ class OneHotEncoder:
         return positions(column, self.places, self.n_outputs - 1 if self.has_rare else -1, -1)
 
 
-class TargetMeanEncoder:
+class TargetMeanEncoder(Stored):
     """The mean target of each category, shrunk towards the mean of all examples, as scikit-learn's TargetEncoder.
 
     There is one output per output of the target. Each is scaled to mean 0 and variance 1 in the fit, and clipped by

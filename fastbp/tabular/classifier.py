@@ -219,7 +219,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         NotFittedError, ValueError, TypeError
             As `predict`.
         """
-        return self._as_now()._averaged(X)
+        p = self._as_now()._averaged(X)
+        return p / p.sum(axis=1, keepdims=True)  # those of a network sum to 1 in float32, and log_loss wants float64
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Logarithm of `predict_proba`.
