@@ -113,8 +113,7 @@ class Race:
 
         def ended(place: int, run: Run) -> None:
             population.drop(place)
-            self._settle(left[place], run)
-            progress.network_ends(None if left[place] in self.failed else self.networks[left[place]][-1].loss)
+            self._settle(left[place], run, progress)
 
         places = range(len(left))
         try:
@@ -124,7 +123,7 @@ class Race:
             self.interrupted = True
         for place in population.begun:  # those that ended early
             if population[place].ended and population[place].n_iter:
-                self._settle(left[place], population[place])
+                self._settle(left[place], population[place], progress)
         if self.interrupted and not self.networks:
             raise KeyboardInterrupt
         if self.late and not (self.networks or population.errors):
@@ -146,13 +145,16 @@ class Race:
             network.fit(X, task.y, task.sample_weight, **given)
         return runs[0]
 
-    def _settle(self, i: int, run: Run) -> None:
+    def _settle(self, i: int, run: Run, progress: Progress) -> None:
         """Turn a run that has ended into a network."""
+        loss = None
         try:
             run.settle()
             network = run.estimator
             network._best_theta = network._last_theta = network._optimizer_state = None  # only later fits need them
             losses = network.validation_loss_curve_ or network.loss_curve_
-            self.networks.setdefault(i, []).append(Network(i, network, float(np.nanmin(losses))))
+            loss = float(np.nanmin(losses))
+            self.networks.setdefault(i, []).append(Network(i, network, loss))
         except Exception as error:
             self.failed[i] = error
+        progress.network_ends(loss)
