@@ -1,7 +1,7 @@
 """Checks of a fitted estimator from a file: it is as `train` writes it, and its parts fit together.
 
-Networks check their own weights in each prediction, and NumPy checks the bounds of each index. So these checks need not
-find everything. They keep an error in the middle of a prediction from being anything but a ValueError.
+Networks check their own weights in each prediction, and NumPy checks the bounds of each index, so nothing crashes. But
+without these checks, a prediction could need any amount of memory, or fail with any kind of error.
 """
 
 from typing import Any
@@ -45,9 +45,8 @@ def check_estimator(estimator: Any) -> None:
         for network in members:
             _need(type(network) is NETWORKS[type(estimator)], f"a network is {type(network).__name__}")
             _check_parameters(network)
-            _need(
-                network.n_features_in_ == n_outputs, f"a network does not read the {n_outputs} outputs of its encoder"
-            )
+            reads = network.n_features_in_ == n_outputs
+            _need(reads, f"a network does not read the {n_outputs} outputs of its encoder")
             same = type(estimator) is TabularRegressor or _is_equal(network.classes_, estimator.classes_)
             _need(same, "a network has other classes")
     if type(estimator) is TabularRegressor:
@@ -116,10 +115,11 @@ def _check_number_encoder(encoder: NumberEncoder) -> None:
         _check_floats(values, (len(values),), f"NumberEncoder.{name}")
         _need(bool((np.diff(values) >= least).all()), f"NumberEncoder.{name} are not in ascending order")
     _check_floats(encoder.scores, (len(encoder.knots),), "NumberEncoder.scores")
-    n_outputs = encoder.is_scaled + bool(len(encoder.knots)) + max(len(encoder.edges) - 1, 0)
     _need(encoder.scale > 0, "NumberEncoder.scale is not above 0")
-    _need(type(encoder.n_outputs) is int and encoder.n_outputs == n_outputs > 0, "NumberEncoder.n_outputs is wrong")
-    _need(len(encoder.labels) == n_outputs, "NumberEncoder.is_binary is wrong")
+    _need(
+        type(encoder.n_outputs) is int and encoder.n_outputs == len(encoder.labels) > 0,
+        "NumberEncoder.n_outputs is wrong",
+    )
 
 
 def _check_one_hot(encoder: OneHotEncoder) -> None:

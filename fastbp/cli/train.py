@@ -191,7 +191,8 @@ def _fit(estimator: TabularClassifier | TabularRegressor, X: "DataFrame", y: NDA
     n_trained = sum(len(candidate["losses"]) for candidate in estimator.candidates_)
     compiled = " with compiling" if compiling.kernels else ""
     n_kept = sum(map(len, estimator.networks_))
-    line.done(f"{n_trained} networks trained, {n_kept} kept, {time.perf_counter() - start:.1f} s{compiled}")
+    trained = f"{n_trained} network{'s' if n_trained > 1 else ''} trained"
+    line.done(f"{trained}, {n_kept} kept, {time.perf_counter() - start:.1f} s{compiled}")
 
 
 def _guess(y: NDArray) -> tuple[str, Any]:

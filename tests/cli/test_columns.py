@@ -194,6 +194,18 @@ def test_dates_that_are_missing_or_strange_are_missing(x, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_dates_without_the_time_zone_of_the_training_are_refused_in_one_line(x, capsys):
+    days = pd.date_range("2024-01-01", periods=N).strftime("%Y-%m-%dT%H:%M:%S")
+    trained(capsys, pd.DataFrame({"d": days + "+02:00", "x": x, "y": classes_of(x)}))
+    pd.DataFrame({"d": days, "x": x}).to_csv("new.csv", index=False)
+    assert main(["predict", "m", "new.csv"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    expected = (
+        "fastbp: error: new.csv: column 'd' must hold dates with a time zone (UTC+02:00), as in the fit, got dates"
+    )
+    assert line.startswith(expected)
+
+
 def test_a_strange_value_that_only_the_rows_held_out_have_is_missing(x, capsys):
     frame = pd.DataFrame({"a": x, "y": x}).astype(object)
     held_out = train_test_split(np.arange(N), test_size=N // 5, random_state=0)[1]

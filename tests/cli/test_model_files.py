@@ -182,6 +182,7 @@ FOREIGN = {
     "an offset": (in_number("offset", lambda offset: 0.5), "NumberEncoder.offset is not an integer"),
     "edges out of order": (in_number("edges", lambda edges: edges[::-1]), "edges are not in ascending order"),
     "edges of integers": (in_number("edges", lambda edges: np.arange(17)), "NumberEncoder.edges is not 17 numbers"),
+    "a flag of two numbers": (in_number("is_binary", lambda flag: True), "NumberEncoder.n_outputs is wrong"),
     "fewer edges": (in_number("edges", lambda edges: edges[1:]), "NumberEncoder.n_outputs is wrong"),
     "fewer scores": (in_number("scores", lambda scores: scores[1:]), "NumberEncoder.scores is not 128 numbers"),
     "a place out of range": (in_one_hot("places", lambda p: {**p, "Lyon": 10**9}), "are not the integers below"),

@@ -215,7 +215,7 @@ def test_a_time_limit_that_is_over_is_said_and_leaves_a_model(capsys):
     arguments = ["--time-limit", "1e-6", "--output", "m"]
     assert main(["train", "people.csv", "--target", "bought", *arguments]) == 0
     printed = capsys.readouterr()
-    assert "1 networks trained, 1 kept" in printed.out
+    assert "1 network trained, 1 kept" in printed.out
     said = "fastbp: warning: --time-limit was over before all networks were trained: the best so far are kept\n"
     assert printed.err == said
     assert main(["predict", "m", "people.csv"]) == 0
