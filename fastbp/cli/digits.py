@@ -16,11 +16,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from ..estimators.classifier import BackpropClassifier
+from ..live_line import LiveLine
 from ..training.observer import watch
 from ..version import __version__
 from . import cache_folders, machine
 from .contest import Data, Entrant, Result, blas_threads, cold_start, in_turns
-from .live_line import LiveLine
 from .progress import Compiling, Progress, interrupts_raised
 
 ROUNDS = 3

@@ -3,14 +3,15 @@
 import argparse
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..extras import require
-from . import metrics, remarks
+from . import metrics
+from .answers import answers_of_model
 from .errors import UserError, listed
 from .model_files import Model
 from .reading import Format, read
-from .scaling import scaled
 from .tables import cells, not_numbers
 from .target import labels_of, measured
 
@@ -30,22 +31,20 @@ def run(options: argparse.Namespace) -> None:
     target = frame[model.target].dropna()
     if len(target) < len(frame):
         print(f"left out: {len(frame) - len(target)} rows without a {model.target!r}")
-    y = _labels(target, model) if hasattr(model.pipeline, "classes_") else _numbers(target)
+    y = _labels(target, model) if hasattr(model.estimator, "classes_") else _numbers(target)
     frame = frame.loc[y.index]
     if not len(frame):
         raise UserError(f"{options.data} has no row to evaluate with")
-    X = model.columns.taken_from(frame, options.data)
-    remarks.warn_of(model, frame, X)
-    Z = scaled(model.pipeline, model.columns, X, options.data)
-    row = metrics.scores(model.pipeline[-1], Z, y.to_numpy(), options.metric)
-    print(metrics.table(f"on {len(frame):,} rows", {"network": row}))
+    found = answers_of_model(model, frame, options.data)
+    row = metrics.scores(found, np.arange(len(frame)), y.to_numpy(), options.metric)
+    print(metrics.table(f"on {len(frame):,} rows", {"networks": row}))
 
 
 def _labels(target: "Series", model: Model) -> "Series":
     """The labels that are classes of the model, with their rows as the index. Print how many rows have other labels."""
     import pandas as pd
 
-    written: NDArray = model.pipeline.classes_
+    written: NDArray = model.estimator.classes_
     labels = pd.Series(labels_of(target), index=target.index)
     known = labels.isin(written.astype(str))
     if not known.all():

@@ -1,16 +1,15 @@
 """The arguments of ``python -m fastbp``. `options.job` names the job; `main` imports its module."""
 
 import argparse
+import math
 from typing import Any
 
 from ..version import __version__
-from .limits import ENOUGH, FEWEST_OF_CATEGORY, MOST_CATEGORIES, MOST_INTEGER_CLASSES
+from .limits import ENOUGH, MOST_INTEGER_CLASSES
 
 TASKS = ("classification", "regression")
 DEFAULT = " (default: %(default)s)"
-# Help texts of options that several jobs have.
-HIDDEN_HELP = f"number of units in each hidden layer, such as 64,32{DEFAULT}"
-SEED_HELP = f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}"
+# The help text of an argument that several jobs have.
 DATA_HELP = (
     "a Parquet, CSV or TSV file; text may be compressed (.gz, .bz2, .xz, .zst, .zip), and its first line names the "
     "columns; - is the standard input"
@@ -37,6 +36,16 @@ def fraction(text: str) -> float:
         value = 0.0
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
 
 
@@ -77,14 +86,24 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--epochs", type=positive, default=500, help=f"number of passes over the training images{DEFAULT}"
     )
-    parser.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
+    parser.add_argument(
+        "--hidden",
+        type=layer_sizes,
+        default="100",
+        help=f"number of units in each hidden layer, such as 64,32{DEFAULT}",
+    )
     parser.add_argument(
         "--batch-size", type=positive, default=200, help=f"number of images in each step of Adam{DEFAULT}"
     )
     parser.add_argument(
         "--dtype", choices=["float32", "float64"], default="float32", help=f"precision of the training{DEFAULT}"
     )
-    parser.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        help=f"seed of the split, of the initial weights and of the order of the rows{DEFAULT}",
+    )
     parser.set_defaults(job="digits")
     commands = parser.add_subparsers(title="other jobs", metavar="COMMAND")
     _add_train(commands)
@@ -99,25 +118,22 @@ def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="train on a CSV or Parquet file",
-        description="Train a network to predict one column of a table from the others. Print metrics on rows held out, "
-        "beside those of a guess that ignores the other columns. Columns of numbers are standardised, and a missing "
-        f"number becomes the median of its column. If at least {ENOUGH:.0%} of the values of a column are numbers, the "
-        "others count as missing. Dates likewise: a date becomes a number of days, and month, weekday and hour become "
-        "categories. In any other column, each value is a category, and so is a missing value. A column gives at most "
-        f"{MOST_CATEGORIES} inputs: its rarest categories share one, and so do those of fewer than "
-        f"{FEWEST_OF_CATEGORY} rows.",
+        description="Train networks to predict one column of a table from the others. First print a report about the "
+        "table: the columns by kind, missing and suspicious values, and the columns that are left out. Then hold out "
+        "some rows, train on the others, and print metrics on the rows held out, beside those of a guess that ignores "
+        "the other columns. Many networks are trained, and the best predict together: the model is a "
+        "fastbp.TabularClassifier or TabularRegressor. Numbers, dates and categories need no preparation, and values "
+        f"may be missing. If at least {ENOUGH:.0%} of the values of a column are numbers, or dates of one format, its "
+        "other values count as missing. In any other column, each value is a category.",
     )
     train.add_argument("data", metavar="DATA", help=DATA_HELP)
     train.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")
-    train.add_argument(
-        "--drop",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="leave out this column; may be repeated",
-    )
+    for option, what in (
+        ("--drop", "leave out this column"),
+        ("--category", "this column holds categories, even if they look like numbers"),
+    ):
+        train.add_argument(option, metavar="COLUMN", action="append", default=[], help=f"{what}; may be repeated")
     train.add_argument("--output", metavar="MODEL", help="write the model to this file, to predict with it")
-    train.add_argument("--plot", metavar="FILE", help="draw the loss curves to this file, such as loss.png")
     train.add_argument(
         "--task",
         choices=["auto", *TASKS],
@@ -125,15 +141,37 @@ def _add_train(commands: Any) -> None:
         help="auto: regression if the target holds numbers that are not all whole, or more than "
         f"{MOST_INTEGER_CLASSES} different ones; otherwise classification{DEFAULT}",
     )
-    train.add_argument("--hidden", type=layer_sizes, default="100", help=HIDDEN_HELP)
-    train.add_argument("--epochs", type=positive, default=200, help=f"largest number of passes over the rows{DEFAULT}")
     train.add_argument(
-        "--held-out", type=fraction, default=0.2, help=f"share of the rows to hold out for the score{DEFAULT}"
+        "--time-limit",
+        type=seconds,
+        metavar="SECONDS",
+        help="end the training after this time, with the best networks so far (default: no limit)",
     )
-    train.add_argument("--seed", type=seed, default=0, help=SEED_HELP)
+    train.add_argument(
+        "--networks",
+        type=positive,
+        metavar="N",
+        default=16,
+        help=f"number of networks in the model; fewer train faster{DEFAULT}",
+    )
+    train.add_argument(
+        "--held-out", type=fraction, default=0.2, help=f"share of the rows to hold out for the metrics{DEFAULT}"
+    )
+    train.add_argument("--seed", type=seed, default=0, help=f"seed of the split and of the training{DEFAULT}")
+    train.add_argument("--jobs", type=positive, metavar="N", help="most threads to train with (default: all)")
     _add_metric(train)
     _add_format(train)
+    for option in ("--hidden", "--epochs"):  # options of the comparison on the digits
+        train.add_argument(option, action=_NotForTrain, help=argparse.SUPPRESS)
     train.set_defaults(job="train")
+
+
+class _NotForTrain(argparse.Action):
+    """An option that `train` does not have. argparse's own error would show the options of the comparison instead."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        options = "--networks and --time-limit bound the work"
+        parser.error(f"train has no {self.option_strings[0]}: it finds good networks itself; {options}")
 
 
 def _add_format(command: Any) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..extras import require
-from . import remarks
+from .answers import Classes, answers_of_model
 from .errors import UserError, listed
 from .model_files import Model
 from .output_files import check_output, write_whole
 from .reading import Format, read
-from .scaling import scaled
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,22 +23,20 @@ def run(options: argparse.Namespace) -> None:
     if options.output:
         check_output(options.output, options.data, options.model)
     model = Model.load(options.model)
-    if options.proba and not hasattr(model.pipeline, "predict_proba"):
+    if options.proba and not hasattr(model.estimator, "predict_proba"):
         raise UserError(f"--proba: {options.model} predicts numbers, which have no probabilities")
     frame = read(options.data, Format.of(options))
     words = frame.attrs.pop("missing", {})
     if absent := [name for name in options.id if name not in frame]:
         raise UserError(f"{options.data} has no column {absent[0]!r}; it has {listed(frame.columns)}")
-    X = model.columns.taken_from(frame, options.data)
-    remarks.warn_of(model, frame, X)
-    Z, last = scaled(model.pipeline, model.columns, X, options.data), model.pipeline[-1]
+    found, rows = answers_of_model(model, frame, options.data), np.arange(len(frame))
     results: list[tuple[str, Any]] = []
     for name in options.id:  # written as in the file, because a word such as NA may be an identifier
         column = frame[name].astype(object)
         results.append((name, column.where(column.notna(), words.get(name, np.nan))))
-    results.append((model.target, last.predict(Z)))
-    if options.proba:
-        by_class = zip(last.classes_, last.predict_proba(Z).T, strict=True)
+    results.append((model.target, found.predict(rows)))
+    if options.proba and isinstance(found, Classes):
+        by_class = zip(found.classes_, found.predict_proba(rows).astype(np.float32).T, strict=True)
         results += [(f"probability of {label}", column) for label, column in by_class]
     content = pd.DataFrame(dict(_named(results))).to_csv(index=False)
     if options.output:

@@ -9,7 +9,7 @@ from typing import Self
 from sklearn.exceptions import ConvergenceWarning
 
 from ..kernels.compiling import cache
-from .live_line import LiveLine
+from ..live_line import LiveLine
 
 
 class Progress:
@@ -72,8 +72,7 @@ class Compiling:
 def interrupts_raised() -> Iterator[None]:
     """Let Ctrl-C during a fit raise KeyboardInterrupt. Otherwise estimators only warn, and keep the epochs so far.
 
-    A ConvergenceWarning is not shown: the fits of `digits` always reach their number of epochs, and `train` itself says
-    why a fit ended.
+    A ConvergenceWarning is not shown, because the fits of `digits` always reach their number of epochs.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -1,79 +1,57 @@
-"""Remarks for the user on the columns of a table: values not understood, identifiers, unknown categories."""
+"""Remarks for the user on values of a table that a model does not understand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .errors import listed, warn
-from .limits import ENOUGH, MOST_CATEGORIES
-from .model_files import Model
-from .pipeline import MISSING
-from .tables import Columns, cells, not_numbers, numbers
+from ..encoding.readings import Reading
+from .errors import UserError, listed
+from .limits import ENOUGH
+from .tables import cells
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
-# A column of categories gets a remark if at least the share FEW_NUMBERS of its values are numbers.
-FEW_NUMBERS = 0.5
-# A column of whole numbers that are all different looks like an identifier if a number is at least HUGE in size, or if
-# each number is one more than the number before.
-HUGE = 2**31
+MISSING = "(missing)"
 
 
-def of_values(columns: Columns, frame: "DataFrame") -> Iterator[str]:
-    """Remarks on values that are not numbers in columns of numbers, or not dates in columns of dates."""
-    for name, strange in columns.not_understood(frame).items():
-        kind = "dates" if name in columns.dates else "numbers"
-        yield f"{_of(len(strange), frame[name].notna().sum())} values of {name!r} are not {kind}, so they count as " + (
-            f"missing: {cells(strange)}"
-        )
+def without_junk(found: Sequence[Reading], frame: "DataFrame") -> tuple["DataFrame", list[str]]:
+    """The table, in which values that are no numbers or no dates become missing, and remarks on these values."""
+    frame, remarks = frame.copy(deep=False), []
+    for reading in found:
+        if reading.kind != "categories" and reading.unknown.any():
+            column = frame[reading.name]
+            junk = column[reading.unknown]
+            share = part_of(len(junk), column.notna().sum())
+            count = f"so they count as missing: {cells(junk)}"
+            remarks.append(f"{share} values of {reading.name!r} are not {_kind(reading)}, {count}")
+            frame[reading.name] = column.mask(reading.unknown)
+    return frame, remarks
 
 
-def of_columns(columns: Columns, frame: "DataFrame") -> Iterator[str]:
-    """Remarks on columns of dates, on columns of numbers that look like identifiers, and on columns of categories."""
-    for name, form in columns.dates.items():
-        parts = "".join(f", {part}" for part in columns.parts[name])
-        yield f"{name!r} holds dates as {form}: the inputs are time{parts}"
-    for name in columns.numeric:
-        if _is_identifier(frame[name]):
-            yield f"{name!r} looks like an identifier, whole numbers that are all different: --drop leaves it out"
-    for name in columns.categorical:
-        present = frame[name].dropna()
-        strange, distinct = not_numbers(present), present.astype(str).nunique()
-        if len(strange) <= (1 - FEW_NUMBERS) * len(present):
-            share = f"fewer than {ENOUGH:.0%} of its values are numbers"
-            yield f"{name!r} is taken as categories, because {share}; others are {cells(strange)}"
-        if distinct > MOST_CATEGORIES:
-            yield f"{name!r} has {distinct:,} categories: the rarest of them share one input"
+def refuse_other_kinds(found: Sequence[Reading], frame: "DataFrame", path: str) -> None:
+    """Raise UserError if more than a few values of a column are no numbers, or no dates, as in the training."""
+    for reading in found:
+        junk = frame[reading.name][reading.unknown]
+        if reading.kind != "categories" and len(junk) > (1 - ENOUGH) * frame[reading.name].notna().sum():
+            raise UserError(
+                f"column {reading.name!r} of {path} is to hold {_kind(reading)}, but does not: {cells(junk)}"
+            )
 
 
-def warn_of(model: Model, frame: "DataFrame", X: "DataFrame") -> None:
-    """Warn of the values of `frame` that the model does not understand. X: the inputs that were taken from `frame`."""
-    for remark in (*of_values(model.columns, frame), *_of_unknown_categories(model, X)):
-        warn(remark)
+def on_new_categories(found: Sequence[Reading], frame: "DataFrame") -> Iterator[str]:
+    """Remarks on categories that the training had not."""
+    for reading in found:
+        if reading.kind == "categories" and reading.unknown.any():
+            values = frame[reading.name][reading.unknown].astype(object)
+            kinds = listed(values.where(values.notna(), MISSING).unique())
+            rows = part_of(len(values), len(frame))
+            yield f"{rows} rows have values of {reading.name!r} that the training had not: {kinds}"
 
 
-def _of_unknown_categories(model: Model, X: "DataFrame") -> Iterator[str]:
-    if not model.columns.categorical_inputs:
-        return
-    encoder = model.pipeline[0].named_transformers_["categorical"][-1]
-    for name, known in zip(model.columns.categorical_inputs, encoder.categories_, strict=True):
-        values = X[name].fillna(MISSING)
-        unknown = values[~values.isin(known)]
-        if len(unknown):
-            kinds = listed(unknown.unique())
-            yield f"{_of(len(unknown), len(X))} rows have values of {name!r} that the training had not: {kinds}"
-
-
-def _of(part: int, whole: int) -> str:
+def part_of(part: int, whole: int) -> str:
+    """A count for a remark, such as '3 of 1,400'."""
     return f"{part:,} of {whole:,}"
 
 
-def _is_identifier(column: "Series") -> bool:
-    values = numbers(column)
-    assert values is not None  # a column of numbers
-    known = values[~np.isnan(values)]
-    if (known != np.floor(known)).any() or column.dropna().astype(str).duplicated().any():
-        return False
-    return bool(abs(known).max() >= HUGE or (len(known) > 1 and (np.diff(known) == 1).all()))
+def _kind(reading: Reading) -> str:
+    return reading.kind + (f" as {reading.date_format}" if reading.date_format else "")

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from .errors import UserError
 from .limits import MOST_INTEGER_CLASSES
-from .tables import LARGEST, cells, not_numbers, numbers, text
+from .tables import cells, not_numbers, numbers, text
 
 if TYPE_CHECKING:
     from pandas import Series
+
+LARGEST = float(np.finfo(np.float32).max)  # larger numbers are refused, because networks compute in float32
 
 
 def is_measured(column: "Series") -> bool:

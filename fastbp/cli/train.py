@@ -10,22 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import Pipeline, make_pipeline
 
-from ..displays import network_in
+from ..encoding.encoder import NoColumnError, TableEncoder
+from ..encoding.readings import readings
 from ..extras import require
-from ..training.observer import watch
-from . import metrics, remarks
+from ..live_line import LiveLine
+from ..tabular.classifier import TabularClassifier
+from ..tabular.regressor import TabularRegressor
+from . import metrics, remarks, report
+from .answers import answers, errors_name
 from .errors import UserError, listed, reason, warn
-from .live_line import LiveLine
 from .model_files import Model
 from .output_files import check_output
-from .picture import check_picture, draw
-from .pipeline import network, preprocessor
-from .progress import Compiling, Progress, interrupts_raised
+from .progress import Compiling, interrupts_raised
 from .reading import Format, read
-from .scaling import scaled
-from .tables import Columns, cells, not_numbers
+from .tables import cells, not_numbers, prepared
 from .target import classes, is_measured, measured, same_numbers
 
 if TYPE_CHECKING:
@@ -35,48 +34,31 @@ FEWEST_ROWS = 10
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train on a file, print the score on the rows held out, and write the model and the picture if asked to."""
+    """Train on a file, print a report and the metrics on the rows held out, and write the model if asked to."""
     require("pandas", "skops", extra="cli", by="python -m fastbp train")
-    _check_outputs(options)
-    metrics.check_scorers(options.metric)
-    frame, y, dropped = _read(options)
-    columns, left_out = Columns.of(frame)
-    X = columns.taken_from(frame, options.data)
-    if not X.shape[1]:
-        raise UserError(f"{options.data} has no column to predict {options.target!r} from")
-    kinds = [f"{len(columns.numeric)} numeric", f"{len(columns.categorical)} categorical"]
-    print(f"{options.data}: {' and '.join(kinds)} columns{f', {len(columns.dates)} of dates' if columns.dates else ''}")
-    for name, why in left_out.items():
-        print(f"  left out: {name!r} ({why})")
-    for rows in dropped:
-        print(f"  left out: {rows}")
-    for remark in (*remarks.of_values(columns, frame), *remarks.of_columns(columns, frame)):
-        print(f"  note: {remark}")
-    X_train, X_test, y_train, y_test = _split(X, y, options.held_out, options.seed)
-    task = "regression" if y.dtype.kind == "f" else f"classification, {len(np.unique(y))} classes"
-    print(f"target {options.target!r}: {task}; {len(y_train)} rows to train on, {len(y_test)} held out")
-
-    name, guess = _guess(y_train)
-    scores_of_guess = metrics.scores(guess, X_test, y_test, options.metric)  # a bad --metric fails before the training
-    if y.dtype.kind != "f" and (strangers := ~np.isin(y_test, y_train)).any():
-        warn(f"{strangers.sum()} of the rows held out have classes that no other row has: log loss and AUC omit them")
-    last_step = network(y_train, hidden=options.hidden, epochs=options.epochs, seed=options.seed)
-    pipeline = make_pipeline(preprocessor(columns), last_step)
-    _fit(pipeline, X_train, y_train)
-    with Compiling():  # The kernels of a prediction compile in a second, so no line shows their number.
-        Z_test = scaled(pipeline, columns, X_test, options.data)
-        scores = metrics.scores(pipeline[-1], Z_test, y_test, options.metric)
-    print("\n" + metrics.table("on the rows held out", {"network": scores, name: scores_of_guess}))
-    _write(pipeline, columns, options)
-
-
-def _check_outputs(options: argparse.Namespace) -> None:
-    """Raise an error before the training if its results could not be written."""
-    if options.plot:
-        check_picture(options.plot)
-        check_output(options.plot, options.data, options.output)
     if options.output:
         check_output(options.output, options.data)
+    metrics.check_scorers(options.metric)
+    frame, y, dropped = _read(options)
+    train, test = _split(y, options)
+    X = _reported(frame, y, train, dropped, options)
+    X_train, X_test, y_train, y_test = X.iloc[train], X.iloc[test], y[train], y[test]
+    task = "regression" if y.dtype.kind == "f" else f"classification, {len(np.unique(y))} classes"
+    print(f"target {options.target!r}: {task}; {len(train)} rows to train on, {len(test)} held out", flush=True)
+
+    name, guess = _guess(y_train)
+    rows = np.arange(len(test))
+    scores_of_guess = metrics.scores(guess, rows, y_test, options.metric)  # a bad --metric fails before the training
+    if y.dtype.kind != "f" and (strangers := ~np.isin(y_test, y_train)).any():
+        warn(f"{strangers.sum()} of the rows held out have classes that no other row has: log loss and AUC omit them")
+    estimator = _estimator(y_train, options)
+    _fit(estimator, X_train, y_train)
+    with Compiling():  # The kernels of a prediction compile in a second, so no line shows their number.
+        scores = metrics.scores(answers(estimator, X_test, options.data), rows, y_test, options.metric)
+    print("\n" + metrics.table("on the rows held out", {"networks": scores, name: scores_of_guess}))
+    if options.output:
+        Model(estimator, options.target).save(options.output)
+        print(f"model: {options.output}")
 
 
 def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]:
@@ -88,11 +70,14 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
     path, target = options.data, options.target
     frame = read(path, Format.of(options))
     words = frame.attrs.pop("missing", {}).get(target, ())
-    if absent := [name for name in (target, *options.drop) if name not in frame]:
+    if absent := [name for name in (target, *options.drop, *options.category) if name not in frame]:
         hint = " (perhaps its columns are separated otherwise: see --sep)" if frame.shape[1] == 1 else ""
         raise UserError(f"{path} has no column {absent[0]!r}; it has {listed(frame.columns)}{hint}")
-    if target in options.drop:
-        raise UserError(f"--drop {target}: this is the target")
+    for option, names in (("--drop", options.drop), ("--category", options.category)):
+        if target in names:
+            raise UserError(f"{option} {target}: this is the target")
+    if both := set(options.drop) & set(options.category):
+        raise UserError(f"--category {min(both)}: --drop leaves out this column")
     frame = frame.drop(columns=options.drop)
     column, dropped = frame.pop(target), []
     if n_missing := column.isna().sum():
@@ -119,12 +104,44 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
     return frame.loc[column.index[known]], y[known], dropped
 
 
-def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
-    """X and y divided into rows to train on and rows held out: X_train, X_test, y_train, y_test; raises UserError.
+def _reported(
+    frame: "DataFrame", y: NDArray, train: NDArray[np.intp], dropped: list[str], options: argparse.Namespace
+) -> "DataFrame":
+    """Print the report about the table, and return it with missing values in place of those that are not understood.
+
+    The rows to train on decide what each column is taken for, because the networks decide it by them too. dropped:
+    remarks on rows that are left out. Raises UserError if no column can help, or if a number is infinite.
+    """
+    path, nothing = options.data, f"{options.data} has no column to predict {options.target!r} from"
+    if not frame.shape[1]:
+        raise UserError(nothing)
+    X, encoder = prepared(frame, path), TableEncoder(categorical_features=options.category or "from_dtype")
+    with errors_name(path):
+        try:
+            encoder.fit(X.iloc[train], y[train])
+        except NoColumnError as error:
+            raise UserError(f"{nothing}; {'; '.join(report.of_left_out(encoder))}") from error
+        found = readings(encoder, X)
+    print(f"{path}: {len(frame):,} rows with a {options.target!r}, {frame.shape[1]} other columns")
+    for line in (
+        *report.of_columns(found, X),
+        *report.of_left_out(encoder),
+        *(f"left out: {rows}" for rows in dropped),
+    ):
+        print(f"  {line}")
+    X, said = remarks.without_junk(found, X)
+    for remark in (*said, *report.of_suspicious(found, X, options.category)):
+        print(f"  note: {remark}")
+    return X
+
+
+def _split(y: NDArray, options: argparse.Namespace) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows to train on and the rows held out; raises UserError.
 
     Both parts have about the same shares of the classes if each class has at least two rows, and if each part has at
     least as many rows as there are classes.
     """
+    held_out = options.held_out
     n_test = int(np.ceil(held_out * len(y)))
     n_train = len(y) - n_test
     if n_train < FEWEST_ROWS // 2:
@@ -136,27 +153,46 @@ def _split(X: "DataFrame", y: NDArray, held_out: float, seed: int) -> list[Any]:
         counts = np.unique(y, return_counts=True)[1]
         if counts.min() > 1 and len(counts) <= min(n_test, n_train):
             stratify = y
-    parts = train_test_split(X, y, test_size=n_test, random_state=seed, stratify=stratify)
-    if stratify is None and y.dtype.kind != "f" and len(np.unique(parts[2])) < 2:
-        raise UserError(f"the rows to train on have one class, {str(parts[2][0])!r}: the other classes are too small")
-    return list(parts)
+    train, test = train_test_split(np.arange(len(y)), test_size=n_test, random_state=options.seed, stratify=stratify)
+    if len(np.unique(y[train])) < 2:
+        what = "value" if y.dtype.kind == "f" else "class"
+        others = "values are too rare" if y.dtype.kind == "f" else "classes are too small"
+        raise UserError(f"the rows to train on have one {what}, {str(y[train][0])!r}: the other {others}")
+    return train, test
 
 
-def _fit(pipeline: Pipeline, X: "DataFrame", y: NDArray) -> None:
-    """Fit, show how far the fit has come, and say why it ended."""
+def _estimator(y: NDArray, options: argparse.Namespace) -> TabularClassifier | TabularRegressor:
+    """The unfitted estimator that the options ask for."""
+    return (TabularRegressor if y.dtype.kind == "f" else TabularClassifier)(
+        options.networks,
+        categorical_features=options.category or "from_dtype",
+        max_seconds=options.time_limit,
+        n_jobs=options.jobs,
+        random_state=options.seed,
+        verbose=True,
+    )
+
+
+def _fit(estimator: TabularClassifier | TabularRegressor, X: "DataFrame", y: NDArray) -> None:
+    """Fit, show how far the fit has come, and say how long it took."""
     line, start = LiveLine(), time.perf_counter()
     try:
-        with interrupts_raised(), Compiling(line) as compiling, watch(Progress("network", line)):
-            warnings.filterwarnings("ignore", "The number of unique classes")  # `_read` warns in its own words
-            pipeline.fit(X, y)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            with interrupts_raised(), Compiling(line) as compiling:
+                estimator.fit(X, y)
     except ValueError as error:
         line.clear()
         raise UserError(f"training failed: {reason(error)}") from error
-    fitted = network_in(pipeline)
-    measure = "validation score" if fitted.early_stopping else "training loss"
-    ended = f"the {measure} no longer improved" if fitted.converged_ else "--epochs is reached, more may help"
+    for each in said:
+        message = reason(Warning(each.message))
+        is_late = message.startswith("max_seconds")
+        warn("--time-limit was over before all networks were trained: the best so far are kept" if is_late else message)
+    n_trained = sum(len(candidate["losses"]) for candidate in estimator.candidates_)
     compiled = " with compiling" if compiling.kernels else ""
-    line.done(f"{fitted.n_iter_} epochs, {time.perf_counter() - start:.1f} s{compiled}: {ended}")
+    n_kept = sum(map(len, estimator.networks_))
+    trained = f"{n_trained} network{'s' if n_trained > 1 else ''} trained"
+    line.done(f"{trained}, {n_kept} kept, {time.perf_counter() - start:.1f} s{compiled}")
 
 
 def _guess(y: NDArray) -> tuple[str, Any]:
@@ -166,13 +202,3 @@ def _guess(y: NDArray) -> tuple[str, Any]:
         return "mean", DummyRegressor().fit(rows, y)
     majority = DummyClassifier(strategy="prior").fit(rows, y)  # it predicts the most frequent class
     return f"majority, {str(majority.predict(rows[:1])[0])!r}", majority
-
-
-def _write(pipeline: Pipeline, columns: Columns, options: argparse.Namespace) -> None:
-    """Write the picture and the model if asked to; raises UserError."""
-    if options.plot:
-        draw(pipeline, options.plot)
-        print(f"loss curves: {options.plot}")
-    if options.output:
-        Model(pipeline, columns, options.target).save(options.output)
-        print(f"model: {options.output}")

@@ -1,5 +1,6 @@
 """A column of categories as inputs of a network: one-hot, or the mean target of each category."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,22 @@ def counted(column: Column) -> tuple[list[str], Codes]:
     return [column.keys[code] for code in seen], counts[seen]
 
 
-class OneHotEncoder:
+class Stored:
+    """Base class of the encoders.
+
+    It stores their categories as one text, because skops needs hundreds of bytes for each key of a dict.
+    """
+
+    places: dict[str, int]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"places": json.dumps(self.places)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"places": json.loads(state["places"])}
+
+
+class OneHotEncoder(Stored):
     """One output per category, and one for all rare categories.
 
     A category that the fit did not see counts as rare. If the fit had no rare categories, all outputs of an unseen
@@ -53,14 +69,17 @@ class OneHotEncoder:
     def __init__(self, column: Column, min_frequency: int):
         keys, counts = counted(column)
         frequent = [key for key, count in zip(keys, counts, strict=True) if count >= min_frequency]
-        self.places = {key: place for place, key in enumerate(frequent)}
-        self.has_rare = len(frequent) < len(keys)
+        rare = [key for key, count in zip(keys, counts, strict=True) if count < min_frequency]
+        self.has_rare = bool(rare)
         self.n_outputs = len(frequent) + self.has_rare
+        self.places = {key: place for place, key in enumerate(frequent)} | dict.fromkeys(rare, len(frequent))
 
     @property
     def labels(self) -> list[str]:
         """The endings that make the names of the outputs from the name of the column."""
-        return [*(f"_{key}" for key in self.places), *(["_infrequent"] if self.has_rare else [])]
+        n_frequent = self.n_outputs - self.has_rare
+        frequent = [f"_{key}" for key, place in self.places.items() if place < n_frequent]
+        return [*frequent, *(["_infrequent"] if self.has_rare else [])]
 
     def write(self, column: Column, out: Array) -> None:
         """Encode categories; out, of shape (n_samples, n_outputs), is overwritten."""
@@ -78,10 +97,10 @@ class OneHotEncoder:
 
     def _places_of(self, column: Column) -> Codes:
         """For each value, the index of the output that is 1, or -1 if all are 0."""
-        return positions(column, self.places, len(self.places) if self.has_rare else -1, -1)
+        return positions(column, self.places, self.n_outputs - 1 if self.has_rare else -1, -1)
 
 
-class TargetMeanEncoder:
+class TargetMeanEncoder(Stored):
     """The mean target of each category, shrunk towards the mean of all examples, as scikit-learn's TargetEncoder.
 
     There is one output per output of the target. Each is scaled to mean 0 and variance 1 in the fit, and clipped by

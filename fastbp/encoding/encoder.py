@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -336,6 +337,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         NotFittedError
             If the encoder is not fitted.
         """
+        return self._encode([feature.read(column) for feature, column in self._given(X)])
+
+    def _given(self, X: Any) -> Iterator[tuple[Feature, Column]]:
+        """The features, each with its column of X. Raises the errors of `transform` about the table as a whole."""
         check_is_fitted(self)
         table, names = Table.of(X, self), self._names()
         places: Any = range(len(names))
@@ -343,11 +348,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             places = self._places_by_name(table.names)
         else:
             validate_data(self, X, reset=False, skip_check_array=True)
-        columns = []
         for feature in self._features:
-            column = table.read(places[feature.source], names[feature.source], feature.reads_text)
-            columns.append(feature.read(column))
-        return self._encode(columns)
+            yield feature, table.read(places[feature.source], names[feature.source], feature.reads_text)
 
     def _places_by_name(self, given: list[str]) -> dict[int, int]:
         """For the index of each column in the fit, its index in X; raises ValueError if a column is missing."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import columns, dates, text
-from .categories import OneHotEncoder, TargetMeanEncoder, counted
-from .columns import Column, Kind
+from .categories import OneHotEncoder, TargetMeanEncoder, counted, positions
+from .columns import Column, Kind, Mask
 from .numbers import NumberEncoder, NumberOptions
 from .target import Target
 
@@ -165,12 +165,32 @@ class Feature:
             return columns.empty_numbers(column) if is_other else _checked(column)
         return columns.empty_dates(column) if is_other else dates.on_the_clock(column, self.zone)
 
-    def _parsed(self, column: Column) -> Column:
-        """A column of text or categories as numbers or dates."""
+    def unknown(self, column: Column) -> Mask:
+        """Where a column has a value that is not of the kind of the fit, or a category that the fit did not see.
+
+        A missing category counts if the fit saw none. `read` raises an error for some of the other values.
+        """
+        unknown = np.zeros(len(column.missing), bool)
+        if self.kind == Kind.CATEGORY:
+            column = columns.as_categories(column)
+            for encoder in self.encoders.values():
+                if not isinstance(encoder, NumberEncoder):
+                    unknown |= positions(column, encoder.places, -1, 0 if self.indicates_missing else -1) < 0
+        elif column.is_text or column.kind == Kind.CATEGORY:
+            unknown = self._parse(column)[1]
+        elif (column.kind == Kind.DATE) != (self.kind == Kind.DATE):
+            unknown = column.present
+        return unknown
+
+    def _parse(self, column: Column) -> tuple[Column, Mask]:
+        """A column of text or categories as numbers or dates, and a mask of its junk."""
         if self.kind == Kind.NUMBER:
-            parsed, junk = text.numbers_of(column)
-        else:
-            parsed, junk = text.dates_of(column, self.date_format or text.ISO)
+            return text.numbers_of(column)
+        return text.dates_of(column, self.date_format or text.ISO)
+
+    def _parsed(self, column: Column) -> Column:
+        """A column of text or categories as numbers or dates; raises ValueError for junk if the fit had none."""
+        parsed, junk = self._parse(column)
         if self.is_strict and junk.any():
             row = int(np.flatnonzero(junk)[0])
             value = column.keys[column.values[row]]

@@ -205,10 +205,6 @@ class Tabular(Checked):
             refuse_few_rows(len(y))
             return GivenValidation(X, self._learned(y), sample_weight)
 
-    def _say(self, message: str) -> None:
-        if self.verbose:
-            print(message, flush=True)
-
     # ---------------------------------------------------------------- predictions
 
     def _averaged(self, X: Any) -> NDArray[np.float64]:

@@ -43,7 +43,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     random_state : int, RandomState instance or None, default=None
         Draws the candidates, their weights, and the folds.
     verbose : bool, default=False
-        Whether to print a line for each network that ends.
+        Whether to show how far the training has come: on a terminal by a line with the round, the networks, their
+        epochs and the best validation loss so far, elsewhere by a line for each round, and for each ten seconds in it.
 
     Attributes
     ----------
@@ -220,7 +221,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         NotFittedError, ValueError, TypeError
             As `predict`.
         """
-        return self._as_now()._averaged(X)
+        p = self._as_now()._averaged(X)
+        return p / p.sum(axis=1, keepdims=True)  # those of a network sum to 1 in float32, and log_loss wants float64
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Logarithm of `predict_proba`.

@@ -56,7 +56,8 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
     random_state : int, RandomState instance or None, default=None
         Draws the candidates, their weights, and the folds.
     verbose : bool, default=False
-        Whether to print a line for each network that ends.
+        Whether to show how far the training has come: on a terminal by a line with the round, the networks, their
+        epochs and the best validation loss so far, elsewhere by a line for each round, and for each ten seconds in it.
 
     Attributes
     ----------

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVC
 
+from fastbp import BackpropClassifier, TabularRegressor
 from fastbp.cli import model_files
 from fastbp.cli.main import main
 from fastbp.cli.model_files import FORMAT, TRUSTED, Model
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N = 300
+SMALL = ("--networks", "1")
 
 
 def table():
@@ -27,6 +27,8 @@ def table():
     frame = pd.DataFrame({"age": rng.normal(size=N), "size": rng.normal(size=N)})
     frame["city"] = rng.choice(["Lyon", "Nice", "Metz", "Brest"], N, p=[0.6, 0.38, 0.01, 0.01])
     frame["team"] = rng.choice(["red", "blue"], N)
+    frame["many"] = [f"k{i}" for i in rng.integers(0, 60, N)]
+    frame["since"] = pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y")
     frame["bought"] = np.where(frame["age"] > 0, "yes", "no")
     frame.loc[::9, "age"] = np.nan
     return frame
@@ -41,7 +43,7 @@ def folder(tmp_path_factory):
     table()[["city", "team"]].to_csv(folder / "texts.csv", index=False)
     for data, target, name in (("t", "bought", "classifier"), ("t", "size", "regressor"), ("numbers", "size", "line"),
                                ("texts", "team", "only-texts")):  # fmt: skip
-        arguments = ["--target", target, "--output", str(folder / name), "--epochs", "2"]
+        arguments = ["--target", target, "--output", str(folder / name), *SMALL]
         assert main(["train", str(folder / f"{data}.csv"), *arguments]) == 0
     return folder
 
@@ -67,120 +69,130 @@ def test_what_train_writes_is_taken(folder, name, capsys):
 
 
 def test_a_model_with_dates_is_taken(folder, capsys):
-    frame = table().assign(since=pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y"))
+    frame = table()
     frame.to_csv(folder / "dates.csv", index=False)
     for columns, name in ((["age", "since", "bought"], "with-dates"), (["since", "bought"], "only-dates")):
         dropped = [f"--drop={column}" for column in frame if column not in columns]
-        arguments = ["--target", "bought", "--output", str(folder / name), "--epochs", "2", *dropped]
+        arguments = ["--target", "bought", "--output", str(folder / name), *SMALL, *dropped]
         assert main(["train", str(folder / "dates.csv"), *arguments]) == 0
         capsys.readouterr()
         assert main(["predict", str(folder / name), str(folder / "dates.csv")]) == 0
         assert len(capsys.readouterr().out.splitlines()) == N + 1
 
 
-def an_estimator(name):
+def an_estimator(kind):
     def change(content):
         X = np.random.default_rng(0).normal(size=(50, 1))
-        step = {"SVC": SVC, "LogisticRegression": LogisticRegression, "MinMaxScaler": MinMaxScaler}[name]()
-        step.fit(X, X[:, 0] > 0)
-        content["pipeline"] = make_pipeline(step) if name == "MinMaxScaler" else step
+        content["estimator"] = kind().fit(X, X[:, 0] > 0)
 
     return change
 
 
-def the_last_step(content):
-    content["pipeline"] = content["pipeline"][-1]
+def in_content(**values):
+    return lambda content: content.update(values)
 
 
-def two_networks(content):
-    content["pipeline"].steps.append(("again", content["pipeline"][-1]))
+def in_estimator(name, by):
+    return lambda content: setattr(content["estimator"], name, by(getattr(content["estimator"], name)))
 
 
-def another_key(content):
-    content["more"] = 1
-
-
-def columns_repeated(content):
-    content["columns"]["numeric"] = ["age", "age"]
-
-
-def columns_missing(content):
-    content["columns"]["numeric"] = ["age"]
-
-
-def columns_text(content):
-    content["columns"]["numeric"] = "as"
-
-
-def dates(by_column, parts):
+def in_network(name, by):
     def change(content):
-        content["columns"] |= {"dates": by_column, "parts": parts}
+        network = content["estimator"].networks_[0][0]
+        setattr(network, name, by(getattr(network, name)))
 
     return change
 
 
-def attribute(step, name, by):
+def in_encoder(name, by):
     def change(content):
-        fitted = {name: fitted for name, fitted, _ in content["pipeline"][0].transformers_}[step[0]][step[1]]
-        setattr(fitted, name, by(getattr(fitted, name)))
+        encoder = content["estimator"].encoders_[0]
+        setattr(encoder, name, by(getattr(encoder, name)))
 
     return change
 
 
-def network(name, by):
+def in_column(column, name, by, part=None):
+    """An edit of a feature, or of the encoder of one of its parts."""
+
     def change(content):
-        last = content["pipeline"][-1]
-        setattr(last, name, by(getattr(last, name)))
+        encoder = content["estimator"].encoders_[0]
+        place = encoder.feature_names_in_.tolist().index(column)
+        (feature,) = (each for each in encoder._features if each.source == place)
+        edited = feature if part is None else feature.encoders[part]
+        setattr(edited, name, by(getattr(edited, name)))
 
     return change
 
 
-NUMBERS, SCALER, TEXTS, ENCODER = ("numeric", 0), ("numeric", 1), ("categorical", 0), ("categorical", 1)
+def in_number(name, by):
+    return in_column("size", name, by, "")
+
+
+def in_one_hot(name, by):
+    return in_column("city", name, by, "onehot")
+
+
+def in_means(name, by):
+    return in_column("many", name, by, "target")
+
+
+def of_regressor(content):
+    content["estimator"].networks_[0][0].__class__ = BackpropClassifier
+
+
 FOREIGN = {
-    "SVC": (an_estimator("SVC"), "sklearn.svm._classes.SVC"),
-    "LogisticRegression": (an_estimator("LogisticRegression"), "sklearn.linear_model._logistic.LogisticRegression"),
-    "MinMaxScaler": (an_estimator("MinMaxScaler"), "sklearn.preprocessing._data.MinMaxScaler"),
-    "a bare network": (the_last_step, "not a Pipeline of two steps"),
-    "a third step": (two_networks, "not a Pipeline of two steps"),
-    "another key": (another_key, "does not hold a format, a target, columns and a pipeline"),
-    "a column twice": (columns_repeated, "its columns must have different names"),
-    "a column less": (columns_missing, "has 1 parts, not 2|parts"),
-    "a list of dates": (dates([], []), "its dates and their parts must be dictionaries with the same columns"),
-    "a date without parts": (dates({"d": "ISO8601"}, {}), "must be dictionaries with the same columns"),
-    "a format of no text": (dates({"d": None}, {"d": {}}), "its formats of dates must be texts"),
-    "a part of no date": (dates({"d": "ISO8601"}, {"d": {"year": "y"}}), "must be among month, weekday, hour"),
-    "a list of parts": (dates({"d": "ISO8601"}, {"d": ["month"]}), "must be among month, weekday, hour"),
-    "a date more": (dates({"d": "ISO8601"}, {"d": {}}), "pipeline"),
-    "a text for columns": (columns_text, "its columns must be lists"),
-    "dense output": (attribute(ENCODER, "sparse_output", lambda _: False), "sparse_output is False, not True"),
-    "another strategy": (attribute(NUMBERS, "strategy", lambda _: "mean"), "strategy is 'mean', not 'median'"),
-    "a short mean": (attribute(SCALER, "mean_", lambda a: a[:1]), "StandardScaler.mean_ is not 2 numbers"),
-    "a mean of integers": (
-        attribute(SCALER, "mean_", lambda a: a.astype(int)),
-        "StandardScaler.mean_ is not 2 numbers",
+    "SVC": (an_estimator(SVC), "sklearn.svm._classes.SVC"),
+    "LogisticRegression": (an_estimator(LogisticRegression), "sklearn.linear_model._logistic.LogisticRegression"),
+    "MinMaxScaler": (an_estimator(MinMaxScaler), "sklearn.preprocessing._data.MinMaxScaler"),
+    "a bare network": (lambda c: c.update(estimator=c["estimator"].networks_[0][0]), "is BackpropClassifier"),
+    "another key": (in_content(more=1), "does not hold a format, a target and an estimator"),
+    "a target of numbers": (in_content(target=1), "its target is not a text"),
+    "a target that it reads": (in_content(target="city"), "its target is one of the columns that it reads"),
+    "no estimator": (in_content(estimator=[1]), "its estimator is list"),
+    "an unfitted one": (in_content(estimator=TabularRegressor()), "no attribute"),
+    "a parameter that is an estimator": (in_estimator("verbose", lambda v: TabularRegressor()), "verbose is TabularR"),
+    "an illegal parameter": (in_estimator("n_networks", lambda n: -1), "n_networks"),
+    "no networks": (in_estimator("networks_", lambda n: []), "1 encoders and 0 lists of networks"),
+    "an encoder without networks": (in_estimator("networks_", lambda n: [[]]), "an encoder has no networks"),
+    "a list less": (in_estimator("encoders_", lambda e: e + e), "2 encoders and 1 lists of networks"),
+    "other kinds": (in_estimator("column_kinds_", lambda k: {**k, "city": "dates"}), "not those of all encoders"),
+    "labels out of order": (in_estimator("classes_", lambda c: c[::-1]), "a network has other classes"),
+    "a narrow layer": (in_network("coefs_", lambda c: [a[:, :2] for a in c]), "coefs_ and intercepts_ have shapes"),
+    "outputs": (in_network("n_outputs_", lambda n: 7), "n_outputs_=7"),
+    "inputs": (in_network("n_features_in_", lambda n: n + 1), "does not read the .* outputs of its encoder"),
+    "an illegal activation": (in_network("activation", lambda a: "step"), "activation"),
+    "names": (in_encoder("feature_names_in_", lambda names: names[::-1].repeat(2)), "are not its columns"),
+    "names repeated": (in_encoder("feature_names_in_", lambda names: names[[0] * len(names)]), "not different texts"),
+    "names of numbers": (in_encoder("feature_names_in_", lambda names: np.arange(len(names))), "not different texts"),
+    "columns": (in_encoder("_features", lambda features: features + features), "reads a column twice"),
+    "no columns": (in_encoder("_features", lambda features: []), "an encoder has no columns"),
+    "a place of no column": (in_column("city", "source", lambda i: 99), "no place in the table"),
+    "a kind": (in_column("city", "kind", lambda kind: "text"), "a column holds 'text'"),
+    "a format": (in_column("since", "date_format", lambda form: "%d %d"), "a format of dates is '%d %d'"),
+    "a zone": (in_column("since", "zone", lambda zone: "../etc/passwd"), "."),
+    "a flag": (in_column("city", "is_strict", lambda flag: 1), "is_strict is not a truth value"),
+    "a part": (
+        in_column("city", "encoders", lambda parts: {"month": parts["onehot"]}),
+        "the part 'month' of categories",
     ),
-    "medians of texts": (
-        attribute(NUMBERS, "statistics_", lambda a: a.astype(str)),
-        "SimpleImputer.statistics_ is not",
-    ),
-    "another filling": (attribute(TEXTS, "statistics_", lambda a: a[:1]), "SimpleImputer.statistics_ is not its fill"),
-    "a column of categories": (attribute(ENCODER, "categories_", lambda c: c[:1]), "not a list of 2 columns"),
-    "categories of numbers": (attribute(ENCODER, "categories_", lambda c: [c[0], np.arange(2)]), "are not texts"),
-    "categories repeated": (attribute(ENCODER, "categories_", lambda c: [c[0], c[1][[0, 0]]]), "are not different"),
-    "rare out of range": (attribute(ENCODER, "_infrequent_indices", lambda r: [np.array([99]), None]), "out of bounds"),
-    "rare repeated": (
-        attribute(ENCODER, "_infrequent_indices", lambda r: [r[0][[0, 0]], None]),
-        "a rare category twice",
-    ),
-    "a column out of range": (
-        attribute(ENCODER, "_default_to_infrequent_mappings", lambda m: [m[0] * 1000, None]),
-        "puts a category into a wrong column",
-    ),
-    "columns out of range": (attribute(ENCODER, "_n_features_outs", lambda n: [3, 10**9]), "_n_features_outs does not"),
-    "a narrow layer": (network("coefs_", lambda c: [a[:, :2] for a in c]), "coefs_ and intercepts_ have shapes"),
-    "labels out of order": (network("classes_", lambda c: c[::-1]), "different labels in ascending order"),
-    "outputs": (network("n_outputs_", lambda n: 7), "n_outputs_=7"),
-    "a parameter that is an estimator": (network("alpha", lambda a: MinMaxScaler()), "MinMaxScaler"),
+    "no outputs": (in_column("city", "encoders", lambda parts: {}), "a column has no outputs"),
+    "a scale of 0": (in_number("scale", lambda scale: 0.0), "NumberEncoder.scale is not above 0"),
+    "a centre": (in_number("fill", lambda fill: float("nan")), "NumberEncoder.fill is not a number"),
+    "an offset": (in_number("offset", lambda offset: 0.5), "NumberEncoder.offset is not an integer"),
+    "edges out of order": (in_number("edges", lambda edges: edges[::-1]), "edges are not in ascending order"),
+    "edges of integers": (in_number("edges", lambda edges: np.arange(17)), "NumberEncoder.edges is not 17 numbers"),
+    "a flag of two numbers": (in_number("is_binary", lambda flag: True), "NumberEncoder.n_outputs is wrong"),
+    "fewer edges": (in_number("edges", lambda edges: edges[1:]), "NumberEncoder.n_outputs is wrong"),
+    "fewer scores": (in_number("scores", lambda scores: scores[1:]), "NumberEncoder.scores is not 128 numbers"),
+    "a place out of range": (in_one_hot("places", lambda p: {**p, "Lyon": 10**9}), "are not the integers below"),
+    "a place of a text": (in_one_hot("places", lambda p: {**p, "Lyon": "0"}), "places are not integers"),
+    "places in a list": (in_one_hot("places", list), "places are not those of texts"),
+    "outputs of categories": (in_one_hot("n_outputs", lambda n: 10**9), "are not the integers below 1000000000"),
+    "no rare ones": (in_one_hot("has_rare", lambda r: not r), "OneHotEncoder.n_outputs is wrong"),
+    "a short table": (in_means("table", lambda table: table[1:]), "TargetMeanEncoder.table is not"),
+    "infinite means": (in_means("table", lambda table: table * np.inf), "TargetMeanEncoder.table is not"),
+    "a category less": (in_means("places", lambda p: {key: p[key] for key in list(p)[:-1]}), "table is not"),
 }
 
 
@@ -193,14 +205,20 @@ def test_other_contents_are_refused(folder, what, tmp_path, capsys):
     assert re.search(why, refusal(folder, tmp_path / "edited", capsys))
 
 
-def test_a_fitted_copy_that_differs_in_the_network_of_a_regressor_is_refused(folder, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (of_regressor, "a network is BackpropClassifier"),
+        (in_estimator("n_outputs_", lambda n: 2), "n_outputs_ is not 1"),
+        (in_estimator("_unit", lambda unit: {**unit, "scale": np.ones(2)}), r"_unit\['scale'\] is not 1 numbers"),
+        (in_estimator("_unit", lambda unit: {}), "center"),
+    ],
+)
+def test_other_contents_of_a_regressor_are_refused(folder, change, why, tmp_path, capsys):
     content = loaded(folder, "regressor")
-    content["pipeline"][-1].regressor_ = SVC()
+    change(content)
     skops.io.dump(content, tmp_path / "edited")
-    assert "sklearn.svm._classes.SVC" in refusal(folder, tmp_path / "edited", capsys)
-    content["pipeline"][-1].regressor_ = content["pipeline"][-1].transformer_
-    skops.io.dump(content, tmp_path / "edited")
-    assert "is StandardScaler, not BackpropRegressor" in refusal(folder, tmp_path / "edited", capsys)
+    assert re.search(why, refusal(folder, tmp_path / "edited", capsys))
 
 
 def rewritten(folder, change, path, compression=zipfile.ZIP_DEFLATED):
@@ -222,7 +240,7 @@ def test_contents_that_expand_far_beyond_the_file_are_refused_unread(folder, tmp
         members["bomb.npy"] = stream.getvalue()
 
     rewritten(folder, bomb, tmp_path / "bomb")
-    assert (tmp_path / "bomb").stat().st_size < 1 << 18
+    assert (tmp_path / "bomb").stat().st_size < 1 << 20
     assert re.search(
         r"its contents have \d+ bytes, at most 67108864 are read", refusal(folder, tmp_path / "bomb", capsys)
     )
@@ -268,8 +286,29 @@ def test_a_deep_schema_is_refused(folder, tmp_path, capsys):
 
 def test_a_rewritten_file_is_the_same_model(folder, tmp_path):
     rewritten(folder, lambda schema, members: None, tmp_path / "same")
-    frame = table()
     expected, found = Model.load(str(folder / "classifier")), Model.load(str(tmp_path / "same"))
-    X = expected.columns.taken_from(frame, "t.csv")
-    assert (found.pipeline.predict(X) == expected.pipeline.predict(X)).all()
-    assert FORMAT == "fastbp model 1"
+    assert (found.estimator.predict_proba(table()) == expected.estimator.predict_proba(table())).all()
+    assert (found.target, FORMAT) == ("bought", "fastbp model 2")
+
+
+def test_a_model_of_an_older_fastbp_is_to_be_trained_again(folder, tmp_path, capsys):
+    def older(schema, members):
+        schema["content"]["format"]["content"] = json.dumps("fastbp model 1")
+
+    rewritten(folder, older, tmp_path / "old")
+    for arguments in (["predict"], ["evaluate"]):
+        assert main([*arguments, str(tmp_path / "old"), str(folder / "t.csv")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("old is a model of an older fastbp: train it again")
+
+
+def test_thousands_of_categories_take_few_bytes(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=4000), "c": [f"c{i}" for i in rng.integers(0, 2000, 4000)]})
+    reg = TabularRegressor(n_networks=1, max_seconds=1e-6, random_state=0)
+    with pytest.warns(UserWarning, match="max_seconds"):
+        reg.fit(X, X["x"])
+    Model(reg, "y").save(str(tmp_path / "m"))
+    with zipfile.ZipFile(tmp_path / "m") as archive:
+        assert archive.getinfo("schema.json").file_size < 250_000  # nodes for all categories would take 600,000 more
+    assert (Model.load(str(tmp_path / "m")).estimator.predict(X) == reg.predict(X)).all()

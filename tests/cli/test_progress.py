@@ -10,8 +10,8 @@ import numba
 import pytest
 
 from fastbp.cli import machine, progress
-from fastbp.cli.live_line import LiveLine
 from fastbp.cli.progress import Compiling, Progress, interrupts_raised
+from fastbp.live_line import LiveLine
 
 
 class Terminal(io.StringIO):

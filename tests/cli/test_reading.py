@@ -198,7 +198,7 @@ def test_a_table_is_trained_on_and_predicted_from_with_options_of_its_format(sep
     frame = pd.DataFrame({"x": x, "y": np.where(x > 0, "h\u00f6her", "tiefer")})
     frame.to_csv("t.txt", sep="\t", decimal=",", encoding="latin-1", index=False)
     form = ["--sep", sep, "--decimal", ",", "--encoding", "latin-1"]
-    assert main(["train", "t.txt", "--target", "y", "--epochs", "100", "--output", "m", *form]) == 0
-    assert "1 numeric and 0 categorical columns" in capsys.readouterr().out
+    assert main(["train", "t.txt", "--target", "y", "--networks", "1", "--output", "m", *form]) == 0
+    assert "  1 column of numbers: 'x'\n" in capsys.readouterr().out
     assert main(["predict", "m", "t.txt", *form]) == 0
     assert "h\u00f6her" in capsys.readouterr().out

@@ -21,7 +21,7 @@ FLOORS = (
     ("data",),
     ("network",),
     ("kernels", "parallel"),
-    ("typing", "extras", "version"),
+    ("typing", "extras", "live_line", "version"),
 )
 FLOOR_OF = {folder: -number for number, floor in enumerate(FLOORS) for folder in floor}
 # These folders import nothing of fastbp except themselves, not even from the floors below.

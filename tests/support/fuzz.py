@@ -210,6 +210,7 @@ def files(seed, n, folder):
     """Edited files of models: each is refused by UserError, or it is a model that predicts or is refused at predict."""
     import pandas as pd
 
+    from fastbp.cli.answers import answers_of_model
     from fastbp.cli.errors import UserError
     from fastbp.cli.main import main
     from fastbp.cli.model_files import Model
@@ -217,12 +218,14 @@ def files(seed, n, folder):
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=200), "b": rng.choice(["u", "v", "w"], 200, p=[0.6, 0.39, 0.01])})
+    frame["many"] = [f"k{i}" for i in rng.integers(0, 60, 200)]
+    frame["day"] = pd.date_range("2024-01-01", periods=200).strftime("%d.%m.%Y")
     frame["yes"], frame["size"] = np.where(frame["a"] > 0, "yes", "no"), frame["a"] ** 2
     frame.loc[::9, "a"] = np.nan
     folder = Path(folder)
     frame.to_csv(folder / "t.csv", index=False)
     for target in ("yes", "size"):
-        arguments = ["--target", target, "--output", str(folder / target), "--epochs", "2"]
+        arguments = ["--target", target, "--output", str(folder / target), "--networks", "1"]
         assert main(["train", str(folder / "t.csv"), *arguments]) == 0
     originals = [(folder / target).read_bytes() for target in ("yes", "size")]
 
@@ -230,12 +233,11 @@ def files(seed, n, folder):
         path = folder / "edited"
         path.write_bytes(edited_file(originals[rng.integers(2)], rng))
         try:
-            model = Model.load(str(path))
-            X = model.columns.taken_from(frame, "t.csv")
+            found = answers_of_model(Model.load(str(path)), frame, "t.csv")
         except UserError as error:
             lines = str(error).splitlines()
             raise (ValueError if len(lines) == 1 else AssertionError)(str(error)) from error
-        assert len(model.pipeline.predict(X)) == len(frame)
+        assert len(found.predict(np.arange(len(frame)))) == len(frame)
 
     return ended((k, lambda k=k: case(np.random.default_rng([seed, k]))) for k in range(n))
 
