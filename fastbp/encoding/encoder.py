@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from ..version import stamped, unstamped
 from .columns import Column
 from .features import Dropped, Feature, Options
 from .frames import Table, declared_categories
@@ -67,7 +68,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         So a network can give each number its own meaning, as it can for a category. None means n_bins + 1.
     edges : {'quantile', 'tree'}, default='quantile'
         The edges of 'ple'. 'quantile': each bin between two edges has about the same number of examples. A value that
-        would fill a bin alone is an edge. 'tree': the edges are the splits of a decision tree that predicts y from this column. Without y, they are quantiles.
+        would fill a bin alone is an edge. 'tree': the edges are the splits of a decision tree that predicts y from this
+        column. Without y, they are quantiles.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers: a mask, indices or names. 'from_dtype' means
         the columns of a dataframe with the dtypes Categorical and Enum. If the parameter leaves out columns of these
@@ -335,6 +337,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         NotFittedError
             If the encoder is not fitted.
         """
+        return self._encode(self._read(X))
+
+    def _read(self, X: Any) -> list[Column]:
+        """The columns of a table as the features read them, after all checks."""
         check_is_fitted(self)
         table, names = Table.of(X, self), self._names()
         places: Any = range(len(names))
@@ -346,7 +352,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         for feature in self._features:
             column = table.read(places[feature.source], names[feature.source], feature.reads_text)
             columns.append(feature.read(column))
-        return self._encode(columns)
+        return columns
 
     def _places_by_name(self, given: list[str]) -> dict[int, int]:
         """For the index of each column in the fit, its index in X; raises ValueError if a column is missing."""
@@ -362,6 +368,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """The outputs for columns that the features have read."""
         make = sparse_output if self.is_sparse_ else dense_output
         return make(self._features, columns, np.dtype(self.dtype), cross_fit)
+
+    # ---------------------------------------------------------------- storing and loading
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
 
     # ---------------------------------------------------------------- names
 
