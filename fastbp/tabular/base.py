@@ -15,7 +15,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, validate_data
 
 from ..encoding.encoder import NoColumnError, TableEncoder
-from ..encoding.frames import rows_of
+from ..encoding.frames import refuse_dask, rows_of
 from ..ensemble.averaging import Average
 from ..estimators.base import USER_LEVEL, Perceptron
 from ..estimators.checking import Checked
@@ -160,12 +160,7 @@ class Tabular(Checked):
         """X, y and the weights after their checks. Examples of weight zero are left out."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        if hasattr(X, "__dask_graph__"):
-            raise TypeError(
-                f"X must be a table in memory, got {type(X).__name__} of Dask. If it fits into memory, pass "
-                "X.compute(). Otherwise encode it with map_partitions and a TableEncoder that was fitted on a part, "
-                "and train an estimator of fastbp.dask."
-            )
+        refuse_dask(X)
         y = self._checked_y(y)
         check_consistent_length(X, y)
         if not len(y):
@@ -196,6 +191,7 @@ class Tabular(Checked):
     def _averaged(self, X: Any) -> NDArray[np.float64]:
         """The average of the votes of all networks for each row of X, after the checks of X."""
         check_is_fitted(self)
+        refuse_dask(X, "predict")
         if not self.networks_:
             validate_data(self, X, reset=False, skip_check_array=True)
             return np.tile(self._prior, (_num_samples(X), 1))

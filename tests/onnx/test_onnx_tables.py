@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 
 from fastbp import BackpropClassifier, BackpropRegressor, TableEncoder, TabularClassifier, TabularRegressor
 from fastbp.onnx import initial_types, input_feed, register_onnx_converters
+from support.tables import COLOURS, classes_of, numbers_of, table
 
 # For a new Python, wheels of these packages come later than NumPy's.
 skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
@@ -16,36 +17,16 @@ data_types = pytest.importorskip("skl2onnx.common.data_types", reason="skl2onnx 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-COLOURS = ["red", "green", None]
+
+
+X = table()
+SCORE, TWO = numbers_of(X), classes_of(X)
+THREE = np.digitize(SCORE, [2, 3.5]) - 1
 
 
 @pytest.fixture(autouse=True)
 def registered():
     register_onnx_converters()
-
-
-def table(n: int = 240, seed: int = 0) -> pd.DataFrame:
-    """A table with columns of all kinds but dates."""
-    rng = np.random.default_rng(seed)
-    columns = {
-        "price": np.where(rng.random(n) < 0.1, np.nan, rng.lognormal(size=n)),
-        "rooms": rng.integers(0, 90, n),
-        "colour": np.array(COLOURS, object)[rng.integers(0, 3, n)],
-        "city": np.array([f"city {i}" for i in rng.integers(0, 120, n)], object),
-        "is_new": rng.random(n) < 0.5,
-        "account": 2**60 + rng.integers(0, 999, n),
-        "note": np.array([f"{number:.2f}" for number in rng.random(n)], object),
-        "size": pd.Categorical.from_codes(rng.integers(-1, 3, n), ["small", "medium", "large"]),
-        "zeros": np.where(rng.random(n) < 0.8, 0.0, rng.gamma(2, size=n)),
-        "tick": np.array(["yes", None], object)[rng.integers(0, 2, n)],
-        "nothing": np.full(n, np.nan),
-    }
-    return pd.DataFrame(columns)
-
-
-X = table()
-SCORE = X["price"].fillna(1) + X["rooms"] / 30 + (X["colour"] == "red")
-TWO, THREE = np.where(SCORE > 3, "yes", "no"), np.digitize(SCORE, [2, 3.5]) - 1
 
 
 def other_table() -> pd.DataFrame:
