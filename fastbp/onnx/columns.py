@@ -70,7 +70,6 @@ class Columns:
     def __init__(self, graph: Graph, operator: Any, used: Iterable[Feature]):
         self._graph = graph
         self._given = self._by_place(operator, [feature.source for feature in used])
-        self._numbers: dict[tuple[int, int], str] = {}
 
     def _by_place(self, operator: Any, used: list[int]) -> dict[int, Given]:
         from skl2onnx.common.data_types import guess_proto_type
@@ -101,24 +100,22 @@ class Columns:
 
     def numbers(self, feature: Feature, offset: int = 0) -> str:
         """The numbers of a feature minus the offset, of shape (n, 1), in double precision. NaN if they are missing."""
-        key = feature.source, offset
-        if key not in self._numbers:
-            given, graph = self._given[feature.source], self._graph
-            if given.type == STRING:
-                raise ValueError(
-                    f"column {given.column!r} is encoded as numbers, but its input has strings, which no operator "
-                    "turns into numbers. Its input must be DoubleTensorType([None, 1]), as in "
-                    "fastbp.onnx.initial_types, and fastbp.onnx.input_feed reads the numbers."
-                )
-            x = graph.node("Cast", given.tensor, to=DOUBLE)
-            if offset:
-                far = x = plus(graph, x, -float(offset))
-                if given.type == INT64:
-                    exact = graph.node("Sub", given.tensor, graph.constant([[offset]], INT64))
-                    is_near = graph.node("Less", graph.node("Abs", far), graph.constant(NEAR))
-                    x = graph.node("Where", is_near, graph.node("Cast", exact, to=DOUBLE), far)
-            self._numbers[key] = x
-        return self._numbers[key]
+        given, graph = self._given[feature.source], self._graph
+        if given.type == STRING:
+            raise ValueError(
+                f"column {given.column!r} is encoded as numbers, but its input has strings, which no operator turns "
+                "into numbers. Its input must be DoubleTensorType([None, 1]), as in fastbp.onnx.initial_types, and "
+                "fastbp.onnx.input_feed reads the numbers."
+            )
+        x = graph.node("Cast", given.tensor, to=DOUBLE)
+        if not offset:
+            return x
+        far = plus(graph, x, -float(offset))
+        if given.type != INT64:
+            return far
+        exact = graph.node("Cast", graph.node("Sub", given.tensor, graph.constant([[offset]], INT64)), to=DOUBLE)
+        is_near = graph.node("Less", graph.node("Abs", far), graph.constant(NEAR))
+        return graph.node("Where", is_near, exact, far)
 
     def is_missing(self, feature: Feature) -> str:
         """1 where the value of a feature is missing, otherwise 0, of shape (n, 1), in double precision."""

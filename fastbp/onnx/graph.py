@@ -1,5 +1,6 @@
 """The nodes of one estimator in an ONNX graph."""
 
+from collections.abc import Hashable
 from typing import Any, Self
 
 import numpy as np
@@ -19,25 +20,34 @@ class Graph:
         The type of the arithmetic, FLOAT or DOUBLE.
     """
 
-    def __init__(self, scope: Any, container: Any, dtype: int):
+    def __init__(self, scope: Any, container: Any, dtype: int, known: dict[Hashable, str] | None = None):
         self._scope, self._container, self._dtype = scope, container, dtype
+        # The nodes so far. skl2onnx takes a time that is quadratic in their number, so no node is added twice.
+        self._known = {} if known is None else known
 
     def in_dtype(self, dtype: int) -> Self:
         """The same graph with arithmetic of another type."""
-        return type(self)(self._scope, self._container, dtype)
+        return type(self)(self._scope, self._container, dtype, self._known)
 
     def node(self, operator: str, *inputs: str, output: str | None = None, domain: str = "", **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        output = output or self._scope.get_unique_variable_name(operator.lower())
-        name = self._scope.get_unique_operator_name(operator)
-        self._container.add_node(operator, list(inputs), output, op_domain=domain, name=name, **attributes)
-        return output
+        """The name of the output of a node, which is added unless the graph has the same node already."""
+        key = operator, inputs, output, domain, repr(sorted(attributes.items()))
+        if key not in self._known:
+            self._known[key] = output or self._scope.get_unique_variable_name(operator.lower())
+            name = self._scope.get_unique_operator_name(operator)
+            self._container.add_node(
+                operator, list(inputs), self._known[key], op_domain=domain, name=name, **attributes
+            )
+        return self._known[key]
 
     def constant(self, values: Any, dtype: int | None = None) -> str:
-        """Add a constant and return its name. By default its dtype is that of the arithmetic."""
-        name, values = self._scope.get_unique_variable_name("constant"), np.asarray(values)
-        self._container.add_initializer(name, dtype or self._dtype, values.shape, values.ravel().tolist())
-        return name
+        """The name of a constant, which is added if it is new. By default its dtype is that of the arithmetic."""
+        values, dtype = np.asarray(values), dtype or self._dtype
+        key = dtype, values.shape, values.dtype.str, values.tobytes()
+        if key not in self._known:
+            self._known[key] = self._scope.get_unique_variable_name("constant")
+            self._container.add_initializer(self._known[key], dtype, values.shape, values.ravel().tolist())
+        return self._known[key]
 
     def clipped(self, x: str, low: Any, high: Any) -> str:
         """The values of x, not below low and not above high. The bounds are broadcast."""

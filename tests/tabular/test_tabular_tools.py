@@ -101,7 +101,7 @@ def test_the_partial_dependence_on_a_number_and_on_a_category(kind):
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_in_a_worker_of_joblib_a_fit_has_one_thread_and_the_same_bits(backend):
     expected, _ = fit_and_threads(1)
-    with joblib.parallel_config(backend, n_jobs=2):
+    with joblib.parallel_backend(backend, n_jobs=2):
         found = joblib.Parallel()(joblib.delayed(fit_and_threads)() for _ in range(3))
     assert found == 3 * [(expected, 1)]
 
@@ -113,7 +113,7 @@ def test_n_jobs_is_the_number_of_threads_and_changes_no_bit(n_jobs):
     found, threads = fit_and_threads(n_jobs)
     assert found == expected
     assert threads <= n_jobs
-    with joblib.parallel_config("threading", n_jobs=2):  # a number that the user gives is honoured
+    with joblib.parallel_backend("threading", n_jobs=2):  # a number that the user gives is honoured
         assert joblib.Parallel()([joblib.delayed(fit_and_threads)(n_jobs)])[0][0] == expected
 
 
