@@ -33,13 +33,15 @@ def register_onnx_converters() -> None:
     name of the column: numbers or booleans of any type, and strings or numbers for categories. `initial_types` lists
     such inputs, and `input_feed` makes them from a table. If all columns are numbers, one matrix is possible too. A
     missing number is NaN. A missing category is one of the strings 'None', 'nan', '<NA>' and 'NaT' (onnxruntime turns
-    missing values of an array of objects into these), unless the string is a category of the fit.
+    missing values of an array of objects into these), unless the string is itself a category that is not rare.
 
     Numbers are encoded in float64 and networks compute in float32, as in fastbp. Outputs of TableEncoder have its
     dtype, and agree to 1e-6. `probabilities` of TabularClassifier are float32 and agree to 1e-5. Predictions of
     TabularRegressor agree to 1e-5 of the standard deviation of y, and are float64 if an input is float64. A float32
-    input is a rounded number, so it may lie on the other side of an edge than its original. An exported model does not
-    check its inputs: it takes infinite numbers for very large ones. Columns of dates cannot be exported.
+    input is a rounded number, so it may lie on the other side of an edge than its original. In a column with missing
+    values, integers beyond 2^53 are rounded to float64. onnxruntime may take differences below 1e-45 for 0. An
+    exported model does not check its inputs: it takes infinite numbers for very large ones. Columns of dates cannot be
+    exported.
 
     Raises
     ------

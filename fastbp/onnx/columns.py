@@ -105,7 +105,8 @@ class Columns:
             raise ValueError(
                 f"column {given.column!r} is encoded as numbers, but its input has strings, which no operator turns "
                 "into numbers. Its input must be DoubleTensorType([None, 1]), as in fastbp.onnx.initial_types, and "
-                "fastbp.onnx.input_feed reads the numbers."
+                "fastbp.onnx.input_feed reads the numbers. If a ColumnTransformer passes numbers and text to one "
+                "encoder, skl2onnx turns all into strings: use two encoders."
             )
         x = graph.node("Cast", given.tensor, to=DOUBLE)
         if not offset:

@@ -5,7 +5,9 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from fastbp import BackpropClassifier, BackpropRegressor, TableEncoder, TabularClassifier, TabularRegressor
 from fastbp.onnx import initial_types, input_feed, register_onnx_converters
@@ -257,6 +259,20 @@ def test_a_pipeline_of_an_encoder_and_a_network(network, dtype):
     expected = pipeline.predict_proba(X) if network is BackpropClassifier else pipeline.predict(X)[:, np.newaxis]
     assert found.dtype == dtype
     assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_encoders_in_a_column_transformer():
+    columns = make_column_transformer(
+        (TableEncoder(), ["price", "rooms"]), (TableEncoder(), ["colour", "city"]), (StandardScaler(), ["zeros"])
+    )
+    frame = X[["price", "rooms", "colour", "city", "zeros"]]
+    network = BackpropClassifier((6,), dtype="float32", max_iter=8, random_state=0)
+    pipeline = make_pipeline(columns, network).fit(frame, TWO)
+    onx = skl2onnx.to_onnx(pipeline, frame[:1].astype({"zeros": "float32"}), options={id(network): {"zipmap": False}})
+    ran = onnxruntime.InferenceSession(onx.SerializeToString(), providers=["CPUExecutionProvider"])
+    label, probabilities = ran.run(None, plain(frame.astype({"zeros": "float32"})))
+    assert_array_equal(label, pipeline.predict(frame))
+    assert_allclose(probabilities, pipeline.predict_proba(frame), rtol=0, atol=1e-5)
 
 
 # ---------------------------------------------------------------- names and errors
