@@ -1,5 +1,7 @@
 """onnxruntime encodes tables and predicts from them as TableEncoder, TabularClassifier and TabularRegressor do."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -339,3 +341,11 @@ def test_a_large_integer_column_must_hold_integers():
 def test_another_estimator_is_refused(function):
     with pytest.raises(TypeError, match=r"estimator must be a TabularClassifier, .* got BackpropClassifier"):
         function(make_pipeline(BackpropClassifier()))
+
+
+def test_without_skl2onnx_only_the_types_are_missing(monkeypatch):
+    encoder = TableEncoder().fit(X)
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r'initial_types needs skl2onnx, .*"fastbp\[onnx\]"'):
+        initial_types(encoder)
+    assert len(input_feed(encoder, X)) == len(encoder.column_kinds_)
