@@ -15,9 +15,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from ..version import stamped, unstamped
 from .columns import Column
 from .features import Dropped, Feature, Options
-from .frames import Table, declared_categories
+from .frames import Table, declared_categories, refuse_dask
 from .numbers import ENCODINGS, NumberOptions
 from .outputs import CrossFit, dense_output, made_different, sparse_output
 from .target import TARGET_TYPES, Target
@@ -216,7 +217,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If a parameter or y has an illegal value, if X is not a table, has two columns of the same name, infinite
             numbers or complex ones, or if no column is left that can help.
         TypeError
-            If X is a sparse matrix, or if only some of its columns have names that are strings.
+            If X is a sparse matrix or a collection of Dask, or if only some of its columns have names that are strings.
         """
         self._fit(X, y)
         return self
@@ -247,6 +248,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _fit(self, X: Any, y: ArrayLike | None) -> tuple[list[Column], CrossFit | None]:
         """Set all attributes. Returns the columns as the features read them, and, with a target, the cross-fit."""
         options = self._options()
+        refuse_dask(X)
         table = Table.of(X, self)
         validate_data(self, X, reset=True, skip_check_array=True)  # sets n_features_in_ and feature_names_in_
         names = self._names()
@@ -333,15 +335,20 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If X lacks a column of the fit, or a column does not hold what it held in the fit: text that is no number
             where all were numbers, dates with a time zone where they had none, infinite numbers.
         TypeError
-            If X is a sparse matrix.
+            If X is a sparse matrix or a collection of Dask.
         NotFittedError
             If the encoder is not fitted.
         """
-        return self._encode([feature.read(column) for feature, column in self._given(X)])
+        return self._encode(self._read(X))
+
+    def _read(self, X: Any) -> list[Column]:
+        """The columns of a table as the features read them, after all checks."""
+        return [feature.read(column) for feature, column in self._given(X)]
 
     def _given(self, X: Any) -> Iterator[tuple[Feature, Column]]:
         """The features, each with its column of X. Raises the errors of `transform` about the table as a whole."""
         check_is_fitted(self)
+        refuse_dask(X, "transform")
         table, names = Table.of(X, self), self._names()
         places: Any = range(len(names))
         if table.names is not None and hasattr(self, "feature_names_in_"):
@@ -365,6 +372,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """The outputs for columns that the features have read."""
         make = sparse_output if self.is_sparse_ else dense_output
         return make(self._features, columns, np.dtype(self.dtype), cross_fit)
+
+    # ---------------------------------------------------------------- storing and loading
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unstamped(state, type(self).__name__))
 
     # ---------------------------------------------------------------- names
 

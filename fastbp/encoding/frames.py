@@ -63,6 +63,25 @@ def rows_of(X: Any, rows: Any) -> Any:
     return X.slice(rows.start, rows.stop - rows.start) if isinstance(rows, slice) else X.take(rows)
 
 
+def refuse_dask(X: Any, method: str = "") -> None:
+    """Raise TypeError if X is a collection of Dask. The message says what to do.
+
+    method: the method of a fitted model that may be called for each part of X; empty if X is for a fit.
+    """
+    if not hasattr(X, "__dask_graph__"):
+        return
+    if not method:
+        way = (
+            "If it fits into memory, pass X.compute(). Otherwise fit a TableEncoder on a sample of its rows, encode it "
+            "with map_partitions, and train an estimator of fastbp.dask."
+        )
+    elif hasattr(X, "map_partitions"):
+        way = f"Call the method for each partition: X.map_partitions(model.{method}, meta=model.{method}(X.head(1)))."
+    else:
+        way = f"Call the method for each block of rows: X.map_blocks(model.{method}, ...)."
+    raise TypeError(f"X must be a table in memory, got {type(X).__name__} of Dask. {way}")
+
+
 def n_columns(X: Any) -> int:
     """The number of columns of a table of any library, or of an array. Anything else counts as one column."""
     shape: tuple[int, ...] = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())

@@ -86,11 +86,12 @@ def _refuse_too_few(n: int, advice: str) -> None:
 
 @contextlib.contextmanager
 def errors_name_validation_set() -> Iterator[None]:
-    """Within this context, a ValueError says that it is about the user's own validation set.
+    """Within this context, a ValueError or TypeError says that it is about the user's own validation set.
 
     Its message says X, y or sample_weight, and means X_val, y_val or sample_weight_val.
     """
     try:
         yield
-    except ValueError as error:
-        raise ValueError(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error
+    except (ValueError, TypeError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"In the validation set X_val, y_val, sample_weight_val: {error}") from error

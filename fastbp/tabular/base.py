@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_i
 
 from ..data.targets import in_unit, without_negligible
 from ..encoding.encoder import NoColumnError, TableEncoder
-from ..encoding.frames import Table, rows_of
+from ..encoding.frames import Table, refuse_dask, rows_of
 from ..ensemble.averaging import Average
 from ..estimators.base import USER_LEVEL, Perceptron
 from ..estimators.checking import Checked
@@ -177,12 +177,7 @@ class Tabular(Checked):
         """X, y and the weights after their checks. Examples of weight zero, or of a negligible one, are left out."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        if hasattr(X, "__dask_graph__"):
-            raise TypeError(
-                f"X must be a table in memory, got {type(X).__name__} of Dask. If it fits into memory, pass "
-                "X.compute(). Otherwise encode it with map_partitions and a TableEncoder that was fitted on a part, "
-                "and train an estimator of fastbp.dask."
-            )
+        refuse_dask(X)
         y = self._checked_y(y)
         check_consistent_length(X, y)
         if not len(y):
@@ -210,6 +205,7 @@ class Tabular(Checked):
     def _averaged(self, X: Any) -> NDArray[np.float64]:
         """The average of the votes of all networks for each row of X, after the checks of X."""
         check_is_fitted(self)
+        refuse_dask(X, "predict")
         if not self.networks_:
             table = Table.of(X, self)
             if table.names is None or not hasattr(self, "feature_names_in_"):  # otherwise, no column is needed

@@ -18,12 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastbp
-from fastbp import BackpropClassifier, TableEncoder
-
-TYPES = [
-    "TableEncoder",
-    *(f"encoding.{name}" for name in ("Feature", "NumberEncoder", "OneHotEncoder", "TargetMeanEncoder")),
-]
+from fastbp import BackpropClassifier, TableEncoder, version
+from support.documents import TRUSTED
 
 
 def table(n: int, seed: int = 0) -> pd.DataFrame:
@@ -93,11 +89,27 @@ def test_a_stored_encoder_gives_the_same_bits(stored):
         loaded = pickle.loads(pickle.dumps(encoder))
     else:
         data = skops.io.dumps(encoder)
-        assert set(skops.io.get_untrusted_types(data=data)) <= {f"fastbp.{name}" for name in TYPES}
-        loaded = skops.io.loads(data, trusted=[f"fastbp.{name}" for name in TYPES])
+        assert set(skops.io.get_untrusted_types(data=data)) <= set(TRUSTED)
+        loaded = skops.io.loads(data, trusted=TRUSTED)
     new = table(50, seed=1)
     assert_array_equal(loaded.transform(new), encoder.transform(new))
     assert_array_equal(loaded.get_feature_names_out(), encoder.get_feature_names_out())
+
+
+def test_an_encoder_of_a_newer_version_is_warned_of(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(version, "__version__", "99.0")
+        stored = pickle.dumps(TableEncoder())
+    with pytest.warns(version.NewerVersionWarning, match=r"TableEncoder was stored by fastbp 99\.0"):
+        loaded = pickle.loads(stored)
+    assert version.STAMP not in vars(loaded)
+
+
+def test_an_encoder_that_was_stored_without_a_version_loads():
+    encoder = TableEncoder().fit(table(60))
+    old = TableEncoder.__new__(TableEncoder)
+    old.__setstate__(vars(encoder).copy())
+    assert_array_equal(old.transform(table(60)), encoder.transform(table(60)))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import re
 import threading
 import warnings
 
@@ -18,17 +17,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import version
-from support.documents import README
+from support.documents import TRUSTED
 from support.ensembles import EARLY, KINDS, assert_same_model, both, ensemble
 from support.fits import output, problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-TRUSTED = [
-    "fastbp.BackpropEnsembleClassifier",
-    "fastbp.BackpropEnsembleRegressor",
-    *re.findall(r'"(fastbp\.[\w.]+)"', re.search(r"trusted = \[(.*?)\]", README, re.S)[1]),
-]
 
 
 def by_pickle(model, folder):

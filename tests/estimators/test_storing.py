@@ -17,12 +17,11 @@ from sklearn.preprocessing import StandardScaler
 import fastbp
 from fastbp import BackpropClassifier, BackpropRegressor, version
 from support import parity
-from support.documents import TEXT
+from support.documents import TRUSTED
 from support.fits import SOLVERS, assert_same_bits, both, output, problem, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-TRUSTED = re.findall(r'"(fastbp\.[\w.]+)"', re.search(r"trusted = \[(.*?)\]", TEXT, re.S)[1])
 OPTIONS: dict[str, dict[str, Any]] = {
     **SOLVERS,
     "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
@@ -149,10 +148,3 @@ class TestSkops:
             stored = io.dumps(small(BackpropClassifier))
         with pytest.warns(version.NewerVersionWarning, match=r"was stored by fastbp 99\.0"):
             io.loads(stored, trusted=TRUSTED)
-
-    def test_nothing_else_of_this_package_needs_to_be_trusted(self):
-        X, y = problem(BackpropClassifier)
-        io = self.io()
-        stored = [io.dumps(small(each).fit(X, y)) for each in (BackpropClassifier, BackpropRegressor)]
-        needed = {name for data in stored for name in io.get_untrusted_types(data=data)}
-        assert needed == set(TRUSTED)

@@ -16,6 +16,9 @@ README = DOCUMENTS["README.md"]
 # The text of all documents, so that a test finds its block in any of them.
 TEXT = "\n".join(DOCUMENTS.values())
 
+# The types that the snippet on skops trusts.
+TRUSTED = re.findall(r'"(fastbp\.[\w.]+)"', re.search(r"^trusted = \[.*?^loaded", README, re.S | re.M)[0])
+
 
 def block(marker: str, language: str) -> str:
     """The fenced block of this language after <!-- marker -->, in any document."""

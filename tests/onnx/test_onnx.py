@@ -17,11 +17,12 @@ from fastbp import (
     BackpropEnsembleClassifier,
     BackpropEnsembleRegressor,
     BackpropRegressor,
-    onnx,
 )
 from fastbp.estimators.classifier import LOSSES as CLASSIFIER_LOSSES
 from fastbp.estimators.regressor import LOSSES as REGRESSOR_LOSSES
 from fastbp.kernels.losses import LEGAL_OUTPUTS, OUTPUTS
+from fastbp.onnx import register_onnx_converters
+from fastbp.onnx.activations import ACTIVATIONS
 
 # For a new Python, wheels of these packages come later than NumPy's.
 skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
@@ -38,7 +39,7 @@ OPTIONS = {"max_iter": 8, "random_state": 0}
 
 @pytest.fixture(autouse=True)
 def registered():
-    onnx.register_onnx_converters()
+    register_onnx_converters()
 
 
 def run(estimator, X, **options):
@@ -62,7 +63,7 @@ def assert_same_classes(clf, X, dtype, outputs):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("activation", [name for name in onnx.ACTIVATIONS if name not in ("exp", "softmax")])
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name not in ("exp", "softmax")])
 def test_every_activation_of_hidden_layers_and_of_the_output(activation, dtype):
     inputs = (20 * X).astype(dtype)  # both tails of the activations
     clf = BackpropClassifier((6, 5), activation, dtype=dtype, **OPTIONS).fit(X, NAMES[Y])
@@ -73,7 +74,7 @@ def test_every_activation_of_hidden_layers_and_of_the_output(activation, dtype):
 
 
 def test_there_is_no_other_activation():
-    assert set(onnx.ACTIVATIONS) == set(OUTPUTS)
+    assert set(ACTIVATIONS) == set(OUTPUTS)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -234,4 +235,4 @@ def test_a_frame_without_a_pipeline_is_refused_with_what_to_do(model):
 def test_without_skl2onnx_the_error_names_the_extra(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf'register_onnx_converters needs {module}, .*"fastbp\[onnx\]"'):
-        onnx.register_onnx_converters()
+        register_onnx_converters()
