@@ -233,9 +233,7 @@ class Tabular(Checked):
         return tags
 
 
-def _run(
-    race: Race, n_rounds: int, n_kept: int, n_examples: int, random_state: np.random.RandomState
-) -> list[int]:
+def _run(race: Race, n_rounds: int, n_kept: int, n_examples: int, random_state: np.random.RandomState) -> list[int]:
     """Let scouts compare the encodings, and then candidates run the race. Returns the candidates that stay."""
 
     def seeds(n_rounds: int, candidates: Sequence[recipe.Candidate]) -> NDArray[np.integer]:

@@ -25,6 +25,7 @@ from .inputs import Inputs
 from .progress import Progress
 from .recipe import Candidate
 
+
 class Network(NamedTuple):
     """A trained network."""
 

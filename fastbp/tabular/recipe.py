@@ -40,13 +40,13 @@ SHARE, BATCHES = 16, (16, 256)
 PATIENCE = 3
 # A scout is a small network that trains briefly.
 SCOUT = {
-    "hidden_layer_sizes": (128,),
+    "hidden_layer_sizes": (256,),
     "activation": "relu",
     "dropout": 0.1,
-    "learning_rate_init": 3e-3,
+    "learning_rate_init": 2e-3,
     "weight_decay": 0.02,
 }
-SCOUT_STEPS, SCOUT_EPOCHS = 1000, (6, 50)
+SCOUT_STEPS, SCOUT_EPOCHS = 2000, (10, 60)
 # The inputs of a network: at most MOST_INPUTS of them, and at most MOST_ELEMENTS in the whole encoded table.
 MOST_INPUTS, MOST_ELEMENTS = 6_000, 250_000_000
 
