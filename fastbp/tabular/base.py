@@ -107,6 +107,10 @@ class Tabular(Checked):
         """An unfitted network."""
         raise NotImplementedError
 
+    def _validation_loss(self, network: Any) -> float:
+        """The loss of a network on the rows that it was not trained on. It compares all networks."""
+        return float(np.nanmin(network.validation_loss_curve_ or network.loss_curve_))
+
     def _vote(self, network: Any, outputs: Array) -> Array:
         """The votes of a network in float64: probabilities or numbers, made from its outputs a^(L)."""
         raise NotImplementedError
@@ -154,7 +158,7 @@ class Tabular(Checked):
         rows = np.flatnonzero(target.counts)  # only these are held out, because they judge the networks
         codes = None if target.codes is None else target.codes[rows]
         held_out = [rows[fold] for fold in folds(len(rows), codes, FOLDS, random_state)]
-        task = Task(target.y, sample_weight, held_out, validation, self._network)
+        task = Task(target.y, sample_weight, held_out, validation, self._network, self._validation_loss)
         end = None if self.max_seconds is None else start + self.max_seconds
         labels = () if target.codes is None else (y, y if validation is None else validation.y)
         n_rounds = min(ROUNDS, self.n_networks)

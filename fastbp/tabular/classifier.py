@@ -269,8 +269,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         Labels.of(np.asarray(self.classes_), "log_loss", None, subset=False).check_held_out(y)
         return y
 
-    def _network(self, **parameters: Any) -> Perceptron:
-        return BackpropClassifier(class_weight=self.class_weight, **parameters)
+    def _network(self, *, huber: bool = False, **parameters: Any) -> Perceptron:
+        return BackpropClassifier(class_weight=self.class_weight, monitor="loss", **parameters)
 
     def _vote(self, network: Any, outputs: Array) -> Array:
         return network._probabilities(outputs).astype(np.float64)

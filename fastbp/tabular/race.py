@@ -41,6 +41,7 @@ class Task(NamedTuple):
     folds: Sequence[Rows]  # round r holds out folds[r], and begins anew after the last
     validation: GivenValidation | None  # the user's validation set; `Inputs` has its encoded X
     network: Callable[..., Perceptron]  # makes an unfitted network from its parameters
+    loss: Callable[[Any], float]  # of a fitted network, on the rows that it was not trained on
 
 
 class Race:
@@ -215,7 +216,6 @@ class Race:
             **candidate.network,
             random_state=seed,
             early_stopping=bool(given) or rows.size > 0,
-            monitor="loss",
             tol=0,
             alpha=0,  # there is weight decay in its place
         )
@@ -234,7 +234,7 @@ class Race:
             run.settle()
             network = run.estimator
             network._best_theta = network._last_theta = network._optimizer_state = None  # only later fits need them
-            loss = float(np.nanmin(network.validation_loss_curve_ or network.loss_curve_))
+            loss = self._task.loss(network)
             if not (is_early and i in self.networks and loss > self._mean_loss(i)):
                 self.networks.setdefault(i, []).append(Network(network, loss))
                 self.losses.setdefault(i, []).append(loss)

@@ -26,6 +26,7 @@ ENCODINGS: dict[str, dict[str, Any]] = {
 TURNS = (0, 1, 0, 2, 0, 1)
 LAYERS = ((256,), (128, 128), (256, 128), (256, 256))
 ACTIVATIONS = ("silu", "mish", "relu")
+HUBER = (False, True)  # with True, networks that predict means learn them by the Huber loss, so outliers count less
 DROPOUTS = (0.0, 0.1, 0.2, 0.4)
 RATES = (8e-4, 4e-3)
 WEIGHT_DECAYS = (3e-3, 0.2)
@@ -82,6 +83,7 @@ def candidates(
         return {
             "hidden_layer_sizes": one_of(LAYERS),
             "activation": one_of(ACTIVATIONS),
+            "huber": one_of(HUBER),
             "dropout": one_of(DROPOUTS),
             "learning_rate_init": log_uniform(*RATES),
             "weight_decay": log_uniform(*WEIGHT_DECAYS),

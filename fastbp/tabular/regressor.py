@@ -260,8 +260,20 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
         Y = np.clip(scaled, -FARTHEST, FARTHEST).astype(np.float32)
         return Y[:, 0] if y.ndim == 1 else Y
 
-    def _network(self, **parameters: Any) -> Perceptron:
-        return BackpropRegressor(loss=self.loss, quantile=self.quantile, **parameters)
+    def _network(self, *, huber: bool = False, **parameters: Any) -> Perceptron:
+        # A network with the Huber loss is judged by R^2 as well, so that both kinds can be compared.
+        squared = self.loss == "squared_error"
+        return BackpropRegressor(
+            loss="huber" if huber and squared else self.loss,
+            quantile=self.quantile,
+            monitor="score" if squared else "loss",
+            **parameters,
+        )
+
+    def _validation_loss(self, network: Any) -> float:
+        if self.loss == "squared_error" and network.validation_scores_:
+            return 1 - float(np.nanmax(network.validation_scores_))
+        return super()._validation_loss(network)
 
     def _vote(self, network: Any, outputs: Array) -> Array:
         return outputs.astype(np.float64)
