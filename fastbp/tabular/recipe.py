@@ -33,7 +33,7 @@ WEIGHT_DECAYS = (3e-3, 0.2)
 SCHEDULES = ("flat_cosine", "flat_cosine", "constant")
 # A network trains for some of STEPS optimiser steps, within the limits of EPOCHS. A large table has fewer epochs: no
 # network sees more than MOST_EXAMPLES examples, but it trains for LEAST_EPOCHS epochs at least.
-STEPS, EPOCHS = (1500, 4000), (10, 100)
+STEPS, EPOCHS = (2000, 6000), (10, 100)
 MOST_EXAMPLES, LEAST_EPOCHS = 2_000_000, 4
 # A batch is a SHARE-th of the examples, within the limits of BATCHES. So a small table has enough steps in an epoch.
 SHARE, BATCHES = 16, (16, 256)
