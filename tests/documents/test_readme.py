@@ -20,7 +20,7 @@ CONFIGURATIONS = [snippet for snippet in snippets(TEXT) if snippet.startswith("c
 
 def test_the_documents_have_their_snippets():
     found = {name: len(snippets(document)) for name, document in DOCUMENTS.items() if snippets(document)}
-    assert found == {"README.md": 11, "fastbp/README.md": 6}
+    assert found == {"README.md": 12, "fastbp/README.md": 6}
     assert len(CONFIGURATIONS) == 5
 
 
@@ -35,6 +35,7 @@ def test_every_block_of_commands_is_run_somewhere():
         ("table-commands", "README.md"),  # isolated/test_distribution.py
         ("memory-command", "benchmarks/README.md"),  # isolated/test_memory.py
         ("accuracy-command", "benchmarks/README.md"),  # isolated/test_accuracy_script.py
+        ("ablation-command", "benchmarks/README.md"),  # isolated/test_accuracy_script.py
         ("growth-command", "benchmarks/README.md"),  # isolated/test_growth.py
         ("busy-command", "benchmarks/README.md"),  # isolated/test_busy.py
         ("sparse-command", "benchmarks/README.md"),  # isolated/test_sparse_check.py

@@ -1,4 +1,4 @@
-"""The script benchmarks/accuracy.py, with two methods, two small tables and one split."""
+"""The scripts benchmarks/accuracy.py and benchmarks/ablation.py, with small tables and one or two splits."""
 
 import json
 
@@ -35,3 +35,17 @@ def test_the_script_measures_what_is_not_stored_yet_and_reports_all(tmp_path):
     for title in ("log loss", "R2", "accuracy", "calibration error", "seconds of fit", "2 tables"):
         assert f"| {title} |" in printed
     assert picture.stat().st_size > 5000
+
+
+def test_the_ablation_shows_differences_to_the_recipe_and_goes_on_where_it_ended(tmp_path):
+    options = "--tables", "iris", "--seeds", "0", "1", "--json", str(tmp_path / "results.jsonl")
+    variants = "no dropout", "4 networks"
+    printed_by("ablation-command", "benchmarks/ablation.py", *options, "--variants", variants[0])
+    printed = printed_by("ablation-command", "benchmarks/ablation.py", *options, "--variants", *variants)
+    results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert [variant for _, _, variant, _, _ in results] == ["recipe", "no dropout"] * 2 + ["4 networks"] * 2
+    errors = {(seed, variant): error for _, seed, variant, error, _ in results}
+    difference = 500 * sum(errors[seed, "4 networks"] - errors[seed, "recipe"] for seed in (0, 1))
+    (row,) = [line for line in printed.splitlines() if line.startswith("| 4 networks |")]
+    assert f"| {difference:+.1f} ± " in row
+    assert "| recipe | " in printed
