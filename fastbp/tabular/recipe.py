@@ -1,6 +1,6 @@
 """The recipe: the encodings and the networks that are tried on every table.
 
-All numbers here were chosen by measurement, see benchmarks/README.md.
+benchmarks/ablation.py measures what each part is worth.
 """
 
 import math
@@ -49,7 +49,7 @@ SCOUT = {
 }
 SCOUT_STEPS, SCOUT_EPOCHS = 2000, (10, 60)
 # The inputs of a network: at most MOST_INPUTS of them, and at most MOST_ELEMENTS in the whole encoded table.
-MOST_INPUTS, MOST_ELEMENTS = 6_000, 250_000_000
+MOST_INPUTS, MOST_ELEMENTS = 6_000, 150_000_000
 
 
 class Candidate(NamedTuple):
