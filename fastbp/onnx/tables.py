@@ -74,11 +74,11 @@ def proto_dtype(dtype: Any) -> int:
 
 
 def _categories(graph: Graph, feature: Feature, encoder: OneHotEncoder | TargetMeanEncoder, columns: Columns) -> str:
-    n = len(encoder.places)
     if isinstance(encoder, TargetMeanEncoder):
+        n = len(encoder.places)
         places = columns.positions(feature, encoder.places, n + 1, n)
         return graph.node("Gather", graph.constant(encoder.table), places, axis=0)
-    places = columns.positions(feature, encoder.places, n if encoder.has_rare else -1, -1)
+    places = columns.positions(feature, encoder.places, encoder.n_outputs - 1 if encoder.has_rare else -1, -1)
     in_column = graph.node("Reshape", places, graph.constant([-1, 1], INT64))
     is_equal = graph.node("Equal", in_column, graph.constant(np.arange(encoder.n_outputs)[np.newaxis], INT64))
     return graph.node("Cast", is_equal, to=DOUBLE)

@@ -58,6 +58,7 @@ def convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     values = graph.node("Add", values, graph.constant(unit["center"]))
     if model.clip:
         values = graph.clipped(values, unit["low"], unit["high"])
+    values = graph.node("Mul", values, graph.constant(unit["factor"]))
     if model._fitted_target().quantiles:
         values = graph.ascending(values, model.n_outputs_)
     _output(graph, values, operator.outputs[0])

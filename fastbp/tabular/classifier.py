@@ -28,8 +28,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     Parameters
     ----------
     n_networks : int, default=16
-        Number of networks in the average. Four times as many networks as stay are trained at first, and twice
-        `n_networks` in all.
+        Number of networks in the average. Twice as many are trained in all, and two small networks for each encoding
+        before them.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers, as in TableEncoder.
     class_weight : dict, 'balanced' or None, default=None
@@ -55,7 +55,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
         equal. Then the predictions do not depend on X.
     candidates_ : list of dict
         For each candidate, its encoding, the parameters of its networks, and the losses of its networks on the rows
-        that were held out, one for each round that it took part in. It is empty if there are no networks.
+        that were held out, one for each round that it took part in. The scouts come first. It is empty if there are no
+        networks.
     dropped_columns_ : dict of str to str
         The columns that are left out, with the reasons. They may be missing from X in a prediction.
     column_kinds_ : dict of str to str
@@ -75,12 +76,14 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
     Notes
     -----
-    The table is encoded in several ways, see TableEncoder, because no encoding is the best for all tables. A candidate
-    is an encoding with parameters of a network, which are drawn. The candidates take part in a race of four rounds. In
-    each round, every candidate that is left trains a network on seven eighths of the rows, by Adam with decoupled
-    weight decay, dropout and a learning rate that falls to zero. The network keeps the weights of the epoch with the
-    least loss on the other eighth. The candidates with the larger losses leave. The networks of those that stay to the
-    end are averaged. So the result is an ensemble, and its members were trained on different rows.
+    The table is encoded in several ways, see TableEncoder, because no encoding is the best for all tables. At first,
+    each encoding has a scout: a small network, trained twice, whose losses rank the encodings. Then a candidate is one
+    of the best encodings with parameters of a network, which are drawn. The candidates take part in a race of four
+    rounds, or of `n_networks` rounds if these are fewer. In each round, every candidate that is left trains a network
+    on seven eighths of the rows, by Adam with decoupled weight decay, dropout and a learning rate that falls to zero.
+    The network keeps the weights of the epoch with the least loss on the other eighth. The candidates with the larger
+    losses leave. The networks of those that stay to the end are averaged. So the result is an ensemble, and its members
+    were trained on different rows.
 
     Missing values, text, dates, ids, constant columns and unseen categories need no preparation, see TableEncoder. If
     no column of X helps to predict, the fit warns. Examples with a sample_weight of zero are left out.

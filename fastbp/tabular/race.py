@@ -108,22 +108,24 @@ class Race:
         MemoryError
             The machine has too little memory.
         ValueError
-            All candidates failed.
+            All candidates that were left failed.
         Exception
-            Before any training, the exception of a candidate that cannot begin.
+            Before the first round, the exception of a candidate that cannot begin.
         """
         first = len(self.candidates)
         self.candidates += candidates
+        self._inputs.keep(each.encoding for each in candidates)
         left = self._encoded(range(first, len(self.candidates)))
         self._check_memory(left)
         for number, row in enumerate(seeds):
-            if self.ended_early:
+            if self.ended_early and self.networks:
                 break
             self._round(number, left, {i: int(row[i - first]) for i in left})
+            failed = [i for i in left if i in self.failed]
             left = self._ranked(left)[: max(len(left) // 2, n_kept)]
-            if not left and not self._ranked(self.networks):
-                i = min(self.failed)
-                message = f"All {len(self.failed)} candidates failed. Candidate {i}: {self.failed[i]}"
+            if not (self._ranked(self.networks) if self.ended_early else left):
+                i = min(failed)
+                message = f"All {len(failed)} candidates failed. Candidate {i}: {self.failed[i]}"
                 raise ValueError(message) from self.failed[i]
             if not self.ended_early:
                 self._free(left)

@@ -50,6 +50,8 @@ SCOUT = {
 SCOUT_STEPS, SCOUT_EPOCHS = 2000, (10, 60)
 # The inputs of a network: at most MOST_INPUTS of them, and at most MOST_ELEMENTS in the whole encoded table.
 MOST_INPUTS, MOST_ELEMENTS = 6_000, 150_000_000
+# A column of more categories than MOST_ONEHOT is not one-hot.
+MOST_ONEHOT = 50
 
 
 class Candidate(NamedTuple):
@@ -108,16 +110,19 @@ def _training(n_examples: int, steps: int, limits: tuple[int, int], schedule: st
 
 
 def encoder(name: str, shape: tuple[int, int], options: dict[str, Any]) -> TableEncoder:
-    """The encoder of this name for a table of this shape. It has fewer bins if the encoded table would be too large.
+    """The encoder of this name for a table of this shape.
+
+    If the encoded table would be too large, numbers have fewer bins, and only columns of fewer categories are one-hot.
 
     options: other parameters of the encoder.
     """
     n_rows, n_columns = shape
     most = max(1, min(MOST_INPUTS, MOST_ELEMENTS // n_rows) // n_columns)  # outputs of a column
-    own = dict(ENCODINGS[name])
+    own = {**ENCODINGS[name], "max_onehot": min(MOST_ONEHOT, most)}
     bins = most - 2  # robust and score take two outputs
     if bins < 2:
-        return TableEncoder(numbers="robust+scores" if most > 1 else "robust", **options)
+        numbers = "robust+scores" if most > 1 else "robust"
+        return TableEncoder(numbers=numbers, max_onehot=own["max_onehot"], **options)
     own["n_bins"] = min(own["n_bins"], bins)
     if own.get("max_distinct", 0) > bins:
         own["max_distinct"] = bins + 1

@@ -6,12 +6,12 @@ from support.programs import run
 TABLE = """
 import hashlib, json
 from support import programs
-from support.tabular import problem, small
+from support.tabular import RECIPE, problem, small
 from fastbp import TabularClassifier
 from fastbp.tabular import recipe
 
 def digest(n_jobs=None):
-    recipe.LAYERS, recipe.ACTIVATIONS, recipe.EPOCHS = ((16,),), ("silu",), (30,)
+    vars(recipe).update(RECIPE)
     X, y = problem(TabularClassifier)
     model = small(TabularClassifier, n_networks=3, n_jobs=n_jobs).fit(X, y)
     return hashlib.sha256(model.predict_proba(X).tobytes()).hexdigest()

@@ -40,17 +40,28 @@ def classes_of(X: pd.DataFrame) -> np.ndarray:
 
 
 def fit_and_threads(n_jobs: int | None = None) -> tuple[str, int]:
-    """The digest of a classifier's predictions, and the number of threads that have trained its four candidates."""
-    from fastbp import TabularClassifier  # here, because workers import it when they need it
+    """The digest of a classifier's predictions, and the largest number of threads that have trained a round.
 
-    threads, lock = set(), threading.Lock()
+    Every worker calls this function, so it sets the small recipe here. In the process of the tests, the caller is
+    within `support.tabular.small_recipe`, which restores the recipe.
+    """
+    from fastbp import TabularClassifier  # here, because workers import it when they need it
+    from fastbp.tabular import recipe
+    from support.tabular import RECIPE
+
+    vars(recipe).update(RECIPE)
+    trained: list[int] = []  # the thread of each network, in the order of the rounds
+    caller, lock = threading.get_ident(), threading.Lock()
 
     class Recording(TabularClassifier):
         def _network(self, **parameters: Any) -> Any:
             with lock:
-                threads.add(threading.get_ident())
+                if threading.get_ident() != caller:  # the caller only estimates the memory
+                    trained.append(threading.get_ident())
             return super()._network(**parameters)
 
     X = table()
     clf = Recording(1, n_jobs=n_jobs, random_state=0).fit(X, classes_of(X))
-    return hashlib.sha256(clf.predict_proba(X).tobytes()).hexdigest(), len(threads)
+    n = len(recipe.ENCODINGS)  # two rounds of scouts come before the round of the candidates
+    rounds = [trained[:n], trained[n : 2 * n], trained[2 * n :]]
+    return hashlib.sha256(clf.predict_proba(X).tobytes()).hexdigest(), max(len(set(threads)) for threads in rounds)

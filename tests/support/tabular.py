@@ -1,15 +1,35 @@
 """Small fits of both estimators for tables, and a table of columns of three kinds."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fastbp import TabularClassifier, TabularRegressor
+from fastbp.tabular import recipe
+
+# A recipe of small networks of one shape, so that few kernels are compiled.
+RECIPE: dict[str, Any] = {
+    "LAYERS": ((16,),),
+    "ACTIVATIONS": ("silu",),
+    "EPOCHS": (30, 30),
+    "SCOUT": {**recipe.SCOUT, "hidden_layer_sizes": (16,), "activation": "silu"},
+    "SCOUT_EPOCHS": (10, 10),
+}
 
 KINDS = [TabularClassifier, TabularRegressor]
 both = pytest.mark.parametrize("kind", KINDS)
+
+
+@contextlib.contextmanager
+def small_recipe() -> Iterator[None]:
+    """Within this context, all candidates and all scouts are small."""
+    with mock.patch.multiple(recipe, **RECIPE):
+        yield
 
 
 def table(n: int = 60, seed: int = 0) -> pd.DataFrame:

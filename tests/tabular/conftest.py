@@ -2,12 +2,10 @@
 
 import pytest
 
-from fastbp.tabular import recipe
+from support import tabular
 
 
 @pytest.fixture(autouse=True)
-def small_recipe(monkeypatch):
-    """All candidates are small networks of one shape, so that few kernels are compiled."""
-    monkeypatch.setattr(recipe, "LAYERS", ((16,),))
-    monkeypatch.setattr(recipe, "ACTIVATIONS", ("silu",))
-    monkeypatch.setattr(recipe, "EPOCHS", (30,))
+def small_recipe():
+    with tabular.small_recipe():
+        yield

@@ -1,18 +1,22 @@
 """The race trains and chooses the networks of an obvious slow twin. Folds, and the recipe for tables of any shape."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BackpropClassifier, BackpropRegressor, TableEncoder, TabularClassifier
 from fastbp.estimators.validation_set import GivenValidation
 from fastbp.tabular import recipe
 from fastbp.tabular.folds import folds
 from fastbp.tabular.inputs import Inputs
+from fastbp.tabular.progress import Progress
 from fastbp.tabular.race import Race, Task
 from support.tabular import numbers, table
 
-N, N_CANDIDATES = 120, 8
+N, N_CANDIDATES, SCOUT_ROUNDS = 120, 8, 2
 X, X_VAL = table(N), table(40, seed=1)
 WEIGHTS = np.random.default_rng(2).integers(1, 4, N).astype(float)
 
@@ -23,16 +27,15 @@ def targets(kind):
     return pair if kind is BackpropRegressor else [np.digitize(each, [0, 1]) for each in pair]
 
 
-def twin(kind, candidates, seeds, n_kept, y, weights, held_out, validation):
-    """The networks of each candidate, and the candidates that stay. Each network is fitted alone, one after the other.
+def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
+    """The networks of each candidate, and the candidates that are left. Each network is fitted alone, one by one.
 
     validation: y and weights of the validation set; None if folds are held out.
     """
-    codes = y if kind is BackpropClassifier else None
     encoded = {}
     for each in candidates:
         encoder = recipe.encoder(each.encoding, X.shape, {"random_state": 3})
-        encoded[each.encoding] = encoder.fit_transform(X, y if codes is None else codes), encoder.transform(X_VAL)
+        encoded[each.encoding] = encoder.fit_transform(X, y), encoder.transform(X_VAL)
     networks = {i: [] for i in range(len(candidates))}
     left = list(networks)
 
@@ -42,18 +45,34 @@ def twin(kind, candidates, seeds, n_kept, y, weights, held_out, validation):
     for number, row in enumerate(seeds):
         for i in left:
             inputs, inputs_val = encoded[candidates[i].encoding]
-            network = kind(**candidates[i].network, random_state=row[i], early_stopping=True, monitor="loss")
+            same = {"early_stopping": True, "monitor": "loss", "tol": 0, "alpha": 0}
+            network = kind(**candidates[i].network, **same, random_state=row[i])
             if validation is not None:
-                network.fit(inputs, y, weights, X_val=inputs_val, y_val=validation[0], sample_weight_val=validation[1])
+                given = {"X_val": inputs_val, "y_val": validation[0], "sample_weight_val": validation[1]}
+                rest = np.arange(N)
             else:
                 fold = held_out[number % len(held_out)]
                 rest = np.setdiff1d(np.arange(N), fold)
-                given = {"X_val": inputs[fold], "y_val": y[fold], "sample_weight_val": weights[fold]}
-                network.fit(inputs[rest], y[rest], weights[rest], **given)
+                given = {"X_val": inputs[fold], "y_val": y[fold], "sample_weight_val": WEIGHTS[fold]}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                network.fit(inputs[rest], y[rest], WEIGHTS[rest], **given)
             networks[i].append(network)
-        is_last = number == len(seeds) - 1
-        left = sorted(left, key=mean_loss)[: n_kept if is_last else max(n_kept, len(left) // 2)]
+        left = sorted(left, key=mean_loss)[: max(n_kept, len(left) // 2)]
     return networks, left
+
+
+def assert_same(race, first, kept, n_kept, expected, left):
+    """The losses of all candidates from `first` on, and the networks of those that are left, are those of the twin."""
+    assert kept == [first + i for i in left[:n_kept]]
+    for i, networks in expected.items():
+        assert race.losses[first + i] == [min(network.validation_loss_curve_) for network in networks]
+    assert set(race.networks) == {first + i for i in left}
+    for i in race.networks:
+        for found, alone in zip(race.networks[i], expected[i - first], strict=True):
+            for name in ("coefs_", "intercepts_"):
+                for a, b in zip(getattr(found.estimator, name), getattr(alone, name), strict=True):
+                    assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("is_given", [False, True])
@@ -61,29 +80,24 @@ def twin(kind, candidates, seeds, n_kept, y, weights, held_out, validation):
 @pytest.mark.parametrize("kind", [BackpropClassifier, BackpropRegressor])
 def test_the_networks_are_those_of_the_slow_twin(kind, n_rounds, n_kept, is_given):
     random_state = np.random.RandomState(0)
-    candidates = recipe.candidates(N_CANDIDATES, N, random_state)
-    seeds = random_state.randint(2**31 - 1, size=(n_rounds, N_CANDIDATES))
     y, y_val = targets(kind)
     held_out = folds(N, y if kind is BackpropClassifier else None, 3, random_state)  # the fourth round has the first
-    weights_val = np.arange(40) % 3
-    given = GivenValidation(X_VAL, y_val, weights_val) if is_given else None
-    options = {"random_state": 3}
-    race = Race(
-        candidates, Inputs(X, y, X_VAL if is_given else None, options), Task(y, WEIGHTS, held_out, given, kind), seeds
-    )
-    kept = race.run(n_kept, 2, None, lambda line: None)
-    pair = (y_val, weights_val) if is_given else None
-    expected, left = twin(kind, candidates, seeds, n_kept, y, WEIGHTS, held_out, pair)
-    assert kept == left
-    for i in range(N_CANDIDATES):
-        losses = [min(network.validation_loss_curve_) for network in expected[i]]
-        assert [network.loss for network in race.networks[i]] == losses
-    for i in kept:
-        for found, alone in zip(race.networks[i], expected[i], strict=True):
-            for name in ("coefs_", "intercepts_"):
-                for a, b in zip(getattr(found.estimator, name), getattr(alone, name), strict=True):
-                    assert_array_equal(a, b)
-    assert {i for i in race.networks if race.networks[i][0].estimator is not None} == set(kept)
+    pair = (y_val, np.arange(40) % 3) if is_given else None
+    given = GivenValidation(X_VAL, *pair) if is_given else None
+    inputs = Inputs(X, y, X_VAL if is_given else None, {"random_state": 3})
+    race = Race(inputs, Task(y, WEIGHTS, held_out, given, kind), Progress(6, None), n_jobs=2, end=None)
+
+    scouts = recipe.scouts(N)
+    seeds = random_state.randint(2**31 - 1, size=(SCOUT_ROUNDS, len(scouts)))
+    ranked = race.run(scouts, seeds, len(scouts))
+    assert_same(race, 0, ranked, len(scouts), *twin(kind, scouts, seeds, len(scouts), y, held_out, pair))
+
+    encodings = [scouts[i].encoding for i in ranked]
+    candidates = recipe.candidates(N_CANDIDATES, encodings, N, random_state)
+    seeds = random_state.randint(2**31 - 1, size=(n_rounds, N_CANDIDATES))
+    kept = race.run(candidates, seeds, n_kept)
+    assert_same(race, len(scouts), kept, n_kept, *twin(kind, candidates, seeds, n_kept, y, held_out, pair))
+    assert race.candidates == [*scouts, *candidates]
 
 
 @pytest.mark.parametrize("n", [4, 5, 17, 100])
@@ -139,26 +153,54 @@ def test_an_encoder_of_the_recipe_has_legal_parameters_and_few_outputs(name, sha
     assert found.shape[1] <= outputs
 
 
+@pytest.mark.parametrize("name", recipe.ENCODINGS)
+def test_a_wide_table_of_text_has_few_outputs(name, monkeypatch):
+    monkeypatch.setattr(recipe, "MOST_INPUTS", 200)
+    rng, n_columns = np.random.default_rng(0), 10
+    text = np.array([f"word {i}" for i in range(30)], object)[rng.integers(0, 30, (200, n_columns))]
+    narrow = recipe.encoder(name, (200, 3), {"random_state": 0}).fit_transform(text[:, :3], rng.random(200))
+    assert narrow.shape[1] > 3 * 20  # one output for each category
+    wide = recipe.encoder(name, text.shape, {"random_state": 0}).fit_transform(text, rng.random(200))
+    assert wide.shape[1] == n_columns  # the mean target of each category
+
+
 @pytest.mark.parametrize("n_examples", [1, 10, 1000, 10**9])
-def test_candidates_are_legal_and_take_turns_with_the_encodings(n_examples):
-    drawn = recipe.candidates(13, n_examples, np.random.RandomState(0))
-    names = list(recipe.ENCODINGS)
-    assert [each.encoding for each in drawn] == [names[i % len(names)] for i in range(13)]
-    for each in drawn:
-        BackpropClassifier(**each.network)._validate_params()
-    assert len({each.network["learning_rate_init"] for each in drawn}) == 13
+def test_candidates_are_legal_and_take_turns_with_the_best_encodings(n_examples):
+    names = list(recipe.ENCODINGS)[::-1]
+    for n_encodings in (1, 2, 5):
+        drawn = recipe.candidates(13, names[:n_encodings], n_examples, np.random.RandomState(0))
+        turns = [min(turn, n_encodings - 1) for turn in recipe.TURNS]
+        assert [each.encoding for each in drawn] == [names[turns[i % len(turns)]] for i in range(13)]
+        assert len({each.network["learning_rate_init"] for each in drawn}) == 13
+        for each in drawn:
+            BackpropClassifier(**each.network)._validate_params()
+
+
+@pytest.mark.parametrize("n_examples", [1, 10, 1000, 10**9])
+def test_there_is_a_legal_scout_for_each_encoding_and_they_differ_in_nothing_else(n_examples):
+    scouts = recipe.scouts(n_examples)
+    assert [each.encoding for each in scouts] == list(recipe.ENCODINGS)
+    assert all(each.network == scouts[0].network for each in scouts)
+    BackpropClassifier(**scouts[0].network)._validate_params()
 
 
 def test_the_estimator_runs_this_race(monkeypatch):
-    shapes, run = [], Race.run
+    found, run = [], Race.run
 
-    def spied(self, *args):
-        kept = run(self, *args)
-        shapes.append((self._seeds.shape, len(self._task.folds), len(kept)))
+    def spied(self, candidates, seeds, n_kept):
+        kept = run(self, candidates, seeds, n_kept)
+        found.append((seeds.shape, len(self._task.folds), len(kept)))
+        assert len(np.unique(seeds)) == seeds.size
+        encodings.append([self.candidates[i].encoding for i in kept])
+        drawn.append([each.encoding for each in candidates])
         return kept
 
     monkeypatch.setattr(Race, "run", spied)
     y = targets(BackpropClassifier)[0]
-    for n_networks in (1, 3, 4, 5):
+    for n_networks, shape, n_kept in ((1, (1, 4), 1), (3, (3, 4), 1), (4, (4, 4), 1), (5, (4, 8), 2)):
+        found, encodings, drawn = [], [], []
         TabularClassifier(n_networks, random_state=0).fit(X, y)
-    assert shapes == [((1, 4), 8, 1), ((3, 4), 8, 1), ((4, 4), 8, 1), ((4, 8), 8, 2)]
+        assert found == [((2, 5), 8, 5), (shape, 8, n_kept)]
+        assert drawn[0] == list(recipe.ENCODINGS)
+        turns = [recipe.TURNS[i % len(recipe.TURNS)] for i in range(shape[1])]
+        assert drawn[1] == [encodings[0][turn] for turn in turns]

@@ -21,6 +21,7 @@ from fastbp.training.observer import watch
 from support.fits import output
 from support.tabular import bits, both, networks, problem, small
 
+N_SCOUTS = len(recipe.ENCODINGS)  # candidates 0 to 4, in two rounds; then the race has the others
 KERNEL = "train_serial_with_extras"  # trains with a planned learning rate
 
 late = pytest.warns(UserWarning, match=r"^max_seconds=.* was over before all networks were trained\. The best")
@@ -32,7 +33,7 @@ class TestMaxSeconds:
     @pytest.mark.parametrize("n_jobs", [1, 2])
     @both
     def test_ends_the_training_with_a_model_and_a_warning(self, kind, n_jobs, seconds, monkeypatch):
-        monkeypatch.setattr(recipe, "EPOCHS", (100_000,))
+        monkeypatch.setattr(recipe, "SCOUT_EPOCHS", (100_000, 100_000))
         X, y = problem(kind, 50)
         model = small(kind, n_networks=16, n_jobs=n_jobs, max_seconds=seconds)
         begin = time.perf_counter()
@@ -59,7 +60,8 @@ class TestMaxSeconds:
             small(kind, n_networks=16, max_seconds=1e-9).fit(*problem(kind))
         assert len(names) == 1
 
-    def test_that_are_over_in_a_later_round_keep_the_networks_of_the_rounds_before(self, monkeypatch):
+    @pytest.mark.parametrize("n_rounds", [1, 2, 3])
+    def test_that_are_over_after_a_round_keep_the_networks_of_the_rounds_before(self, n_rounds, monkeypatch):
         X, y = problem(TabularClassifier)
         rounds, free = [], race.Race._free
 
@@ -68,16 +70,23 @@ class TestMaxSeconds:
             rounds.append(left)
 
         def clock():
-            return time.monotonic() + (1e6 if rounds else 0)  # the time is over after the first round
+            return time.monotonic() + (1e6 if len(rounds) >= n_rounds else 0)
 
         monkeypatch.setattr(race.Race, "_free", freed)
         monkeypatch.setattr(race, "time", types.SimpleNamespace(monotonic=clock))
         model = small(TabularClassifier, n_networks=2, max_seconds=1e5)
         with late:
             model.fit(X, y)
+        assert len(rounds) == n_rounds
         assert 1 <= len(networks(model)) <= 2
-        assert all(candidate["losses"] for candidate in model.candidates_)
-        assert len(rounds) == 2
+        losses = [candidate["losses"] for candidate in model.candidates_]
+        assert all(len(each) == min(n_rounds, 2) for each in losses[:N_SCOUTS])
+        kept = {network.learning_rate_init for network in networks(model)}
+        if n_rounds < 3:  # the best scout is kept
+            assert not any(losses[N_SCOUTS:])
+            best = min(range(N_SCOUTS), key=lambda i: np.mean(losses[i]))
+            assert model.encoders_[0].n_bins == recipe.ENCODINGS[list(recipe.ENCODINGS)[best]]["n_bins"]
+        assert (kept == {recipe.SCOUT["learning_rate_init"]}) == (n_rounds < 3)
 
     @pytest.mark.parametrize("seconds", [0, -1.0, np.nan, "1"])
     @both
@@ -90,15 +99,15 @@ class TestCtrlC:
     @pytest.mark.parametrize("n_jobs", [1, 2])
     @both
     def test_keeps_the_networks_that_finished_an_epoch(self, kind, n_jobs, press_ctrl_c, monkeypatch):
-        monkeypatch.setattr(recipe, "EPOCHS", (100_000,))
+        monkeypatch.setattr(recipe, "SCOUT_EPOCHS", (100_000, 100_000))
         X, y = problem(kind)
         calls = itertools.count()
 
         def press(epoch, max_iter, loss):
             number = next(calls)
-            if number == 40:
+            if number == 20:
                 press_ctrl_c()
-            if number >= 40:
+            if number >= 20:
                 time.sleep(0.2)  # the main thread looks for signals every tenth of a second
 
         model = small(kind, n_networks=16, n_jobs=n_jobs)
@@ -109,9 +118,10 @@ class TestCtrlC:
         assert all(network.n_iter_ >= 1 for network in networks(model))
         assert np.isfinite(output(model, X)).all()
 
+    @pytest.mark.parametrize("in_round", [2, 4])
     @both
     def test_in_a_later_round_leaves_out_networks_that_are_worse_than_those_before(
-        self, kind, press_ctrl_c, monkeypatch
+        self, kind, in_round, press_ctrl_c, monkeypatch
     ):
         X, y = problem(kind)
         rounds, begin = [], race.Race._round
@@ -121,7 +131,7 @@ class TestCtrlC:
             begin(self, number, *args)
 
         def press(epoch, max_iter, loss):
-            if rounds[-1] == 1:
+            if len(rounds) == in_round:
                 press_ctrl_c()
                 time.sleep(0.2)
 
@@ -129,8 +139,31 @@ class TestCtrlC:
         model = small(kind, n_networks=2, n_jobs=1)
         with watch(press), interrupted:
             model.fit(X, y)
-        assert rounds == [0, 1]
+        assert rounds == [0, 1, 0, 1][:in_round]
         assert [network.n_iter_ > 1 for network in networks(model)] == [True]
+
+    @both
+    def test_in_the_first_round_after_the_scouts_may_keep_a_scout(self, kind, press_ctrl_c, monkeypatch):
+        X, y = problem(kind)
+        rounds, begin = [], race.Race._round
+
+        def begun(self, *args):
+            rounds.append(len(self.candidates))
+            begin(self, *args)
+
+        def press(epoch, max_iter, loss):
+            if len(rounds) == 3:
+                press_ctrl_c()
+                time.sleep(0.2)
+
+        monkeypatch.setattr(race.Race, "_round", begun)
+        model = small(kind, n_networks=2, n_jobs=1)
+        with watch(press), interrupted:
+            model.fit(X, y)
+        assert rounds == [5, 5, 9]
+        assert sum(map(len, (each["losses"] for each in model.candidates_[N_SCOUTS:]))) == 1  # of one epoch
+        assert {network.learning_rate_init for network in networks(model)} == {recipe.SCOUT["learning_rate_init"]}
+        assert len(networks(model)) == 2  # both of the best scout
 
     @pytest.mark.parametrize("is_fitted", [False, True])
     @both
@@ -180,16 +213,15 @@ class TestCtrlC:
 
 def diverging(monkeypatch, when):
     """Let the candidates with these numbers have a learning rate with which they diverge."""
-    draw = recipe.candidates
 
-    def candidates(*args):
-        found = draw(*args)
-        return [
+    def changed(draw, first):
+        return lambda *args: [
             each._replace(network={**each.network, "learning_rate_init": 1e300}) if when(i) else each
-            for i, each in enumerate(found)
+            for i, each in enumerate(draw(*args), start=first)
         ]
 
-    monkeypatch.setattr(recipe, "candidates", candidates)
+    monkeypatch.setattr(recipe, "scouts", changed(recipe.scouts, 0))
+    monkeypatch.setattr(recipe, "candidates", changed(recipe.candidates, N_SCOUTS))
 
 
 class TestCandidatesThatFail:
@@ -197,7 +229,8 @@ class TestCandidatesThatFail:
     def test_are_left_out_with_a_warning_and_the_others_are_as_ever(self, kind, monkeypatch):
         X, y = problem(kind)
         expected = small(kind, n_networks=2).fit(X, y)
-        bad = next(i for i in range(4) if len(expected.candidates_[i]["losses"]) == 1)  # it leaves after a round
+        drawn = range(N_SCOUTS, len(expected.candidates_))
+        bad = next(i for i in drawn if len(expected.candidates_[i]["losses"]) == 1)  # it leaves after a round
         diverging(monkeypatch, lambda i: i == bad)
         model = small(kind, n_networks=2)
         with pytest.warns(FitFailedWarning, match=rf"^1 candidates failed and are left out: \[{bad}\]\. .*diverged"):
@@ -206,12 +239,29 @@ class TestCandidatesThatFail:
         assert model.candidates_[bad]["losses"] == []
 
     @both
-    def test_all_of_them_are_an_error_with_the_first_message(self, kind, monkeypatch):
+    def test_may_be_scouts_whose_encodings_are_left_out(self, kind, monkeypatch):
+        diverging(monkeypatch, lambda i: i in (0, 1, 3, 4))
+        model = small(kind, n_networks=2)
+        with pytest.warns(FitFailedWarning, match=r"^4 candidates failed and are left out: \[0, 1, 3, 4\]\. "):
+            model.fit(*problem(kind))
+        assert {candidate["encoding"] for candidate in model.candidates_[N_SCOUTS:]} == {"48 quantiles"}
+
+    @pytest.mark.parametrize(
+        ("failing", "said"),
+        [
+            (range(9), r"^All 5 candidates failed\. Candidate 0: .*Training diverged in epoch 1"),
+            (range(N_SCOUTS, 9), r"^All 4 candidates failed\. Candidate 5: .*Training diverged in epoch 1"),
+        ],
+        ids=["all", "all but the scouts"],
+    )
+    @pytest.mark.parametrize("n_networks", [1, 2])
+    @both
+    def test_all_of_them_are_an_error_with_the_first_message(self, kind, n_networks, failing, said, monkeypatch):
         X, y = problem(kind)
-        model = small(kind).fit(X, y)
+        model = small(kind, n_networks=n_networks).fit(X, y)
         before = dict(vars(model))
-        diverging(monkeypatch, lambda i: True)
-        with pytest.raises(ValueError, match=r"^All 4 candidates failed\. Candidate 0: .*Training diverged in epoch 1"):
+        diverging(monkeypatch, lambda i: i in failing)
+        with pytest.raises(ValueError, match=said):
             model.fit(X, y)
         assert vars(model) == before
 
@@ -219,12 +269,12 @@ class TestCandidatesThatFail:
         X, y = problem(TabularClassifier)
         best, begin = [], race.Race._begin
 
-        def fail(self, i, number):
-            if number == 1 and not best:
+        def fail(self, i, number, seed):
+            if i >= N_SCOUTS and number == 1 and not best:
                 best.append(i)
             if number >= 1 and i in best:
                 raise MemoryError("no more")
-            return begin(self, i, number)
+            return begin(self, i, number, seed)
 
         monkeypatch.setattr(race.Race, "_begin", fail)
         model = small(TabularClassifier, n_networks=2, n_jobs=1)
@@ -248,17 +298,23 @@ class TestCandidatesThatFail:
         model = small(TabularClassifier, verbose=True)
         with pytest.warns(FitFailedWarning, match=r"^1 candidates failed and are left out: \[\d\]\. .*: no more$"):
             model.fit(*problem(TabularClassifier))
-        assert "failed: no more" in capsys.readouterr().out
-        assert sum(len(candidate["losses"]) for candidate in model.candidates_) == 3
+        assert "Round 1/3 [##########] 4/5 networks" in capsys.readouterr().out
+        assert sum(len(candidate["losses"]) for candidate in model.candidates_) == 4 + 4 + 4
 
     @both
     def test_after_the_time_is_over_do_not_stop_another_candidate(self, kind, monkeypatch):
-        X, y = problem(kind)
-        diverging(monkeypatch, lambda i: i in (0, 6))  # those that have the first encoding are 0, 6 and 12
-        with late, pytest.warns(FitFailedWarning, match=r"^2 candidates failed and are left out: \[0, 6\]\."):
-            model = small(kind, n_networks=16, max_seconds=1e-9).fit(X, y)
-        assert [i for i, candidate in enumerate(model.candidates_) if candidate["losses"]] == [12]
-        assert len(networks(model)) == 1
+        ready = race.Race._encoded
+        monkeypatch.setattr(race.Race, "_encoded", lambda self, some: [ready(self, [i])[0] for i in some])
+        diverging(monkeypatch, lambda i: i in (3, 4))  # those with the most inputs, which come first
+        with late, pytest.warns(FitFailedWarning, match=r"^2 candidates failed and are left out: \[3, 4\]\."):
+            model = small(kind, n_networks=16, max_seconds=1e-9).fit(*problem(kind))
+        assert sum(len(candidate["losses"]) for candidate in model.candidates_) == len(networks(model)) == 1
+
+    @both
+    def test_after_the_time_is_over_are_an_error_if_there_is_no_other(self, kind, monkeypatch):
+        diverging(monkeypatch, lambda i: i == 0)  # no other encoding is ready
+        with pytest.raises(ValueError, match=r"^All 1 candidates failed\. Candidate 0: .*diverged"):
+            small(kind, max_seconds=1e-9).fit(*problem(kind))
 
 
 @both
@@ -278,7 +334,7 @@ class TestMemory:
         X, y = problem(kind)
         monkeypatch.setattr(footprint, "physical_memory", lambda: 1 << 10)
         monkeypatch.setattr(step, KERNEL, None)
-        said = r"^8 networks, 1 of them in training at a time, and the encoded table need about .* has 0 MiB\. Set a"
+        said = r"^5 networks, 1 of them in training at a time, and the encoded table need about .* has 0 MiB\. Set a"
         with pytest.raises(MemoryError, match=said):
             small(kind, n_networks=5, n_jobs=1).fit(X.iloc[:, :n_columns], y)
 
@@ -331,5 +387,7 @@ class TestMemory:
         monkeypatch.setattr(race.Race, "_round", counted)
         model = small(TabularClassifier, n_networks=4).fit(*problem(TabularClassifier))
         assert [n_alive for n_alive, _ in rounds] == [n_kept for _, n_kept in rounds]
-        assert rounds[0][1] > rounds[-1][1] == 1
+        assert rounds[0][1] == N_SCOUTS
+        assert rounds[2][1] == 3  # the candidates take turns with three encodings
+        assert rounds[-1][1] == 1
         assert len(networks(model)) == 4

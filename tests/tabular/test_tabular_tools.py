@@ -115,10 +115,3 @@ def test_n_jobs_is_the_number_of_threads_and_changes_no_bit(n_jobs):
     assert threads <= n_jobs
     with joblib.parallel_backend("threading", n_jobs=2):  # a number that the user gives is honoured
         assert joblib.Parallel()([joblib.delayed(fit_and_threads)(n_jobs)])[0][0] == expected
-
-
-@both
-def test_a_search_in_workers_has_the_scores_of_one_thread(kind):
-    y = TARGETS[kind]
-    serial = cross_val_score(small(kind), X, y, cv=2)
-    assert_array_equal(cross_val_score(small(kind), X, y, cv=2, n_jobs=2), serial)

@@ -1,12 +1,16 @@
 """Weights of examples and of classes, and the user's own validation set."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BackpropClassifier, BackpropRegressor, TabularClassifier, TabularRegressor
+from fastbp.tabular import recipe
 from support.fits import output
 from support.tabular import bits, both, networks, problem, small, table, target
 
@@ -89,7 +93,7 @@ class TestClassWeight:
         y = np.array(labels)[second.astype(int)]
         model = small(TabularClassifier, class_weight={labels[1]: 50.0}).fit(X, y)
         plain = small(TabularClassifier).fit(X, y)
-        assert (model.predict_proba(X)[:, 1] > plain.predict_proba(X)[:, 1]).all()
+        assert model.predict_proba(X)[:, 1].mean() > 0.3 + plain.predict_proba(X)[:, 1].mean()
 
     def test_that_is_balanced_is_the_dict_of_the_inverse_frequencies(self):
         X, y = problem(TabularClassifier)
@@ -144,13 +148,16 @@ class TestValidationSet:
             )
         alone = (BackpropClassifier if kind is TabularClassifier else BackpropRegressor)(**network.get_params())
         assert alone.early_stopping
-        alone.fit(
-            encoder.fit_transform(X, y), y_alone, 1 + WEIGHTS,
-            X_val=encoder.transform(X_val), y_val=y_val_alone, sample_weight_val=weights,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            alone.fit(
+                encoder.fit_transform(X, y), y_alone, 1 + WEIGHTS,
+                X_val=encoder.transform(X_val), y_val=y_val_alone, sample_weight_val=weights,
+            )  # fmt: skip
         for found, expected in zip(network.coefs_, alone.coefs_, strict=True):
             assert_array_equal(found, expected)
-        losses = [loss for candidate in model.candidates_ for loss in candidate["losses"]]
+        drawn = model.candidates_[len(recipe.ENCODINGS) :]  # the scouts come before them
+        losses = [loss for candidate in drawn for loss in candidate["losses"]]
         assert min(losses) == min(alone.validation_loss_curve_)
 
     @both
