@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import BackpropClassifier, BackpropRegressor, TableEncoder, TabularClassifier
+from fastbp import BackpropClassifier, BackpropRegressor, TableEncoder, TabularClassifier, TabularRegressor
 from fastbp.estimators.validation_set import GivenValidation
 from fastbp.tabular import recipe
 from fastbp.tabular.folds import folds
@@ -27,6 +27,22 @@ def targets(kind):
     return pair if kind is BackpropRegressor else [np.digitize(each, [0, 1]) for each in pair]
 
 
+def alone(kind, network, seed):
+    """An unfitted network for the parameters of a candidate."""
+    given = {name: value for name, value in network.items() if name != "huber"}
+    given |= {"early_stopping": True, "tol": 0, "alpha": 0, "random_state": seed}
+    if kind is BackpropClassifier:
+        return BackpropClassifier(monitor="loss", **given)
+    return BackpropRegressor("huber" if network.get("huber") else "squared_error", monitor="score", **given)
+
+
+def loss(network):
+    """The log loss of the best epoch, or 1 - R^2."""
+    if isinstance(network, BackpropClassifier):
+        return min(network.validation_loss_curve_)
+    return 1 - max(network.validation_scores_)
+
+
 def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
     """The networks of each candidate, and the candidates that are left. Each network is fitted alone, one by one.
 
@@ -40,13 +56,12 @@ def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
     left = list(networks)
 
     def mean_loss(i):
-        return np.mean([min(network.validation_loss_curve_) for network in networks[i]])
+        return np.mean([loss(network) for network in networks[i]])
 
     for number, row in enumerate(seeds):
         for i in left:
             inputs, inputs_val = encoded[candidates[i].encoding]
-            same = {"early_stopping": True, "monitor": "loss", "tol": 0, "alpha": 0}
-            network = kind(**candidates[i].network, **same, random_state=row[i])
+            network = alone(kind, candidates[i].network, row[i])
             if validation is not None:
                 given = {"X_val": inputs_val, "y_val": validation[0], "sample_weight_val": validation[1]}
                 rest = np.arange(N)
@@ -66,12 +81,12 @@ def assert_same(race, first, kept, n_kept, expected, left):
     """The losses of all candidates from `first` on, and the networks of those that are left, are those of the twin."""
     assert kept == [first + i for i in left[:n_kept]]
     for i, networks in expected.items():
-        assert race.losses[first + i] == [min(network.validation_loss_curve_) for network in networks]
+        assert race.losses[first + i] == [loss(network) for network in networks]
     assert set(race.networks) == {first + i for i in left}
     for i in race.networks:
-        for found, alone in zip(race.networks[i], expected[i - first], strict=True):
+        for found, network in zip(race.networks[i], expected[i - first], strict=True):
             for name in ("coefs_", "intercepts_"):
-                for a, b in zip(getattr(found.estimator, name), getattr(alone, name), strict=True):
+                for a, b in zip(getattr(found.estimator, name), getattr(network, name), strict=True):
                     assert_array_equal(a, b)
 
 
@@ -85,7 +100,9 @@ def test_the_networks_are_those_of_the_slow_twin(kind, n_rounds, n_kept, is_give
     pair = (y_val, np.arange(40) % 3) if is_given else None
     given = GivenValidation(X_VAL, *pair) if is_given else None
     inputs = Inputs(X, y, X_VAL if is_given else None, {"random_state": 3})
-    race = Race(inputs, Task(y, WEIGHTS, held_out, given, kind), Progress(6, None), n_jobs=2, end=None)
+    model = TabularClassifier() if kind is BackpropClassifier else TabularRegressor()
+    task = Task(y, WEIGHTS, held_out, given, model._network, model._validation_loss)
+    race = Race(inputs, task, Progress(6, None), n_jobs=2, end=None)
 
     scouts = recipe.scouts(N)
     seeds = random_state.randint(2**31 - 1, size=(SCOUT_ROUNDS, len(scouts)))
