@@ -28,7 +28,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
     Parameters
     ----------
     n_networks : int, default=16
-        Number of networks in the average. Twice as many are trained in all, and two small networks for each encoding
+        Number of networks in the average. At least twice as many are trained, and two small networks for each encoding
         before them.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers, as in TableEncoder.

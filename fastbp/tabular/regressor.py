@@ -35,7 +35,7 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
     Parameters
     ----------
     n_networks : int, default=16
-        Number of networks in the average. Twice as many are trained in all, and two small networks for each encoding
+        Number of networks in the average. At least twice as many are trained, and two small networks for each encoding
         before them.
     loss : {'squared_error', 'absolute_error', 'quantile', 'poisson', 'gamma'}, default='squared_error'
         The loss, as in BackpropRegressor. It decides what is predicted: the mean, the median ('absolute_error') or

@@ -338,6 +338,21 @@ class TestMemory:
         with pytest.raises(MemoryError, match=said):
             small(kind, n_networks=5, n_jobs=1).fit(X.iloc[:, :n_columns], y)
 
+    @both
+    def test_that_is_too_little_for_the_candidates_is_an_error_after_the_scouts(self, kind, monkeypatch):
+        X, y = problem(kind)
+        model = small(kind).fit(X, y)
+        before, check = dict(vars(model)), race.Race._check_memory
+
+        def checked(self, left):
+            monkeypatch.setattr(footprint, "physical_memory", lambda: 1 << (40 if 0 in left else 10))
+            check(self, left)
+
+        monkeypatch.setattr(race.Race, "_check_memory", checked)
+        with pytest.raises(MemoryError, match=r"^4 networks, 1 of them in training at a time, and the encoded table "):
+            model.set_params(n_jobs=1).fit(X, y)
+        assert vars(model) == before | {"n_jobs": 1}
+
     def test_of_a_table_that_would_be_too_large_when_encoded_is_less_by_fewer_bins(self, monkeypatch):
         rng = np.random.default_rng(0)
         X, y = rng.normal(size=(200, 4)), rng.random(200) < 0.5
