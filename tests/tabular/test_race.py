@@ -190,7 +190,9 @@ def test_candidates_are_legal_and_take_turns_with_the_best_encodings(n_examples)
         assert [each.encoding for each in drawn] == [names[turns[i % len(turns)]] for i in range(13)]
         assert len({each.network["learning_rate_init"] for each in drawn}) == 13
         for each in drawn:
-            BackpropClassifier(**each.network)._validate_params()
+            for model in (TabularClassifier(), TabularRegressor()):
+                model._network(**each.network)._validate_params()
+        assert {each.network["huber"] for each in drawn} == {False, True}
 
 
 @pytest.mark.parametrize("n_examples", [1, 10, 1000, 10**9])
