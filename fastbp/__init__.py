@@ -1,8 +1,12 @@
 """Multilayer perceptrons trained by backpropagation in compiled loops, behind scikit-learn's interface.
 
+`TabularClassifier` and `TabularRegressor` predict from tables of numbers, text, categories and dates without any
+preparation. They choose encodings and networks themselves, and average the best networks. `TableEncoder` is a
+transformer that turns such a table into inputs of a network.
+
 `BackpropClassifier` and `BackpropRegressor` replace scikit-learn's MLPClassifier and MLPRegressor.
 `BackpropEnsembleClassifier` and `BackpropEnsembleRegressor` train several of them side by side, and average their
-predictions. `TableEncoder` turns tables of numbers, categories and dates into inputs of a network. There are also:
+predictions. There are also:
 
 `fastbp.model_selection`
     Searches that train their candidates side by side, and a search with halving, whose survivors go on training.
