@@ -36,12 +36,14 @@ from .race import Race, Task
 FOLDS = 8  # each network is validated on a FOLDS-th of the rows
 CANDIDATES = 4  # candidates for each one that stays to the end
 SCOUT_ROUNDS = 2  # networks for each encoding, to compare the encodings
-# A candidate that stays to the end has ROUNDS networks. If there are fewer networks in all, there are fewer rounds.
+# A candidate that stays to the end has ROUNDS networks. If n_networks is less than ROUNDS, there are only n_networks
+# rounds.
 ROUNDS = 4
 # A prediction encodes at most ROWS rows at a time, and fewer if they have more than ELEMENTS outputs in all.
 ROWS, ELEMENTS = 65536, 1 << 26
 LARGEST = np.iinfo(np.int32).max  # the largest seed
-# The fitted attributes that come from an encoder, and all others. A fit replaces or removes all of them.
+# FROM_ENCODER: the fitted attributes that come from an encoder. FITTED: all fitted attributes, which a fit replaces or
+# removes.
 FROM_ENCODER = ("n_features_in_", "feature_names_in_", "dropped_columns_", "column_kinds_")
 FITTED = (
     *FROM_ENCODER, "classes_", "encoders_", "networks_", "candidates_", "n_outputs_", "_prior", "_unit",
@@ -59,7 +61,7 @@ class Target(NamedTuple):
     codes: NDArray[np.intp] | None  # the class of each example
     prior: NDArray[np.float64]  # of shape (1, width): the best votes that do not depend on X
     is_constant: bool  # whether all y are equal
-    counts: NDArray[np.bool_]  # whether the weight of an example is positive, also times that of its class
+    counts: NDArray[np.bool_]  # whether the weight of an example, times the weight of its class, is positive
 
 
 class Tabular(Checked):
@@ -100,7 +102,7 @@ class Tabular(Checked):
         raise NotImplementedError
 
     def _learned(self, y: NDArray) -> NDArray:
-        """y of a validation set as the networks learn it; raises ValueError if it does not go with the target."""
+        """y of a validation set as the networks learn it; raises ValueError if y does not suit the fit."""
         raise NotImplementedError
 
     def _network(self, **parameters: Any) -> Perceptron:
@@ -155,7 +157,7 @@ class Tabular(Checked):
         self.__dict__ |= {name: value for name, value in vars(encoder).items() if name in FROM_ENCODER}
         if target.is_constant:
             return []
-        rows = np.flatnonzero(target.counts)  # only these are held out, because they judge the networks
+        rows = np.flatnonzero(target.counts)  # only these are held out, because only they judge networks
         codes = None if target.codes is None else target.codes[rows]
         held_out = [rows[fold] for fold in folds(len(rows), codes, FOLDS, random_state)]
         task = Task(target.y, sample_weight, held_out, validation, self._network, self._validation_loss)
@@ -238,7 +240,7 @@ class Tabular(Checked):
 
 
 def _run(race: Race, n_rounds: int, n_kept: int, n_examples: int, random_state: np.random.RandomState) -> list[int]:
-    """Let scouts compare the encodings, and then candidates run the race. Returns the candidates that stay."""
+    """Let scouts compare the encodings, and then let candidates run the race. Returns the candidates that stay."""
 
     def seeds(n_rounds: int, candidates: Sequence[recipe.Candidate]) -> NDArray[np.integer]:
         return random_state.randint(LARGEST, size=(n_rounds, len(candidates)))

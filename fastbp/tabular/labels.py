@@ -1,4 +1,4 @@
-"""The labels of a classifier: y of any library as a vector of one kind, none missing."""
+"""The labels of a classifier. y of any library becomes a vector of labels of one kind, none of them missing."""
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
@@ -16,7 +16,7 @@ from ..encoding.columns import missing_objects
 
 
 def labels_of(y: Any) -> NDArray:
-    """The labels y as text, booleans, numbers or dates; raises ValueError or TypeError if they are none.
+    """The labels y as text, booleans, numbers or dates; raises ValueError or TypeError if y holds anything else.
 
     Objects of one kind become an array of this kind, so that predictions have it too. scikit-learn would turn the
     nullable booleans and integers of pandas into floats.
@@ -38,7 +38,7 @@ def labels_of(y: Any) -> NDArray:
 
 
 def _of_objects(y: NDArray) -> NDArray:
-    """A vector of Python objects as text, booleans or numbers; raises ValueError if one is missing or of no kind."""
+    """A vector of Python objects as text, booleans or numbers; raises ValueError for missing labels and mixed kinds."""
     missing = missing_objects(y)
     if missing.any():
         row = int(np.flatnonzero(missing)[0])

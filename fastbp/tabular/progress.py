@@ -12,9 +12,7 @@ from ..training.observer import watch
 REDRAW_SECONDS = 0.1  # Nobody reads faster. At this pace, drawing takes well under 1 % of the time.
 LOG_SECONDS = 10.0  # A log keeps its lines. So it gets a line per round, and one every LOG_SECONDS in between.
 BAR_WIDTH = 10
-
-
-# What a standard output raises that is missing, closed, full or without a reader.
+# A standard output that is missing, closed, full or without a reader raises one of these errors.
 OUTPUT_FAILS = (AttributeError, OSError, ValueError)
 
 
@@ -36,7 +34,7 @@ def shown(n_rounds: int, *, verbose: bool) -> Iterator["Progress"]:
 class Progress:
     """Says how far a race has come. The threads of the race may call all methods.
 
-    A standard output that fails ends the lines, but not the fit.
+    If the standard output fails, no more lines are written, but the fit goes on.
 
     Parameters
     ----------
@@ -101,9 +99,9 @@ class Progress:
                 self._line = None
 
     def _in_words(self) -> str:
-        """The state of the race, such as 'Round 1/4 [###-------] 5/16 networks, best loss 0.25, epochs 7/16 2/40, 3 s'.
+        """The state of the race in one line.
 
-        Two networks are in training here. The first is in epoch 7 of 16.
+        An example is 'Round 3/6 [###-------] 5/16 networks, best loss 0.25, epochs 7/16 2/40, 3.0 s'. Here two networks are in training. The first is in epoch 7 of 16.
         """
         running = list(self._epochs.values())
         share = (self._n_ended + sum(epoch / last for epoch, last in running)) / max(self._n_networks, 1)

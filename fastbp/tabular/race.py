@@ -1,8 +1,8 @@
 """The race of the candidates: which of them stay, and the networks of those that stay.
 
-In each round, all candidates that are left train a network, side by side, one thread each. Another fold is held out in
-each round. The networks stop by their loss on this fold, and the candidates with the least mean loss over all rounds so
-far stay. So a bad candidate costs one network, and a good one gets networks that were trained on different rows.
+In each round, all candidates that are still in the race train a network, side by side, one thread each. Each round
+holds out another fold. The loss on this fold stops the networks. The candidates with the least mean loss over all
+rounds so far stay. So a bad candidate costs one network. A good one gets networks that were trained on different rows.
 """
 
 import functools
@@ -34,11 +34,11 @@ class Network(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What the networks learn, apart from their inputs."""
+    """The target of all networks, the rows that judge them, and how they are made."""
 
     y: NDArray
     sample_weight: NDArray[np.float64] | None
-    folds: Sequence[Rows]  # round r holds out folds[r], and begins anew after the last
+    folds: Sequence[Rows]  # round r holds out folds[r]; after the last fold, the first one follows
     validation: GivenValidation | None  # the user's validation set; `Inputs` has its encoded X
     network: Callable[..., Perceptron]  # makes an unfitted network from its parameters
     loss: Callable[[Any], float]  # of a fitted network, on the rows that it was not trained on
@@ -64,7 +64,8 @@ class Race:
     losses : dict of int to list of float
         The loss of each network of each candidate.
     networks : dict of int to list of Network
-        The networks of the candidates that are left, and, until the end of the next round, of those of the last run.
+        The networks of the candidates that are still in the race. Until the first round of a run has ended, there are
+        also those of the run before.
     failed : dict of int to Exception
         The candidates whose training failed, and why.
     interrupted : bool
@@ -92,7 +93,7 @@ class Race:
         """Let these candidates run the race. Returns the indices of those that stay, the best first.
 
         Half of the candidates leave after each round, but at least n_kept stay. Networks that are in training when the
-        race ends early keep the weights that they have. Then candidates of the run before may stay as well.
+        race ends early keep the weights that they have. In that case, candidates of the run before may stay as well.
 
         Parameters
         ----------
@@ -108,7 +109,7 @@ class Race:
         MemoryError
             The machine has too little memory.
         ValueError
-            All candidates that were left failed.
+            All candidates that were still in the race failed.
         Exception
             Before the first round, the exception of a candidate that cannot begin.
         """
@@ -132,14 +133,14 @@ class Race:
         return self._ranked(self.networks)[:n_kept]
 
     def _ranked(self, candidates: Iterable[int]) -> list[int]:
-        """Those of these candidates that have networks and have not failed, the least mean loss first."""
+        """The candidates among these that have networks and have not failed, the least mean loss first."""
         return sorted([i for i in candidates if i in self.networks and i not in self.failed], key=self._mean_loss)
 
     def _mean_loss(self, i: int) -> float:
         return float(np.mean([network.loss for network in self.networks[i]]))
 
     def _free(self, left: Sequence[int]) -> None:
-        """Free the memory of the candidates that are not left."""
+        """Free the memory of the candidates that have left the race."""
         self._inputs.keep(self.candidates[i].encoding for i in left)
         self._shared = Shared()  # it holds the data of the last round
         self.networks = {i: self.networks[i] for i in left}
@@ -147,7 +148,7 @@ class Race:
     # ---------------------------------------------------------------- before the training
 
     def _encoded(self, candidates: Sequence[int]) -> list[int]:
-        """The candidates whose encodings are ready before the end. There is always one."""
+        """The candidates whose encodings are ready before the end. At least one is made, even if it is late."""
         ready: list[str] = []
         for name in dict.fromkeys(self.candidates[i].encoding for i in candidates):
             if ready and self._end is not None and time.monotonic() >= self._end:
@@ -171,7 +172,7 @@ class Race:
     # ---------------------------------------------------------------- a round
 
     def _round(self, number: int, left: Sequence[int], seeds: dict[int, int]) -> None:
-        """Let the candidates that are left train one network each."""
+        """Let the candidates that are still in the race train one network each."""
         self._progress.round_begins(len(left))
         # The largest networks begin first, so that no thread waits long for the last one.
         left = sorted(left, key=lambda i: -self._inputs.width(self.candidates[i].encoding))
@@ -219,7 +220,7 @@ class Race:
             random_state=seed,
             early_stopping=bool(given) or rows.size > 0,
             tol=0,
-            alpha=0,  # there is weight decay in its place
+            alpha=0,  # weight decay does its work
         )
         with beginning(network, self._shared, None if given else rows) as runs:
             network.fit(X, task.y, task.sample_weight, **given)
@@ -228,8 +229,8 @@ class Race:
     def _settle(self, i: int, run: Run, *, is_early: bool = False) -> None:
         """Turn a run that has ended into a network.
 
-        is_early: whether the run has not had all of its epochs. If its network is worse than the others of candidate i,
-        it is left out.
+        is_early: whether the run was ended before its last epoch. Then its network is left out if it is worse than the
+        mean of the other networks of candidate i.
         """
         loss = None
         try:

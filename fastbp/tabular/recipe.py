@@ -12,9 +12,9 @@ import numpy as np
 from ..encoding.encoder import TableEncoder
 
 # The encodings by name. They differ in the edges of the piecewise linear encoding, because no edges are the best for
-# all tables. Few edges suit small and noisy tables, many edges suit large ones, and an edge at each of few different
-# numbers suits numbers that are like categories. Edges of trees are not among them: the trees would have seen y of the
-# held-out rows, so the losses on these rows would be too good.
+# all tables. Few edges suit small and noisy tables, and many edges suit large ones. Few different numbers in a
+# column may be like categories, and an edge at each of them suits these. The edges of trees are left out, because the
+# trees would see y of the rows held out, and the losses on these rows would be too small.
 ENCODINGS: dict[str, dict[str, Any]] = {
     "8 quantiles": {"n_bins": 8},
     "16 quantiles": {"n_bins": 16},
@@ -22,24 +22,25 @@ ENCODINGS: dict[str, dict[str, Any]] = {
     "128 quantiles": {"n_bins": 128},
     "8 quantiles or few numbers": {"n_bins": 8, "max_distinct": 128},
 }
-# The candidates take turns with the best encodings. The best one has the most turns.
+# The candidates take turns with the three best encodings: TURNS has places in the ranking, and 0 is the best encoding.
 TURNS = (0, 1, 0, 2, 0, 1)
 LAYERS = ((256,), (128, 128), (256, 128), (256, 256))
 ACTIVATIONS = ("silu", "mish", "relu")
-HUBER = (False, True)  # with True, networks that predict means learn them by the Huber loss, so outliers count less
+HUBER = (False, True)  # with True, networks for 'squared_error' learn by the Huber loss, so outliers count less
 DROPOUTS = (0.0, 0.1, 0.2, 0.4)
 RATES = (8e-4, 4e-3)
 WEIGHT_DECAYS = (3e-3, 0.2)
 SCHEDULES = ("flat_cosine", "flat_cosine", "constant")
-# A network trains for some of STEPS optimiser steps, within the limits of EPOCHS. A large table has fewer epochs: no
-# network sees more than MOST_EXAMPLES examples, but it trains for LEAST_EPOCHS epochs at least.
+# The number of optimiser steps of a network is drawn from STEPS, and its epochs stay within the limits of EPOCHS. On a
+# large table it has fewer epochs, so that it sees at most MOST_EXAMPLES examples. But it has LEAST_EPOCHS or more.
 STEPS, EPOCHS = (2000, 6000), (10, 100)
 MOST_EXAMPLES, LEAST_EPOCHS = 2_000_000, 4
 # A batch is a SHARE-th of the examples, within the limits of BATCHES. So a small table has enough steps in an epoch.
 SHARE, BATCHES = 16, (16, 256)
-# A training ends after a PATIENCE-th of its epochs without a smaller loss on the held-out rows.
+# A training ends early if the loss on the rows held out does not fall for a PATIENCE-th of the epochs, but for at least
+# LEAST_EPOCHS epochs.
 PATIENCE = 3
-# A scout is a small network that trains briefly.
+# All scouts train networks with these parameters, which are small and train briefly.
 SCOUT = {
     "hidden_layer_sizes": (256,),
     "activation": "relu",
@@ -70,7 +71,7 @@ def scouts(n_examples: int) -> list[Candidate]:
 def candidates(
     n: int, encodings: Sequence[str], n_examples: int, random_state: np.random.RandomState
 ) -> list[Candidate]:
-    """n candidates for a table of n_examples rows. They take turns with the encodings; all else is drawn.
+    """n candidates for a table of n_examples rows. They take turns with the encodings, and all else is drawn.
 
     encodings: the best one first.
     """
@@ -97,7 +98,7 @@ def candidates(
 
 
 def _training(n_examples: int, steps: int, limits: tuple[int, int], schedule: str) -> dict[str, Any]:
-    """The parameters that say how long a network trains."""
+    """The parameters that say how long a network trains, and in which steps."""
     batch = min(max(n_examples // SHARE, BATCHES[0]), BATCHES[1])
     epochs = min(max(round(steps * batch / n_examples), limits[0]), limits[1])
     epochs = min(epochs, max(MOST_EXAMPLES // n_examples, LEAST_EPOCHS))
@@ -119,7 +120,7 @@ def encoder(name: str, shape: tuple[int, int], options: dict[str, Any]) -> Table
     n_rows, n_columns = shape
     most = max(1, min(MOST_INPUTS, MOST_ELEMENTS // n_rows) // n_columns)  # outputs of a column
     own = {**ENCODINGS[name], "max_onehot": min(MOST_ONEHOT, most)}
-    bins = most - 2  # robust and score take two outputs
+    bins = most - 2  # 'robust' and 'scores' take two outputs
     if bins < 2:
         numbers = "robust+scores" if most > 1 else "robust"
         return TableEncoder(numbers=numbers, max_onehot=own["max_onehot"], **options)

@@ -22,7 +22,7 @@ from .base import Tabular, Target, fits_table
 
 POSITIVE = ("poisson", "gamma")  # losses whose predictions are positive
 # Numbers that are more than FARTHEST units from the center count as FARTHEST, because the square of a larger number may
-# overflow in float32. Only numbers in a validation set, or of a tiny weight, can be so far away.
+# overflow in float32. Only numbers in a validation set, or numbers of a tiny weight, can be so far away.
 FARTHEST = 1e16
 LOSSES = ("squared_error", "absolute_error", "quantile", *POSITIVE)
 
@@ -35,8 +35,8 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
     Parameters
     ----------
     n_networks : int, default=16
-        Number of networks in the average. At least twice as many are trained, and two small networks for each encoding
-        before them.
+        Number of networks in the average. The fit trains at least twice this number, and before them two small networks
+        for each encoding.
     loss : {'squared_error', 'absolute_error', 'quantile', 'poisson', 'gamma'}, default='squared_error'
         The loss, as in BackpropRegressor. It decides what is predicted: the mean, the median ('absolute_error') or
         quantiles. The means of 'poisson' and 'gamma' are positive.
@@ -51,24 +51,26 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
         After this many seconds, the training ends with the best networks so far. At least one network is trained for
         one epoch. None means no limit. With a limit, two fits may differ, because the speed of the machine differs.
     n_jobs : int or None, default=None
-        Upper bound on threads, as in BackpropClassifier. Each thread trains one network after the other. It changes no
-        bit of the result.
+        Upper bound on threads, as in BackpropClassifier. Each thread trains one network after the other. The number of
+        threads changes no bit of the result.
     random_state : int, RandomState instance or None, default=None
-        Draws the candidates, their weights, and the folds.
+        Draws the rows that each round holds out, the candidates, and the first weights of their networks.
     verbose : bool, default=False
-        Whether to show how far the training has come: on a terminal by a line with the round, the networks, their
-        epochs and the best validation loss so far, elsewhere by a line for each round, and for each ten seconds in it.
+        Whether to show how far the training has come. On a terminal, a line shows the round, the networks, their epochs
+        and the best validation loss so far. Elsewhere, there is a line for each round, and one every ten seconds.
 
     Attributes
     ----------
     encoders_ : list of TableEncoder
-        The fitted encoders. Each has the networks that read its outputs.
+        The fitted encoders.
     networks_ : list of list of BackpropRegressor
-        For each encoder, its fitted networks. Both lists are empty if no column of X helps to predict, or if all y are
-        equal. Then the predictions do not depend on X.
+        For each encoder, the fitted networks that read its outputs. `encoders_` and `networks_` are empty if no column
+        of X helps to predict, or if all y are equal. Then the predictions do not depend on X.
     candidates_ : list of dict
-        For each candidate, its encoding, the parameters of its networks, and the losses of its networks on the rows
-        that were held out, one for each round that it took part in. The scouts come first. It is empty if there are no
+        One dict for each scout, and then one for each candidate of the race, see Notes. 'encoding' is the name of its
+        encoding, and 'losses' has the loss of each of its networks on the rows held out. With the loss 'squared_error',
+        these losses are 1 - R^2, and 'huber' says whether its networks learn by the Huber loss. With other losses,
+        'huber' has no effect. The other keys are parameters of its networks. The list is empty if there are no
         networks.
     dropped_columns_ : dict of str to str
         The columns that are left out, with the reasons. They may be missing from X in a prediction.
@@ -89,21 +91,31 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
 
     Notes
     -----
-    The table is encoded in several ways, see TableEncoder, because no encoding is the best for all tables. At first,
-    each encoding has a scout: a small network, trained twice, whose losses rank the encodings. Then a candidate is one
-    of the best encodings with parameters of a network, which are drawn. The candidates take part in a race of four
-    rounds, or of `n_networks` rounds if these are fewer. In each round, every candidate that is left trains a network
-    on seven eighths of the rows, by Adam with decoupled weight decay, dropout and a learning rate that falls to zero.
-    The network keeps the weights of the epoch with the least loss on the other eighth. The candidates with the larger
-    losses leave. The networks of those that stay to the end are averaged. So the result is an ensemble, and its members
-    were trained on different rows.
+    No encoding is the best for all tables, so the table is encoded in several ways. First, scouts compare the
+    encodings: each encoding has a scout, which trains two small networks, and their losses rank the encodings. Then
+    candidates run a race. A candidate has one of the three best encodings. The parameters of its networks are drawn:
+    layers, activation, dropout, learning rate, weight decay and others.
+
+    The race has four rounds, or `n_networks` rounds if `n_networks` is less than four. Each round holds out another
+    eighth of the rows. In each round, every candidate that is still in the race trains a network on the other rows, by
+    Adam with decoupled weight decay. The network keeps the weights of the epoch with the least loss on the rows held
+    out. After the first round and after the second, half of the candidates leave the race: those with the larger mean
+    losses. So a quarter of the candidates stay to the end, and the predictions are averages over `n_networks` of their
+    networks. These networks were trained on different rows. A validation set of your own replaces the rows held out.
+    If there are fewer than 16 rows, the parts are fewer than eight. If there are fewer than four, no row is held out,
+    and the losses are those of the training.
+
+    With the loss 'squared_error', about half of the candidates learn by the Huber loss, so that outliers count less.
+    But 1 - R^2 on the rows held out is the loss that compares all epochs and all candidates.
 
     Missing values, text, dates, ids, constant columns and unseen categories need no preparation, see TableEncoder. If
     no column of X helps to predict, the fit warns. Examples with a sample_weight of zero are left out.
 
-    The memory holds the encoded table once for each encoding that is still in use. Wide or long tables have fewer bins.
+    The memory holds the encoded table once for each encoding that is still in use. Numbers in wide or long tables have
+    fewer bins, so that the encoded table stays small enough.
 
-    Ctrl-C ends the training with a warning. The best networks so far are kept.
+    Ctrl-C ends the training with a warning, and the best networks so far are kept. If there is no network yet, the fit
+    raises KeyboardInterrupt.
 
     The networks learn y minus its mean, divided by its standard deviation. With 'poisson' and 'gamma' they learn y
     divided by its mean.
