@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Numbers(RegressorMixin, BaseEstimator):
-    """A regressor that has predicted all rows of a table. As X, it takes numbers of rows, so that metrics cost little.
+    """A regressor that has predicted all rows of a table. Its X is row indices, so no metric has to predict again.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Numbers(RegressorMixin, BaseEstimator):
 
 
 class Classes(ClassifierMixin, BaseEstimator):
-    """A classifier that has predicted all rows of a table. As X, it takes numbers of rows, so that metrics cost little.
+    """A classifier that has predicted all rows of a table. Its X is row indices, so no metric has to predict again.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def answers(estimator: Any, X: "DataFrame", path: str) -> Numbers | Classes:
 
 
 def answers_of_model(model: Model, frame: "DataFrame", path: str) -> Numbers | Classes:
-    """The predictions of a model for a table of a file; raises UserError if the table does not suit the model.
+    """The predictions of a model for the table in a file; raises UserError if the table does not suit the model.
 
-    Warns of the values that the model does not understand.
+    Warns of values that the model does not understand. path: the table's file.
     """
     if missing := [name for name in model.estimator.column_kinds_ if name not in frame]:
         raise UserError(f"{path} lacks columns that the model was trained on: {listed(missing)}")

@@ -1,7 +1,7 @@
 """Checks of a fitted estimator from a file: it is as `train` writes it, and its parts fit together.
 
-Networks check their own weights in each prediction, and NumPy checks the bounds of each index, so nothing crashes. But
-without these checks, a prediction could need any amount of memory, or fail with any kind of error.
+Without these checks, a prediction could need any amount of memory, or fail with any kind of error. It could not crash,
+because networks check their own weights in each prediction, and NumPy checks the bounds of each index.
 """
 
 from typing import Any
@@ -143,7 +143,7 @@ CHECKS: dict[Any, Any] = {
 
 
 def _check_places(encoder: Any, n: int) -> None:
-    """Check that the places of categories are the integers below n. Some may occur more than once."""
+    """Check that the places of categories are the integers below n. Several categories may have the same place."""
     name, places = f"{type(encoder).__name__}.places", encoder.places
     _need(type(places) is dict and all(type(key) is str for key in places), f"{name} are not those of texts")
     _need(all(type(place) is int for place in places.values()), f"{name} are not integers")

@@ -193,7 +193,7 @@ def _add_predict(commands: Any) -> None:
         "- or @). Values that the training did not know are reported on the standard error.",
     )
     predict.add_argument("model", metavar="MODEL", help="a file that train has written")
-    predict.add_argument("data", metavar="DATA", help=f"the table, with the columns of training: {DATA_HELP}")
+    predict.add_argument("data", metavar="DATA", help=f"a table with the columns that the model reads: {DATA_HELP}")
     predict.add_argument("--output", metavar="FILE", help="write to this file instead of the standard output")
     predict.add_argument(
         "--id", metavar="COLUMN", action="append", default=[], help="write this column too, first; may be repeated"
@@ -211,7 +211,7 @@ def _add_evaluate(commands: Any) -> None:
         "accuracy, log loss, area under the ROC curve and F1, or R^2, root mean squared error and mean absolute error.",
     )
     evaluate.add_argument("model", metavar="MODEL", help="a file that train has written")
-    evaluate.add_argument("data", metavar="DATA", help=f"the table, with all columns of training: {DATA_HELP}")
+    evaluate.add_argument("data", metavar="DATA", help=f"a table with the target and the model's columns: {DATA_HELP}")
     _add_metric(evaluate)
     _add_format(evaluate)
     evaluate.set_defaults(job="evaluate")

@@ -15,7 +15,7 @@ MISSING = "(missing)"
 
 
 def without_junk(found: Sequence[Reading], frame: "DataFrame") -> tuple["DataFrame", list[str]]:
-    """The table, in which values that are no numbers or no dates become missing, and remarks on these values."""
+    """The table, where values that do not suit a column of numbers or dates are missing, and remarks on them."""
     frame, remarks = frame.copy(deep=False), []
     for reading in found:
         if reading.kind != "categories" and reading.unknown.any():
@@ -29,7 +29,7 @@ def without_junk(found: Sequence[Reading], frame: "DataFrame") -> tuple["DataFra
 
 
 def refuse_other_kinds(found: Sequence[Reading], frame: "DataFrame", path: str) -> None:
-    """Raise UserError if more than a few values of a column are no numbers, or no dates, as in the training."""
+    """Raise UserError if a column of numbers or dates has too many other values."""
     for reading in found:
         junk = frame[reading.name][reading.unknown]
         if reading.kind != "categories" and len(junk) > (1 - ENOUGH) * frame[reading.name].notna().sum():
@@ -39,7 +39,7 @@ def refuse_other_kinds(found: Sequence[Reading], frame: "DataFrame", path: str) 
 
 
 def on_new_categories(found: Sequence[Reading], frame: "DataFrame") -> Iterator[str]:
-    """Remarks on categories that the training had not."""
+    """Remarks on categories that the training did not have."""
     for reading in found:
         if reading.kind == "categories" and reading.unknown.any():
             values = frame[reading.name][reading.unknown].astype(object)

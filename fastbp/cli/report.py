@@ -23,7 +23,7 @@ FEW_NUMBERS, MANY_DIFFERENT = 0.5, 0.5
 # each number is one more than the number before.
 HUGE = 2**31
 # The largest or the smallest number of a column is far if its distance to all others is more than FAR times the range
-# of the others. There must be at least FEWEST different ones of them.
+# of the others. There must be at least FEWEST different others.
 FAR, FEWEST = 3, 10
 
 
@@ -49,7 +49,7 @@ def of_left_out(encoder: TableEncoder) -> Iterator[str]:
 
 
 def of_suspicious(found: Sequence[Reading], frame: "DataFrame", declared: Sequence[str]) -> Iterator[str]:
-    """Remarks on columns that may not be what they are taken for. declared: columns that the user calls categories."""
+    """Remarks on columns that may hold something else. declared: the columns that the user calls categories."""
     for reading in found:
         name, column = reading.name, frame[reading.name]
         if reading.kind == "dates" and reading.date_format:

@@ -107,10 +107,10 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
 def _reported(
     frame: "DataFrame", y: NDArray, train: NDArray[np.intp], dropped: list[str], options: argparse.Namespace
 ) -> "DataFrame":
-    """Print the report about the table, and return it with missing values in place of those that are not understood.
+    """Print the report about the table. Returns the table, where values that are not understood are missing.
 
-    The rows to train on decide what each column is taken for, because the networks decide it by them too. dropped:
-    remarks on rows that are left out. Raises UserError if no column can help, or if a number is infinite.
+    Only the rows to train on decide the kind of each column, because the fit sees only these rows. dropped: remarks on
+    rows that are left out. Raises UserError if no column can help, or if a number is infinite.
     """
     path, nothing = options.data, f"{options.data} has no column to predict {options.target!r} from"
     if not frame.shape[1]:
@@ -174,7 +174,7 @@ def _estimator(y: NDArray, options: argparse.Namespace) -> TabularClassifier | T
 
 
 def _fit(estimator: TabularClassifier | TabularRegressor, X: "DataFrame", y: NDArray) -> None:
-    """Fit, show how far the fit has come, and say how long it took."""
+    """Fit, show how far the fit has come, and print how long it took."""
     line, start = LiveLine(), time.perf_counter()
     try:
         with warnings.catch_warnings(record=True) as said:

@@ -38,9 +38,9 @@ def counted(column: Column) -> tuple[list[str], Codes]:
 
 
 class Stored:
-    """Base class of the encoders.
+    """Base class of the encoders of categories.
 
-    It stores their categories as one text, because skops needs hundreds of bytes for each key of a dict.
+    A stored encoder has its categories as one text, because skops needs hundreds of bytes for each key of a dict.
     """
 
     places: dict[str, int]

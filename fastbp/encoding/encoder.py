@@ -57,13 +57,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     ----------
     numbers : str, default='ple+robust+scores'
         How to encode numbers: one or more of these names, joined by '+'. 'ple' is the piecewise linear encoding [1]_
-        with at most `n_bins` outputs. Component t of a number x is (x - b_(t-1)) / (b_t - b_(t-1)), clipped to [0, 1],
-        for the edges b_0 < ... < b_T. Beyond the edges, the first and the last component go on for the width of their
-        bin, to -1 and 2, and then stay constant. 'robust' is t / sqrt(1 + (t / 3)^2), where t is the distance from
-        the median in units of the distance of the quartiles. 'scores' is the normal quantile of the rank. A column of
-        two different numbers always has one output, which is 0 or 1.
+        with at most `n_bins` outputs (but see `max_distinct`). Component t of a number x is
+        (x - b_(t-1)) / (b_t - b_(t-1)), clipped to [0, 1], for the edges b_0 < ... < b_T. Beyond the edges, the first
+        and the last component go on for the width of their bin, to -1 and 2, and then stay constant. 'robust' is
+        t / sqrt(1 + (t / 3)^2), where t is the distance from the median in units of the distance of the quartiles.
+        'scores' is the normal quantile of the rank. A column of two different numbers always has one output, which is
+        0 or 1.
     n_bins : int, default=16
-        Most outputs of 'ple' for a column.
+        Most outputs of 'ple' for a column, unless `max_distinct` asks for more.
     max_distinct : int or None, default=None
         A column of at most this many different numbers has an edge at each of them, whatever `n_bins` and `edges` are.
         So a network can give each number its own meaning, as it can for a category. None means n_bins + 1.
@@ -346,7 +347,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return [feature.read(column) for feature, column in self._given(X)]
 
     def _given(self, X: Any) -> Iterator[tuple[Feature, Column]]:
-        """The features, each with its column of X. Raises the errors of `transform` about the table as a whole."""
+        """Each feature with its column of X. Raises the errors of `transform` about the table as a whole."""
         check_is_fitted(self)
         refuse_dask(X, "transform")
         table, names = Table.of(X, self), self._names()

@@ -168,7 +168,8 @@ class Feature:
     def unknown(self, column: Column) -> Mask:
         """Where a column has a value that is not of the kind of the fit, or a category that the fit did not see.
 
-        A missing category counts if the fit saw none. `read` raises an error for some of the other values.
+        A missing value of a column of categories counts if the fit saw none. `read` raises an error for some of the
+        values that count, but not for new categories.
         """
         unknown = np.zeros(len(column.missing), bool)
         if self.kind == Kind.CATEGORY:

@@ -83,9 +83,9 @@ class NumberOptions:
     encodings : tuple of str
         Some of ENCODINGS.
     n_bins : int
-        Most bins of the piecewise linear encoding.
+        Most bins of the piecewise linear encoding, unless `max_distinct` asks for more.
     max_distinct : int
-        If a column has at most this many different numbers, all are edges.
+        If a column has at most this many different numbers, each of them is an edge.
     edges : str
         "quantile", or "tree" for edges that depend on the target.
     """

@@ -18,7 +18,7 @@ class Reading(NamedTuple):
     date_format : str or None
         How text is read as dates, as `datetime.strptime` takes it, or 'ISO 8601'.
     unknown : ndarray of bool of shape (n_samples,)
-        Where the table has a value that is no number or no date, or a category that the fit did not see.
+        Where the table has a value that is not a number or not a date, or a category that the fit did not see.
     """
 
     name: str
@@ -28,9 +28,10 @@ class Reading(NamedTuple):
 
 
 def readings(encoder: TableEncoder, X: Any) -> list[Reading]:
-    """How an encoder reads the columns of X that it encodes. Raises the errors of `TableEncoder.transform`.
+    """How an encoder reads the columns of X that it encodes.
 
-    But values that are not understood are no errors here.
+    Raises the errors of `TableEncoder.transform` about the table as a whole. Values that the encoder does not
+    understand are not errors here.
     """
     return [
         Reading(column.name, feature.kind, feature.date_format, feature.unknown(column))

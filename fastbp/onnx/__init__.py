@@ -33,7 +33,7 @@ def register_onnx_converters() -> None:
     name of the column: numbers or booleans of any type, and strings or numbers for categories. `initial_types` lists
     such inputs, and `input_feed` makes them from a table. If all columns are numbers, one matrix is possible too. A
     missing number is NaN. A missing category is one of the strings 'None', 'nan', '<NA>' and 'NaT' (onnxruntime turns
-    missing values of an array of objects into these), unless the string is itself a category that is not rare.
+    missing values of an array of objects into these), unless the string is itself a category of the fit.
 
     Numbers are encoded in float64 and networks compute in float32, as in fastbp. Outputs of TableEncoder have its
     dtype, and agree to 1e-6. `probabilities` of TabularClassifier are float32 and agree to 1e-5. Predictions of

@@ -12,12 +12,12 @@ from ..encoding.outputs import made_different
 from .activations import plus, times
 from .graph import BOOL, DOUBLE, FLOAT, FLOAT16, INT64, STRING, Graph
 
-# What onnxruntime makes of the missing values of an array of objects. These strings stand for a missing category,
-# except for those that are themselves categories of the fit.
+# onnxruntime turns the missing values of an array of objects into these strings. Each of them stands for a missing
+# category, unless it is itself a category of the fit.
 MISSING = ("None", "nan", "<NA>", "NaT")
-# The names of outputs. skl2onnx renames an input of such a name.
+# The names of outputs. skl2onnx renames an input that has one of these names.
 OUTPUTS = ("label", "probabilities", "variable", "output_label", "output_probability", "class_labels")
-# Two integers whose difference is below NEAR have their true difference modulo 2^64, see NumberEncoder.
+# If two integers differ by less than NEAR, the arithmetic of int64 gives their true difference, see NumberEncoder.
 NEAR = 2.0**62
 
 
@@ -61,8 +61,8 @@ class Columns:
     graph : Graph
         In double precision.
     operator : object of skl2onnx
-        Its inputs have the columns of the fit in their order, one or more each. Or each input has one column, and its
-        name. Then columns that the fit has left out may be missing.
+        Its inputs have the columns of the fit in their order, and each input has one column or more. Or each input has
+        one column and the name of this column. Then columns that the fit has left out may be missing.
     used : sequence of Feature
         The features whose columns are needed.
     """

@@ -29,10 +29,11 @@ def initial_types(estimator: Any) -> list[tuple[str, Any]]:
     Returns
     -------
     types : list of tuple of (str, skl2onnx type)
-        The name and the type of each input. The name is that of the column, but characters that skl2onnx would replace
-        are _, and a name that another input or an output has gets a number. The type is DoubleTensorType for numbers
-        and booleans, also for those that the fit has read from text, and StringTensorType for categories. Numbers are
-        Int64TensorType if the fit had integers beyond 2^53 and no missing values. The shape is (None, 1).
+        The name and the type of each input. The name is that of the column. In it, _ replaces the characters that
+        skl2onnx does not keep, and a name that another input or an output already has gets a number. The type is
+        StringTensorType for categories, and DoubleTensorType for numbers and booleans, also for those that the fit has
+        read from text. Numbers are Int64TensorType if the fit had integers beyond 2^53 and no missing values. The shape
+        is (None, 1).
 
     Raises
     ------

@@ -67,7 +67,7 @@ def convert_regressor(scope: Any, operator: Any, container: Any) -> None:
 def classifier_shapes(operator: Any) -> None:
     """Set the types and shapes of the outputs of a TabularClassifier.
 
-    Probabilities are float32, because onnxruntime makes dicts of float32 only. But for the option ``zipmap="columns"``
+    Probabilities are float32, because onnxruntime makes dicts of float32 only. With the option ``zipmap="columns"``,
     skl2onnx has already chosen their type.
     """
     from skl2onnx.common.data_types import FloatTensorType

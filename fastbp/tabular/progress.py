@@ -101,7 +101,8 @@ class Progress:
     def _in_words(self) -> str:
         """The state of the race in one line.
 
-        An example is 'Round 3/6 [###-------] 5/16 networks, best loss 0.25, epochs 7/16 2/40, 3.0 s'. Here two networks are in training. The first is in epoch 7 of 16.
+        An example is 'Round 3/6 [###-------] 5/16 networks, best loss 0.25, epochs 7/16 2/40, 3.0 s'.
+        Here two networks are in training, and the first is in epoch 7 of 16.
         """
         running = list(self._epochs.values())
         share = (self._n_ended + sum(epoch / last for epoch, last in running)) / max(self._n_networks, 1)

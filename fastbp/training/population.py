@@ -84,14 +84,14 @@ class Population(Generic[Member]):
         after : callable
             Called in the thread that has trained the member. It may drop the member.
         seconds : float, optional
-            After this time, every member in training ends with the weights that it has, as after Ctrl-C, and no other
+            After this time, every member in training ends with the weights that it has, as after Ctrl-C. No other
             member begins.
 
         Returns
         -------
         results : dict of int to the result of `after`
-            Members that failed have no result. `errors` has their exceptions. Members that ended because the time was
-            over have none either.
+            Members that failed have no result, and `errors` has their exceptions. Members that ended because the time
+            was over have no result either.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Population(Generic[Member]):
 
 @contextlib.contextmanager
 def _timer(seconds: float | None, event: threading.Event) -> Iterator[None]:
-    """Within this context, set the event after so many seconds; None: never."""
+    """Within this context, set the event after this many seconds. None: never."""
     if seconds is None:
         yield
         return
