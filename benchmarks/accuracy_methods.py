@@ -41,7 +41,7 @@ def as_they_are(train: Table, test: Table) -> tuple[Any, Any]:
 
 
 def with_categories(train: Table, test: Table) -> tuple[Any, Any]:
-    """Columns of dtype category, with the categories of the training part. Others are missing values."""
+    """Categories as columns of dtype category. Those that the training part does not have become missing values."""
     import pandas
 
     frames = _text(train), _text(test)
@@ -66,7 +66,7 @@ def with_few_categories(train: Table, test: Table) -> tuple[Any, Any]:
 
 
 def with_categories_and_medians(train: Table, test: Table) -> tuple[Any, Any]:
-    """As with_categories, and missing numbers are the median."""
+    """As with_categories, and missing numbers become the median."""
     frames = with_categories(train, test)
     numbers = frames[0].select_dtypes("number").columns
     medians = frames[0][numbers].median()
@@ -76,7 +76,7 @@ def with_categories_and_medians(train: Table, test: Table) -> tuple[Any, Any]:
 
 
 def with_text(train: Table, test: Table) -> tuple[Any, Any]:
-    """Categories as text, of which a missing one is one more."""
+    """Categories as text. Missing values are a category of their own."""
     frames = _text(train), _text(test)
     for frame in frames:
         frame[train.categorical] = frame[train.categorical].fillna("missing")
@@ -101,7 +101,7 @@ def fastbp(train: Table, seed: int, threads: int) -> Any:
 
 
 def mlp(train: Table, seed: int, threads: int) -> Any:
-    """The usual pipeline around scikit-learn's MLP, with early stopping. Limits on BLAS give it its threads."""
+    """The usual pipeline around scikit-learn's MLP, with early stopping. accuracy.py limits the threads of BLAS."""
     numbers = [column for column in train.X if column not in train.categorical]
     encoder = make_column_transformer(
         (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
@@ -114,7 +114,7 @@ def mlp(train: Table, seed: int, threads: int) -> Any:
 
 
 def hist_gradient_boosting(train: Table, seed: int, threads: int) -> Any:
-    """Limits on OpenMP give it its threads."""
+    """scikit-learn's gradient boosting. accuracy.py limits the threads of OpenMP."""
     make = HistGradientBoostingClassifier if train.has_classes else HistGradientBoostingRegressor
     return make(random_state=seed)
 

