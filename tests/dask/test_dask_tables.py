@@ -1,4 +1,4 @@
-"""Estimators for tables in Dask: fits in tasks, and collections of Dask, which are refused with what to do."""
+"""Estimators for tables in Dask. They fit in tasks. They refuse collections of Dask, and say what to do instead."""
 
 import numpy as np
 import pytest

@@ -125,7 +125,7 @@ def test_numbers_and_booleans_that_are_categories_may_stay_numbers():
 
 
 @pytest.mark.parametrize("missing", ["None", "nan", "<NA>", "NaT", None, np.nan, pd.NA, pd.NaT], ids=repr)
-def test_what_onnxruntime_makes_of_a_missing_category_is_missing(missing):
+def test_the_strings_that_onnxruntime_makes_of_a_missing_category_are_missing(missing):
     frame = pd.DataFrame({"colour": np.array(COLOURS * 10, object)})
     encoder = TableEncoder().fit(frame)
     (found,) = session(encoder).run(None, {"colour": np.array([["red"], [missing]], object)})

@@ -42,8 +42,8 @@ def classes_of(X: pd.DataFrame) -> np.ndarray:
 def fit_and_threads(n_jobs: int | None = None) -> tuple[str, int]:
     """The digest of a classifier's predictions, and the largest number of threads that have trained a round.
 
-    Every worker calls this function, so it sets the small recipe here. In the process of the tests, the caller is
-    within `support.tabular.small_recipe`, which restores the recipe.
+    Workers call this function too, so it sets the small recipe itself. In the process of the tests, callers are within
+    `support.tabular.small_recipe`, which restores the recipe.
     """
     from fastbp import TabularClassifier  # here, because workers import it when they need it
     from fastbp.tabular import recipe

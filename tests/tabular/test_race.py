@@ -1,4 +1,4 @@
-"""The race trains and chooses the networks of an obvious slow twin. Folds, and the recipe for tables of any shape."""
+"""The race trains and chooses the networks that an obvious slow twin chooses. Folds and the recipe are checked too."""
 
 import warnings
 
@@ -44,7 +44,7 @@ def loss(network):
 
 
 def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
-    """The networks of each candidate, and the candidates that are left. Each network is fitted alone, one by one.
+    """The networks of each candidate, and the candidates that stay. Each network is fitted alone, one by one.
 
     validation: y and weights of the validation set; None if folds are held out.
     """

@@ -169,7 +169,7 @@ class TestErrors:
         ],
     )
     @both
-    def test_of_what_is_no_table(self, kind, change, error, said):
+    def test_of_something_that_is_not_a_table(self, kind, change, error, said):
         X, y = problem(kind)
         with pytest.raises(error, match=said):
             small(kind).fit(change(X), y)

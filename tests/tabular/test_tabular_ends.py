@@ -45,7 +45,7 @@ class TestMaxSeconds:
         assert np.isfinite(output(model, X)).all()
 
     @both
-    def test_that_are_many_give_the_bits_of_no_limit(self, kind):
+    def test_that_are_never_over_give_the_bits_of_a_fit_without_a_limit(self, kind):
         X, y = problem(kind)
         model = small(kind, n_networks=2, max_seconds=1e9).fit(X, y)
         expected = small(kind, n_networks=2).fit(X, y)

@@ -189,7 +189,7 @@ def test_after_the_given_seconds_all_members_end_with_the_weights_that_they_have
     assert members.advance([4], 1, lambda i, run: run.n_iter) == {4: 1}  # the time of one call is over after it
 
 
-def test_members_that_end_before_the_given_seconds_have_their_results_and_the_bits_of_no_limit():
+def test_members_that_end_before_the_given_seconds_have_their_results_and_the_bits_of_a_run_without_a_limit():
     alone = clone(BASE).fit(X, Y)  # this may compile
     nets = [clone(BASE), clone(BASE).set_params(max_iter=10**9, n_iter_no_change=np.inf)]
     members = Population([beginner(net, Shared()) for net in nets], 1)
