@@ -34,7 +34,7 @@ def refuse_other_kinds(found: Sequence[Reading], frame: "DataFrame", path: str) 
         junk = frame[reading.name][reading.unknown]
         if reading.kind != "categories" and len(junk) > (1 - ENOUGH) * frame[reading.name].notna().sum():
             raise UserError(
-                f"column {reading.name!r} of {path} is to hold {_kind(reading)}, but does not: {cells(junk)}"
+                f"column {reading.name!r} of {path} must hold {_kind(reading)}, but has other values: {cells(junk)}"
             )
 
 
@@ -45,7 +45,7 @@ def on_new_categories(found: Sequence[Reading], frame: "DataFrame") -> Iterator[
             values = frame[reading.name][reading.unknown].astype(object)
             kinds = listed(values.where(values.notna(), MISSING).unique())
             rows = part_of(len(values), len(frame))
-            yield f"{rows} rows have values of {reading.name!r} that the training had not: {kinds}"
+            yield f"{rows} rows have values of {reading.name!r} that the training did not have: {kinds}"
 
 
 def part_of(part: int, whole: int) -> str:

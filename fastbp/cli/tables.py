@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def numbers(column: "Series") -> NDArray[np.float64] | None:
-    """A column as numbers, with NaN for values that are no numbers. Time spans become seconds.
+    """A column as numbers, with NaN for values that are not numbers. Time spans become seconds.
 
     Returns None for a column of booleans, dates or complex numbers. Also returns None if less than the share ENOUGH of
     the values that are not missing are numbers.

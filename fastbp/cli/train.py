@@ -92,7 +92,7 @@ def _read(options: argparse.Namespace) -> tuple["DataFrame", NDArray, list[str]]
         y = classes(column)
         if (n_classes := len(np.unique(y))) > len(y) // 2:
             example = f"{n_classes} classes in {len(y)} rows, such as {str(column.iloc[0])!r:.50}"
-            warn(f"the target {target!r} has {example}; is it to be numbers?")
+            warn(f"the target {target!r} has {example}; should it hold numbers?")
         return frame.loc[column.index], y, dropped
     y = measured(column)
     if np.isnan(y).any():

@@ -232,7 +232,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
             As `predict`.
         """
         p = self._as_now()._averaged(X)
-        return p / p.sum(axis=1, keepdims=True)  # a network's sum to 1 in float32 only
+        return p / p.sum(axis=1, keepdims=True)  # the float32 of networks sum to 1 only roughly
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Logarithm of `predict_proba`.

@@ -64,8 +64,8 @@ def test_unknown_categories_are_counted_for_each_column(x, capsys):
     assert predicted(capsys, frame)[1] == []
     frame["b"], frame.loc[:2, "c"] = [1, 0] * (N // 2), ["w", None, "z"]
     assert predicted(capsys, frame)[1] == [
-        "fastbp: warning: 400 of 400 rows have values of 'b' that the training had not: '1', '0'",
-        "fastbp: warning: 3 of 400 rows have values of 'c' that the training had not: 'w', '(missing)', 'z'",
+        "fastbp: warning: 400 of 400 rows have values of 'b' that the training did not have: '1', '0'",
+        "fastbp: warning: 3 of 400 rows have values of 'c' that the training did not have: 'w', '(missing)', 'z'",
     ]
 
 
@@ -108,7 +108,7 @@ def test_numbers_are_categories_on_demand(x, capsys):
     assert "note" not in printed
     assert predicted(capsys, frame)[1] == []
     frame.loc[[3, 5], "n"] = 8
-    warning = "fastbp: warning: 2 of 400 rows have values of 'n' that the training had not: '8'"
+    warning = "fastbp: warning: 2 of 400 rows have values of 'n' that the training did not have: '8'"
     assert predicted(capsys, frame)[1] == [warning]
     for arguments, said in (
         (["--category", "z"], "t.csv has no column 'z'; it has "),
@@ -190,7 +190,7 @@ def test_dates_that_are_missing_or_strange_are_missing(x, capsys):
     frame["d"] = "soon"
     frame.to_csv("new.csv", index=False)
     assert main(["predict", "m", "new.csv"]) == 2
-    said = "column 'd' of new.csv is to hold dates as ISO 8601, but does not: 'soon' in row 1"
+    said = "column 'd' of new.csv must hold dates as ISO 8601, but has other values: 'soon' in row 1"
     assert said in capsys.readouterr().err
 
 
@@ -312,7 +312,7 @@ def test_a_target_of_texts_that_hardly_repeat_is_said_to_be(x, capsys):
     frame.to_csv("t.csv", index=False)
     assert main(["train", "t.csv", "--target", "y", *SMALL]) == 0
     errors = capsys.readouterr().err
-    assert "the target 'y' has 300 classes in 400 rows, such as '0 EUR'; is it to be numbers?" in errors
+    assert "the target 'y' has 300 classes in 400 rows, such as '0 EUR'; should it hold numbers?" in errors
     assert "of the rows held out have classes that no other row has: log loss and AUC omit them" in errors
 
 

@@ -393,7 +393,7 @@ def test_data_that_a_model_cannot_take_are_refused(models, capsys):
     line = complaint(capsys, "predict", model, "less.csv")
     assert line == "less.csv lacks columns that the model was trained on: 'age', 'city'"
     line = complaint(capsys, "predict", model, "old.csv")
-    assert line == "column 'age' of old.csv is to hold numbers, but does not: " + (
+    assert line == "column 'age' of old.csv must hold numbers, but has other values: " + (
         "'old' in row 5, 'old' in row 6, 'old' in row 7 and 24 more"
     )
     assert complaint(capsys, "predict", model, "people.csv", "--output", model).endswith(
