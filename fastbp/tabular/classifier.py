@@ -86,9 +86,10 @@ class TabularClassifier(ClassifierMixin, Tabular):
     Adam with decoupled weight decay. The network keeps the weights of the epoch with the least loss on the rows held
     out. After the first round and after the second, half of the candidates leave the race: those with the larger mean
     losses. So a quarter of the candidates stay to the end, and the predictions are averages over `n_networks` of their
-    networks. These networks were trained on different rows. A validation set of your own replaces the rows held out.
-    If there are fewer than 16 rows, the parts are fewer than eight. If there are fewer than four, no row is held out,
-    and the losses are those of the training.
+    networks. These networks were trained on different rows. With a validation set of your own, all networks train on
+    all rows, and the validation set takes the part of the rows held out. A table of fewer than 16 rows has parts of two
+    or three rows instead of eighths. If there are fewer than four rows, none is held out, and the losses are those of
+    the training.
 
     Missing values, text, dates, ids, constant columns and unseen categories need no preparation, see TableEncoder. If
     no column of X helps to predict, the fit warns. Examples with a sample_weight of zero are left out.
