@@ -51,7 +51,7 @@ def check_estimator(estimator: Any) -> None:
             _need(same, "a network has other classes")
     if type(estimator) is TabularRegressor:
         _need(type(estimator.n_outputs_) is int and estimator.n_outputs_ == 1, "n_outputs_ is not 1")
-        for name in ("center", "scale", "low", "high"):
+        for name in ("factor", "center", "scale", "low", "high"):
             _check_floats(estimator._unit[name], (1,), f"_unit[{name!r}]")
     _predict(estimator, encoders[0])
 

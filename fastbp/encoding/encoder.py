@@ -31,7 +31,14 @@ WIDE, SPARSEST, SAMPLE = 256, 4, 1000
 
 
 class NoColumnError(ValueError):
-    """No column of the table can help to predict."""
+    """No column of the table can help to predict.
+
+    dropped_columns: all columns, with the reasons why they are left out.
+    """
+
+    def __init__(self, message: str, dropped_columns: dict[str, str]):
+        super().__init__(message)
+        self.dropped_columns = dropped_columns
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -275,7 +282,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if not features:
             samples = f"{n_rows} sample{'s' if n_rows > 1 else ''}"
             why = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.dropped_columns_.items())[:5])
-            raise NoColumnError(f"X must have a column that helps to predict, got none in {samples} ({why}).")
+            message = f"X must have a column that helps to predict, got none in {samples} ({why})."
+            raise NoColumnError(message, self.dropped_columns_)
         self._features = features
         self.column_kinds_ = {names[feature.source]: feature.kind for feature in features}
         self.source_indices_ = np.concatenate([np.full(len(each.labels), each.source) for each in features])

@@ -153,6 +153,7 @@ class Tabular(Checked):
             encoder = inputs.encoder(next(iter(recipe.ENCODINGS)))
         except NoColumnError as error:
             validate_data(self, X, reset=True, skip_check_array=True)  # sets n_features_in_ and feature_names_in_
+            self.dropped_columns_, self.column_kinds_ = error.dropped_columns, {}
             return [(f"{error} The predictions do not depend on X.", UserWarning)]
         self.__dict__ |= {name: value for name, value in vars(encoder).items() if name in FROM_ENCODER}
         if target.is_constant:

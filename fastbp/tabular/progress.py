@@ -66,10 +66,11 @@ class Progress:
     def network_ends(self, loss: float | None) -> None:
         """The network of this thread has ended, with this validation loss. None: it has failed."""
         self._epochs.pop(threading.get_ident(), None)
-        self._n_ended += 1
-        if loss is not None:
-            self._n_trained += 1
-            self._least = min(self._least, loss)
+        with self._writing:
+            self._n_ended += 1
+            if loss is not None:
+                self._n_trained += 1
+                self._least = min(self._least, loss)
         self._draw()
 
     def round_ends(self) -> None:

@@ -177,16 +177,15 @@ class Race:
         # The largest networks begin first, so that no thread waits long for the last one.
         left = sorted(left, key=lambda i: -self._inputs.width(self.candidates[i].encoding))
         begin = [functools.partial(self._begin, i, number, seeds[i]) for i in left]
-        population, done = Population(begin, self._n_jobs), []
+        population = Population(begin, self._n_jobs)
 
         def ended(place: int, run: Run) -> None:
             population.drop(place)
             self._settle(left[place], run)
-            done.append(place)
 
         try:
             seconds = None if self._end is None else self._end - time.monotonic()
-            population.advance(range(len(left)), None, ended, seconds)
+            done = population.advance(range(len(left)), None, ended, seconds)
             self.late |= len(done) + len(population.errors) < len(left)
         except KeyboardInterrupt:
             self.interrupted = True

@@ -124,7 +124,7 @@ def encoder(name: str, shape: tuple[int, int], options: dict[str, Any]) -> Table
     if bins < 2:
         numbers = "robust+scores" if most > 1 else "robust"
         return TableEncoder(numbers=numbers, max_onehot=own["max_onehot"], **options)
-    own["n_bins"] = min(own["n_bins"], bins)
-    if own.get("max_distinct", 0) > bins:
-        own["max_distinct"] = bins + 1
+    for parameter, largest in (("n_bins", bins), ("max_distinct", bins + 1)):
+        if parameter in own:
+            own[parameter] = min(own[parameter], largest)
     return TableEncoder(**own, **options)

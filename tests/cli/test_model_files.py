@@ -211,7 +211,11 @@ def test_other_contents_are_refused(folder, what, tmp_path, capsys):
         (of_regressor, "a network is BackpropClassifier"),
         (in_estimator("n_outputs_", lambda n: 2), "n_outputs_ is not 1"),
         (in_estimator("_unit", lambda unit: {**unit, "scale": np.ones(2)}), r"_unit\['scale'\] is not 1 numbers"),
-        (in_estimator("_unit", lambda unit: {}), "center"),
+        (
+            in_estimator("_unit", lambda unit: {**unit, "factor": np.full(1, np.nan)}),
+            r"_unit\['factor'\] is not 1 numbers",
+        ),
+        (in_estimator("_unit", lambda unit: {}), "factor"),
     ],
 )
 def test_other_contents_of_a_regressor_are_refused(folder, change, why, tmp_path, capsys):

@@ -88,6 +88,8 @@ def test_a_table_without_a_column_that_helps_warns_and_the_best_constant_is_pred
     with pytest.warns(UserWarning, match=r"X must have a column that helps .* The predictions do not depend on X\.$"):
         model.fit(X, y)
     assert model.networks_ == model.encoders_ == model.candidates_ == []
+    assert list(model.dropped_columns_) == [name]
+    assert model.column_kinds_ == {}
     expected = [[np.mean(y == "no"), np.mean(y == "yes")]] if kind is TabularClassifier else [y.mean()]
     np.testing.assert_allclose(output(model, X[:7]), np.repeat(expected, 7, axis=0))
     assert len(model.predict(pd.DataFrame({"other": [1, 2]}))) == 2  # no column is needed
