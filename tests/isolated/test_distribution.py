@@ -163,4 +163,4 @@ def test_the_commands_of_the_readme_train_and_predict(with_extras, tmp_path):
     header, *predicted = (tmp_path / "predictions.csv").read_text().splitlines()
     assert header == "COLUMN,probability of even,probability of odd"
     assert len(predicted) == 100
-    assert (tmp_path / "loss.png").stat().st_size > 0
+    assert (tmp_path / "model.fastbp").stat().st_size > 0
