@@ -33,13 +33,13 @@ WEIGHT_DECAYS = (3e-3, 0.2)
 SCHEDULES = ("flat_cosine", "flat_cosine", "constant")
 # The number of optimiser steps of a network is drawn from STEPS, and its epochs stay within the limits of EPOCHS. On a
 # large table it has fewer epochs, so that it sees at most MOST_EXAMPLES examples. But it has LEAST_EPOCHS or more.
-STEPS, EPOCHS = (1500, 4500), (10, 100)
+STEPS, EPOCHS = (2000, 6000), (10, 100)
 MOST_EXAMPLES, LEAST_EPOCHS = 2_000_000, 4
 # A batch is a SHARE-th of the examples, within the limits of BATCHES. So a small table has enough steps in an epoch.
 SHARE, BATCHES = 16, (16, 256)
 # A training ends early if the loss on the rows held out does not fall for a PATIENCE-th of the epochs, but for at least
 # LEAST_EPOCHS epochs.
-PATIENCE = 5
+PATIENCE = 4
 # All scouts train networks with these parameters, which are small and train briefly.
 SCOUT = {
     "hidden_layer_sizes": (256,),
