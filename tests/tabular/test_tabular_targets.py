@@ -242,7 +242,11 @@ def test_means_of_positive_losses_are_positive(loss):
         ("squared_error", pd.Series(Y).astype("Float64").mask(ROW_3), "Input y contains NaN"),
         ("squared_error", pl.Series([None, 1.0] * 30), "Input y contains NaN"),
         ("squared_error", TEXT, "could not convert string to float"),
-        ("squared_error", np.datetime64("2024-01-01") + np.arange(60).astype("timedelta64[D]"), r"y must be numbers, got dtype datetime64\[D\]"),
+        (
+            "squared_error",
+            np.datetime64("2024-01-01") + np.arange(60).astype("timedelta64[D]"),
+            r"y must be numbers, got dtype datetime64\[D\]",
+        ),
         ("squared_error", pd.Series(pd.to_timedelta(CODES, unit="s")), "y must be numbers, got dtype timedelta64"),
         ("squared_error", Y + 1j, "Complex data not supported"),
         ("squared_error", Y[:, np.newaxis, np.newaxis], "dim 3"),
