@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import statistics
 import sys
 import time
@@ -28,6 +27,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from accuracy_scores import standard_error
 from accuracy_tables import Table, load, names, split
 from sklearn.metrics import log_loss, r2_score
 
@@ -95,8 +95,7 @@ def row(variant: str, found: dict[tuple[str, int, str], tuple[float, float]], ta
             cells.append(f"{statistics.fmean(own[0] for own, _ in pairs):.4f}")
             continue
         differences = [1000 * (own[0] - recipe_[0]) for own, recipe_ in pairs]
-        mean = statistics.fmean(differences)
-        error = statistics.stdev(differences) / math.sqrt(len(seeds)) if len(seeds) > 1 else 0.0
+        mean, error = statistics.fmean(differences), standard_error(differences)
         worse, better = worse + (mean > error), better + (mean < -error)
         cells.append(f"{mean:+.1f} ± {error:.1f}")
     share = "" if variant == "recipe" else f"{worse} / {better}"

@@ -109,7 +109,7 @@ def stored(path: Path | None) -> dict[tuple[str, int, str], Result]:
 
 
 def measure(options: argparse.Namespace, tables: list[str]) -> dict[tuple[str, int, str], Result]:
-    """Measure what is not stored yet. Returns all results."""
+    """Measure the fits whose results are not stored yet. Returns all results."""
     found = stored(options.json)
     processes: dict[str, Process] = {}
     with ExitStack() as stack:

