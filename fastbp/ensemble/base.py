@@ -3,7 +3,6 @@
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
@@ -125,7 +124,7 @@ class Ensemble(Checked):
 
         Another thread may predict meanwhile. So a draft is fitted, and the ensemble gets all new attributes at once.
         """
-        draft, before = self._as_now(copied=True), self.__dict__
+        draft = self._as_now(copied=True)
         random_state = check_random_state(draft.random_state)
         before_members = copy.deepcopy(random_state)  # so the split does not change the members
         members = drawn(draft._checked_template(), draft.n_members, draft.param_distributions, random_state)
@@ -140,14 +139,7 @@ class Ensemble(Checked):
         if not given.is_there and (is_greedy or validated):
             data = set_aside(data, draft.validation_fraction, before_members, labels)
         said = draft._trained(members, data)
-        try:
-            fitted = {name: value for name, value in draft.__dict__.items() if name in FITTED}
-            self.__dict__ = {name: value for name, value in before.items() if name not in FITTED} | fitted
-            for message, category in said:
-                warnings.warn(message, category, stacklevel=USER_LEVEL)
-        except BaseException:  # a warning was turned into an error
-            self.__dict__ = before
-            raise
+        self._take(draft, FITTED, said, stacklevel=USER_LEVEL + 1)
         return self
 
     def _checked_template(self) -> Perceptron:

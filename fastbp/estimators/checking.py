@@ -2,6 +2,8 @@
 
 from __future__ import annotations  # help() then shows ArrayLike, not what it stands for
 
+import warnings
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -35,6 +37,24 @@ class Checked(BaseEstimator):
         now = object.__new__(type(self))
         now.__dict__ = self.__dict__.copy() if copied else self.__dict__
         return now
+
+    def _take(
+        self, draft: Self, fitted: Sequence[str], said: Sequence[tuple[str, type[Warning]]], *, stacklevel: int
+    ) -> None:
+        """Take the fitted attributes of a draft, all at once, and emit the warnings of its fit.
+
+        If a warning was turned into an error, the estimator stays as it was. fitted: the names of all fitted
+        attributes; those that the draft lacks are removed. stacklevel: of the user's code; 1 is this method.
+        """
+        before = self.__dict__
+        taken = {name: value for name, value in draft.__dict__.items() if name in fitted}
+        try:
+            self.__dict__ = {name: value for name, value in before.items() if name not in fitted} | taken
+            for message, category in said:
+                warnings.warn(message, category, stacklevel=stacklevel)
+        except BaseException:
+            self.__dict__ = before
+            raise
 
     # ---------------------------------------------------------------- checks
 

@@ -124,16 +124,9 @@ class Tabular(Checked):
 
         Another thread may predict meanwhile. So a draft is fitted, and the estimator gets all new attributes at once.
         """
-        draft, before = self._as_now(copied=True), self.__dict__
+        draft = self._as_now(copied=True)
         said = draft._learn(X, y, sample_weight, given)
-        try:
-            fitted = {name: value for name, value in draft.__dict__.items() if name in FITTED}
-            self.__dict__ = {name: value for name, value in before.items() if name not in FITTED} | fitted
-            for message, category in said:
-                warnings.warn(message, category, stacklevel=USER_LEVEL)
-        except BaseException:  # a warning was turned into an error
-            self.__dict__ = before
-            raise
+        self._take(draft, FITTED, said, stacklevel=USER_LEVEL + 1)
         return self
 
     def _learn(self, X: Any, y: Any, sample_weight: Any, given: GivenValidation) -> list[tuple[str, type[Warning]]]:
