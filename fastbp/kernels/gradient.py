@@ -9,13 +9,13 @@ import math
 from .compiling.jit import call, entry, inlined, linked, runtime
 from .elementary import constant
 from .machine.registers import VECTOR_BYTES
-from .machine.simd import check_multiple, load, multiply_add, part, splat, store, zeros
+from .machine.simd import check_multiple, lanes_of, load, multiply_add, panel_of, part, splat, store, zeros
 from .machine.simd import tile as shape
 from .machine.subnormals import flush_subnormals, restore_subnormals
 from .machine.vectors import add, copy, scale, square, total, transposed
 from .optimizers import update_unit
 from .panels import Strided, place
-from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
+from .products import narrow_outer_sum, outer_sum
 from .records import UNIT_BYTES, a_of, z_of
 from .sparse import Sorted
 
@@ -31,7 +31,7 @@ def _transpose(layers, unit, theta, theta_t):
     if l == 0 or unit.row == 0:
         return  # theta_t has no biases, and no Theta^(1), because there is no delta^(1)
     layer, following = layers[l], layers[l + 1]
-    lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    lanes, panel = lanes_of(theta), panel_of(theta)
     step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)
     n_rows, first = unit.n_rows, unit.row - 1  # row r of Theta is column r - 1 of theta_t
     for begin in range(0, n_rows, lanes):
@@ -68,7 +68,7 @@ def _finish_gradient(grad, theta, i, n, alpha, weight):
     n: whole vectors. Each lane of a vector adds up squares in theta's dtype. Then the lanes are added in float64.
     """
     scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
-    lanes, squares = VECTOR_BYTES // grad.itemsize, zeros(shape(1, 1), grad)
+    lanes, squares = lanes_of(grad), zeros(shape(1, 1), grad)
     check_multiple(n, lanes)
     for k in range(0, n, lanes):
         row = load(shape(1, 1), theta, i + k, 0)
@@ -112,7 +112,7 @@ def _gradient(job, unit, group, first, n, g, scratch_offset):
         scratch = part(tiles, scratch_offset, room - g.size)
         narrow_outer_sum(layer, unit.n_rows, n, a, delta, following.width, g, width, scratch)
     else:
-        kernel = following.outer_full if width == PANEL_BYTES // g.itemsize else following.outer_last
+        kernel = following.outer_full if width == panel_of(g) else following.outer_last
         outer_sum(kernel, unit.n_rows, n, a, delta, g)
 
 
@@ -140,7 +140,7 @@ def _sum_squares(g, sums):
 
     The sums are in float64, where no square of a float32 overflows.
     """
-    lanes = VECTOR_BYTES // g.itemsize
+    lanes = lanes_of(g)
     check_multiple(g.size, lanes)
     for q in range(sums.size):
         sums[q] = 0.0

@@ -11,8 +11,7 @@ import numpy as np
 
 from .compiling.jit import call, deferred, entry, inlined, runtime
 from .compiling.kinds import FLOAT, INT, VECTOR, kind_of_record, record
-from .machine.registers import VECTOR_BYTES
-from .machine.simd import check_multiple, load, part, splat, store, tile
+from .machine.simd import check_multiple, lanes_of, load, part, splat, store, tile
 from .machine.vectors import over_root, scale
 
 # The codes of the optimisers. NONE leaves a batch's gradient in `grad`.
@@ -67,7 +66,7 @@ _sweep = deferred(kind_of_record(RATES), FLOAT, VECTOR, INT, INT, VECTOR, VECTOR
 
 @_sweep
 def adam(rates, step, theta, i, n, grad, moment_1, moment_2):
-    lanes = VECTOR_BYTES // theta.itemsize
+    lanes = lanes_of(theta)
     check_multiple(n, lanes)
     eta = splat(tile(1, 1), theta, step)
     beta_1, new_1 = splat(tile(1, 1), theta, rates.beta_1), splat(tile(1, 1), theta, 1.0 - rates.beta_1)
@@ -84,7 +83,7 @@ def adam(rates, step, theta, i, n, grad, moment_1, moment_2):
 
 @inlined
 def _momentum(nesterov, rates, step, theta, i, n, grad, moment_1):
-    lanes = VECTOR_BYTES // theta.itemsize
+    lanes = lanes_of(theta)
     check_multiple(n, lanes)
     eta, mu = splat(tile(1, 1), theta, step), splat(tile(1, 1), theta, rates.mu)
     for k in range(0, n, lanes):

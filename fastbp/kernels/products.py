@@ -11,7 +11,19 @@ from .compiling.jit import call, deferred, inlined
 from .compiling.kinds import BOOL, INT, VECTOR
 from .elementary import constant
 from .machine.registers import HALF, ROWS, VECTOR_BYTES, VECTORS
-from .machine.simd import check_multiple, columns, load, multiply_add, prefetch, rank1, store, tile, zeros
+from .machine.simd import (
+    check_multiple,
+    columns,
+    lanes_of,
+    load,
+    multiply_add,
+    panel_of,
+    prefetch,
+    rank1,
+    store,
+    tile,
+    zeros,
+)
 from .machine.vectors import first_columns, store_sums
 from .panels import PANELS, STRIDED, Strided, panel_at, place
 
@@ -109,7 +121,7 @@ def affine(layer, first, rows, x, theta, it, z, scale):
     layer: record of z's layer; it has the addresses of the functions above. x, z: Panels. theta: panels (1 + x.width,
     z.padded), from theta[it].
     """
-    lanes, width = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    lanes, width = lanes_of(theta), panel_of(theta)
     check_multiple(z.padded, lanes)
     for column in range(0, z.padded, width):
         kernel = layer.affine_full if z.padded - column >= width else layer.affine_last
@@ -119,7 +131,7 @@ def affine(layer, first, rows, x, theta, it, z, scale):
 
 @inlined
 def _dots_tile(shape, row, x, width, theta_t, k, bias, z, iz, ldz):
-    lanes, panel = columns(shape, x.data), PANEL_BYTES // x.data.itemsize
+    lanes, panel = columns(shape, x.data), panel_of(x.data)
     acc = zeros(shape, x.data)
     for left in range(0, x.padded, panel):
         i, ldx = place(x, row, left)
@@ -221,8 +233,8 @@ def narrow_outer_sum(layer, rows, m, a, delta, width, grad, n, scratch):
     layer: record of a's layer. grad: (rows, n), contiguous, overwritten; its columns from `width` on become 0. scratch:
     (width, rows), rows rounded up to whole vectors.
     """
-    panel = PANEL_BYTES // grad.itemsize
-    step = min(panel, _round_up(rows, VECTOR_BYTES // grad.itemsize))
+    panel = panel_of(grad)
+    step = min(panel, _round_up(rows, lanes_of(grad)))
     outer_sum(layer.outer_full if step == panel else layer.outer_last, width, m, delta, a, scratch)
     for r in range(rows):
         for k in range(n):

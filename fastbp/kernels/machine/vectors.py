@@ -13,7 +13,7 @@ from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic
 from .registers import VECTOR_BYTES, Emitter, Shape, emit_sum
-from .simd import PlainShape, check_multiple, load, part, prefetch, rows_at, splat, store, tile
+from .simd import PlainShape, check_multiple, lanes_of, load, part, prefetch, rows_at, splat, store, tile
 
 
 @intrinsic(lambda like: PlainShape(VECTOR_BYTES // like.itemsize, 1, VECTOR_BYTES))
@@ -180,7 +180,7 @@ def over_root(typingctx, x, v, epsilon):
 @inlined
 def prefetch_all(x, i, n):
     """Prefetch x[i : i + n] into the cache."""
-    for k in range(i, i + n, VECTOR_BYTES // x.itemsize):
+    for k in range(i, i + n, lanes_of(x)):
         prefetch(tile(1, 1), x, k)
     prefetch(tile(1, 1), x, i + n - 1)  # x[i] may lie anywhere in a cache line, so the end may lie in one more line
 
@@ -191,7 +191,7 @@ def copy(x, i, a, j, n):
 
     The last vector may overlap the one before it, so that nothing after a[j + n - 1] is written.
     """
-    lanes = VECTOR_BYTES // a.itemsize
+    lanes = lanes_of(a)
     if n < lanes:
         x_i, a_j = part(x, i, n), part(a, j, n)
         for k in range(n):
@@ -205,7 +205,7 @@ def copy(x, i, a, j, n):
 @inlined
 def scale(x, i, n, factor):
     """x[i : i + n] *= factor; n: a multiple of the number of elements of a vector."""
-    lanes = VECTOR_BYTES // x.itemsize
+    lanes = lanes_of(x)
     check_multiple(n, lanes)
     factors = splat(tile(1, 1), x, factor)
     for k in range(i, i + n, lanes):
@@ -215,7 +215,7 @@ def scale(x, i, n, factor):
 @inlined
 def add(x, i, a, j, n):
     """a[j : j + n] += x[i : i + n]; n: a multiple of the number of elements of a vector."""
-    lanes = VECTOR_BYTES // a.itemsize
+    lanes = lanes_of(a)
     check_multiple(n, lanes)
     for k in range(0, n, lanes):
         store(load(tile(1, 1), a, j + k, 0) + load(tile(1, 1), x, i + k, 0), a, j + k, 0)
