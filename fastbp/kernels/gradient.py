@@ -16,7 +16,7 @@ from .machine.vectors import add, copy, scale, square, total, transposed
 from .optimizers import update_unit
 from .panels import Strided, place
 from .products import narrow_outer_sum, outer_sum
-from .records import UNIT_BYTES, a_of, z_of
+from .records import a_of, z_of
 from .sparse import Sorted
 
 # For each unit, NORM_SIZE numbers take sums of squares, one for each lane of a vector. A vector of float32 has the most
@@ -26,11 +26,13 @@ NORM_SIZE = VECTOR_BYTES // 4
 
 @inlined
 def _transpose(layers, unit, theta, theta_t):
-    """Copy a unit's parameters into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
+    """Copy a unit's parameters into theta_t, transposed, for the delta recursion."""
     l = unit.layer
-    if l == 0 or unit.row == 0:
-        return  # theta_t has no biases, and no Theta^(1), because there is no delta^(1)
     layer, following = layers[l], layers[l + 1]
+    # theta_t has no biases, and no Theta^(1), because there is no delta^(1). Before a narrow layer, theta itself is
+    # transposed.
+    if l == 0 or unit.row == 0 or following.dots:
+        return
     lanes, panel = lanes_of(theta), panel_of(theta)
     step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)
     n_rows, first = unit.n_rows, unit.row - 1  # row r of Theta is column r - 1 of theta_t
@@ -86,11 +88,10 @@ def sorted_of_group(scratch, group, width):
 
 
 @inlined
-def _gradient(job, unit, group, first, n, g, scratch_offset):
+def _gradient(job, unit, group, first, n, g):
     """g = sum of [1, a]^T delta for a unit, over rows [first, first + n) of the chunk; overwrites g.
 
-    The rows are those of a group, or all rows of the chunk. scratch_offset: where the thread's free room in `tiles`
-    begins.
+    The rows are those of a group, or all rows of the chunk.
     """
     layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
     activations, width = job.activations, unit.n_columns
@@ -108,9 +109,7 @@ def _gradient(job, unit, group, first, n, g, scratch_offset):
             (unit.row - 1, unit.n_rows, found, activations.a, layer.a, delta, g, width),
         )
     elif unit.row > 0 and following.dots:
-        tiles, room = job.scratch.tiles, UNIT_BYTES // g.itemsize
-        scratch = part(tiles, scratch_offset, room - g.size)
-        narrow_outer_sum(layer, unit.n_rows, n, a, delta, following.width, g, width, scratch)
+        narrow_outer_sum(layer, unit, n, a, delta, g)
     else:
         kernel = following.outer_full if width == panel_of(g) else following.outer_last
         outer_sum(kernel, unit.n_rows, n, a, delta, g)
@@ -128,7 +127,7 @@ def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first
         unit = job.units[u]
         size, offset = unit.n_rows * unit.n_columns, group * job.parameters.theta.size + unit.offset
         g = part(grad, offset, size) if batch_begins else part(tiles, tile_offset, size)
-        _gradient(job, unit, group, first, n, g, tile_offset + size)
+        _gradient(job, unit, group, first, n, g)
         if not batch_begins:
             add(g, 0, grad, offset, size)
     restore_subnormals(before)
@@ -210,7 +209,7 @@ def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight, 
             for group in range(1, plan.n_groups):
                 add(grad, group * theta.size + offset, g, 0, size)
         else:
-            _gradient(job, unit, runtime(0), runtime(0), chunk.rows, g, tile_offset + size)
+            _gradient(job, unit, runtime(0), runtime(0), chunk.rows, g)
             if not chunk.batch_begins:
                 add(grad, offset, g, 0, size)
         if chunk.batch_ends and weight > 0.0:
