@@ -12,8 +12,8 @@ from .machine.registers import VECTOR_BYTES
 from .machine.simd import check_multiple, lanes_of, load, multiply_add, panel_of, part, splat, store, zeros
 from .machine.simd import tile as shape
 from .machine.subnormals import flush_subnormals, restore_subnormals
-from .machine.vectors import add, copy, scale, square, total, transposed
-from .optimizers import update_unit
+from .machine.vectors import add, copy, square, total, transposed
+from .optimizers import Sums, update
 from .panels import Strided, place
 from .products import narrow_outer_sum, outer_sum
 from .records import a_of, z_of
@@ -164,10 +164,11 @@ def clipping_factor(norms, max_norm):
 
 
 @inlined
-def _update(job, unit, g, step, extras):
-    """Update a unit of theta and its transposed copy. g: the gradient of the unit. step: a `Step`."""
+def _update(job, u, sums, step):
+    """Update unit u of theta and its transposed copy. sums: the `Sums` of the unit. step: a `Step`."""
     theta, theta_t, _, moment_1, moment_2 = job.parameters
-    update_unit(job.plan.sweep, job.rates, step, theta, unit, g, moment_1, moment_2, extras)
+    unit = job.units[u]
+    update(job.plan.sweep, job.rates, step, sums, theta, unit, moment_1, moment_2, job.scratch.squares, u)
     _transpose(job.layers, unit, theta, theta_t)
 
 
@@ -180,9 +181,7 @@ def step_units(job, units_begin, units_end, step, extras):
     for u in range(units_begin, units_end):
         unit = job.units[u]
         g = part(grad, unit.offset, unit.n_rows * unit.n_columns)
-        if clipping != 1.0:
-            scale(g, 0, g.size, clipping)
-        _update(job, unit, g, step, extras)
+        _update(job, u, Sums(g, 0.0, clipping), step)
     restore_subnormals(before)
 
 
@@ -214,10 +213,11 @@ def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight, 
                 add(grad, offset, g, 0, size)
         if chunk.batch_ends and weight > 0.0:
             alpha = 0.0 if unit.row == 0 else rates.alpha
-            sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
-            squares[u] = 0.0 if alpha == 0.0 else sum_of_squares
             if steps:
-                _update(job, unit, g, step, extras)
+                _update(job, u, Sums(g, alpha, 1.0 / weight), step)
+            else:
+                sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
+                squares[u] = 0.0 if unit.row == 0 else sum_of_squares
             if extras is not None and plan.clips:
                 _sum_squares(g, part(extras.norms, u * NORM_SIZE, NORM_SIZE))
         if not grouped and not (chunk.batch_ends and steps):

@@ -12,8 +12,8 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic
-from .registers import VECTOR_BYTES, Emitter, Shape, emit_sum
-from .simd import PlainShape, check_multiple, lanes_of, load, part, prefetch, rows_at, splat, store, tile
+from .registers import ESTIMATES, VECTOR_BYTES, Emitter, Shape, emit_sum
+from .simd import PlainShape, check_multiple, lanes_of, load, part, prefetch, rows_at, store, tile
 
 
 @intrinsic(lambda like: PlainShape(VECTOR_BYTES // like.itemsize, 1, VECTOR_BYTES))
@@ -122,9 +122,9 @@ def _emit_over_root(emit, x, v, epsilon):
     the number of correct bits. At the end, the remainders v - root^2 and x - d * quotient correct the root and the
     quotient. The bits are those of a square root and a division, unless a remainder is too small for a normal number.
 
-    The CPU's own root and division would make vectors wait for each other. Without them, a step in float64 takes 10 %
-    less time on 100000 rows of 8 features with hidden layers (128, 32), and 17 % less time on 1000 rows of 16 features
-    with hidden layers (32, 16) (measured).
+    On Intel's CPUs, the CPU's own root and division would make vectors wait for each other. Without them, a step in
+    float64 takes 10 % less time on 100000 rows of 8 features with hidden layers (128, 32), and 17 % less time on 1000
+    rows of 16 features with hidden layers (32, 16) (measured on Rocket Lake). See ESTIMATES for AMD's CPUs.
     """
     builder, fma, bits = emit.builder, emit.multiply_add, emit.size * 8
     n = emit.vector.count
@@ -170,7 +170,7 @@ def over_root(typingctx, x, v, epsilon):
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, x)
-        if VECTOR_BYTES == 64:
+        if ESTIMATES:
             return emit.map(functools.partial(_emit_over_root, emit), *args)
         return emit.map(lambda x, v, e: builder.fdiv(x, builder.fadd(emit.call("sqrt", v), e)), *args)
 
@@ -200,16 +200,6 @@ def copy(x, i, a, j, n):
         for k in range(0, n - lanes + 1, lanes):
             store(load(tile(1, 1), x, i + k, 0), a, j + k, 0)
         store(load(tile(1, 1), x, i + n - lanes, 0), a, j + n - lanes, 0)
-
-
-@inlined
-def scale(x, i, n, factor):
-    """x[i : i + n] *= factor; n: a multiple of the number of elements of a vector."""
-    lanes = lanes_of(x)
-    check_multiple(n, lanes)
-    factors = splat(tile(1, 1), x, factor)
-    for k in range(i, i + n, lanes):
-        store(load(tile(1, 1), x, k, 0) * factors, x, k, 0)
 
 
 @inlined
