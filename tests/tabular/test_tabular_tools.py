@@ -37,9 +37,9 @@ def test_a_clone_is_unfitted_and_has_a_fit_of_the_same_bits(kind):
 @both
 def test_a_grid_search_finds_the_best_number_of_networks(kind):
     y = TARGETS[kind]
-    search = GridSearchCV(small(kind), {"n_networks": [1, 2]}, cv=3).fit(X, y)
+    search = GridSearchCV(small(kind), {"n_networks": [1, 2]}, cv=2).fit(X, y)
     assert sum(map(len, search.best_estimator_.networks_)) == search.best_params_["n_networks"]
-    by_hand = [cross_val_score(kind(n, random_state=0), X, y, cv=3).mean() for n in (1, 2)]
+    by_hand = [cross_val_score(kind(n, random_state=0), X, y, cv=2).mean() for n in (1, 2)]
     assert_array_equal(search.cv_results_["mean_test_score"], by_hand)
     assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
 
