@@ -4,7 +4,6 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -22,16 +21,7 @@ def small(kind, **parameters):
     return kind(2, random_state=0, **parameters)
 
 
-# ---------------------------------------------------------------- clones and searches
-
-
-@both
-def test_a_clone_is_unfitted_and_has_a_fit_of_the_same_bits(kind):
-    model = small(kind).fit(X, TARGETS[kind])
-    copied = clone(model)
-    assert not hasattr(copied, "networks_")
-    assert copied.get_params() == model.get_params()
-    assert_array_equal(copied.fit(X, TARGETS[kind]).predict(X), model.predict(X))
+# ---------------------------------------------------------------- searches
 
 
 @both
