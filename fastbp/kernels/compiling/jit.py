@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 
-from . import compilers, interpreted
+from . import compilers, interpreted, levels
 from .cache import MISSING, KernelCache
 from .kinds import types_of
 
@@ -75,7 +75,7 @@ def inlined(function):
 
 def entry(function):
     """Compile a serial function that Python calls, and keep the machine code on disk."""
-    return _kept(function)
+    return _run_here(_kept(function))
 
 
 def parallel_entry(function):
@@ -84,7 +84,14 @@ def parallel_entry(function):
     No other kernel may call a parallel entry: a caller that is loaded from the cache can crash. The serial version of a
     parallel entry must be another function, because two versions of *one* function would share a cache entry.
     """
-    return _kept(function, parallel=True)
+    return _run_here(_kept(function, parallel=True))
+
+
+def _run_here(dispatcher):
+    """The kernel as Python calls it. A kernel for another CPU is only compiled for its arguments, and returns None."""
+    if not levels.building:
+        return dispatcher
+    return lambda *args: dispatcher.compile(tuple(map(dispatcher.typeof_pyval, args))) and None
 
 
 def intrinsic(twin, *, prefer_literal=False):

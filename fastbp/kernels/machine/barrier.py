@@ -10,8 +10,6 @@ thread that never comes. A late thread finds the work already divided and return
 bit of the result.
 """
 
-import platform
-import sys
 import threading
 import time
 
@@ -20,6 +18,7 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic, linked
+from ..compiling.target import LINUX, WINDOWS, X86
 
 # Fields of `crew`, an array of 64-bit integers. Each field has a cache line of its own.
 #   COME     number of threads that have come
@@ -41,9 +40,8 @@ LOOKS = 5_000
 # (measured).
 NAPS = 20
 
-_LINUX = sys.platform == "linux"
-_PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with argument 1: at least 1 ms (Sleep) or 1 us (usleep)
+_PAUSE = "llvm.x86.sse2.pause" if X86 else ""
+_SLEEP = "Sleep" if WINDOWS else "usleep"  # with argument 1: at least 1 ms (Sleep) or 1 us (usleep)
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -137,7 +135,7 @@ def _core(typingctx):
 
     def codegen(context, builder, sig, args):
         i32, result = ir.IntType(32), context.get_value_type(types.int64)
-        if not _LINUX:
+        if not LINUX:
             return result(0)
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(i32, []), "sched_getcpu")
         return builder.sext(builder.add(builder.call(function, []), i32(1)), result)
@@ -157,7 +155,7 @@ def _leave(typingctx, core):
     """
 
     def codegen(context, builder, sig, args):
-        if _LINUX:
+        if LINUX:
             i32, i64 = ir.IntType(32), ir.IntType(64)
             cores = ir.ArrayType(i64, 16)  # a cpu_set_t: one bit for each core
             pointer = cores.as_pointer()

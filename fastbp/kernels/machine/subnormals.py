@@ -6,16 +6,15 @@ subnormal numbers spent half of their time on them (measured: iris, and 100000 r
 subnormal numbers, so that its results have the full range.
 """
 
-import platform
-
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import intrinsic
+from ..compiling.target import X86
 
 # With the bits FLUSH in its control register MXCSR, an x86 CPU counts subnormal results and operands as 0.
-FLUSH = 0x8040 if platform.machine().lower() in ("x86_64", "amd64") else 0
+FLUSH = 0x8040 if X86 else 0
 
 
 def _call(builder, name, slot):
