@@ -25,6 +25,8 @@ from fastbp.kernels.machine import registers
         (["--batch-size", "100000"], "100000 is more than the 1437 images"),
         (["nonsense"], "nonsense"),
         (["warmup", "--dtype", "float16"], "float16"),
+        (["warmup", "--cpu", "pentium"], "'pentium' (choose from"),
+        (["warmup", "--into", "folder"], "--into: needs --cpu"),
     ],
 )
 def test_a_bad_option_gives_one_clear_line_and_exit_code_2(arguments, what, capsys):
@@ -34,6 +36,11 @@ def test_a_bad_option_gives_one_clear_line_and_exit_code_2(arguments, what, caps
     complaints = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
     assert len(complaints) == 1
     assert what in complaints[0]
+
+
+def test_warmup_for_a_level_needs_a_process_without_kernels(capsys):
+    assert main(["warmup", "--cpu", "x86-64-v3"]) == 2
+    assert "--cpu x86-64-v3: this process has imported the kernels" in capsys.readouterr().err
 
 
 def test_help_and_version(capsys):
