@@ -1,12 +1,18 @@
 """Fixtures shared by the tests."""
 
 import _thread
+import os
 import signal
 
 import pytest
 
 from fastbp.network import costs
 from fastbp.parallel import team
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("posix") and os.name != "posix":
+        pytest.skip("needs POSIX")
 
 
 @pytest.fixture

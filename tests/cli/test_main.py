@@ -56,7 +56,7 @@ def test_info_prints_versions_cpu_and_threads(capsys):
     assert printed["threads"].startswith(numba.threading_layer())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+@pytest.mark.posix
 def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     folder = next(cache.folders())

@@ -52,6 +52,7 @@ def test_a_job_sees_the_context_and_the_configuration_of_its_caller_and_one_thre
         assert in_threads([job] * 3, 2) == [(7, True, 1, 1)] * 3
 
 
+@pytest.mark.posix
 def test_ctrl_c_is_raised_once_the_jobs_have_ended():
     begun, ended, stop = threading.Barrier(3, timeout=30), [], threading.Event()
 
