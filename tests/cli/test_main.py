@@ -1,8 +1,10 @@
 """python -m fastbp: its options, its exit codes, and the job info."""
 
+import platform
 import re
 import subprocess
 import sys
+import sysconfig
 
 import numba
 import numpy as np
@@ -54,6 +56,19 @@ def test_info_prints_versions_cpu_and_threads(capsys):
     assert printed["vectors"].startswith(f"{registers.VECTOR_BYTES} bytes: {registers.VECTOR_BYTES // 4} float32")
     assert printed["tile"] == f"{registers.ROWS} rows of 3 vectors"
     assert printed["threads"].startswith(numba.threading_layer())
+
+
+@pytest.mark.parametrize(
+    ("disabled", "enabled", "says"),
+    [(None, True, ""), (0, True, ""), (1, False, ", without the GIL"), (1, True, ", with the GIL")],
+)
+def test_info_says_whether_a_python_with_free_threads_has_them(capsys, monkeypatch, disabled, enabled, says):
+    asked = sysconfig.get_config_var
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: disabled if "GIL" in name else asked(name))
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: enabled, raising=False)
+    assert main(["info"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Python"))
+    assert line.partition(platform.platform())[2].partition(", because")[0] == says
 
 
 @pytest.mark.posix
