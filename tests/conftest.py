@@ -1,6 +1,7 @@
 """Fixtures shared by the tests."""
 
 import _thread
+import os
 import signal
 
 import pytest
@@ -8,6 +9,11 @@ import pytest
 from fastbp.network import costs
 from fastbp.parallel import team
 from support import tabular
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("posix") and os.name != "posix":
+        pytest.skip("needs POSIX")
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """python -m fastbp: its options, its exit codes, and the job info."""
 
+import platform
 import re
 import subprocess
 import sys
+import sysconfig
 
 import numba
 import numpy as np
@@ -62,7 +64,20 @@ def test_info_prints_versions_cpu_and_threads(capsys):
     assert printed["threads"].startswith(numba.threading_layer())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+@pytest.mark.parametrize(
+    ("disabled", "enabled", "says"),
+    [(None, True, ""), (0, True, ""), (1, False, ", without the GIL"), (1, True, ", with the GIL")],
+)
+def test_info_says_whether_a_python_with_free_threads_has_them(capsys, monkeypatch, disabled, enabled, says):
+    asked = sysconfig.get_config_var
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: disabled if "GIL" in name else asked(name))
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: enabled, raising=False)
+    assert main(["info"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Python"))
+    assert line.partition(platform.platform())[2].partition(", because")[0] == says
+
+
+@pytest.mark.posix
 def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     folder = next(cache.folders())

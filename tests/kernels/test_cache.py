@@ -16,7 +16,7 @@ import pytest
 import fastbp
 from fastbp.kernels.compiling import cache, jit
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+pytestmark = pytest.mark.posix  # owners and permissions
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
