@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -61,7 +61,7 @@ class Layout:
             m + (1 + self.widths[l + 1]) * n if self.is_narrow(l + 1) else (1 + self.widths[l]) * m
             for l, (n, m) in enumerate(pairwise(self.padded))
         ]
-        return (0, *np.cumsum(sizes).tolist())
+        return tuple(accumulate(sizes, initial=0))
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
@@ -105,10 +105,10 @@ class Layout:
     def _units_of(self, l: int) -> NDArray:
         if self.is_narrow(l + 1):
             return self._narrow_units_of(l)
-        rows = np.arange(1, 1 + self.widths[l], UNIT_ROWS)
+        rows = np.arange(1, 1 + self.widths[l], UNIT_ROWS, dtype=np.int64)
         if self.fit_intercept:
             rows = np.concatenate([[0], rows])
-        columns = np.arange(0, self.padded[l + 1], self.panel)
+        columns = np.arange(0, self.padded[l + 1], self.panel, dtype=np.int64)
         # The outer loop is over the longer side of Theta. For a gradient, a unit reads the activations of its rows and
         # the deltas of its columns. So the longer operand is read once, and the shorter one comes from a cache.
         indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
@@ -122,7 +122,7 @@ class Layout:
 
     def _narrow_units_of(self, l: int) -> NDArray:
         """The units from layer l to a narrow layer: a vector of biases, then each panel of the transposed weights."""
-        lefts, width = np.arange(0, self.padded[l], self.panel), self.widths[l + 1]
+        lefts, width = np.arange(0, self.padded[l], self.panel, dtype=np.int64), self.widths[l + 1]
         units = np.zeros(1 + lefts.size, UNIT)
         units["layer"], units["n_rows"][0], units["n_columns"][0] = l, 1, self.padded[l + 1]
         units["row"][1:], units["n_columns"][1:] = 1 + lefts, width

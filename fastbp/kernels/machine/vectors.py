@@ -12,7 +12,8 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic
-from .registers import ESTIMATES, VECTOR_BYTES, Emitter, Shape, emit_sum
+from ..compiling.target import ESTIMATES
+from .registers import VECTOR_BYTES, Emitter, Shape, emit_sum
 from .simd import PlainShape, check_multiple, lanes_of, load, part, prefetch, rows_at, store, tile
 
 
