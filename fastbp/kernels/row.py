@@ -9,8 +9,7 @@ from .activations import activate
 from .compiling.jit import entry
 from .elementary import constant, fma
 from .losses import outputs
-from .machine.registers import VECTOR_BYTES
-from .machine.simd import check_multiple, load, multiply_add, splat, store, tile
+from .machine.simd import check_multiple, lanes_of, load, multiply_add, splat, store, tile
 from .machine.vectors import store_sums
 
 # A sum stays in a register while the products of STEPS inputs are added to it.
@@ -25,7 +24,7 @@ def forward_row(x, coef, intercept, is_narrow, g, output, z, a):
     have the order of `products.dots`. g: address of the activation. output: for the last layer the address of its
     function in losses.py, otherwise 0.
     """
-    m, lanes = intercept.size, VECTOR_BYTES // z.itemsize
+    m, lanes = intercept.size, lanes_of(z)
     n = coef.size // m
     check_multiple(z.size, lanes)
     if is_narrow:
