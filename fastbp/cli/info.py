@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> None:
         "vectors": f"{registers.VECTOR_BYTES} bytes: {lanes}",
         "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
         "compiler": _compiler(),
+        "prebuilt": cache_folders.prebuilt(),
         "threads": _threads(),
         "settings": " ".join(settings) or "none in the environment",
         "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",
@@ -46,6 +47,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name:14}{value}".rstrip())
     print(f"\ncache of version {cache.DIGEST}, searched in this order")
     print(cache_folders.states())
+    print("\nkernels on disk, by the folder that a fit loads them from")
+    print(cache_folders.origins())
 
 
 def _free_threads() -> str:

@@ -41,6 +41,8 @@ def test_every_block_of_commands_is_run_somewhere():
         ("busy-command", "benchmarks/README.md"),  # isolated/test_busy.py
         ("sparse-command", "benchmarks/README.md"),  # isolated/test_sparse_check.py
         ("ingredients-command", "benchmarks/README.md"),  # isolated/test_ingredients.py
+        ("wheel-command", "fastbp/kernels/README.md"),  # isolated/test_distribution.py
+        ("level-command", "fastbp/kernels/README.md"),  # isolated/test_levels.py
         ("debugger-command", "fastbp/kernels/README.md"),  # below
     ]
     assert sorted(shown) == sorted(continuous_integration + by_tests)

@@ -1,7 +1,6 @@
 """The LLVM code that depends on the kind of CPU or on the system, as assembly for each of them."""
 
 import re
-import sys
 
 import llvmlite.binding as llvm
 import numba
@@ -10,22 +9,22 @@ import pytest
 from llvmlite import ir
 from numba.core import cgutils
 
-from fastbp.kernels.compiling import jit
-from fastbp.kernels.machine import barrier, registers, subnormals
-from fastbp.kernels.machine.registers import AARCH64, X86_64
+from fastbp.kernels.compiling import jit, levels, target
+from fastbp.kernels.compiling.levels import AARCH64, X86_64
+from fastbp.kernels.machine import barrier, subnormals
 
 TRIPLES = {
     "x86_64-unknown-linux-gnu": X86_64,
     "x86_64-pc-windows-msvc": X86_64,
     "aarch64-unknown-linux-gnu": AARCH64,
     "arm64-apple-darwin23.0.0": AARCH64,
-    "powerpc64le-unknown-linux-gnu": "",
+    "powerpc64le-unknown-linux-gnu": "powerpc64le",
 }
 
 
 @pytest.mark.parametrize("triple", TRIPLES)
 def test_the_target_triple_tells_the_kind_of_cpu(triple):
-    assert registers.architecture(triple) == TRIPLES[triple]
+    assert levels.machine_of(triple) == TRIPLES[triple]
 
 
 def assembly(triple, emit):
@@ -56,15 +55,15 @@ def test_a_waiting_core_rests_between_two_looks(triple, rest):
 
 
 @pytest.mark.parametrize(
-    ("triple", "platform", "sleep"),
+    ("triple", "windows", "sleep"),
     [
-        ("x86_64-unknown-linux-gnu", "linux", "usleep"),
-        ("arm64-apple-darwin23.0.0", "darwin", "_usleep"),
-        ("x86_64-pc-windows-msvc", "win32", "SwitchToThread"),
+        ("x86_64-unknown-linux-gnu", False, "usleep"),
+        ("arm64-apple-darwin23.0.0", False, "_usleep"),
+        ("x86_64-pc-windows-msvc", True, "SwitchToThread"),
     ],
 )
-def test_a_thread_that_has_waited_long_lets_others_run_but_never_sleeps_for_milliseconds(triple, platform, sleep):
-    code = assembly(triple, lambda builder, _: barrier._emit_sleep(builder, platform))
+def test_a_thread_that_has_waited_long_lets_others_run_but_never_sleeps_for_milliseconds(triple, windows, sleep):
+    code = assembly(triple, lambda builder, _: barrier._emit_sleep(builder, windows))
     assert sleep in words_of(code)
     assert "Sleep" not in words_of(code)
 
@@ -92,7 +91,7 @@ def test_subnormal_numbers_are_flushed_on_every_kind_of_cpu(triple, reads, write
 
 
 def test_this_machine_flushes_subnormal_numbers():
-    assert subnormals.BITS.get(registers.ARCHITECTURE, 0) == subnormals.FLUSH
+    assert subnormals.BITS.get(target.MACHINE, 0) == subnormals.FLUSH
 
 
 @pytest.mark.parametrize(
@@ -104,7 +103,7 @@ def test_this_machine_flushes_subnormal_numbers():
     ],
 )
 def test_the_debug_mode_writes_its_messages_with_functions_that_the_system_has(monkeypatch, triple, platform, names):
-    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(target, "WINDOWS", platform == "win32")
     monkeypatch.setattr(numba.core.config, "IS_WIN32", platform == "win32")
 
     def emit(builder, number):

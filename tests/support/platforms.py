@@ -51,6 +51,9 @@ def pretend(name: str) -> None:
     threadpoolctl.ThreadpoolController._load_libraries = lambda self: None
     if name == "win32":
         _like_windows()
+    from fastbp.kernels.compiling import target  # no kernel has been imported yet
+
+    target.LINUX, target.WINDOWS = False, name == "win32"
 
 
 def _hide_proc() -> None:

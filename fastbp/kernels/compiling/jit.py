@@ -13,7 +13,6 @@ Python, see interpreted.py.
 """
 
 import os
-import sys
 from typing import Any
 
 import numba
@@ -22,7 +21,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 
-from . import compilers, interpreted
+from . import compilers, interpreted, levels, target
 from .cache import MISSING, KernelCache
 from .kinds import types_of
 
@@ -77,7 +76,7 @@ def inlined(function):
 
 def entry(function):
     """Compile a serial function that Python calls, and keep the machine code on disk."""
-    return _kept(function)
+    return _run_here(_kept(function))
 
 
 def parallel_entry(function):
@@ -86,7 +85,14 @@ def parallel_entry(function):
     No other kernel may call a parallel entry: a caller that is loaded from the cache can crash. The serial version of a
     parallel entry must be another function, because two versions of *one* function would share a cache entry.
     """
-    return _kept(function, parallel=True)
+    return _run_here(_kept(function, parallel=True))
+
+
+def _run_here(dispatcher):
+    """The kernel as Python calls it. A kernel for another CPU is only compiled for its arguments, and returns None."""
+    if not levels.building:
+        return dispatcher
+    return lambda *args: dispatcher.compile(tuple(map(dispatcher.typeof_pyval, args))) and None
 
 
 def intrinsic(twin, *, prefer_literal=False):
@@ -110,7 +116,7 @@ def emit_check(builder, holds, message, *values):
             cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(8), MESSAGE_BYTES)), cgutils.voidptr_t
         )
         length = cgutils.snprintf(builder, text, cgutils.intp_t(MESSAGE_BYTES), f"fastbp: {message}\n", *values)
-        name, size = ("_write", i32) if sys.platform == "win32" else ("write", cgutils.intp_t)
+        name, size = ("_write", i32) if target.WINDOWS else ("write", cgutils.intp_t)
         write = cgutils.get_or_insert_function(builder.module, ir.FunctionType(size, [i32, text.type, size]), name)
         builder.call(write, [i32(2), text, length if size is i32 else builder.sext(length, size)])
         builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), "abort"), [])

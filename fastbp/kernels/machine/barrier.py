@@ -10,7 +10,6 @@ thread that never comes. A late thread finds the work already divided and return
 bit of the result.
 """
 
-import sys
 import threading
 import time
 
@@ -19,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic, linked
-from .registers import AARCH64, ARCHITECTURE, X86_64
+from ..compiling.target import AARCH64, LINUX, MACHINE, WINDOWS, X86_64
 
 # Fields of `crew`, an array of 64-bit integers. Each field has a cache line of its own.
 #   COME     number of threads that have come
@@ -41,7 +40,6 @@ LOOKS = 5_000
 # (measured).
 NAPS = 20
 
-_LINUX = sys.platform == "linux"
 # The instruction by which a core rests between two looks, and its operands. On AArch64 this is isb, a barrier that
 # empties the pipeline. The instruction `yield` would be the counterpart of x86's pause, but most cores skip it at once.
 _REST = {X86_64: ("llvm.x86.sse2.pause",), AARCH64: ("llvm.aarch64.isb", 15)}
@@ -118,14 +116,14 @@ def _emit_call(builder, name, *numbers, returns):
     builder.call(cgutils.get_or_insert_function(builder.module, function, name), list(map(i32, numbers)))
 
 
-def _emit_rest(builder, architecture):
-    if architecture in _REST:
-        _emit_call(builder, *_REST[architecture], returns=ir.VoidType())
+def _emit_rest(builder, machine):
+    if machine in _REST:
+        _emit_call(builder, *_REST[machine], returns=ir.VoidType())
 
 
-def _emit_sleep(builder, platform):
+def _emit_sleep(builder, windows):
     # On Windows even the shortest sleep, Sleep(1), takes 1 to 16 ms. So there the thread only lets another one run.
-    call = ("SwitchToThread",) if platform == "win32" else ("usleep", 1)
+    call = ("SwitchToThread",) if windows else ("usleep", 1)
     _emit_call(builder, *call, returns=ir.IntType(32))
 
 
@@ -134,9 +132,9 @@ def _pause(typingctx, looks):
     """After LOOKS looks, sleep, so that other threads can run. Before that, only rest the core a little."""
 
     def codegen(context, builder, sig, args):
-        _emit_rest(builder, ARCHITECTURE)
+        _emit_rest(builder, MACHINE)
         with builder.if_then(builder.icmp_signed(">", args[0], args[0].type(LOOKS)), likely=False):
-            _emit_sleep(builder, sys.platform)
+            _emit_sleep(builder, WINDOWS)
         return context.get_dummy_value()
 
     return types.void(types.intp), codegen
@@ -152,7 +150,7 @@ def _core(typingctx):
 
     def codegen(context, builder, sig, args):
         i32, result = ir.IntType(32), context.get_value_type(types.int64)
-        if not _LINUX:
+        if not LINUX:
             return result(0)
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(i32, []), "sched_getcpu")
         return builder.sext(builder.add(builder.call(function, []), i32(1)), result)
@@ -172,7 +170,7 @@ def _leave(typingctx, core):
     """
 
     def codegen(context, builder, sig, args):
-        if _LINUX:
+        if LINUX:
             i32, i64 = ir.IntType(32), ir.IntType(64)
             cores = ir.ArrayType(i64, 16)  # a cpu_set_t: one bit for each core
             pointer = cores.as_pointer()

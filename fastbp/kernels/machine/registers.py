@@ -1,6 +1,6 @@
 """The register tile, as a Numba type and as LLVM code; simd.py has its operations.
 
-The size of a tile follows from the CPU that Numba compiles for.
+compiling/target.py chooses the size of a tile.
 """
 
 import functools
@@ -10,40 +10,13 @@ from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import PrimitiveModel
 from numba.core.datamodel.models import OpaqueModel
-from numba.core.registry import cpu_target
 from numba.extending import register_model
 
 from ..compiling.jit import CHECKED, emit_check
+from ..compiling.target import ROWS, VECTOR_BYTES, VECTORS
 
-VECTORS = 3  # vectors in a row of a full tile; products.py has functions for 3, 2 and 1
+__all__ = ["ROWS", "VECTORS", "VECTOR_BYTES"]  # other files import the size of a tile from here
 
-
-def choose_tile(features: str, triple: str) -> tuple[int, int]:
-    """(bytes of a vector, rows of a full tile), from the CPU's features and the target triple that Numba compiles for.
-
-    rows * VECTORS accumulators, VECTORS operands and one broadcast must fit in the vector registers. There are 32
-    registers on AVX-512 and NEON, and 16 on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512. On AVX2 4x3 reaches
-    the peak; 8x3 spills registers and has a third of the speed.
-    """
-    if "+avx512f" in features:
-        return 64, 8
-    if "+avx" in features:
-        return 32, 4
-    return 16, (8 if architecture(triple) == AARCH64 else 4)
-
-
-X86_64, AARCH64 = "x86-64", "AArch64"
-
-
-def architecture(triple: str) -> str:
-    """X86_64, AARCH64 or an empty string for other architectures, from the target triple that Numba compiles for."""
-    name = triple.partition("-")[0]
-    return {"x86_64": X86_64, "amd64": X86_64, "aarch64": AARCH64, "arm64": AARCH64}.get(name, "")
-
-
-_TRIPLE, _CPU, _FEATURES = cpu_target.target_context.codegen().magic_tuple()
-VECTOR_BYTES, ROWS = choose_tile(_FEATURES, _TRIPLE)
-ARCHITECTURE = architecture(_TRIPLE)
 HALF = ROWS // 2
 
 

@@ -12,13 +12,13 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import intrinsic
-from .registers import AARCH64, ARCHITECTURE, X86_64
+from ..compiling.target import AARCH64, MACHINE, X86_64
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 # With these bits in its control register, a CPU counts subnormal results and operands as 0. The register is MXCSR on
 # x86-64 and FPCR on AArch64.
 BITS = {X86_64: 0x8040, AARCH64: 1 << 24}
-FLUSH = BITS.get(ARCHITECTURE, 0)
+FLUSH = BITS.get(MACHINE, 0)
 
 
 def _emit_call(builder, name, returns, *args):
@@ -26,18 +26,18 @@ def _emit_call(builder, name, returns, *args):
     return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
 
 
-def _emit_read(builder, architecture):
+def _emit_read(builder, machine):
     """LLVM code of the control register, as a number of 32 bits."""
-    if architecture == AARCH64:
+    if machine == AARCH64:
         return builder.trunc(_emit_call(builder, "llvm.aarch64.get.fpcr", I64), I32)
     slot = cgutils.alloca_once(builder, I32)
     _emit_call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), builder.bitcast(slot, cgutils.voidptr_t))
     return builder.load(slot)
 
 
-def _emit_write(builder, architecture, value):
+def _emit_write(builder, machine, value):
     """LLVM code that sets the control register to a number of 32 bits."""
-    if architecture == AARCH64:
+    if machine == AARCH64:
         _emit_call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), builder.zext(value, I64))
         return
     slot = cgutils.alloca_once(builder, I32)
@@ -56,8 +56,8 @@ def flush_subnormals(typingctx):
     def codegen(context, builder, sig, args):
         if not FLUSH:
             return context.get_constant(types.int32, 0)
-        before = _emit_read(builder, ARCHITECTURE)
-        _emit_write(builder, ARCHITECTURE, builder.or_(before, I32(FLUSH)))
+        before = _emit_read(builder, MACHINE)
+        _emit_write(builder, MACHINE, builder.or_(before, I32(FLUSH)))
         return before
 
     return types.int32(), codegen
@@ -73,7 +73,7 @@ def restore_subnormals(typingctx, before):
 
     def codegen(context, builder, sig, args):
         if FLUSH:
-            _emit_write(builder, ARCHITECTURE, args[0])
+            _emit_write(builder, MACHINE, args[0])
         return context.get_dummy_value()
 
     return types.void(types.int32), codegen
