@@ -63,7 +63,8 @@ def _train(dtype: np.dtype, team: Team) -> None:
     trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
     trainer.epoch(np.arange(1))
     sweep, units, rates = SWEEPS[ADAM].address(dtype), network.layout.units, np.zeros(1, RATES)
-    step_all(ADAM, sweep, units, rates, 1.0, 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
+    moments, squares = (trainer.moment_1, trainer.moment_2), np.zeros(len(units))
+    step_all(ADAM, sweep, units, rates, 1.0, 1, theta, trainer.grad, *moments, squares)
 
 
 def _train_with_extras(dtype: np.dtype, team: Team) -> None:

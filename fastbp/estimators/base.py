@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from ..data.examples import dtype_of
 from ..data.targets import Labels, Target, Values, strength_in_unit
@@ -33,7 +32,7 @@ from ..typing import Array
 from . import callbacks, notice
 from .fit import Fit
 from .intake import Data, Intake
-from .parameters import STOCHASTIC
+from .parameters import STOCHASTIC, random_state_of
 from .run import Run, fit_of, held_out, only_begins, shared
 from .validation_set import GivenValidation, ValidationSet, split
 
@@ -116,7 +115,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             self.__dict__ |= data.attributes
         target, dtype, examples = data.target, data.dtype, data.examples
         network = self._network(data.X.shape[1], hidden, target, dtype)
-        validation, random_state = data.validation, check_random_state(self.random_state)
+        validation, random_state = data.validation, random_state_of(self.random_state)
         # partial_fit counts steps on, but fit begins at step 0. So a fit that continues another needs other units.
         n_epochs = len(self.loss_curve_) if continues and not incremental else 0
         regularization = self._regularization(len(hidden[0]), random_state, n_epochs)

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from ..data.targets import MULTILABEL, Labels, Target, exact_labels
+from ..data.targets import MULTILABEL, Labels, Target, are_integers, exact_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
@@ -493,6 +493,36 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """
         now = self._as_now()
         return now._decisions(X, lambda output: now._fitted_target().predict(output))
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy of `predict`; for a multilabel target, the share of rows with all labels right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each example.
+
+        Returns
+        -------
+        score : float
+            Share of right predictions, from 0 to 1.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`; or y or sample_weight is not valid.
+        """
+        predicted = self.predict(X)
+        alike = are_integers(y) and are_integers(predicted) and (y.dtype, y.size) == (predicted.dtype, predicted.size)
+        if alike and sample_weight is None:
+            return float((predicted == y).mean())  # accuracy_score would first sort the labels
+        from sklearn.metrics import accuracy_score  # imported here, because most fits do not need it
+
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     @if_probabilities
     def predict_proba(self, X: ArrayLike) -> Array:

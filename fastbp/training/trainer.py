@@ -180,7 +180,7 @@ class Evaluator(_Passes):
     def __init__(self, network: Network, examples: Examples, *, batch: int, team: Team):
         theta, nothing = np.zeros(network.layout.size, network.dtype), np.zeros(0, network.dtype)
         super().__init__(network, theta, examples, batch=batch, team=team, chunk=None)
-        self._parameters = (theta, self.theta_t, nothing, nothing, nothing)
+        self._parameters = (theta, nothing, nothing, nothing, nothing)
         no_entries = np.zeros(0, np.int64)
         self._scratch = records.Scratch(self._y, self._cost, nothing, np.zeros(0), no_entries, no_entries, no_entries)
         self.plan["n_groups"] = 1
@@ -189,7 +189,6 @@ class Evaluator(_Passes):
     def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
         """J at theta over the examples of `order`, without the L2 term. One batch must hold all of them."""
         self.theta[:] = theta
-        self._transpose_narrow(theta)
         return self.epoch(order)
 
 
@@ -251,6 +250,7 @@ class Trainer(_Passes):
         self.optimizer, dtype, size = optimizer, network.dtype, network.layout.size
         n_groups = costs.n_groups(network, min(self.chunk, batch))
         n_tasks = round_up(team.n_threads, n_groups)
+        self.theta_t = aligned_zeros(sum(network.layout.transposed_sizes), dtype)
         grads = aligned_zeros(n_groups * size, dtype)
         self.grad = grads[:size]
         self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)

@@ -225,7 +225,7 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
         gradient.loss_and_gradient(found.theta)
         optimizers.step_all(
             code, sweep, problem.network.layout.units, found._rates, 1.0, t, found.theta, gradient.grad, found.moment_1,
-            found.moment_2,
+            found.moment_2, np.zeros(len(problem.network.layout.units)),
         )  # fmt: skip
         expected.epoch(np.arange(29))
     np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-13)
@@ -235,7 +235,8 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
 def test_one_row_predicted_without_packing_is_that_of_the_reference(widths, dtype):
     problem = Problem(widths, dtype, loss="squared_error", out="logistic", rows=1)
-    found = predict_row(problem.network, problem.coefs, problem.intercepts, problem.X[0])
+    found, are_finite = predict_row(problem.network, problem.coefs, problem.intercepts, problem.X[0])
+    assert are_finite
     expected = reference.forward(
         problem.dense, problem.coefs, problem.intercepts, activation="tanh", out_activation="logistic"
     )
