@@ -9,7 +9,6 @@ from ..data.examples import Examples
 from ..kernels import gather, gradient, losses, prediction, products, records, sparse
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
-from ..kernels.machine import barrier
 from ..kernels.machine.registers import ROWS, VECTOR_BYTES, VECTORS
 from ..network import costs
 from ..network.architecture import Network
@@ -110,11 +109,9 @@ class Workspace:
         starts = np.zeros(self.chunk + 1 if self.by_entries else 0, np.int64)
         self.activations = records.Activations(a, z, starts)
         self.theta_t = aligned_zeros(sum(network.layout.transposed_sizes), network.dtype)
-        self.crew = np.zeros(barrier.CREW_FIELDS, np.int64)
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, which are all different; out has the shape (len(order), S_L)."""
-        kernel = prediction.predict_serial if self.team.n_threads == 1 else prediction.predict_parallel
         row_work = costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
@@ -125,7 +122,7 @@ class Workspace:
             stop = min(start + rows_per_call, len(order))
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
-                kernel, self.crew, (self.layers, self.plan), (theta, self.theta_t), tuple(self.activations),
+                prediction.predict, (self.layers, self.plan), (theta, self.theta_t), tuple(self.activations),
                 examples[:5], order_of_call, start, stop, self.team.n_threads, out, work=(stop - start) * row_work,
             )  # fmt: skip
 
