@@ -7,6 +7,7 @@ import pytest
 
 from fastbp.network import costs
 from fastbp.parallel import team
+from support import tabular
 
 
 @pytest.fixture
@@ -25,6 +26,13 @@ def dask_client():
     )
     with cluster, cluster.get_client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def small_recipe():
+    """Let the estimators for tables train small networks of one shape, briefly."""
+    with tabular.small_recipe():
+        yield
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def _network_of_one_weight(dtype: np.dtype) -> tuple[Network, Array, Examples]:
 def _train(dtype: np.dtype, team: Team) -> None:
     """Compile the entries of a training without extras."""
     network, theta, examples = _network_of_one_weight(dtype)
-    shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
+    shuffling.shuffle(np.arange(shuffling.FEWEST, dtype=np.int64), np.random.RandomState())
     trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
     trainer.epoch(np.arange(1))
     sweep, units, rates = SWEEPS[ADAM].address(dtype), network.layout.units, np.zeros(1, RATES)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -58,7 +58,7 @@ class Layout:
     def theta_offsets(self) -> tuple[int, ...]:
         """The offset of each Theta^(l) in theta, then the size of theta."""
         sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
-        return (0, *np.cumsum(sizes).tolist())
+        return tuple(accumulate(sizes, initial=0))
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
@@ -104,10 +104,10 @@ class Layout:
 
     def _units_of(self, l: int) -> NDArray:
         most = self.panel if self.is_narrow(l + 1) else UNIT_ROWS
-        rows = np.arange(1, 1 + self.widths[l], most)
+        rows = np.arange(1, 1 + self.widths[l], most, dtype=np.int64)
         if self.fit_intercept:
             rows = np.concatenate([[0], rows])
-        columns = np.arange(0, self.padded[l + 1], self.panel)
+        columns = np.arange(0, self.padded[l + 1], self.panel, dtype=np.int64)
         # The outer loop is over the longer side of Theta. For a gradient, a unit reads the activations of its rows and
         # the deltas of its columns. So the longer operand is read once, and the shorter one comes from a cache.
         indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.examples import Examples
+from ..data.examples import Examples, as_order
 from ..kernels import dropout, gradient, losses, optimizers, products, records, step, user_loss
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
@@ -120,6 +120,7 @@ class _Passes(Workspace):
         calls of at most some hundredths of a second, except in very large networks. After each call into the kernel,
         Ctrl-C is answered and `after_call` is called.
         """
+        order = as_order(order)
         self._epoch_sums[:] = 0
         kernel = step.train_with_extras if self._extras else step.train
         buffers = (*self.activations, *self._scratch)
@@ -266,7 +267,7 @@ class Trainer(_Passes):
         self.factors, self._regularization = np.ones(-(-examples.n // batch) if planned else 0), regularization
         if clips or planned or weight_decay > 0 or regularization != NOTHING:
             norms = np.zeros(len(network.layout.units) * gradient.NORM_SIZE if clips else 0)
-            self._extras = places, self.factors, norms
+            self._extras = as_order(places), self.factors, norms
         self._set_regularization()
         for l in range(1, network.n_layers):
             full, last = product_addresses(network, l, products.OUTER)
@@ -303,7 +304,7 @@ class Trainer(_Passes):
 
     @kept
     def _order(self) -> NDArray[np.int64]:
-        return np.arange(self.examples.n) if self._rows is None else self._rows
+        return as_order(np.arange(self.examples.n) if self._rows is None else self._rows)
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
         """J at theta over all examples, or over `rows`; fills `grad`.

@@ -1,11 +1,12 @@
 """The memory that a network's kernels need besides the data: tables of layers and sizes, activations, deltas."""
 
 import functools
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.examples import Examples
+from ..data.examples import Examples, as_order
 from ..kernels import gather, gradient, losses, prediction, products, records, sparse
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
@@ -55,9 +56,9 @@ def _tables(
     if not to_rows:
         activation_sizes[0] = round_up(n_entries, lanes)
     # The array `a` begins with a_0 = 1, which has a whole vector to itself. There is no z^(1).
-    layers["a"] = np.cumsum([lanes, *activation_sizes[:-1]])
-    layers["z"] = np.cumsum([0, 0, *(chunk * padded for padded in layout.padded[1:-1])])
-    layers["theta_t"] = np.cumsum([0, *layout.transposed_sizes[:-1]])
+    layers["a"] = [*accumulate(activation_sizes[:-1], initial=lanes)]
+    layers["z"] = [0, *accumulate((chunk * padded for padded in layout.padded[1:-1]), initial=0)]
+    layers["theta_t"] = [*accumulate(layout.transposed_sizes[:-1], initial=0)]
     for l, name in enumerate(network.activations, 1):
         if name in ELEMENTWISE:
             layers["g"][l] = ELEMENTWISE[name].g.address(dtype)
@@ -112,7 +113,7 @@ class Workspace:
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, which are all different; out has the shape (len(order), S_L)."""
-        row_work = costs.row_work(self.network, self.examples.entries)
+        order, row_work = as_order(order), costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         self._transpose_narrow(theta)
         # Asking for this address compiles the kernel. `_tables` does not ask for it, so that only predictions wait for

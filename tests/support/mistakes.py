@@ -135,4 +135,4 @@ def make_all():
         if mistake not in (call_of_nothing, affine_of_part_of_a_vector):
             make(mistake)
     compiled = [call_by_address, *(mistake for mistake in MISTAKES if hasattr(mistake, "inspect_llvm"))]
-    print(sum("dprintf" in str(function.inspect_llvm()) for function in compiled))
+    print(sum("snprintf" in str(function.inspect_llvm()) for function in compiled))

@@ -89,9 +89,9 @@ def _bases() -> Iterator[pathlib.Path]:
         yield PYCACHE
     with contextlib.suppress(RuntimeError):  # no home folder
         yield pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "fastbp")
-    with contextlib.suppress(OSError):  # no temporary folder
-        user = os.geteuid() if hasattr(os, "geteuid") else "user"
-        yield pathlib.Path(tempfile.gettempdir(), f"fastbp-{user}")
+    if hasattr(os, "geteuid"):  # Windows does not say whether another user has made a folder there
+        with contextlib.suppress(OSError):  # no temporary folder
+            yield pathlib.Path(tempfile.gettempdir(), f"fastbp-{os.geteuid()}")
 
 
 def folders() -> Iterator[pathlib.Path]:

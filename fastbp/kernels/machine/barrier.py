@@ -4,7 +4,6 @@ A step of training may take only some tens of microseconds, so the threads of a 
 and meet at a barrier between the phases of each step. See crew.py for how they come together.
 """
 
-import platform
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import intrinsic, linked
+from .registers import AARCH64, ARCHITECTURE, X86_64
 
 # Fields of `crew`, an array of 64-bit integers that all threads of this process share. Each field has a cache line of
 # its own.
@@ -30,14 +30,16 @@ from ..compiling.jit import intrinsic, linked
 #   STOP     1 if the workers must go home
 BUSY, SEATS, MOST, MEMBERS, CODE, DATA, CORE, WAITING, PASSED, AWAKE, STOP, CREW_FIELDS = range(0, 192, 16)
 
-# A waiting thread looks LOOKS times whether it may go on (0.1 ms or more on x86-64). After that it sleeps between two
-# looks. Threads that never sleep may stay together on one core for seconds (measured), because the operating system
-# moves a thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS,
-# two threads went to sleep in turns (measured).
+# A waiting thread looks LOOKS times whether it may go on (0.1 ms or more). After that it sleeps between two looks.
+# Threads that never sleep may stay together on one core for seconds (measured), because the operating system moves a
+# thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS, two
+# threads went to sleep in turns (measured).
 LOOKS = 5_000
+
 _LINUX = sys.platform == "linux"
-_PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with argument 1: at least 1 ms (Sleep) or 1 us (usleep)
+# The instruction by which a core rests between two looks, and its operands. On AArch64 this is isb, a barrier that
+# empties the pipeline. The instruction `yield` would be the counterpart of x86's pause, but most cores skip it at once.
+_REST = {X86_64: ("llvm.x86.sse2.pause",), AARCH64: ("llvm.aarch64.isb", 15)}
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -104,18 +106,32 @@ def _plain_pause(looks):
     time.sleep(0)  # lets another thread run
 
 
+def _emit_call(builder, name, *numbers, returns):
+    """LLVM code that calls a C function or an intrinsic of LLVM with numbers of 32 bits."""
+    i32 = ir.IntType(32)
+    function = ir.FunctionType(returns, [i32] * len(numbers))
+    builder.call(cgutils.get_or_insert_function(builder.module, function, name), list(map(i32, numbers)))
+
+
+def _emit_rest(builder, architecture):
+    if architecture in _REST:
+        _emit_call(builder, *_REST[architecture], returns=ir.VoidType())
+
+
+def _emit_sleep(builder, platform):
+    # On Windows even the shortest sleep, Sleep(1), takes 1 to 16 ms. So there the thread only lets another one run.
+    call = ("SwitchToThread",) if platform == "win32" else ("usleep", 1)
+    _emit_call(builder, *call, returns=ir.IntType(32))
+
+
 @intrinsic(_plain_pause)
 def _pause(typingctx, looks):
-    """After LOOKS looks, sleep, so that other threads can run. Before that, on x86-64, only rest the core a little."""
+    """After LOOKS looks, sleep, so that other threads can run. Before that, only rest the core a little."""
 
     def codegen(context, builder, sig, args):
-        void = ir.VoidType()
-        if _PAUSE:
-            builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), _PAUSE), [])
+        _emit_rest(builder, ARCHITECTURE)
         with builder.if_then(builder.icmp_signed(">", args[0], args[0].type(LOOKS)), likely=False):
-            i32 = ir.IntType(32)
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(i32, [i32]), _SLEEP)
-            builder.call(function, [i32(1)])
+            _emit_sleep(builder, sys.platform)
         return context.get_dummy_value()
 
     return types.void(types.intp), codegen

@@ -95,9 +95,9 @@ def assemble(crew, most, code, data):
     _exchange(crew, MEMBERS, 0)
     _exchange(crew, CORE, _core())
     _exchange(crew, SEATS, most - 1)
-    looks = LOOKS if _read(crew, AWAKE) < most - 1 else 0  # workers that wake up may need this core
+    looks, awake = 0, _read(crew, AWAKE) >= most - 1
     while _read(crew, SEATS) > 0 and looks < LOOKS + NAPS:
-        _pause(looks)
+        _pause(looks if awake else LOOKS + NAPS - looks)  # if workers have to wake up, the naps come first
         looks += 1
     members = most - max(_exchange(crew, SEATS, 0), 0)
     _exchange(crew, MEMBERS, members)

@@ -29,11 +29,21 @@ def choose_tile(features: str, triple: str) -> tuple[int, int]:
         return 64, 8
     if "+avx" in features:
         return 32, 4
-    return 16, (8 if triple.startswith(("aarch64", "arm64")) else 4)
+    return 16, (8 if architecture(triple) == AARCH64 else 4)
+
+
+X86_64, AARCH64 = "x86-64", "AArch64"
+
+
+def architecture(triple: str) -> str:
+    """X86_64, AARCH64 or an empty string for other architectures, from the target triple that Numba compiles for."""
+    name = triple.partition("-")[0]
+    return {"x86_64": X86_64, "amd64": X86_64, "aarch64": AARCH64, "arm64": AARCH64}.get(name, "")
 
 
 _TRIPLE, _CPU, _FEATURES = cpu_target.target_context.codegen().magic_tuple()
 VECTOR_BYTES, ROWS = choose_tile(_FEATURES, _TRIPLE)
+ARCHITECTURE = architecture(_TRIPLE)
 HALF = ROWS // 2
 
 
@@ -77,14 +87,12 @@ def emit_fma(builder, x, y, z):
     return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [x, y, z])
 
 
-def emit_bounds_check(context, builder, what, array, first, extent):
+def emit_bounds_check(builder, what, array, first, extent):
     """LLVM code that stops the process unless elements [first, first + extent) lie within a flat array."""
     zero, end = first.type(0), builder.add(first, extent)
     ordered = [builder.icmp_signed("<=", x, y) for x, y in ((zero, first), (first, end), (end, array.nitems))]
     inside = functools.reduce(builder.and_, ordered)
-    emit_check(
-        context, builder, inside, f"{what} of elements %lld : %lld of an array of %lld", first, end, array.nitems
-    )
+    emit_check(builder, inside, f"{what} of elements %lld : %lld of an array of %lld", first, end, array.nitems)
 
 
 class Emitter:
@@ -107,7 +115,7 @@ class Emitter:
         if CHECKED:
             checked = self.context.make_array(array_type)(self.context, self.builder, array)
             extent = self.builder.add(self.builder.mul(step, step.type(rows - 1)), step.type(columns))
-            emit_bounds_check(self.context, self.builder, what, checked, index, extent)
+            emit_bounds_check(self.builder, what, checked, index, extent)
         return self.pointer(array_type, array, index)
 
     def pointer(self, array_type, array, index):
