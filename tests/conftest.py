@@ -6,15 +6,7 @@ import signal
 import pytest
 
 from fastbp.network import costs
-from fastbp.parallel import team
 from support import tabular
-
-
-@pytest.fixture
-def safe_layer():
-    """Skip the test unless Numba's threading layer on this machine is safe."""
-    if not team.layer_is_safe():
-        pytest.skip("the workqueue layer is never used in parallel")
 
 
 @pytest.fixture(scope="module")

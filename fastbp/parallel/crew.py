@@ -28,6 +28,11 @@ from ..kernels.machine.crew import serve
 PATIENCE_SECONDS = 1.0
 
 
+def prepare() -> None:
+    """Compile the code of the workers, or load it, in this thread."""
+    serve(np.ones(CREW_FIELDS, np.int64))  # in a crew that has to stop, so this thread returns at once
+
+
 def _work(state: NDArray[np.int64], alarm: "SimpleQueue[None]") -> None:
     """The life of a worker. It ends with the process."""
     while True:
@@ -68,8 +73,7 @@ class Crew:
         if self._n_workers >= n_workers or self._state[STOP] or interpreted.ENABLED:
             return
         if not self._n_workers:
-            # Compile `serve` in this thread, or load it. The array is one whose workers must stop, so the call returns.
-            serve(np.ones(CREW_FIELDS, np.int64))
+            prepare()
         try:
             while self._n_workers < n_workers:
                 # The new thread is a daemon. An interrupt before the next line costs nothing but a spare worker.

@@ -102,8 +102,8 @@ def _must_be_one(n_jobs: int | None) -> bool:
 
 
 # _paces maps a kernel, a number of threads and the magnitude of a call's work to a Pace. There are few such keys. The
-# dictionary needs no lock. If two threads use it at once, one may replace a Pace or its state, which loses only measured
-# times.
+# dictionary needs no lock. If two threads use it at once, one may replace a Pace or its state, which loses only
+# measured times.
 _paces: dict[tuple[Callable[..., Any], int, int], Pace] = {}
 
 

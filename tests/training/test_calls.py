@@ -27,14 +27,14 @@ BOUND = 5e9
 
 
 class Counter:
-    """Counts the floating-point operations of calls into the serial kernels. It makes the calls if `runs`."""
+    """Counts the floating-point operations of calls into the kernels. It makes the calls if `runs`."""
 
     def __init__(self, monkeypatch, *, runs: bool):
         self.calls: list[float] = []
         self.trained = self.predicted = 0  # rows that were trained on, rows that were predicted
-        self._train, self._predict, self._runs = step.train_serial, prediction.predict_serial, runs
-        monkeypatch.setattr(step, "train_serial", self.train)
-        monkeypatch.setattr(prediction, "predict_serial", self.predict)
+        self._train, self._predict, self._runs = step.train, prediction.predict, runs
+        monkeypatch.setattr(step, "train", self.train)
+        monkeypatch.setattr(prediction, "predict", self.predict)
 
     @staticmethod
     def weights(layers, examples_inputs) -> tuple[float, int]:
@@ -45,7 +45,7 @@ class Counter:
         return entries * widths[1], sum(n * m for n, m in pairwise(widths[1:]))
 
     def train(self, *args) -> None:
-        _, tables, _, _, examples, _, start, stop = args
+        _, _, tables, _, _, examples, _, start, stop = args
         layers, units, tasks, (plan,), *_ = tables
         share = plan.examples_begin, plan.examples_end, plan.update_begin, plan.update_end
         first, others = self.weights(layers, examples[:5])
@@ -66,7 +66,7 @@ class Counter:
             self._train(*args)
 
     def predict(self, *args) -> None:
-        _, (layers, _), _, _, inputs, _, start, stop, *_ = args
+        _, _, (layers, _), _, _, inputs, _, start, stop, *_ = args
         first, others = self.weights(layers, inputs)
         self.calls.append(2.0 * (stop - start) * (first + others))
         self.predicted += stop - start

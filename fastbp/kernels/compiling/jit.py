@@ -92,15 +92,9 @@ def emit_check(builder, holds, message, *values):
 
     message: a format of printf for `values`, which are 64-bit integers.
     """
-<<<<<<< HEAD
     # The check raises no exception, because other threads may wait for the thread that raises it. Py_FatalError is no
-    # way out: if two threads call it, the second one aborts while the first one still writes its message. dprintf,
-    # which only POSIX has, writes the message at once. After abort(), faulthandler shows the caller if it is enabled.
-=======
-    # The check raises no exception, because an exception cannot leave a thread of a parallel loop. Py_FatalError is no
     # way out: if two threads call it, the second one aborts while the first one still writes its message. One call of
     # write() writes the whole message. After abort(), faulthandler shows the caller if it is enabled.
->>>>>>> c7ef8333d6a0f2b7dcd9d10afcc1215ca1a6b707
     i32, void = ir.IntType(32), ir.VoidType()
     with builder.if_then(builder.not_(holds), likely=False):
         text = builder.bitcast(

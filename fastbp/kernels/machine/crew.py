@@ -8,8 +8,8 @@ without.
 
 Nothing guarantees that the workers run at the same time. They may be asleep, and a busy machine may not give this
 process all of its cores. So the first thread waits a moment for the workers, and then divides the work among the
-threads that have come. These threads are running, so no barrier waits for a thread that never comes. A late worker finds
-no seat, and goes on looking. The number of members never changes a bit of the result.
+threads that have come. These threads are running, so no barrier waits for a thread that never comes. A late worker
+finds no seat, and goes on looking. The number of members never changes a bit of the result.
 """
 
 from llvmlite import ir
