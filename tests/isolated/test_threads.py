@@ -97,7 +97,7 @@ ENDING = {
     "after a pause": "digest(); time.sleep(0.0005)",
     "with a function that is called at the end": "atexit.register(digest)",
     "with a thread that goes on": "threading.Thread(target=lambda: (time.sleep(0.3), digest())).start()",
-    "with a daemon thread": "threading.Thread(target=lambda: [digest() for _ in range(10**6)], daemon=True).start(); "
+    "with a daemon thread": "threading.Thread(target=endless.fit, args=programs.data(), daemon=True).start(); "
     "time.sleep(0.3)",
 }
 
@@ -107,6 +107,8 @@ def test_a_process_that_has_workers_ends_well(how, expected, warm_cache):
     program = f"""
 import atexit, json, threading, time
 from support import programs
+from fastbp import BackpropClassifier
+endless = BackpropClassifier((64,), batch_size=500, max_iter=10**9, n_iter_no_change=10**9)
 def digest():
     print(json.dumps(programs.digest()), flush=True)
 digest()

@@ -13,6 +13,7 @@ from fastbp.kernels.machine import registers
 from fastbp.network import costs
 from fastbp.network.architecture import Network
 from fastbp.network.memory import aligned_zeros
+from fastbp.parallel.crew import CREW
 from fastbp.parallel.team import Team
 from fastbp.training import shuffling
 from fastbp.training.optimizer_state import set_rates
@@ -186,10 +187,10 @@ def test_a_bound_far_below_a_chunk_holds_in_every_solver_and_changes_no_bit(name
 def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_threads(n_threads, monkeypatch):
     class Tasks(Team):
         def run(self, kernel, *args, work):
-            _, tables, *_ = args
+            tables, *_ = args
             plan = tables[records.Tables._fields.index("plan")]
             shares.append(tuple(plan[["examples_begin", "examples_end", "update_begin", "update_end"]][0]))
-            return kernel(*args)
+            return CREW.run(kernel, self.n_threads, *args)
 
     shares: list[tuple[int, ...]] = []
     shape = Network((30, 64, 64, 3), ("tanh", "relu", "softmax"), "log_loss", np.dtype(np.float64))
