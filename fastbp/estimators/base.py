@@ -269,17 +269,16 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
     def _trainer(self, fit: Fit, batch: int, optimizer: int) -> Iterator[AnyTrainer]:
         """The trainer that the solvers use, with its threads. The trainer overwrites fit.theta."""
         network, examples = fit.network, fit.examples
-        with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
-            yield Trainer(
-                network,
-                fit.theta,
-                examples,
-                batch=batch,
-                team=team,
-                optimizer=optimizer,
-                rows=fit.rows,
-                **self._of_training(fit),
-            )
+        yield Trainer(
+            network,
+            fit.theta,
+            examples,
+            batch=batch,
+            team=team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)),
+            optimizer=optimizer,
+            rows=fit.rows,
+            **self._of_training(fit),
+        )
 
     def _footprint(self, fit: Fit) -> Footprint:
         """An estimate of the memory of a fit on one thread."""

@@ -150,10 +150,10 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
-        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. Whatever the bound, small work
-        runs on one thread. So does any work while another fit or prediction has the threads, and any work in a process
-        that has lost its threads by fork(). The number of threads changes no bit of the result.
+        Upper bound on threads. -1 means as many as Numba may use (by default one for each core), -2 all but one. None
+        means the same as -1, but one thread in a joblib worker or a Dask task, because other workers use the other
+        cores. Whatever the bound, small work runs on one thread. So does any work while another fit or prediction has
+        the other threads. The number of threads changes no bit of the result.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class. It multiplies the weights of the class's examples, those in a validation set included.
         'balanced' is n_samples / (n_classes * count of the class), counted in y. For a multilabel target, a list

@@ -230,8 +230,8 @@ class Predictor(Parameters, Checked):
             output = self._run_row(X, network)[0]
         else:
             examples = examples or as_examples(X, network.dtype)
-            with team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
-                output = evaluation.predict(network, self._theta(network), examples, np.arange(examples.n), team)
+            team = team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries))
+            output = evaluation.predict(network, self._theta(network), examples, np.arange(examples.n), team)
         refuse_overflow(X, output)
         return output
 
@@ -256,8 +256,8 @@ class Predictor(Parameters, Checked):
         now = self._as_now()
         X, network = now._validated_for_prediction(X)
         examples = as_examples(X, network.dtype)
-        with team_for(now._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
-            layers = evaluation.hidden_layers(network, now._theta(network), examples, team)
+        team = team_for(now._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries))
+        layers = evaluation.hidden_layers(network, now._theta(network), examples, team)
         for layer in layers:
             refuse_overflow(X, layer)
         return layers
