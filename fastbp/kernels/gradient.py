@@ -8,6 +8,7 @@ import math
 
 from .compiling.jit import call, entry, inlined, linked, runtime
 from .elementary import constant
+from .machine.pointers import pointed
 from .machine.registers import VECTOR_BYTES
 from .machine.simd import check_multiple, lanes_of, load, multiply_add, panel_of, part, splat, store, zeros
 from .machine.simd import tile as shape
@@ -116,11 +117,13 @@ def _gradient(job, unit, group, first, n, g):
 
 
 @linked
-def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first, n, batch_begins):
+def add_gradient_of_group(work, units_begin, units_end, tile_offset, group, first, n, batch_begins):
     """Add the gradient of a group's rows [first, first + n) to the group's copy of `grad`, for some units.
 
-    If `batch_begins`, the gradient overwrites the copy. tile_offset: where the thread's part of `tiles` begins.
+    If `batch_begins`, the gradient overwrites the copy. work: pointer to a `step.Work`. tile_offset: where the thread's
+    part of `tiles` begins.
     """
+    job = pointed(work).job
     tiles, grad = job.scratch.tiles, job.parameters.grad
     before = flush_subnormals()
     for u in range(units_begin, units_end):
@@ -173,8 +176,12 @@ def _update(job, u, sums, step):
 
 
 @linked
-def step_units(job, units_begin, units_end, step, extras):
-    """Scale the gradients of some units in `grad` by the clipping factor, then update these units. step: a `Step`."""
+def step_units(work, units_begin, units_end, step, extras):
+    """Scale the gradients of some units in `grad` by the clipping factor, then update these units.
+
+    work: pointer to a `step.Work`. step: a `Step`.
+    """
+    job = pointed(work).job
     grad = job.parameters.grad
     before = flush_subnormals()
     clipping = clipping_factor(extras.norms, job.rates.max_norm)
@@ -186,13 +193,15 @@ def step_units(job, units_begin, units_end, step, extras):
 
 
 @linked
-def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight, extras):
+def update_units(work, units_begin, units_end, tile_offset, chunk, step, weight, extras):
     """Sum the gradient of some units over the chunk's rows.
 
     If there are several groups, `grad` already has the sum of each group, so only these sums are added up. After a
     batch's last chunk, if W > 0, add the L2 term, divide by W, and update the units. If the plan clips, `step_units`
-    updates the units instead. If the plan has no sweep, theta stays as it is. step: a `Step`. weight: W of the batch.
+    updates the units instead. If the plan has no sweep, theta stays as it is. work: pointer to a
+    `step.Work`. step: a `Step`. weight: W of the batch.
     """
+    job = pointed(work).job
     plan, scratch = job.plan, job.scratch
     theta, grad = job.parameters.theta, job.parameters.grad
     tiles, squares, rates = scratch.tiles, scratch.squares, job.rates

@@ -86,6 +86,14 @@ _sweep = deferred(
 )  # fmt: skip
 
 
+@inlined
+def _theta_and_gradient(k, grad, theta, i, alpha, scale, squared):
+    """For a vector of parameters: theta, the gradient, and squared + theta^2. alpha, scale, squared: vectors."""
+    old = load(tile(1, 1), theta, i + k, 0)
+    g = multiply_add(load(tile(1, 1), grad, k, 0), alpha, old) * scale
+    return old, g, multiply_add(squared, old, old)
+
+
 @_sweep
 def adam(rates, step, sums, theta, i, moment_1, moment_2, squares, u):
     eta, decay = splat(tile(1, 1), theta, step.size), splat(tile(1, 1), theta, step.decay)
@@ -95,9 +103,7 @@ def adam(rates, step, sums, theta, i, moment_1, moment_2, squares, u):
     epsilon, squared = splat(tile(1, 1), theta, rates.epsilon), zeros(tile(1, 1), theta)
     check_multiple(sums.grad.size, lanes_of(theta))
     for k in range(0, sums.grad.size, lanes_of(theta)):
-        old = load(tile(1, 1), theta, i + k, 0)
-        squared = multiply_add(squared, old, old)
-        g = multiply_add(load(tile(1, 1), sums.grad, k, 0), alpha, old) * scale
+        old, g, squared = _theta_and_gradient(k, sums.grad, theta, i, alpha, scale, squared)
         m = beta_1 * load(tile(1, 1), moment_1, i + k, 0) + new_1 * g
         v = beta_2 * load(tile(1, 1), moment_2, i + k, 0) + new_2 * (g * g)
         store(m, moment_1, i + k, 0)
@@ -113,9 +119,7 @@ def _momentum(nesterov, rates, step, sums, theta, i, moment_1, squares, u):
     mu, squared = splat(tile(1, 1), theta, rates.mu), zeros(tile(1, 1), theta)
     check_multiple(sums.grad.size, lanes_of(theta))
     for k in range(0, sums.grad.size, lanes_of(theta)):
-        old = load(tile(1, 1), theta, i + k, 0)
-        squared = multiply_add(squared, old, old)
-        g = multiply_add(load(tile(1, 1), sums.grad, k, 0), alpha, old) * scale
+        old, g, squared = _theta_and_gradient(k, sums.grad, theta, i, alpha, scale, squared)
         v = mu * load(tile(1, 1), moment_1, i + k, 0) - eta * g
         store(v, moment_1, i + k, 0)
         if nesterov:

@@ -1,10 +1,12 @@
 """The two matrix products of backpropagation, as loops of register tiles.
 
 Theta^(l) has 1 + S_l rows and a padded number of columns. It is stored as panels as wide as a full tile, W columns: all
-rows of the first W columns, then all rows of the next W columns, and so on. The last panel may be narrower. The a^(l)
-and z^(l) lie in panels too, see panels.py, so a tile reads its operands contiguously. The padded numbers of columns are
-multiples of a vector, so there is no scalar remainder; the last rows may use smaller tiles. Tiles of all heights add
-up the terms of a sum in the same order, so the bits of a row of a result depend on that row alone.
+rows of the first W columns, then all rows of the next W columns, and so on. The last panel may be narrower. Before a
+narrow layer, Theta^(l) is stored as a vector of biases, and then panels of the transposed weights, each with a row of
+zeros in front. The a^(l) and z^(l) lie in panels too, see panels.py, so a tile reads its operands contiguously. The
+padded numbers of columns are multiples of a vector, so there is no scalar remainder; the last rows may use smaller
+tiles. Tiles of all heights add up the terms of a sum in the same order, so the bits of a row of a result depend on that
+row alone.
 """
 
 from .compiling.jit import call, deferred, inlined
@@ -28,8 +30,7 @@ from .machine.vectors import first_columns, store_sums
 from .panels import PANELS, STRIDED, Strided, panel_at, place
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
-# A unit of parameters has at most UNIT_ROWS rows of Theta, except before a narrow layer. The tiles of a unit share its
-# fixed cost.
+# A unit of parameters has at most UNIT_ROWS rows of a panel. The tiles of a unit share its fixed cost.
 UNIT_ROWS = 3 * ROWS
 # One operand of each product is prefetched AHEAD steps of the loop before its use. Measured with 784 inputs: without
 # prefetching, `affine` reaches 70 % of the CPU's peak of fused multiply-adds in float64, and 86 % in float32. With

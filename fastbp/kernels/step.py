@@ -28,6 +28,7 @@ from .gather import Inputs, Rows, Targets, total_weight
 from .gradient import add_gradient_of_group, sorted_of_group, step_units, update_units
 from .machine.barrier import meet
 from .machine.crew import run_together, share
+from .machine.pointers import pointed, pointer_to
 from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
 from .optimizers import step_of
@@ -41,6 +42,14 @@ class Member(NamedTuple):
     n: int  # number of members of the crew
     crew: NDArray  # see crew.py
     tile_offset: int  # where the member's part of `tiles` begins
+
+
+class Work(NamedTuple):
+    """The arguments of every phase of a call. A phase gets a pointer to them, see machine/pointers.py."""
+
+    member: Member
+    job: Job
+    examples: Examples
 
 
 class Chunk(NamedTuple):
@@ -68,11 +77,13 @@ def _rows_of(i, n, chunk):
 
 
 @linked
-def _run_examples(job, examples, start, first, stop, extras):
+def _run_examples(work, start, first, stop, extras):
     """Compute the costs of rows [first, stop) of a chunk, block by block; if the plan learns, also all delta^(l).
 
     start: the chunk begins with example order[start].
     """
+    work = pointed(work)
+    job, examples = work.job, work.examples
     layers, plan, activations, scratch = job.layers, job.plan, job.activations, job.scratch
     theta, theta_t = job.parameters.theta, job.parameters.theta_t
     before = flush_subnormals()
@@ -102,11 +113,12 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, chunk):
 
 
 @linked
-def examples_phase(member, job, examples, chunk, extras):
+def examples_phase(work, chunk, extras):
     """Each member runs its share of the chunk's examples.
 
     If there are several tasks, and as many groups, the member also sums the gradients of the groups in its share.
     """
+    member, job, examples = pointed(work)
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:
@@ -117,10 +129,10 @@ def examples_phase(member, job, examples, chunk, extras):
     begin, end = share(plan.examples_begin, plan.examples_end, member.rank, member.n)
     for i in range(begin, end):
         first, last = _rows_of(i, n_tasks, chunk)
-        _run_examples(job, examples, chunk.start, first, last, extras)
+        _run_examples(work, chunk.start, first, last, extras)
         if plan.n_groups == n_tasks > 1:
             add_gradient_of_group(
-                job, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
+                work, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
             )
     meet(member.crew, member.n)
     if member.rank == 0 and plan.examples_begin < n_tasks and plan.examples_end == n_tasks:
@@ -129,8 +141,9 @@ def examples_phase(member, job, examples, chunk, extras):
 
 
 @linked
-def group_phase(member, job, chunk):
+def group_phase(work, chunk):
     """If there are several groups, and more tasks than groups, sum the gradient of each group's rows."""
+    member, job, _ = pointed(work)
     plan, n_tasks, tasks = job.plan, job.tasks.size - 1, job.tasks
     if not 1 < plan.n_groups < n_tasks:
         return
@@ -141,35 +154,37 @@ def group_phase(member, job, chunk):
         group, task = i % plan.n_groups, i // plan.n_groups * plan.n_groups
         first, last = _rows_of(group, plan.n_groups, chunk)
         add_gradient_of_group(
-            job, tasks[task], tasks[task + plan.n_groups], member.tile_offset, group, first, last - first,
+            work, tasks[task], tasks[task + plan.n_groups], member.tile_offset, group, first, last - first,
             chunk.batch_begins,
         )  # fmt: skip
     meet(member.crew, member.n)
 
 
 @linked
-def update_phase(member, job, chunk, extras):
+def update_phase(work, chunk, extras):
     """Each member runs `update_units` for its share of the units.
 
     If there are several groups, `update_units` runs only after the last chunk of a batch.
     """
+    member, job, _ = pointed(work)
     plan, progress = job.plan, job.progress
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     if plan.n_groups == 1 or chunk.batch_ends:
         step = _step_at(chunk, job, extras)
         begin, end = job.tasks[begin], job.tasks[end]
-        update_units(job, begin, end, member.tile_offset, chunk, step, progress.batch_weight, extras)
+        update_units(work, begin, end, member.tile_offset, chunk, step, progress.batch_weight, extras)
     meet(member.crew, member.n)
 
 
 @linked
-def step_phase(member, job, chunk, extras):
+def step_phase(work, chunk, extras):
     """If the plan clips, each member updates its share of the units after the last chunk of a batch."""
+    member, job, _ = pointed(work)
     plan = job.plan
     if plan.clips and chunk.batch_ends:
         begin, end = share(plan.step_begin, plan.step_end, member.rank, member.n)
         if job.progress.batch_weight > 0.0:
-            step_units(job, job.tasks[begin], job.tasks[end], _step_at(chunk, job, extras), extras)
+            step_units(work, job.tasks[begin], job.tasks[end], _step_at(chunk, job, extras), extras)
         meet(member.crew, member.n)
 
 
@@ -222,13 +237,14 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
         Scratch(*buffers[3:]), tables.rates[0], progress,
     )  # fmt: skip
     data = Examples(Inputs(*examples[:5]), Targets(*examples[5:]), order)
+    work = pointer_to(Work(member, job, data))
     while start < stop:
         chunk = _chunk_at(start, order, plan)
-        examples_phase(member, job, data, chunk, extras)
-        group_phase(member, job, chunk)
-        update_phase(member, job, chunk, extras)
+        examples_phase(work, chunk, extras)
+        group_phase(work, chunk)
+        update_phase(work, chunk, extras)
         if extras is not None:
-            step_phase(member, job, chunk, extras)
+            step_phase(work, chunk, extras)
         if rank == 0 and chunk.batch_ends and plan.finishes:
             rows = (chunk.start + chunk.rows - 1) % plan.batch + 1
             _finish_batch(progress, job.scratch.squares, job.rates.alpha, rows)

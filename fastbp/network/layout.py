@@ -17,7 +17,7 @@ from .memory import aligned_zeros, kept, round_up
 # A layer is narrow if three conditions hold: a vector has room for NARROW times its width, the layer before has at
 # least NARROW_INPUTS times its width, and the layer before is not the input. In other layers, a vector holds the sums
 # of several units. In a narrow layer most of such a vector would be padding, so a vector holds terms of a single sum
-# instead.
+# instead, and the weights that lead to the layer lie transposed in theta.
 NARROW, NARROW_INPUTS = 4, 32
 
 
