@@ -122,7 +122,7 @@ class _Passes(Workspace):
         calls of at most some hundredths of a second, except in very large networks. After each call into the kernel,
         Ctrl-C is answered and `after_call` is called.
         """
-        self._epoch_sums[:] = 0
+        self._epoch_sums.fill(0)
         kernel, buffers = getattr(step, self._kernels[self.team.n_threads > 1]), (*self.activations, *self._scratch)
         extras = (self._with_seed(),) if self._extras else ()
         for start, stop, tables, work in self._calls(len(order)):
@@ -133,7 +133,7 @@ class _Passes(Workspace):
             )  # fmt: skip
             if after_call:
                 after_call()
-        loss, rows = self._epoch_sums
+        loss, rows = self._epoch_sums.tolist()
         return float(loss / rows) if rows else math.nan
 
 
