@@ -8,9 +8,9 @@ a table (a quarter is the test part) and is the random_state of the fit.
 Each variant changes one part of the recipe. The script prints a table in Markdown. The row "recipe" has the log loss
 for classes and 1 - R2 for numbers. The other rows have the difference from it in units of 0.001: the mean over the
 seeds, and its standard error. If the difference is positive, the variant is worse than the recipe. Then follow the
-numbers of tables where the variant is worse and better by more than the standard error, and the time of its fits
-relative to the recipe's (the geometric mean over tables and seeds). With --json, another run goes on where the first
-one ended.
+numbers of tables where the variant is worse and better by more than the standard error, and the CPU time of its fits
+relative to the recipe's (the geometric mean over tables and seeds). CPU time changes little if the machine does other
+work. With --json, another run goes on where the first one ended.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ def patched(variant: str) -> Iterator[None]:
 
 
 def measured(table: Table, seed: int, variant: str) -> tuple[float, float]:
-    """The error on the test part, and the seconds of the fit."""
+    """The error on the test part, and the CPU seconds of all threads of the fit."""
     train, test = split(table, seed)
     kind: Callable[..., Any] = TabularClassifier if table.has_classes else TabularRegressor
     model = kind(N_NETWORKS.get(variant, 16), random_state=seed)
     with patched(variant):
-        start = time.perf_counter()
+        start = time.process_time()
         model.fit(train.X, train.y)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
     if table.has_classes:
         return log_loss(test.y, model.predict_proba(test.X), labels=model.classes_), seconds
     return 1 - r2_score(test.y, model.predict(test.X)), seconds

@@ -1,12 +1,19 @@
 """Fixtures shared by the tests."""
 
 import _thread
+import os
 import signal
 
 import pytest
 
 from fastbp.network import costs
 from fastbp.parallel import team
+from support import tabular
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("posix") and os.name != "posix":
+        pytest.skip("needs POSIX")
 
 
 @pytest.fixture
@@ -25,6 +32,13 @@ def dask_client():
     )
     with cluster, cluster.get_client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def small_recipe():
+    """Let the estimators for tables train small networks of one shape, briefly."""
+    with tabular.small_recipe():
+        yield
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import argparse
 import os
 import pathlib
 import platform
+import sys
+import sysconfig
 
 import llvmlite
 import llvmlite.binding
@@ -25,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("NUMBA_", "FASTBP_"))]
     rows = {
         "fastbp": f"{__version__}, {pathlib.Path(__file__).parents[1]}",
-        "Python": f"{platform.python_version()}, {platform.platform()}",
+        "Python": f"{platform.python_version()}, {platform.platform()}{_free_threads()}",
         "NumPy": np.__version__,
         "Numba": f"{numba.__version__}, llvmlite {llvmlite.__version__}",
         "scikit-learn": f"{sklearn.__version__}, SciPy {scipy.__version__}",
@@ -36,6 +38,7 @@ def run(options: argparse.Namespace) -> None:
         "vectors": f"{registers.VECTOR_BYTES} bytes: {lanes}",
         "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
         "compiler": _compiler(),
+        "prebuilt": cache_folders.prebuilt(),
         "threads": _threads(),
         "settings": " ".join(settings) or "none in the environment",
         "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",
@@ -44,6 +47,19 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name:14}{value}".rstrip())
     print(f"\ncache of version {cache.DIGEST}, searched in this order")
     print(cache_folders.states())
+    print("\nkernels on disk, by the folder that a fit loads them from")
+    print(cache_folders.origins())
+
+
+def _free_threads() -> str:
+    """Whether a Python with free threads has them now. An extension module that is not made for them ends them."""
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return ""
+    return (
+        ", with the GIL, because a module needs it"
+        if getattr(sys, "_is_gil_enabled", lambda: True)()
+        else ", without the GIL"
+    )
 
 
 def _compiler() -> str:

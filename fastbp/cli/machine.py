@@ -6,7 +6,8 @@ import platform
 import re
 
 import numba
-from numba.core.registry import cpu_target
+
+from ..kernels.compiling import target
 
 # The features of a CPU that matter most for the kernels' vector instructions.
 NOTABLE_FEATURES = ("sse2", "avx", "fma", "avx2", "avx512f", "neon", "sve")
@@ -16,8 +17,7 @@ BUSY = 0.5
 
 def compiled_for() -> tuple[str, list[str]]:
     """(name, notable features) of the CPU that the kernels are compiled for."""
-    _, name, features = cpu_target.target_context.codegen().magic_tuple()
-    return name, [feature for feature in NOTABLE_FEATURES if f"+{feature}" in features.split(",")]
+    return target.CPU, [feature for feature in NOTABLE_FEATURES if f"+{feature}" in target.FEATURES.split(",")]
 
 
 def processor() -> str:

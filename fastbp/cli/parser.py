@@ -4,6 +4,7 @@ import argparse
 import math
 from typing import Any
 
+from ..kernels.compiling.levels import LEVELS
 from ..version import __version__
 from .limits import ENOUGH, MOST_INTEGER_CLASSES
 
@@ -233,10 +234,23 @@ def _add_warmup(commands: Any) -> None:
         "warmup",
         help="compile all kernels now",
         description="Compile all kernels and keep them on disk, so that no fit has to compile. Run this when you build "
-        "a container image. The exit code is 1 if the kernels cannot be kept.",
+        "a container image. If the image will run on other CPUs, name their level by --cpu. The exit code is 1 if the "
+        "kernels cannot be kept.",
     )
     warmup.add_argument(
         "--dtype", choices=["float32", "float64", "both"], default="both", help=f"precision of the kernels{DEFAULT}"
+    )
+    warmup.add_argument(
+        "--cpu",
+        choices=LEVELS,
+        help="compile for all CPUs of this level, on any machine: x86-64-v3 has AVX2, x86-64-v4 has AVX-512, aarch64 "
+        "has NEON (default: for the CPU of this machine only)",
+    )
+    warmup.add_argument(
+        "--into",
+        metavar="DIR",
+        help="with --cpu: the folder for the kernels (default: the folder fastbp/kernels/prebuilt of this installation,"
+        " where a fit finds them; a copy of DIR may take the place of that folder in another installation)",
     )
     warmup.set_defaults(job="warmup")
 

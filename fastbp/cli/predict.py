@@ -38,11 +38,12 @@ def run(options: argparse.Namespace) -> None:
     if options.proba and isinstance(found, Classes):
         by_class = zip(found.classes_, found.predict_proba(rows).astype(np.float32).T, strict=True)
         results += [(f"probability of {label}", column) for label, column in by_class]
-    content = pd.DataFrame(dict(_named(results))).to_csv(index=False)
+    # Both ways write the same bytes on every system. A text stream would use Windows's encoding and ends of lines.
+    content = pd.DataFrame(dict(_named(results))).to_csv(index=False, lineterminator="\n").encode()
     if options.output:
-        write_whole(options.output, lambda stream: stream.write(content.encode()))
+        write_whole(options.output, lambda stream: stream.write(content))
     else:
-        sys.stdout.write(content)
+        sys.stdout.buffer.write(content)
 
 
 def _named(columns: list[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -1,35 +1,32 @@
-"""``python -m fastbp warmup``: compile all kernels now and keep them on disk."""
+"""``python -m fastbp warmup``: compile all kernels now and keep them on disk, for this CPU or for a level of CPUs."""
 
 import argparse
-import functools
-import itertools
+import pathlib
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
 
-import numpy as np
-
-from ..data.examples import Examples, as_examples
-from ..kernels.compiling import cache
-from ..kernels.compiling.jit import DEFERRED
-from ..kernels.optimizers import ADAM, RATES, SWEEPS, step_all
-from ..network.architecture import Network
-from ..parallel.team import Team
-from ..training import shuffling
-from ..training.evaluation import predict, predict_row
-from ..training.trainer import Trainer
-from ..typing import Array
+from ..kernels.compiling import levels
 from ..version import __version__
-from . import cache_folders, machine
-from .progress import Compiling
+from .errors import UserError
 
 
 def run(options: argparse.Namespace) -> int:
     """Compile all kernels for the dtypes, and print the time of each part. Returns 1 if the kernels cannot be kept."""
+    if options.into is not None and options.cpu is None:
+        raise argparse.ArgumentTypeError("argument --into: needs --cpu, because the cache chooses its own folder")
+    if options.cpu is not None:
+        _compile_for(options.cpu, options.into)
+    # These modules import the kernels, and the kernels must not be imported before it is known for which CPU.
+    import numpy as np
+
+    from ..kernels.compiling import cache
+    from . import all_kernels, cache_folders, machine
+    from .progress import Compiling
+
     dtypes = ["float32", "float64"] if options.dtype == "both" else [options.dtype]
-    parts = [(dtype, *part) for dtype in dtypes for part in _parts(np.dtype(dtype))]
+    parts = [(dtype, *part) for dtype in dtypes for part in all_kernels.parts(np.dtype(dtype))]
     start = time.perf_counter()
-    print(f"Compiling fastbp {__version__} for {machine.compiled_for()[0]}, in {len(parts)} parts", flush=True)
+    cpu = options.cpu or machine.compiled_for()[0]
+    print(f"Compiling fastbp {__version__} for {cpu}, in {len(parts)} parts", flush=True)
     for dtype, name, compile_part in parts:
         print(f"  {dtype}  {name:29}", end=" ... ", flush=True)
         before = time.perf_counter()
@@ -48,64 +45,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parts(dtype: np.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
-    """For each part of the kernels for a dtype, a pair: the part's name, and a function that compiles it."""
-    yield "all building blocks", functools.partial(_compile_deferred, dtype)
-    teams = {"serial": Team(1)}
-    if machine.threading_layer():  # without a threading layer all fits are serial
-        teams["parallel"] = _Pair()
-    for (kind, team), (job, compile_entries) in itertools.product(teams.items(), JOBS.items()):
-        yield f"{kind} {job}", functools.partial(compile_entries, dtype, team)
-
-
-class _Pair(Team):
-    """A team of two tasks on any number of threads, so that parallel kernels also run on a machine of one core."""
-
-    def __init__(self) -> None:
-        super().__init__(2)
-
-    def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
-        return kernel(*args)
-
-
-def _compile_deferred(dtype: np.dtype) -> None:
-    """Compile the kernels that only some networks need."""
-    for kernel in DEFERRED:
-        kernel.address(dtype)
-
-
-def _network_of_one_weight(dtype: np.dtype) -> tuple[Network, Array, Examples]:
-    """(network, theta, examples) to call an entry with.
-
-    This call compiles the entry for every network of the dtype and for all data, because the types of the arguments are
-    always the same.
-    """
-    network = Network((1, 1), ("logistic",), "binary_cross_entropy", dtype)
-    theta = network.layout.pack([np.zeros((1, 1))], [np.zeros(1)])
-    return network, theta, as_examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64))
-
-
-def _train(dtype: np.dtype, team: Team) -> None:
-    """Compile the entries of a training without extras."""
-    network, theta, examples = _network_of_one_weight(dtype)
-    shuffling.shuffle(np.arange(shuffling.FEWEST), np.random.RandomState())
-    trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
-    trainer.epoch(np.arange(1))
-    sweep, units, rates = SWEEPS[ADAM].address(dtype), network.layout.units, np.zeros(1, RATES)
-    step_all(ADAM, sweep, units, rates, 1.0, 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
-
-
-def _train_with_extras(dtype: np.dtype, team: Team) -> None:
-    """Compile the entry of a training with dropout, weight decay and so on."""
-    network, theta, examples = _network_of_one_weight(dtype)
-    Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM, planned=True).epoch(np.arange(1))
-
-
-def _predict(dtype: np.dtype, team: Team) -> None:
-    """Compile the entries of a prediction."""
-    network, theta, examples = _network_of_one_weight(dtype)
-    predict(network, theta, examples, np.arange(1), team)
-    predict_row(network, *network.layout.unpack(theta), np.zeros(1, dtype))
-
-
-JOBS = {"training": _train, "training with extras": _train_with_extras, "prediction": _predict}
+def _compile_for(level: str, into: str | None) -> None:
+    """Let this process compile for a level of CPUs. into: a folder for the kernels, by default the package's own."""
+    folder = levels.PREBUILT if into is None else pathlib.Path(into)
+    try:
+        levels.compile_for(level, folder)
+    except RuntimeError as error:
+        raise UserError(f"--cpu {level}: {error}") from None

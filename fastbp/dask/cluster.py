@@ -209,7 +209,7 @@ class Partitions:
         self.cluster, self._blocks, self._arguments = cluster, blocks, (n_features, name, columns)
         self.futures: list[Future] = []
         found = cluster.compute(self._load_and_measure, lambda: None)
-        sizes = np.array([size for size, _ in found])
+        sizes = np.array([size for size, _ in found], np.int64)
         self.dtype = np.result_type(*(dtype for size, dtype in found if size or not sizes.any()))
         self.starts = np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
         self.shape = int(self.starts[-1]), n_features

@@ -123,6 +123,14 @@ NO_X32, NO_X64 = _read_only(np.empty(0, np.float32)), _read_only(np.empty(0, np.
 NO_INDICES, NO_INDPTR = _read_only(np.empty(0, np.int32)), _read_only(np.empty(0, np.int64))
 
 
+def as_order(rows: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Indices of examples as the kernels read them: contiguous, in 64 bits. They are copied only if they must be.
+
+    On Windows, NumPy 1 and packages that use it make indices of 32 bits. The kernels would misread them.
+    """
+    return np.ascontiguousarray(rows, np.int64)
+
+
 def is_file(X: Any) -> bool:
     """Whether X is an array of numbers in a memory-mapped file."""
     if not (isinstance(X, np.ndarray) and X.dtype.kind in "biuf"):

@@ -121,7 +121,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
         regularization = self._regularization(len(hidden[0]), random_state, n_epochs)
         theta = self._fitted_theta(network) if continues else self._initial_theta(network, random_state)
         history = self._history(network, target, theta, continues=continues, incremental=incremental)
-        order, rows = np.arange(examples.n), held_out()
+        order, rows = np.arange(examples.n, dtype=np.int64), held_out()
         if rows is not None:
             order = np.delete(order, rows)
         if history.scored and validation is None:

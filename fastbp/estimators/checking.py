@@ -153,7 +153,7 @@ def _goes_with(y: Any, X: Any) -> bool:
         type(X) is type(y) is np.ndarray
         and y.dtype.kind in "iubfU"
         and y.ndim in (1, 2)
-        and y.shape[0] == X.shape[0]
+        and y.shape[:1] == X.shape[:1]
         and y.size > 0
         and (y.dtype.kind != "f" or is_finite(y))
     )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.examples import Examples
+from ..data.examples import Examples, as_order
 
 Rows = NDArray[np.int64]
 
@@ -62,7 +62,7 @@ def split(
                 f"early_stopping=True: all sample_weight of the {name} examples are zero in this split. "
                 "Use another random_state or validation_fraction, or leave out examples of weight zero."
             )
-    return train, ValidationSet(examples, validation)
+    return as_order(train), ValidationSet(examples, as_order(validation))
 
 
 def refuse_small_share(n_validation: int, validation_fraction: float, n: int) -> None:

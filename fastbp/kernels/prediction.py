@@ -13,14 +13,14 @@ from .records import Activations
 
 
 @linked
-def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out):
+def _run_predictions(layers, plan, theta, activations, inputs, chunk, out):
     """out = a^(L) of some rows of a chunk, block by block. chunk: these rows, as a `Rows`."""
     layer = layers[layers.size - 1]
     width, padded = layer.width, layer.padded
     stop = chunk.first + chunk.n
     for i in range(chunk.first, stop, plan.block):
         rows = Rows(chunk.order, chunk.start, i, min(plan.block, stop - i))
-        forward(layers, theta, theta_t, activations, inputs, rows, plan, None)
+        forward(layers, theta, activations, inputs, rows, plan, None)
         a = part(activations.a, layer.a + i * padded, rows.n * padded)
         z = part(activations.z, layer.z + i * padded, rows.n * padded)
         outputs(plan.outputs, layer.g, z, a, rows.n, width, padded)
@@ -30,11 +30,10 @@ def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, o
 
 
 @linked
-def _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+def _predict(rank, members, crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
     """One member's part of a prediction: its share of each chunk."""
     layers, plan = tables[0], tables[1][0]
     activations, inputs = Activations(*activations), Inputs(*inputs)
-    theta, theta_t = parameters
     first_task, last_task = share(runtime(0), n_tasks, rank, members)
     for begin in range(start, stop, plan.chunk):
         rows = min(plan.chunk, stop - begin)
@@ -49,27 +48,25 @@ def _predict(rank, members, crew, tables, parameters, activations, inputs, order
         for i in range(first_task, last_task):
             first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
             chunk = Rows(order, begin, first, last - first)
-            _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out)
+            _run_predictions(layers, plan, theta, activations, inputs, chunk, out)
 
 
 @entry
-def predict_serial(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+def predict_serial(crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); overwrites these rows of out. out: (n, S_L).
 
-    crew: scratch, see barrier.py. tables: layers and plan. parameters: theta and theta_t. activations: the fields of
-    `Activations`. inputs: the fields of `Inputs`. n_tasks: number of tasks of a chunk.
+    crew: scratch, see barrier.py. tables: layers and plan. activations: the fields of `Activations`. inputs: the fields
+    of `Inputs`. n_tasks: number of tasks of a chunk.
     """
-    _predict(
-        runtime(0), runtime(1), crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out
-    )  # fmt: skip
+    _predict(runtime(0), runtime(1), crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out)
 
 
 @parallel_entry
-def predict_parallel(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+def predict_parallel(crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
     """`predict_serial` with its tasks in parallel."""
     most = min(n_threads(), n_tasks)
     assemble(crew)
     for _ in prange(most):
         rank, members = join(crew, most)
         if rank < members:
-            _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out)
+            _predict(rank, members, crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out)

@@ -12,7 +12,7 @@ from .compiling.jit import entry, inlined
 from .elementary import constant, fma
 from .losses import outputs
 from .machine.registers import VECTOR_BYTES
-from .machine.simd import load, multiply_add, part, splat, store, tile
+from .machine.simd import lanes_of, load, multiply_add, part, splat, store, tile
 from .machine.vectors import store_sums
 
 # A sum stays in a register while the products of STEPS inputs are added to it.
@@ -76,7 +76,7 @@ def forward_row(coef, intercept, row, scratch, layer, out):
 @inlined
 def _narrow_sums(x, weights, intercept, z, scratch):
     """z = [1, x] Theta, in the order of `products.dots`; overwrites `scratch`."""
-    m, lanes = intercept.size, VECTOR_BYTES // z.itemsize
+    m, lanes = intercept.size, lanes_of(z)
     for k in range(m):
         for j in range(lanes):
             scratch[j] = constant(0, scratch[0])
@@ -88,7 +88,7 @@ def _narrow_sums(x, weights, intercept, z, scratch):
 @inlined
 def _sums(x, weights, intercept, z):
     """z = [1, x] Theta, in the order of `products.affine`."""
-    n, m, lanes = x.size, intercept.size, VECTOR_BYTES // z.itemsize
+    n, m, lanes = x.size, intercept.size, lanes_of(z)
     whole = m // lanes * lanes
     for k in range(m):
         z[k] = intercept[k]

@@ -78,10 +78,10 @@ def _run_examples(job, examples, start, first, stop, extras):
     before = flush_subnormals()
     for i in range(first, stop, plan.block):
         rows = Rows(examples.order, start, i, min(plan.block, stop - i))
-        forward(layers, theta, theta_t, activations, examples.inputs, rows, plan, extras)
+        forward(layers, theta, activations, examples.inputs, rows, plan, extras)
         delta_of_outputs(layers[layers.size - 1], activations, scratch, examples.targets, rows, plan, job.rates, extras)
         if plan.learns:
-            backward(layers, theta_t, activations, i, rows.n, plan, extras)
+            backward(layers, theta, theta_t, activations, i, rows.n, plan, extras)
     restore_subnormals(before)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -62,17 +62,22 @@ class Layout:
     @kept
     def theta_offsets(self) -> tuple[int, ...]:
         """The offset of each Theta^(l) in theta, then the size of theta."""
-        sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
-        return (0, *np.cumsum(sizes).tolist())
+        sizes = [
+            m + (1 + self.widths[l + 1]) * n if self.is_narrow(l + 1) else (1 + self.widths[l]) * m
+            for l, (n, m) in enumerate(pairwise(self.padded))
+        ]
+        return tuple(accumulate(sizes, initial=0))
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
-        """The number of elements of each layer's transposed Theta^(l); 0 for the input and the output.
+        """The number of elements of each layer's copy of Theta^(l) in theta_t.
 
-        Theta^(1) is not transposed, because there is no delta^(1).
+        The output has none, nor has the input, because there is no delta^(1). A layer before a narrow one has none,
+        because theta itself is transposed there.
         """
         inner = range(1, self.n_layers - 1)
-        return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
+        sizes = (0 if self.is_narrow(l + 1) else (1 + self.widths[l + 1]) * self.padded[l] for l in inner)
+        return (0, *sizes, 0)
 
     @property
     def n_parameters(self) -> int:
@@ -98,21 +103,17 @@ class Layout:
         return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
 
     @kept
-    def narrow_units(self) -> NDArray[np.int64]:
-        """The units of those parameters that lead to a narrow layer."""
-        return self.units[[self.is_narrow(l + 1) for l in self.units["layer"]]]
-
-    @kept
     def units(self) -> NDArray:
         """The units of parameters, as records of `kernels.records.UNIT`, in the order of their updates."""
         return np.concatenate([self._units_of(l) for l in range(self.n_layers - 1)])
 
     def _units_of(self, l: int) -> NDArray:
-        most = self.panel if self.is_narrow(l + 1) else UNIT_ROWS
-        rows = np.arange(1, 1 + self.widths[l], most)
+        if self.is_narrow(l + 1):
+            return self._narrow_units_of(l)
+        rows = np.arange(1, 1 + self.widths[l], UNIT_ROWS, dtype=np.int64)
         if self.fit_intercept:
             rows = np.concatenate([[0], rows])
-        columns = np.arange(0, self.padded[l + 1], self.panel)
+        columns = np.arange(0, self.padded[l + 1], self.panel, dtype=np.int64)
         # The outer loop is over the longer side of Theta. For a gradient, a unit reads the activations of its rows and
         # the deltas of its columns. So the longer operand is read once, and the shorter one comes from a cache.
         indexing: Literal["ij", "xy"] = "xy" if self.widths[l] >= self.widths[l + 1] else "ij"
@@ -120,21 +121,53 @@ class Layout:
         units = np.zeros(row.size, UNIT)
         units["layer"], units["row"], units["column"] = l, row, column
         units["n_columns"] = np.minimum(self.panel, self.padded[l + 1] - column)
-        units["n_rows"] = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
+        units["n_rows"] = np.where(row == 0, 1, np.minimum(UNIT_ROWS, 1 + self.widths[l] - row))
         units["offset"] = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * units["n_columns"]
         return units
 
-    def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
-        """For each panel of Theta^(l), a pair: the slice of its columns, and a view of them without padding.
+    def _narrow_units_of(self, l: int) -> NDArray:
+        """The units from layer l to a narrow layer: a vector of biases, then each panel of the transposed weights."""
+        lefts, width = np.arange(0, self.padded[l], self.panel, dtype=np.int64), self.widths[l + 1]
+        units = np.zeros(1 + lefts.size, UNIT)
+        units["layer"], units["n_rows"][0], units["n_columns"][0] = l, 1, self.padded[l + 1]
+        units["row"][1:], units["n_columns"][1:] = 1 + lefts, width
+        units["n_rows"][1:] = n_rows = np.minimum(self.panel, self.padded[l] - lefts)
+        units["offset"][0] = self.theta_offsets[l]
+        # the first row of each panel is not learned, because it is 0
+        units["offset"][1:] = self.theta_offsets[l] + self.padded[l + 1] + lefts * (1 + width) + n_rows
+        return units if self.fit_intercept else units[1:]
 
-        The view has the shape (1 + S_l, columns).
+    def _panels(self, parameters: Array, rows: int, l: int) -> Iterator[tuple[slice, Array]]:
+        """The panels of a matrix whose columns are the units of layer l.
+
+        For each panel a pair: the slice of its columns, and a view of them without padding. The view has the shape
+        (rows, columns).
         """
-        rows, start = 1 + self.widths[l], self.theta_offsets[l]
-        for left in range(0, self.widths[l + 1], self.panel):
-            stop = min(left + self.panel, self.padded[l + 1])
+        start = 0
+        for left in range(0, self.widths[l], self.panel):
+            stop = min(left + self.panel, self.padded[l])
             end = start + rows * (stop - left)
-            yield slice(left, stop), theta[start:end].reshape(rows, -1)[:, : self.widths[l + 1] - left]
+            yield slice(left, stop), parameters[start:end].reshape(rows, -1)[:, : self.widths[l] - left]
             start = end
+
+    def _biases(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
+        """Pairs of a slice of the intercepts from layer l to l + 1, and a view of them in theta."""
+        start, end = self.theta_offsets[l : l + 2]
+        if self.is_narrow(l + 1):
+            yield slice(None), theta[start : start + self.widths[l + 1]]
+        else:
+            for units, panel in self._panels(theta[start:end], 1 + self.widths[l], l + 1):
+                yield units, panel[0]
+
+    def _weights(self, theta: Array, l: int) -> Iterator[tuple[tuple[slice, slice], Array]]:
+        """Pairs of the slices of a part of the coefs from layer l to l + 1, and a view of this part in theta."""
+        start, end = self.theta_offsets[l : l + 2]
+        if self.is_narrow(l + 1):
+            for units, panel in self._panels(theta[start + self.padded[l + 1] : end], 1 + self.widths[l + 1], l):
+                yield (units, slice(None)), panel[1:].T
+        else:
+            for units, panel in self._panels(theta[start:end], 1 + self.widths[l], l + 1):
+                yield (slice(None), units), panel[1:]
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """theta from scikit-learn's arrays; raises ValueError for wrong shapes.
@@ -143,8 +176,10 @@ class Layout:
         """
         theta = aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
-            for units, panel in self._panels(theta, l):
-                panel[0], panel[1:] = intercept[units], coef[:, units]
+            for units, biases in self._biases(theta, l):
+                biases[:] = intercept[units]
+            for place, weights in self._weights(theta, l):
+                weights[:] = coef[place]
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
@@ -175,8 +210,10 @@ class Layout:
         for l in range(self.n_layers - 1):
             coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
             intercept = np.empty(self.widths[l + 1], self.dtype)
-            for units, panel in self._panels(theta, l):
-                intercept[units], coef[:, units] = panel[0], panel[1:]
+            for units, biases in self._biases(theta, l):
+                intercept[units] = biases
+            for place, weights in self._weights(theta, l):
+                coef[place] = weights
             coefs.append(coef)
             intercepts.append(intercept)
         return coefs, intercepts

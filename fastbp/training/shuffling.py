@@ -51,7 +51,7 @@ def _state_is_known() -> bool:
     """Whether a generator's memory has the layout that `_state` assumes. NumPy does not promise this layout."""
     # This call compiles the kernel, because a thread that holds a generator's lock must not wait for the compiler's
     # lock, see parallel/fork.py.
-    kernels.shuffle(np.arange(2), 1, 0, np.zeros(kernels.N + 1, np.uint32))
+    kernels.shuffle(np.arange(2, dtype=np.int64), 1, 0, np.zeros(kernels.N + 1, np.uint32))
     generator = np.random.MT19937(0)
     generator.random_raw(5)
     described = generator.state["state"]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.examples import Examples
+from ..data.examples import Examples, as_order
 from ..kernels import dropout, gradient, losses, optimizers, products, records, step, user_loss
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
@@ -122,6 +122,7 @@ class _Passes(Workspace):
         calls of at most some hundredths of a second, except in very large networks. After each call into the kernel,
         Ctrl-C is answered and `after_call` is called.
         """
+        order = as_order(order)
         self._epoch_sums.fill(0)
         kernel, buffers = getattr(step, self._kernels[self.team.n_threads > 1]), (*self.activations, *self._scratch)
         extras = (self._with_seed(),) if self._extras else ()
@@ -179,7 +180,7 @@ class Evaluator(_Passes):
     def __init__(self, network: Network, examples: Examples, *, batch: int, team: Team):
         theta, nothing = np.zeros(network.layout.size, network.dtype), np.zeros(0, network.dtype)
         super().__init__(network, theta, examples, batch=batch, team=team, chunk=None)
-        self._parameters = (theta, self.theta_t, nothing, nothing, nothing)
+        self._parameters = (theta, nothing, nothing, nothing, nothing)
         no_entries = np.zeros(0, np.int64)
         self._scratch = records.Scratch(self._y, self._cost, nothing, np.zeros(0), no_entries, no_entries, no_entries)
         self.plan["n_groups"] = 1
@@ -188,7 +189,6 @@ class Evaluator(_Passes):
     def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
         """J at theta over the examples of `order`, without the L2 term. One batch must hold all of them."""
         self.theta[:] = theta
-        self._transpose_narrow(theta)
         return self.epoch(order)
 
 
@@ -250,6 +250,7 @@ class Trainer(_Passes):
         self.optimizer, dtype, size = optimizer, network.dtype, network.layout.size
         n_groups = costs.n_groups(network, min(self.chunk, batch))
         n_tasks = round_up(team.n_threads, n_groups)
+        self.theta_t = aligned_zeros(sum(network.layout.transposed_sizes), dtype)
         grads = aligned_zeros(n_groups * size, dtype)
         self.grad = grads[:size]
         self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)
@@ -267,7 +268,7 @@ class Trainer(_Passes):
         self.factors, self._regularization = np.ones(-(-examples.n // batch) if planned else 0), regularization
         if clips or planned or weight_decay > 0 or regularization != NOTHING:
             norms = np.zeros(len(network.layout.units) * gradient.NORM_SIZE if clips else 0)
-            self._extras = places, self.factors, norms
+            self._extras = as_order(places), self.factors, norms
         self._set_regularization()
         for l in range(1, network.n_layers):
             full, last = product_addresses(network, l, products.OUTER)
@@ -304,7 +305,7 @@ class Trainer(_Passes):
 
     @kept
     def _order(self) -> NDArray[np.int64]:
-        return np.arange(self.examples.n) if self._rows is None else self._rows
+        return as_order(np.arange(self.examples.n) if self._rows is None else self._rows)
 
     def loss_and_gradient(self, theta: Array, after_call: Callable[[], None] | None = None) -> float:
         """J at theta over all examples, or over `rows`; fills `grad`.

@@ -1,12 +1,13 @@
 """The memory that a network's kernels need besides the data: tables of layers and sizes, activations, deltas."""
 
 import functools
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.examples import Examples
-from ..kernels import gather, gradient, losses, prediction, products, records, sparse
+from ..data.examples import Examples, as_order
+from ..kernels import gather, losses, prediction, products, records, sparse
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
 from ..kernels.machine import barrier
@@ -56,9 +57,9 @@ def _tables(
     if not to_rows:
         activation_sizes[0] = round_up(n_entries, lanes)
     # The array `a` begins with a_0 = 1, which has a whole vector to itself. There is no z^(1).
-    layers["a"] = np.cumsum([lanes, *activation_sizes[:-1]])
-    layers["z"] = np.cumsum([0, 0, *(chunk * padded for padded in layout.padded[1:-1])])
-    layers["theta_t"] = np.cumsum([0, *layout.transposed_sizes[:-1]])
+    layers["a"] = [*accumulate(activation_sizes[:-1], initial=lanes)]
+    layers["z"] = [0, *accumulate((chunk * padded for padded in layout.padded[1:-1]), initial=0)]
+    layers["theta_t"] = [*accumulate(layout.transposed_sizes[:-1], initial=0)]
     for l, name in enumerate(network.activations, 1):
         if name in ELEMENTWISE:
             layers["g"][l] = ELEMENTWISE[name].g.address(dtype)
@@ -109,15 +110,13 @@ class Workspace:
         a[0] = 1
         starts = np.zeros(self.chunk + 1 if self.by_entries else 0, np.int64)
         self.activations = records.Activations(a, z, starts)
-        self.theta_t = aligned_zeros(sum(network.layout.transposed_sizes), network.dtype)
         self.crew = np.zeros(barrier.CREW_FIELDS, np.int64)
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, which are all different; out has the shape (len(order), S_L)."""
         kernel = prediction.predict_serial if self.team.n_threads == 1 else prediction.predict_parallel
-        row_work = costs.row_work(self.network, self.examples.entries)
+        order, row_work = as_order(order), costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
-        self._transpose_narrow(theta)
         # Asking for this address compiles the kernel. `_tables` does not ask for it, so that only predictions wait for
         # the compilation.
         self.plan["outputs"] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
@@ -125,15 +124,9 @@ class Workspace:
             stop = min(start + rows_per_call, len(order))
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
-                kernel, self.crew, (self.layers, self.plan), (theta, self.theta_t), tuple(self.activations),
+                kernel, self.crew, (self.layers, self.plan), theta, tuple(self.activations),
                 examples[:5], order_of_call, start, stop, self.team.n_threads, out, work=(stop - start) * row_work,
             )  # fmt: skip
-
-    def _transpose_narrow(self, theta: Array) -> None:
-        """Fill the part of theta_t that the forward pass reads."""
-        units = self.network.layout.narrow_units
-        if len(units):
-            gradient.transpose_all(self.layers, units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
         """The activations of layer l for the last chunk, of shape (rows, width). Layer 0 is the input."""

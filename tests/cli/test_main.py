@@ -1,13 +1,14 @@
 """python -m fastbp: its options, its exit codes, and the job info."""
 
+import platform
 import re
 import subprocess
 import sys
+import sysconfig
 
 import numba
 import numpy as np
 import pytest
-from numba.core.registry import cpu_target
 
 from fastbp import __version__
 from fastbp.cli.main import main
@@ -26,6 +27,8 @@ from fastbp.kernels.machine import registers
         (["--batch-size", "100000"], "100000 is more than the 1437 images"),
         (["nonsense"], "nonsense"),
         (["warmup", "--dtype", "float16"], "float16"),
+        (["warmup", "--cpu", "pentium"], "'pentium' (choose from"),
+        (["warmup", "--into", "folder"], "--into: needs --cpu"),
     ],
 )
 def test_a_bad_option_gives_one_clear_line_and_exit_code_2(arguments, what, capsys):
@@ -35,6 +38,11 @@ def test_a_bad_option_gives_one_clear_line_and_exit_code_2(arguments, what, caps
     complaints = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
     assert len(complaints) == 1
     assert what in complaints[0]
+
+
+def test_warmup_for_a_level_needs_a_process_without_kernels(capsys):
+    assert main(["warmup", "--cpu", "x86-64-v3"]) == 2
+    assert "--cpu x86-64-v3: this process has imported the kernels" in capsys.readouterr().err
 
 
 def test_help_and_version(capsys):
@@ -56,7 +64,20 @@ def test_info_prints_versions_cpu_and_threads(capsys):
     assert printed["threads"].startswith(numba.threading_layer())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+@pytest.mark.parametrize(
+    ("disabled", "enabled", "says"),
+    [(None, True, ""), (0, True, ""), (1, False, ", without the GIL"), (1, True, ", with the GIL")],
+)
+def test_info_says_whether_a_python_with_free_threads_has_them(capsys, monkeypatch, disabled, enabled, says):
+    asked = sysconfig.get_config_var
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: disabled if "GIL" in name else asked(name))
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: enabled, raising=False)
+    assert main(["info"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Python"))
+    assert line.partition(platform.platform())[2].partition(", because")[0] == says
+
+
+@pytest.mark.posix
 def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     folder = next(cache.folders())
@@ -69,7 +90,7 @@ def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, 
 
     assert section()[0] == "    trusted, writable, empty"
 
-    conditions = cache.conditions(cpu_target.target_context.codegen(), VARIANT)
+    conditions = cache.conditions(VARIANT)
     keys = {
         "a": f"train_serial (array(float32, 1d, C),) {conditions}",
         "b": "of another CPU",

@@ -5,22 +5,17 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fastbp import TableEncoder, TabularClassifier, TabularRegressor
-from support import tabular
 from support.tables import classes_of, fit_and_threads, numbers_of, table
 
 distributed = pytest.importorskip("distributed")
 da, dd = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
 
+pytestmark = pytest.mark.usefixtures("small_recipe")
+
 X = table()
 ARRAY = X[["rooms", "zeros"]].to_numpy()
 CLF = TabularClassifier(2, random_state=0)
 REG = TabularRegressor(2, random_state=0)
-
-
-@pytest.fixture(autouse=True)
-def small_recipe():
-    with tabular.small_recipe():
-        yield
 
 
 def submitted(client, *n_jobs):

@@ -348,6 +348,7 @@ LONG = {"max_iter": 100_000, "tol": 0, "n_iter_no_change": 100_000}
 
 
 @pytest.mark.usefixtures("press_ctrl_c")
+@pytest.mark.posix
 class TestInterrupt:
     @pytest.mark.parametrize("selection", ["average", "greedy"])
     @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -113,7 +113,7 @@ def at(owner, name, number, error):
 
 fails("divergence", ValueError, change=lambda given: given | {"X": np.sign(given["X"]) * 1e308})
 fails("no memory for the examples", MemoryError, at(examples, "_read_only", 0, MemoryError()))
-fails("no memory for the buffers", MemoryError, at(workspace, "aligned_zeros", 2, MemoryError()))
+fails("no memory for the buffers", MemoryError, at(workspace, "aligned_zeros", 1, MemoryError()))
 fails("no memory in the first step", MemoryError, at(step, "train_serial", 0, MemoryError()))
 fails("no memory for the result", MemoryError, at(Layout, "unpack", 0, MemoryError()))
 fails("a callback that raises", Failure, lambda _: raising_callback(Failure()))

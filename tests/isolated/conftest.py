@@ -44,3 +44,4 @@ def layer(request, monkeypatch):
 
 def pytest_itemcollected(item):
     item.add_marker(pytest.mark.isolated)
+    item.add_marker(pytest.mark.posix)  # most of them fork, send signals or look for folders where POSIX has them

@@ -12,6 +12,7 @@ import zipfile
 import pytest
 
 import fastbp
+from fastbp.kernels.compiling import target
 from support.documents import DOCUMENTS, ROOT, TEXT, block, snippets
 
 TIMEOUT = 1200  # seconds; turns a hang into a failure
@@ -23,6 +24,15 @@ from sklearn.datasets import load_iris
 assert "site-packages" in fastbp.__file__, fastbp.__file__
 X, y = load_iris(return_X_y=True)
 print(fastbp.BackpropClassifier(solver="lbfgs", hidden_layer_sizes=(5,), random_state=0).fit(X, y).score(X, y))
+"""
+# COMPILING_FIT prints the number of kernels that a first fit and a first prediction compile.
+COMPILING_FIT = f"""
+from fastbp.kernels.compiling import cache
+
+compiled = []
+cache.on_compile = lambda: compiled.append(True)
+{FIT}
+print(len(compiled))
 """
 TYPED = """
 import numpy as np
@@ -72,8 +82,27 @@ def wheel(distributions):
 
 
 @pytest.fixture(scope="module")
+def platform_wheel(tmp_path_factory):
+    """A wheel with compiled kernels for CPUs like this one."""
+    level = target.best_level(target.TRIPLE, target.FEATURES)
+    if not level:
+        pytest.skip("this CPU has no level")
+    folder = tmp_path_factory.mktemp("platform_wheel")
+    command = block("wheel-command", "sh").replace("x86-64-v3,x86-64-v4", level)
+    assert f"={level} " in command
+    path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run("bash", "-euc", command, folder=ROOT, PATH=path, PIP_WHEEL_DIR=str(folder))
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
     """The Python of a fresh virtual environment with the wheel and its requirements, and nothing else."""
+    return environment_of(wheel, tmp_path_factory)
+
+
+def environment_of(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder, folder=folder)
     python = folder / "bin" / "python"
@@ -101,7 +130,12 @@ def test_the_sdist_has_what_its_tests_need_and_the_wheel_only_the_package(distri
     (path,) = distributions.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         files = {name.split("/", 1)[1] for name in archive.getnames()}
-    assert sources | tests | {*DOCUMENTS, "LICENSE", "pyproject.toml", ".ci/run", "benchmarks/speed.png"} <= files
+    assert (
+        sources
+        | tests
+        | {*DOCUMENTS, "LICENSE", "pyproject.toml", ".ci/run", ".ci/platform_wheel.py", "benchmarks/speed.png"}
+        <= files
+    )
     assert not [name for name in files if "cache" in pathlib.PurePath(name).parts[-1] and not name.endswith(".py")]
 
 
@@ -118,7 +152,7 @@ def test_the_metadata_are_complete_and_pass_the_index_s_check(distributions, whe
         assert metadata[field]
     classifiers = metadata.get_all("Classifier")
     assert "Typing :: Typed" in classifiers
-    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)} <= set(classifiers)
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14, 15)} <= set(classifiers)
     required = [name for name in metadata.get_all("Requires-Dist") if "extra ==" not in name]
     assert sorted(re.match(r"\w[\w-]*", name).group() for name in required) == ["numba", "numpy", "scikit-learn"]
 
@@ -131,6 +165,28 @@ def test_the_wheel_alone_fits_and_tells_of_itself(installed, tmp_path):
     done = subprocess.run(train, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 2
     assert 'pip install "fastbp[cli]"' in done.stderr
+
+
+def test_the_first_fit_compiles_nothing_with_the_wheel_of_a_platform(platform_wheel, tmp_path_factory, tmp_path):
+    python = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    assert platform_wheel.name.startswith(f"fastbp-{fastbp.__version__}-{python}-{python}")
+    assert target.MACHINE in platform_wheel.name
+    installed = environment_of(platform_wheel, tmp_path_factory)
+    score, compiled = run(installed, "-W", "error", "-c", COMPILING_FIT, folder=tmp_path).split()
+    assert float(score) > 0.95
+    assert int(compiled) == 0
+    printed = run(installed, "-m", "fastbp", "info", folder=tmp_path)
+    assert f" for {target.best_level(target.TRIPLE, target.FEATURES)}, " in printed
+
+
+def test_an_unknown_level_stops_the_build_with_the_names_of_all_levels(tmp_path):
+    pytest.importorskip("build")
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
+    environment = os.environ | {"FASTBP_PREBUILT": "x86-64-v9"}
+    done = subprocess.run(build, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "FASTBP_PREBUILT names levels of x86-64-v3, x86-64-v4, aarch64, or is all; got x86-64-v9" in said
 
 
 def test_a_strict_type_checker_sees_the_types_of_the_wheel(installed, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 import fastbp
 from fastbp.kernels.compiling import cache, jit
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+pytestmark = pytest.mark.posix  # owners and permissions
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -81,6 +81,16 @@ def test_code_is_written_to_the_first_usable_folder_and_a_fit_works_without_any(
     assert times(2) == (20, False)
     assert times(2) == (20, n_unusable < 4)
     assert [file.parent for file in files_in(places)] == places[n_unusable : n_unusable + 1]
+
+
+def test_on_windows_which_names_no_owners_the_temporary_folder_is_never_used(places, monkeypatch):
+    file = saved(places)
+    places[3].mkdir(parents=True)
+    file.rename(places[3] / file.name)
+    assert times(3) == (20, True)
+    monkeypatch.delattr(os, "geteuid")
+    assert list(cache.folders()) == places[:3]
+    assert times(3) == (30, False)
 
 
 def test_a_circle_of_links_or_a_missing_home_does_not_fail(places, monkeypatch, tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from numba import njit
 
 from fastbp.kernels.compiling.jit import FLAGS
+from fastbp.kernels.compiling.target import VECTOR_BYTES, choose_tile
 from fastbp.kernels.machine import simd, vectors
-from fastbp.kernels.machine.registers import VECTOR_BYTES, choose_tile
 
 
 @pytest.mark.parametrize(

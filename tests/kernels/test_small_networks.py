@@ -225,7 +225,7 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
         gradient.loss_and_gradient(found.theta)
         optimizers.step_all(
             code, sweep, problem.network.layout.units, found._rates, 1.0, t, found.theta, gradient.grad, found.moment_1,
-            found.moment_2,
+            found.moment_2, np.zeros(len(problem.network.layout.units)),
         )  # fmt: skip
         expected.epoch(np.arange(29))
     np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-13)

@@ -20,7 +20,10 @@ skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
 data_types = pytest.importorskip("skl2onnx.common.data_types", reason="skl2onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("small_recipe"),
+]
 
 
 X = table()

@@ -1,11 +1,8 @@
-"""A small recipe for all tests of this folder."""
+"""All tests of this folder train small networks."""
 
 import pytest
 
-from support import tabular
 
-
-@pytest.fixture(autouse=True)
-def small_recipe():
-    with tabular.small_recipe():
-        yield
+@pytest.fixture(autouse=True, scope="module")
+def train_small_networks(small_recipe):
+    pass

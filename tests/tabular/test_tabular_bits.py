@@ -1,25 +1,16 @@
-"""A fit has the same bits on any number of threads, in any thread, a second time, as a clone, and stored."""
+"""A fit has the same bits on any number of threads, in any thread, a second time, and as a clone."""
 
-import copy
-import pickle
 import threading
 
-import joblib
 import numpy as np
 import pytest
-import skops.io
-from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from fastbp import TabularRegressor
 from fastbp.tabular import recipe
 from support.fits import output
 from support.tabular import bits, both, networks, problem, small
-
-TYPES = ["BackpropClassifier", "BackpropRegressor", "TableEncoder", "TabularClassifier", "TabularRegressor"]
-TYPES += [f"encoding.{name}" for name in ("Feature", "NumberEncoder", "OneHotEncoder", "TargetMeanEncoder")]
 
 
 @both
@@ -100,33 +91,6 @@ def test_the_prediction_is_the_average_of_the_networks(kind):
     if kind is TabularRegressor:
         average = np.clip(average * y.std() + y.mean(), y.min(), y.max())
     np.testing.assert_allclose(output(model, X), average, rtol=1e-5, atol=1e-6)
-
-
-def by_skops(model):
-    stored, trusted = skops.io.dumps(model), [f"fastbp.{name}" for name in TYPES]
-    assert set(skops.io.get_untrusted_types(data=stored)) <= set(trusted)
-    return skops.io.loads(stored, trusted=trusted)
-
-
-@pytest.mark.parametrize("copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy, by_skops])
-@both
-def test_a_stored_model_gives_the_same_bits_and_can_be_fitted_anew(kind, copied):
-    X, y = problem(kind)
-    model = small(kind, n_networks=2).fit(X, y)
-    loaded = copied(model)
-    assert_array_equal(output(loaded, X), output(model, X))
-    assert loaded.candidates_ == model.candidates_
-    assert bits(loaded.fit(X, y)) == bits(model)
-
-
-@both
-def test_searches_and_cross_validation_work(kind):
-    X, y = problem(kind, 90)
-    search = GridSearchCV(small(kind), {"n_networks": [1, 2]}, cv=2).fit(X, y)
-    assert len(networks(search.best_estimator_)) == search.best_params_["n_networks"]
-    serial = cross_val_score(small(kind), X, y, cv=2)
-    with joblib.parallel_backend("threading", n_jobs=2):
-        assert_array_equal(cross_val_score(small(kind), X, y, cv=2), serial)
 
 
 @both

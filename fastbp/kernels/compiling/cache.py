@@ -10,11 +10,14 @@ Numba's own cache does not suffice:
 This cache may use several places. In each place it has a folder for each version of the kernel sources, of the
 compilers and of Python. A folder has one file for each kernel, signature, CPU and choice of settings. The cache reads
 from every safe folder, and writes to the first safe folder that it can write to.
+
+Before these places, the cache looks into the folder `prebuilt` of the package. Some wheels have code there that was
+compiled for a level of CPUs, see levels.py.
 """
 
 import contextlib
+import functools
 import hashlib
-import importlib.machinery
 import os
 import pathlib
 import pickle
@@ -26,9 +29,11 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import llvmlite
+import llvmlite.binding
 import numba
 import numpy as np
 
+from . import levels, target
 from .private import missing
 
 # The private names of Numba that this file needs, by module of Numba. If this Numba lacks one of them, no kernel is
@@ -48,6 +53,7 @@ else:
 
 HERE = pathlib.Path(__file__).resolve().parents[1]  # the folder of all kernel sources
 PYCACHE = HERE / "__pycache__"
+PREBUILT = levels.PREBUILT
 # In each place only the KEPT_FOLDERS most recently used folders stay, because a folder has some megabytes, and every
 # edit of a kernel makes a new folder.
 KEPT_FOLDERS = 8
@@ -64,12 +70,13 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 on_compile: Callable[[], None] | None = None
 
 
-def source_digest(folder: pathlib.Path = HERE) -> str:
+def source_digest(folder: pathlib.Path = HERE, numpy: str | None = None) -> str:
     """Digest of all kernel sources, of the versions of Numba, llvmlite and NumPy, and of Python's binary interface.
 
-    A frozen application has no folder with sources. There the version of fastbp stands for the sources.
+    A frozen application has no folder with sources. There the version of fastbp stands for the sources. numpy: a
+    version of NumPy, by default the one of this process.
     """
-    versions = [numba.__version__, llvmlite.__version__, np.__version__, importlib.machinery.EXTENSION_SUFFIXES[0]]
+    versions = [numba.__version__, llvmlite.__version__, numpy or np.__version__, levels.binary_interface()]
     sources = sorted(folder.rglob("*.py")) if folder.is_dir() else []
     if not sources:
         versions.append(sys.modules[__name__.partition(".")[0]].__version__)
@@ -82,6 +89,22 @@ def source_digest(folder: pathlib.Path = HERE) -> str:
 DIGEST = source_digest()
 
 
+@functools.cache
+def prebuilt_digest() -> str:
+    """The `source_digest` of kernels that were compiled for a level.
+
+    They serve all versions of NumPy with the same major number. The machine code knows arrays by Numba's own structures
+    only, and a wheel with kernels should not grow stale with every version of NumPy.
+    """
+    return source_digest(HERE, np.__version__.partition(".")[0])
+
+
+def prebuilt_folder() -> pathlib.Path | None:
+    """The folder that has the kernels of this version for `target.level()`, if there are any."""
+    folder = PREBUILT / f"kernels-{prebuilt_digest()}" if target.level() and PREBUILT.is_dir() else None
+    return folder if folder and folder.is_dir() and not refusal(folder) else None
+
+
 def _bases() -> Iterator[pathlib.Path]:
     if numba.config.CACHE_DIR:
         yield pathlib.Path(numba.config.CACHE_DIR, "fastbp")
@@ -89,9 +112,9 @@ def _bases() -> Iterator[pathlib.Path]:
         yield PYCACHE
     with contextlib.suppress(RuntimeError):  # no home folder
         yield pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "fastbp")
-    with contextlib.suppress(OSError):  # no temporary folder
-        user = os.geteuid() if hasattr(os, "geteuid") else "user"
-        yield pathlib.Path(tempfile.gettempdir(), f"fastbp-{user}")
+    if hasattr(os, "geteuid"):  # Windows does not say whether another user has made a folder there
+        with contextlib.suppress(OSError):  # no temporary folder
+            yield pathlib.Path(tempfile.gettempdir(), f"fastbp-{os.geteuid()}")
 
 
 def folders() -> Iterator[pathlib.Path]:
@@ -100,9 +123,12 @@ def folders() -> Iterator[pathlib.Path]:
     Symbolic links in the paths have been followed, so that the folder that is checked is the folder that is used. A
     link of another user has not been followed. `refusal` refuses a path with such a link.
     """
-    for base in _bases():
+    bases, digest = _bases(), DIGEST
+    if levels.building:
+        bases, digest = iter([levels.building.folder]), prebuilt_digest()
+    for base in bases:
         with contextlib.suppress(OSError):  # the links form a circle, or the current folder is gone
-            yield _resolved(base / f"kernels-{DIGEST}")
+            yield _resolved(base / f"kernels-{digest}")
 
 
 def writable(folder: pathlib.Path) -> bool:
@@ -153,17 +179,21 @@ def _foreign(status: os.stat_result) -> bool:
     return status.st_uid not in {0, os.geteuid(), *owners}
 
 
-def _suspicion(status: os.stat_result, *, sticky: bool = False) -> str:
+def _suspicion(path: pathlib.Path, status: os.stat_result, *, sticky: bool = False) -> str:
     """How another user could have changed a file or folder with this status; an empty string if no other user could.
 
-    Root and the owner of our sources do not count as other users. sticky: whether the sticky bit makes a folder safe
-    that others may write to. With this bit, they cannot rename or remove the files of other users there.
+    Root and the owner of our sources do not count as other users. What lies in PREBUILT may be writable for the users
+    that may write to the folder of our sources. sticky: whether the sticky bit makes a folder safe that others may
+    write to. With this bit, they cannot rename or remove the files of other users there.
     """
     if not hasattr(os, "geteuid"):
         return ""  # Windows, where these bits mean nothing
     if _foreign(status):
         return f"belongs to user {status.st_uid}"
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (sticky and status.st_mode & stat.S_ISVTX):
+    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if PREBUILT in path.parents:
+        writable &= ~HERE.stat().st_mode
+    if writable and not (sticky and status.st_mode & stat.S_ISVTX):
         return f"may be written by others ({stat.filemode(status.st_mode)})"
     return ""
 
@@ -179,15 +209,15 @@ def refusal(folder: pathlib.Path) -> str:
             status = part.lstat()
             if stat.S_ISLNK(status.st_mode):
                 suspicion = "is a link of another user"  # `folders` has followed the links of this user
-            elif part != PYCACHE:
-                suspicion = _suspicion(status, sticky=part != folder)
+            elif part not in (PYCACHE, PREBUILT):
+                suspicion = _suspicion(part, status, sticky=part != folder)
         except FileNotFoundError:
             pass  # this process will make the folder
         except OSError as error:
             return str(error)
         if suspicion:
             return f"{part} {suspicion}"
-        if part == PYCACHE:
+        if part in (PYCACHE, PREBUILT):
             break  # a user who can write here can change the code of this package anyway
     return ""
 
@@ -195,7 +225,7 @@ def refusal(folder: pathlib.Path) -> str:
 def read(path: pathlib.Path) -> tuple[str, bytes]:
     """(key, pickled code) of a file; raises OSError or ValueError if the file cannot be read or trusted."""
     with path.open("rb") as file:
-        if suspicion := _suspicion(os.fstat(file.fileno())):
+        if suspicion := _suspicion(path, os.fstat(file.fileno())):
             raise ValueError(f"{path} {suspicion}")
         digest, data = file.read(DIGEST_BYTES), file.read()
     if hashlib.sha256(data).digest() != digest:
@@ -247,10 +277,27 @@ def _remove(folder: pathlib.Path) -> None:
         folder.rmdir()
 
 
-def conditions(codegen, variant: str) -> str:
-    """The end of a key: the CPU, Numba's settings and the variant. All of these change the machine code."""
+def conditions(variant: str, *, level: str = "") -> str:
+    """The end of a key: the CPU, Numba's settings and the variant. All of these change the machine code.
+
+    level: the name of a level; by default the CPU is the one that Numba compiles for.
+    """
+    cpu = levels.LEVELS[level][1:] if level else (target.CPU, target.FEATURES)
     settings = (f"{name}={getattr(numba.config, name, None)}" for name in SETTINGS)
-    return " ".join([*codegen.magic_tuple(), *settings, variant])
+    return " ".join([target.TRIPLE, *cpu, *settings, variant])
+
+
+def _reduced(result):
+    """A compiled kernel as an object to pickle, without what only a reader or another compiler would use.
+
+    Numba keeps the intermediate code too, so that other functions can link the kernel. No function links a kernel that
+    is kept on disk. Numba still reads there which symbols the machine code defines, so these symbols stay, without
+    code. Numba also keeps the source with the types of its variables. All this would double the size of a file.
+    """
+    (name, kind, (machine_code, intermediate)), *rest = result._replace(type_annotation="")._reduce()
+    symbols = llvmlite.binding.parse_bitcode(intermediate).functions
+    defined = "".join(f'define void @"{each.name}"() {{ ret void }}\n' for each in symbols if not each.is_declaration)
+    return (name, kind, (machine_code, llvmlite.binding.parse_assembly(defined).as_bitcode())), *rest
 
 
 class KernelCache(NullCache):
@@ -268,19 +315,24 @@ class KernelCache(NullCache):
         self._name, self._variant = name, variant
         self.files = {}  # the file of each signature that this process has loaded or saved
 
-    def _key(self, sig, codegen):
-        return f"{self._name} {sig} {conditions(codegen, self._variant)}"
+    def _key_and_name(self, sig, level=""):
+        """The key of a signature, and the name of its file."""
+        key = f"{self._name} {sig} {conditions(self._variant, level=level)}"
+        return key, f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
 
-    def _paths(self, key):
-        name = f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
-        return (folder / name for folder in folders() if not refusal(folder))
+    def _places(self, sig):
+        """(key, file) for each place that may have the code for a signature, in the order of the search."""
+        if prebuilt := prebuilt_folder():
+            key, name = self._key_and_name(sig, target.level())
+            yield key, prebuilt / name
+        key, name = self._key_and_name(sig)
+        yield from ((key, folder / name) for folder in folders() if not refusal(folder))
 
     def load_overload(self, sig, target_context):
         """The code for a signature, from the first folder that has it; None if no folder has it."""
         # Numba's own cache would first refresh the target's context, which takes a tenth of a second. Machine code does
         # not need this refresh. If Numba compiles a kernel later, Numba refreshes the context then.
-        key = self._key(sig, target_context.codegen())
-        for path in self._paths(key):
+        for key, path in self._places(sig):
             with contextlib.suppress(Exception):  # after any fault of a file, the next folder is tried
                 found, code = read(path)
                 if found != key:
@@ -297,10 +349,13 @@ class KernelCache(NullCache):
     def save_overload(self, sig, result):
         """Keep the code for a signature in the first folder that takes it."""
         with contextlib.suppress(Exception):
-            key, code = self._key(sig, result.codegen), dumps(result._reduce())
-            for path in self._paths(key):
+            key, name = self._key_and_name(sig)
+            code = dumps(_reduced(result))
+            for folder in folders():
+                if refusal(folder):
+                    continue
                 with contextlib.suppress(OSError):  # the folder is not writable, or the disk is full
-                    _write(path, key, code)
-                    self.files[sig] = path
-                    _remove_old(path.parent)
+                    _write(folder / name, key, code)
+                    self.files[sig] = folder / name
+                    _remove_old(folder)
                     return

@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 
-from . import compilers, interpreted
+from . import compilers, interpreted, levels, target
 from .cache import MISSING, KernelCache
 from .kinds import types_of
 
@@ -29,6 +29,7 @@ from .kinds import types_of
 # because compiled code does not change afterwards.
 CHECKED = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 VARIANT = f"checked={CHECKED}"
+MESSAGE_BYTES = 256  # the message of a check is shorter
 
 KERNELS = __package__.rpartition(".")[0]
 KEPT: list[Any] = []  # the dispatchers of the kernels that are kept on disk
@@ -75,7 +76,7 @@ def inlined(function):
 
 def entry(function):
     """Compile a serial function that Python calls, and keep the machine code on disk."""
-    return _kept(function)
+    return _run_here(_kept(function))
 
 
 def parallel_entry(function):
@@ -84,7 +85,14 @@ def parallel_entry(function):
     No other kernel may call a parallel entry: a caller that is loaded from the cache can crash. The serial version of a
     parallel entry must be another function, because two versions of *one* function would share a cache entry.
     """
-    return _kept(function, parallel=True)
+    return _run_here(_kept(function, parallel=True))
+
+
+def _run_here(dispatcher):
+    """The kernel as Python calls it. A kernel for another CPU is only compiled for its arguments, and returns None."""
+    if not levels.building:
+        return dispatcher
+    return lambda *args: dispatcher.compile(tuple(map(dispatcher.typeof_pyval, args))) and None
 
 
 def intrinsic(twin, *, prefer_literal=False):
@@ -94,19 +102,23 @@ def intrinsic(twin, *, prefer_literal=False):
     return numba.extending.intrinsic(prefer_literal=prefer_literal)
 
 
-def emit_check(context, builder, holds, message, *values):
+def emit_check(builder, holds, message, *values):
     """LLVM code that stops the process with a message unless `holds` is true.
 
     message: a format of printf for `values`, which are 64-bit integers.
     """
     # The check raises no exception, because an exception cannot leave a thread of a parallel loop. Py_FatalError is no
-    # way out: if two threads call it, the second one aborts while the first one still writes its message. dprintf,
-    # which only POSIX has, writes the message at once. After abort(), faulthandler shows the caller if it is enabled.
+    # way out: if two threads call it, the second one aborts while the first one still writes its message. One call of
+    # write() writes the whole message. After abort(), faulthandler shows the caller if it is enabled.
     i32, void = ir.IntType(32), ir.VoidType()
     with builder.if_then(builder.not_(holds), likely=False):
-        text = context.insert_const_string(builder.module, f"fastbp: {message}\n")
-        dprintf = ir.FunctionType(i32, [i32, text.type], var_arg=True)
-        builder.call(cgutils.get_or_insert_function(builder.module, dprintf, "dprintf"), [i32(2), text, *values])
+        text = builder.bitcast(
+            cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(8), MESSAGE_BYTES)), cgutils.voidptr_t
+        )
+        length = cgutils.snprintf(builder, text, cgutils.intp_t(MESSAGE_BYTES), f"fastbp: {message}\n", *values)
+        name, size = ("_write", i32) if target.WINDOWS else ("write", cgutils.intp_t)
+        write = cgutils.get_or_insert_function(builder.module, ir.FunctionType(size, [i32, text.type, size]), name)
+        builder.call(write, [i32(2), text, length if size is i32 else builder.sext(length, size)])
         builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), "abort"), [])
 
 
@@ -160,7 +172,7 @@ def call(typingctx, address, arguments):
     def codegen(context, builder, sig, args):
         if CHECKED:
             known = builder.icmp_signed("!=", args[0], args[0].type(0))
-            emit_check(context, builder, known, "call of a kernel that was not asked for")
+            emit_check(builder, known, "call of a kernel that was not asked for")
         values = cgutils.unpack_tuple(builder, args[1], len(kinds))
         function = context.call_conv.get_function_type(types.none, kinds)
         pointer = builder.inttoptr(args[0], function.as_pointer())

@@ -10,8 +10,6 @@ thread that never comes. A late thread finds the work already divided and return
 bit of the result.
 """
 
-import platform
-import sys
 import threading
 import time
 
@@ -20,6 +18,7 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic, linked
+from ..compiling.target import AARCH64, LINUX, MACHINE, WINDOWS, X86_64
 
 # Fields of `crew`, an array of 64-bit integers. Each field has a cache line of its own.
 #   COME     number of threads that have come
@@ -30,10 +29,10 @@ from ..compiling.jit import inlined, intrinsic, linked
 COME, MEMBERS, WAITING, PASSED, CORE, CREW_FIELDS = range(0, 96, 16)
 SHARED_OUT = 1 << 32  # when no thread may join any more, COME is at least SHARED_OUT
 
-# A waiting thread looks LOOKS times whether it may go on (0.1 ms or more on x86-64). After that it sleeps between two
-# looks. Threads that never sleep may stay together on one core for seconds (measured), because the operating system
-# moves a thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS,
-# two threads went to sleep in turns (measured).
+# A waiting thread looks LOOKS times whether it may go on (0.1 ms or more). After that it sleeps between two looks.
+# Threads that never sleep may stay together on one core for seconds (measured), because the operating system moves a
+# thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS, two
+# threads went to sleep in turns (measured).
 LOOKS = 5_000
 # The first thread sleeps at most about NAPS times, some 50 us each time. Then it goes on without the late threads. The
 # system often wakes an idle thread on the first thread's core, and there the idle thread cannot run before the first
@@ -41,9 +40,9 @@ LOOKS = 5_000
 # (measured).
 NAPS = 20
 
-_LINUX = sys.platform == "linux"
-_PAUSE = "llvm.x86.sse2.pause" if platform.machine().lower() in ("x86_64", "amd64") else ""
-_SLEEP = "Sleep" if sys.platform == "win32" else "usleep"  # with argument 1: at least 1 ms (Sleep) or 1 us (usleep)
+# The instruction by which a core rests between two looks, and its operands. On AArch64 this is isb, a barrier that
+# empties the pipeline. The instruction `yield` would be the counterpart of x86's pause, but most cores skip it at once.
+_REST = {X86_64: ("llvm.x86.sse2.pause",), AARCH64: ("llvm.aarch64.isb", 15)}
 
 
 def _emit_pointer(context, builder, array, index, kind):
@@ -110,18 +109,32 @@ def _plain_pause(looks):
     time.sleep(0)  # lets another thread run
 
 
+def _emit_call(builder, name, *numbers, returns):
+    """LLVM code that calls a C function or an intrinsic of LLVM with numbers of 32 bits."""
+    i32 = ir.IntType(32)
+    function = ir.FunctionType(returns, [i32] * len(numbers))
+    builder.call(cgutils.get_or_insert_function(builder.module, function, name), list(map(i32, numbers)))
+
+
+def _emit_rest(builder, machine):
+    if machine in _REST:
+        _emit_call(builder, *_REST[machine], returns=ir.VoidType())
+
+
+def _emit_sleep(builder, windows):
+    # On Windows even the shortest sleep, Sleep(1), takes 1 to 16 ms. So there the thread only lets another one run.
+    call = ("SwitchToThread",) if windows else ("usleep", 1)
+    _emit_call(builder, *call, returns=ir.IntType(32))
+
+
 @intrinsic(_plain_pause)
 def _pause(typingctx, looks):
-    """After LOOKS looks, sleep, so that other threads can run. Before that, on x86-64, only rest the core a little."""
+    """After LOOKS looks, sleep, so that other threads can run. Before that, only rest the core a little."""
 
     def codegen(context, builder, sig, args):
-        void = ir.VoidType()
-        if _PAUSE:
-            builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, []), _PAUSE), [])
+        _emit_rest(builder, MACHINE)
         with builder.if_then(builder.icmp_signed(">", args[0], args[0].type(LOOKS)), likely=False):
-            i32 = ir.IntType(32)
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(i32, [i32]), _SLEEP)
-            builder.call(function, [i32(1)])
+            _emit_sleep(builder, WINDOWS)
         return context.get_dummy_value()
 
     return types.void(types.intp), codegen
@@ -137,7 +150,7 @@ def _core(typingctx):
 
     def codegen(context, builder, sig, args):
         i32, result = ir.IntType(32), context.get_value_type(types.int64)
-        if not _LINUX:
+        if not LINUX:
             return result(0)
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(i32, []), "sched_getcpu")
         return builder.sext(builder.add(builder.call(function, []), i32(1)), result)
@@ -157,7 +170,7 @@ def _leave(typingctx, core):
     """
 
     def codegen(context, builder, sig, args):
-        if _LINUX:
+        if LINUX:
             i32, i64 = ir.IntType(32), ir.IntType(64)
             cores = ir.ArrayType(i64, 16)  # a cpu_set_t: one bit for each core
             pointer = cores.as_pointer()

@@ -1,6 +1,6 @@
 """The register tile, as a Numba type and as LLVM code; simd.py has its operations.
 
-The size of a tile follows from the CPU that Numba compiles for.
+compiling/target.py chooses the size of a tile.
 """
 
 import functools
@@ -10,30 +10,13 @@ from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import PrimitiveModel
 from numba.core.datamodel.models import OpaqueModel
-from numba.core.registry import cpu_target
 from numba.extending import register_model
 
 from ..compiling.jit import CHECKED, emit_check
+from ..compiling.target import ROWS, VECTOR_BYTES, VECTORS
 
-VECTORS = 3  # vectors in a row of a full tile; products.py has functions for 3, 2 and 1
+__all__ = ["ROWS", "VECTORS", "VECTOR_BYTES"]  # other files import the size of a tile from here
 
-
-def choose_tile(features: str, triple: str) -> tuple[int, int]:
-    """(bytes of a vector, rows of a full tile), from the CPU's features and the target triple that Numba compiles for.
-
-    rows * VECTORS accumulators, VECTORS operands and one broadcast must fit in the vector registers. There are 32
-    registers on AVX-512 and NEON, and 16 on AVX and SSE. Measured: 8x3 reaches the peak of AVX-512. On AVX2 4x3 reaches
-    the peak; 8x3 spills registers and has a third of the speed.
-    """
-    if "+avx512f" in features:
-        return 64, 8
-    if "+avx" in features:
-        return 32, 4
-    return 16, (8 if triple.startswith(("aarch64", "arm64")) else 4)
-
-
-_TRIPLE, _CPU, _FEATURES = cpu_target.target_context.codegen().magic_tuple()
-VECTOR_BYTES, ROWS = choose_tile(_FEATURES, _TRIPLE)
 HALF = ROWS // 2
 
 
@@ -77,14 +60,12 @@ def emit_fma(builder, x, y, z):
     return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), [x, y, z])
 
 
-def emit_bounds_check(context, builder, what, array, first, extent):
+def emit_bounds_check(builder, what, array, first, extent):
     """LLVM code that stops the process unless elements [first, first + extent) lie within a flat array."""
     zero, end = first.type(0), builder.add(first, extent)
     ordered = [builder.icmp_signed("<=", x, y) for x, y in ((zero, first), (first, end), (end, array.nitems))]
     inside = functools.reduce(builder.and_, ordered)
-    emit_check(
-        context, builder, inside, f"{what} of elements %lld : %lld of an array of %lld", first, end, array.nitems
-    )
+    emit_check(builder, inside, f"{what} of elements %lld : %lld of an array of %lld", first, end, array.nitems)
 
 
 class Emitter:
@@ -107,7 +88,7 @@ class Emitter:
         if CHECKED:
             checked = self.context.make_array(array_type)(self.context, self.builder, array)
             extent = self.builder.add(self.builder.mul(step, step.type(rows - 1)), step.type(columns))
-            emit_bounds_check(self.context, self.builder, what, checked, index, extent)
+            emit_bounds_check(self.builder, what, checked, index, extent)
         return self.pointer(array_type, array, index)
 
     def pointer(self, array_type, array, index):

@@ -28,8 +28,8 @@ from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
-from ..compiling.jit import CHECKED, emit_check, intrinsic
-from .registers import VECTOR_BYTES, Emitter, Shape, Tile, emit_bounds_check
+from ..compiling.jit import CHECKED, emit_check, inlined, intrinsic
+from .registers import VECTOR_BYTES, VECTORS, Emitter, Shape, Tile, emit_bounds_check
 
 # ---------------------------------------------------------------- shared by the twins
 
@@ -69,7 +69,7 @@ def part(typingctx, x, start, size):
     def codegen(context, builder, sig, args):
         source = context.make_array(sig.args[0])(context, builder, args[0])
         if CHECKED:
-            emit_bounds_check(context, builder, "part", source, args[1], args[2])
+            emit_bounds_check(builder, "part", source, args[1], args[2])
         view = context.make_array(result)(context, builder)
         data = builder.gep(source.data, [args[1]])
         populate_array(view, data, [args[2]], [source.itemsize], source.itemsize, meminfo=None)
@@ -90,7 +90,7 @@ def check_multiple(typingctx, n, divisor):
     def codegen(context, builder, sig, args):
         if CHECKED:
             holds = builder.icmp_signed("==", builder.srem(*args), args[0].type(0))
-            emit_check(context, builder, holds, "%lld is no multiple of %lld", *args)
+            emit_check(builder, holds, "%lld is no multiple of %lld", *args)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen
@@ -116,6 +116,18 @@ def columns(typingctx, shape, like):
         return context.get_constant(types.intp, size.vectors * size.lanes)
 
     return types.intp(shape, like), codegen
+
+
+@inlined
+def lanes_of(x):
+    """Number of elements of a vector with the dtype of array x; a constant in compiled code."""
+    return columns(tile(1, 1), x)
+
+
+@inlined
+def panel_of(x):
+    """Number of columns of a full panel of parameters with the dtype of array x; a constant in compiled code."""
+    return columns(tile(1, VECTORS), x)
 
 
 def _plain_splat(shape, like, value):
