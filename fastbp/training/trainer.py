@@ -121,7 +121,7 @@ class _Passes(Workspace):
         Ctrl-C is answered and `after_call` is called.
         """
         order = as_order(order)
-        self._epoch_sums[:] = 0
+        self._epoch_sums.fill(0)
         kernel = step.train_with_extras if self._extras else step.train
         buffers = (*self.activations, *self._scratch)
         extras = (self._with_seed(),) if self._extras else ()
@@ -133,7 +133,7 @@ class _Passes(Workspace):
             )  # fmt: skip
             if after_call:
                 after_call()
-        loss, rows = self._epoch_sums
+        loss, rows = self._epoch_sums.tolist()
         return float(loss / rows) if rows else math.nan
 
 
