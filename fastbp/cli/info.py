@@ -17,6 +17,7 @@ import sklearn
 from ..kernels.compiling import cache, compilers
 from ..kernels.compiling.jit import CHECKED
 from ..kernels.machine import registers
+from ..parallel.team import upper_bound
 from ..version import __version__
 from . import cache_folders, machine
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
         "compiler": _compiler(),
         "prebuilt": cache_folders.prebuilt(),
-        "threads": _threads(),
+        "threads": f"at most {upper_bound(None)}",
         "settings": " ".join(settings) or "none in the environment",
         "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",
     }
@@ -65,10 +66,3 @@ def _free_threads() -> str:
 def _compiler() -> str:
     missing = [*compilers.MISSING, *cache.MISSING]
     return f"plain njit, because this Numba lacks {', '.join(missing)}" if missing else "Numba's, made faster"
-
-
-def _threads() -> str:
-    layer = machine.threading_layer()
-    if layer in ("", "workqueue"):
-        return f"{layer or 'no threading layer'}: fits are serial"
-    return f"{layer}, at most {numba.get_num_threads()}"

@@ -1,12 +1,11 @@
 """Predictions: the forward pass and the output activation, by one thread or by a crew of threads."""
 
-from numba import prange
-
-from .compiling.jit import call, entry, linked, parallel_entry, runtime
+from .compiling.jit import call, entry, linked, runtime
 from .forward import forward
 from .gather import Inputs, Rows
 from .losses import outputs
-from .machine.barrier import assemble, join, meet, n_threads, share
+from .machine.barrier import meet
+from .machine.crew import run_together, share
 from .machine.registers import ROWS
 from .machine.simd import part
 from .records import Activations
@@ -52,21 +51,11 @@ def _predict(rank, members, crew, tables, theta, activations, inputs, order, sta
 
 
 @entry
-def predict_serial(crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
+def predict(crew, n_threads, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); overwrites these rows of out. out: (n, S_L).
 
-    crew: scratch, see barrier.py. tables: layers and plan. activations: the fields of `Activations`. inputs: the fields
-    of `Inputs`. n_tasks: number of tasks of a chunk.
+    crew: see barrier.py. n_threads: the largest number of threads. tables: layers and plan. activations: the fields of
+    `Activations`. inputs: the fields of `Inputs`. n_tasks: number of tasks of a chunk.
     """
-    _predict(runtime(0), runtime(1), crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out)
-
-
-@parallel_entry
-def predict_parallel(crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
-    """`predict_serial` with its tasks in parallel."""
-    most = min(n_threads(), n_tasks)
-    assemble(crew)
-    for _ in prange(most):
-        rank, members = join(crew, most)
-        if rank < members:
-            _predict(rank, members, crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out)
+    arguments = (crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out)
+    run_together(crew, min(n_threads, n_tasks), _predict, arguments)

@@ -18,16 +18,16 @@ gradients of the groups. The number of groups does not depend on the number of t
 
 from typing import NamedTuple
 
-from numba import prange
 from numpy.typing import NDArray
 
-from .compiling.jit import call, entry, inlined, linked, parallel_entry, runtime
+from .compiling.jit import call, entry, inlined, linked, runtime
 from .delta import backward, delta_of_outputs
 from .dropout import Masks
 from .forward import forward
 from .gather import Inputs, Rows, Targets, total_weight
 from .gradient import add_gradient_of_group, sorted_of_group, step_units, update_units
-from .machine.barrier import assemble, join, meet, n_threads, share
+from .machine.barrier import meet
+from .machine.crew import run_together, share
 from .machine.pointers import pointed, pointer_to
 from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
@@ -40,7 +40,7 @@ class Member(NamedTuple):
 
     rank: int  # from 0
     n: int  # number of members of the crew
-    crew: NDArray  # see barrier.py
+    crew: NDArray  # see crew.py
     tile_offset: int  # where the member's part of `tiles` begins
 
 
@@ -227,7 +227,7 @@ def _finish_batch(progress, squares, alpha, rows):
 
 @linked
 def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop, extras):
-    """One member's share of each phase of each chunk. rank, n: see `Member`. Other arguments: see `train_serial`."""
+    """One member's share of each phase of each chunk. rank, n: see `Member`. Other arguments: see `train`."""
     tables = Tables(*tables)
     parameters = Parameters(*parameters)
     member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
@@ -258,7 +258,7 @@ def _extras_of(extras):
 
 
 @entry
-def train_serial(crew, tables, parameters, buffers, examples, order, start, stop):
+def train(crew, n_threads, tables, parameters, buffers, examples, order, start, stop):
     """Train on examples order[start:stop], which are whole chunks, batch by batch.
 
     Batches begin at multiples of the plan's batch in `order`. If the plan has no sweep, theta stays as it is, and the
@@ -267,37 +267,16 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
     tasks of the examples phase, and the next ones those of the update phase. If the plan clips, further calls do those
     of the step phase.
 
-    crew: scratch, see barrier.py. tables: the fields of `Tables`. parameters: the fields of `Parameters`. buffers: the
-    fields of `Activations`, then those of `Scratch`. examples: the fields of `Inputs`, then those of `Targets`.
+    crew: see barrier.py. n_threads: the largest number of threads. tables: the fields of `Tables`. parameters: the
+    fields of `Parameters`. buffers: the fields of `Activations`, then those of `Scratch`. examples: the fields of
+    `Inputs`, then those of `Targets`.
     """
-    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop, None)
+    most = min(n_threads, tables[2].size - 1)
+    run_together(crew, most, _train, (crew, tables, parameters, buffers, examples, order, start, stop, None))
 
 
 @entry
-def train_serial_with_extras(crew, tables, parameters, buffers, extras, examples, order, start, stop):
-    """`train_serial` with extras: the fields of `dropout.Masks`, then the other fields of `Extras`."""
-    more = _extras_of(extras)
-    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop, more)
-
-
-@parallel_entry
-def train_parallel(crew, tables, parameters, buffers, examples, order, start, stop):
-    """`train_serial` with its tasks in parallel."""
-    most = min(n_threads(), tables[2].size - 1)
-    assemble(crew)
-    for _ in prange(most):
-        rank, members = join(crew, most)
-        if rank < members:
-            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, None)
-
-
-@parallel_entry
-def train_parallel_with_extras(crew, tables, parameters, buffers, extras, examples, order, start, stop):
-    """`train_serial_with_extras` with its tasks in parallel."""
-    most = min(n_threads(), tables[2].size - 1)
-    assemble(crew)
-    for _ in prange(most):
-        rank, members = join(crew, most)
-        if rank < members:
-            more = _extras_of(extras)
-            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, more)
+def train_with_extras(crew, n_threads, tables, parameters, buffers, extras, examples, order, start, stop):
+    """`train` with extras: the fields of `dropout.Masks`, then the other fields of `Extras`."""
+    most, more = min(n_threads, tables[2].size - 1), _extras_of(extras)
+    run_together(crew, most, _train, (crew, tables, parameters, buffers, examples, order, start, stop, more))

@@ -45,6 +45,11 @@ class Layout:
         return len(self.widths)
 
     @kept
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape (S_l, S_{l+1}) of each matrix of coefs."""
+        return list(pairwise(self.widths))
+
+    @kept
     def padded(self) -> tuple[int, ...]:
         """Widths rounded up to whole vectors."""
         return tuple(round_up(width, VECTOR_BYTES // self.dtype.itemsize) for width in self.widths)
@@ -179,19 +184,22 @@ class Layout:
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
         """Pairs of coefs and intercepts, contiguous and of the network's dtype; raises ValueError for wrong shapes."""
-        parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
-        for l, (coef, intercept, (n, m)) in enumerate(parts):
-            coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
+        for l, (coef, intercept, shape) in enumerate(zip(coefs, intercepts, self.shapes, strict=True)):
+            if not self._can_be_read(coef):
+                coef = self._as_kernels_read(coef)
+            if not self._can_be_read(intercept):
+                intercept = self._as_kernels_read(intercept)
             # The estimator has checked the shapes, but a fit in another thread may have replaced the arrays since.
-            if coef.shape != (n, m) or intercept.shape != (m,):
+            if coef.shape != shape or intercept.shape != shape[1:]:
                 found = f"{coef.shape} and {intercept.shape}"
-                raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {(n, m)} and {(m,)}.")
+                raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {shape} and {shape[1:]}.")
             yield coef, intercept
 
+    def _can_be_read(self, values: Any) -> bool:
+        return type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray
+
     def _as_kernels_read(self, values: Any) -> Array:
-        """The values as a contiguous array of the network's dtype, without a copy if possible."""
-        if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
-            return values
+        """A copy of the values as a contiguous array of the network's dtype."""
         if np.asarray(values).dtype.kind not in "biuf":  # NumPy would convert text too
             raise ValueError(f"coefs_ and intercepts_ must hold numbers, got dtype {np.asarray(values).dtype}.")
         return np.array(values, self.dtype, order="C", subok=False)

@@ -1,6 +1,6 @@
 """Jobs in Python threads. Each thread does one job after the other.
 
-The jobs call the serial kernels, which need none of Numba's threads. So Numba's threading layer does not matter.
+The jobs call kernels on one thread each, so they need none of the workers of crew.py.
 """
 
 import contextvars

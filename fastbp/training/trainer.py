@@ -94,8 +94,6 @@ class _Passes(Workspace):
             for share in shares
         ]
         self._row_work = row_work
-        extras = "_with_extras" if self._extras else ""
-        self._kernels = f"train_serial{extras}", f"train_parallel{extras}"
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
@@ -123,18 +121,19 @@ class _Passes(Workspace):
         Ctrl-C is answered and `after_call` is called.
         """
         order = as_order(order)
-        self._epoch_sums[:] = 0
-        kernel, buffers = getattr(step, self._kernels[self.team.n_threads > 1]), (*self.activations, *self._scratch)
+        self._epoch_sums.fill(0)
+        kernel = step.train_with_extras if self._extras else step.train
+        buffers = (*self.activations, *self._scratch)
         extras = (self._with_seed(),) if self._extras else ()
         for start, stop, tables, work in self._calls(len(order)):
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
-                kernel, self.crew, tables, self._parameters, buffers, *extras, examples, order_of_call, start, stop,
+                kernel, tables, self._parameters, buffers, *extras, examples, order_of_call, start, stop,
                 work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
-        loss, rows = self._epoch_sums
+        loss, rows = self._epoch_sums.tolist()
         return float(loss / rows) if rows else math.nan
 
 

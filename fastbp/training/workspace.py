@@ -10,7 +10,6 @@ from ..data.examples import Examples, as_order
 from ..kernels import gather, losses, prediction, products, records, sparse
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
-from ..kernels.machine import barrier
 from ..kernels.machine.registers import ROWS, VECTOR_BYTES, VECTORS
 from ..network import costs
 from ..network.architecture import Network
@@ -110,11 +109,9 @@ class Workspace:
         a[0] = 1
         starts = np.zeros(self.chunk + 1 if self.by_entries else 0, np.int64)
         self.activations = records.Activations(a, z, starts)
-        self.crew = np.zeros(barrier.CREW_FIELDS, np.int64)
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, which are all different; out has the shape (len(order), S_L)."""
-        kernel = prediction.predict_serial if self.team.n_threads == 1 else prediction.predict_parallel
         order, row_work = as_order(order), costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
         # Asking for this address compiles the kernel. `_tables` does not ask for it, so that only predictions wait for
@@ -124,7 +121,7 @@ class Workspace:
             stop = min(start + rows_per_call, len(order))
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
-                kernel, self.crew, (self.layers, self.plan), theta, tuple(self.activations),
+                prediction.predict, (self.layers, self.plan), theta, tuple(self.activations),
                 examples[:5], order_of_call, start, stop, self.team.n_threads, out, work=(stop - start) * row_work,
             )  # fmt: skip
 

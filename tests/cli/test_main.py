@@ -15,6 +15,7 @@ from fastbp.cli.main import main
 from fastbp.kernels.compiling import cache
 from fastbp.kernels.compiling.jit import VARIANT
 from fastbp.kernels.machine import registers
+from fastbp.parallel import team
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_info_prints_versions_cpu_and_threads(capsys):
         assert printed[name].split(",")[0] == version
     assert printed["vectors"].startswith(f"{registers.VECTOR_BYTES} bytes: {registers.VECTOR_BYTES // 4} float32")
     assert printed["tile"] == f"{registers.ROWS} rows of 3 vectors"
-    assert printed["threads"].startswith(numba.threading_layer())
+    assert printed["threads"] == f"at most {team.upper_bound(None)}"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, 
 
     conditions = cache.conditions(VARIANT)
     keys = {
-        "a": f"train_serial (array(float32, 1d, C),) {conditions}",
+        "a": f"train (array(float32, 1d, C),) {conditions}",
         "b": "of another CPU",
         "d": f"shuffle (array(int64, 1d, C),) {conditions}",
     }

@@ -56,8 +56,7 @@ def test_a_job_sees_the_context_and_the_configuration_of_its_caller_and_one_thre
     variable.set(7)
 
     def job():
-        with team_for(None, 1e12) as team:
-            return variable.get(), get_config()["assume_finite"], team.n_threads, side_by_side(None)
+        return variable.get(), get_config()["assume_finite"], team_for(None, 1e12).n_threads, side_by_side(None)
 
     with config_context(assume_finite=True):
         assert in_threads([job] * 3, 2) == [(7, True, 1, 1)] * 3
