@@ -49,6 +49,7 @@ def _compilers():
 
         def _finalize_final_module(self):
             self._finalize_dynamic_globals()
+            self._finalized = True  # otherwise each use of this library would link all that it needs again
 
     class KernelCompiler(Compiler):
         """Numba's compiler with the garbage collector off, and without IDLE_PASSES for serial functions.

@@ -55,9 +55,10 @@ def _kept(function, **options):
 # There is no fastmath, because serial and parallel kernels must give the same bits. With fastmath's flags `reassoc` and
 # `contract`, one function may round differently in two callers. The flag `nnan` would remove the checks for NaN.
 # NumPy's error model keeps division branch-free.
-_COMMON = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
+# Nobody calls a kernel from C.
+_COMMON = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False, "no_cfunc_wrapper": True}
 FLAGS = _COMMON | compilers.flags(linked=False)
-LINKED = _COMMON | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} | compilers.flags(linked=True)
+LINKED = _COMMON | {"no_cpython_wrapper": True} | compilers.flags(linked=True)
 
 
 def linked(function):
@@ -136,7 +137,7 @@ class Deferred:
     """
 
     def __init__(self, function, kinds, *, allocates=False):
-        self._dispatcher = _kept(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=allocates)
+        self._dispatcher = _kept(function, no_cpython_wrapper=True, _nrt=allocates)
         self._kinds = kinds
         self._addresses: dict[np.dtype, int] = {}
         if _is_ours(function):
