@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
-import numba
 from sklearn.exceptions import ConvergenceWarning
 from workloads import Workload, data
 
 from fastbp import BackpropClassifier
-from fastbp.parallel.team import Team
+from fastbp.parallel.crew import CREW
+from fastbp.parallel.team import Team, upper_bound
 
 JOBS = {
     "digits": Workload(1797, 64, (100,), 10, 200, epochs=60, source="digits"),
@@ -37,9 +37,7 @@ FITS = 6  # fits of a job in a round; they take some tenths of a second, which t
 
 def always(self: Team, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
     """`Team.run` without trials."""
-    if self.n_threads > 1:
-        numba.set_num_threads(self.n_threads)
-    return kernel(*args)
+    return CREW.run(kernel, self.n_threads, *args)
 
 
 def milliseconds(job: Workload, n_jobs: int | None) -> float:
@@ -82,7 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4, help="rounds, whose median is printed (default: 4)")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    print(f"{numba.get_num_threads()} threads beside {options.busy} busy processes: milliseconds (over one thread)")
+    print(f"{upper_bound(None)} threads beside {options.busy} busy processes: milliseconds (over one thread)")
     with busy(options.busy):
         for name, job in JOBS.items():
             rounds = [one_round(job) for _ in range(options.rounds)]

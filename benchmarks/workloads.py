@@ -75,6 +75,10 @@ WORKLOADS = (
     Workload(100_000, 54, (256, 128), 7, 1024, epochs=2),
     Workload(1000, 16, (32, 16), 4, 32, epochs=60),
     Workload(150, 4, (5,), 3, 150, epochs=1000, source="iris"),
+    Workload(30_011, 37, (61, 29, 13), 5, 97, epochs=5),
+    Workload(20_000, 30, (64,) * 6, 3, 128, epochs=5),
+    Workload(4000, 300, (1000, 1000), 20, 400, epochs=3),
+    Workload(3000, 20, (50,), 2, 1, epochs=10),
 )
 
 CENTRE = Workload(4096, 64, (128, 128), 10, 256, epochs=0)

@@ -1,20 +1,18 @@
 """Fixtures shared by the tests."""
 
 import _thread
+import os
 import signal
 
 import pytest
 
 from fastbp.network import costs
-from fastbp.parallel import team
 from support import tabular
 
 
-@pytest.fixture
-def safe_layer():
-    """Skip the test unless Numba's threading layer on this machine is safe."""
-    if not team.layer_is_safe():
-        pytest.skip("the workqueue layer is never used in parallel")
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("posix") and os.name != "posix":
+        pytest.skip("needs POSIX")
 
 
 @pytest.fixture(scope="module")

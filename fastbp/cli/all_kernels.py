@@ -1,9 +1,7 @@
 """All kernels, in parts: for each part a function that compiles it."""
 
 import functools
-import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -11,32 +9,19 @@ from ..data.examples import Examples, as_examples
 from ..kernels.compiling.jit import DEFERRED
 from ..kernels.optimizers import ADAM, RATES, SWEEPS, step_all
 from ..network.architecture import Network
+from ..parallel.crew import prepare
 from ..parallel.team import Team
 from ..training import shuffling
 from ..training.evaluation import predict, predict_row
 from ..training.trainer import Trainer
 from ..typing import Array
-from . import machine
 
 
 def parts(dtype: np.dtype) -> Iterator[tuple[str, Callable[[], None]]]:
     """For each part of the kernels for a dtype, a pair: the part's name, and a function that compiles it."""
     yield "all building blocks", functools.partial(_compile_deferred, dtype)
-    teams = {"serial": Team(1)}
-    if machine.threading_layer():  # without a threading layer all fits are serial
-        teams["parallel"] = _Pair()
-    for (kind, team), (job, compile_entries) in itertools.product(teams.items(), JOBS.items()):
-        yield f"{kind} {job}", functools.partial(compile_entries, dtype, team)
-
-
-class _Pair(Team):
-    """A team of two tasks on any number of threads, so that parallel kernels also run on a machine of one core."""
-
-    def __init__(self) -> None:
-        super().__init__(2)
-
-    def run(self, kernel: Callable[..., Any], *args: Any, work: float) -> Any:
-        return kernel(*args)
+    for job, compile_entries in JOBS.items():
+        yield job, functools.partial(compile_entries, dtype)
 
 
 def _compile_deferred(dtype: np.dtype) -> None:
@@ -56,26 +41,28 @@ def _network_of_one_weight(dtype: np.dtype) -> tuple[Network, Array, Examples]:
     return network, theta, as_examples(np.zeros((1, 1), dtype), dtype, codes=np.zeros(1, np.int64))
 
 
-def _train(dtype: np.dtype, team: Team) -> None:
-    """Compile the entries of a training without extras."""
+def _train(dtype: np.dtype) -> None:
+    """Compile the entries of a training without extras, and what the workers need."""
+    prepare()
     network, theta, examples = _network_of_one_weight(dtype)
     shuffling.shuffle(np.arange(shuffling.FEWEST, dtype=np.int64), np.random.RandomState())
-    trainer = Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM)
+    trainer = Trainer(network, theta, examples, batch=1, team=Team(1), optimizer=ADAM)
     trainer.epoch(np.arange(1))
     sweep, units, rates = SWEEPS[ADAM].address(dtype), network.layout.units, np.zeros(1, RATES)
-    step_all(ADAM, sweep, units, rates, 1.0, 1, theta, trainer.grad, trainer.moment_1, trainer.moment_2)
+    moments, squares = (trainer.moment_1, trainer.moment_2), np.zeros(len(units))
+    step_all(ADAM, sweep, units, rates, 1.0, 1, theta, trainer.grad, *moments, squares)
 
 
-def _train_with_extras(dtype: np.dtype, team: Team) -> None:
+def _train_with_extras(dtype: np.dtype) -> None:
     """Compile the entry of a training with dropout, weight decay and so on."""
     network, theta, examples = _network_of_one_weight(dtype)
-    Trainer(network, theta, examples, batch=1, team=team, optimizer=ADAM, planned=True).epoch(np.arange(1))
+    Trainer(network, theta, examples, batch=1, team=Team(1), optimizer=ADAM, planned=True).epoch(np.arange(1))
 
 
-def _predict(dtype: np.dtype, team: Team) -> None:
+def _predict(dtype: np.dtype) -> None:
     """Compile the entries of a prediction."""
     network, theta, examples = _network_of_one_weight(dtype)
-    predict(network, theta, examples, np.arange(1), team)
+    predict(network, theta, examples, np.arange(1), Team(1))
     predict_row(network, *network.layout.unpack(theta), np.zeros(1, dtype))
 
 

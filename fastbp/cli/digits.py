@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import numba
 import numpy as np
 import sklearn
 from sklearn.datasets import load_digits
@@ -17,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ..estimators.classifier import BackpropClassifier
 from ..live_line import LiveLine
+from ..parallel.team import upper_bound
 from ..training.observer import watch
 from ..version import __version__
 from . import cache_folders, machine
@@ -75,7 +75,7 @@ def heading(options: argparse.Namespace, data: Data) -> str:
         f"fastbp {__version__} and scikit-learn {sklearn.__version__} on handwritten digits: "
         f"{len(data.y_train)} images to train on, {len(data.y_test)} to test on\n"
         f"network {layers}, relu, Adam, {options.epochs} epochs in batches of {options.batch_size}, {options.dtype}, "
-        f"seed {options.seed}; fastbp uses at most {numba.get_num_threads()} threads"
+        f"seed {options.seed}; fastbp uses at most {upper_bound(None)} threads"
     )
 
 

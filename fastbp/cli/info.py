@@ -4,6 +4,8 @@ import argparse
 import os
 import pathlib
 import platform
+import sys
+import sysconfig
 
 import llvmlite
 import llvmlite.binding
@@ -15,6 +17,7 @@ import sklearn
 from ..kernels.compiling import cache, compilers
 from ..kernels.compiling.jit import CHECKED
 from ..kernels.machine import registers
+from ..parallel.team import upper_bound
 from ..version import __version__
 from . import cache_folders, machine
 
@@ -25,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(("NUMBA_", "FASTBP_"))]
     rows = {
         "fastbp": f"{__version__}, {pathlib.Path(__file__).parents[1]}",
-        "Python": f"{platform.python_version()}, {platform.platform()}",
+        "Python": f"{platform.python_version()}, {platform.platform()}{_free_threads()}",
         "NumPy": np.__version__,
         "Numba": f"{numba.__version__}, llvmlite {llvmlite.__version__}",
         "scikit-learn": f"{sklearn.__version__}, SciPy {scipy.__version__}",
@@ -37,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         "tile": f"{registers.ROWS} rows of {registers.VECTORS} vectors",
         "compiler": _compiler(),
         "prebuilt": cache_folders.prebuilt(),
-        "threads": _threads(),
+        "threads": f"at most {upper_bound(None)}",
         "settings": " ".join(settings) or "none in the environment",
         "checks": "compiled in (FASTBP_DEBUG)" if CHECKED else "none (FASTBP_DEBUG=1 compiles them in)",
     }
@@ -49,13 +52,17 @@ def run(options: argparse.Namespace) -> None:
     print(cache_folders.origins())
 
 
+def _free_threads() -> str:
+    """Whether a Python with free threads has them now. An extension module that is not made for them ends them."""
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return ""
+    return (
+        ", with the GIL, because a module needs it"
+        if getattr(sys, "_is_gil_enabled", lambda: True)()
+        else ", without the GIL"
+    )
+
+
 def _compiler() -> str:
     missing = [*compilers.MISSING, *cache.MISSING]
     return f"plain njit, because this Numba lacks {', '.join(missing)}" if missing else "Numba's, made faster"
-
-
-def _threads() -> str:
-    layer = machine.threading_layer()
-    if layer in ("", "workqueue"):
-        return f"{layer or 'no threading layer'}: fits are serial"
-    return f"{layer}, at most {numba.get_num_threads()}"

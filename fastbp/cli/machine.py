@@ -5,8 +5,6 @@ import pathlib
 import platform
 import re
 
-import numba
-
 from ..kernels.compiling import target
 
 # The features of a CPU that matter most for the kernels' vector instructions.
@@ -57,12 +55,3 @@ def busy(load: float | None) -> str:
     if load is None or load < BUSY * cores():
         return ""
     return f"The machine was busy in the minute before: load average {load:.1f} on {_cores_in_words()}."
-
-
-def threading_layer() -> str:
-    """The name of Numba's threading layer; an empty string if Numba finds no layer."""
-    try:
-        numba.get_num_threads()  # makes Numba choose its layer
-        return str(numba.threading_layer())
-    except ValueError:
-        return ""

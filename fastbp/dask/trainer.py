@@ -68,6 +68,7 @@ class DistributedTrainer:
         self.factors = np.ones(self.calls(examples.n) if planned else 0)
         self._examples, self._n_jobs = examples, n_jobs
         self._max_norm, self._regularization = max_norm, regularization
+        self._squares = np.zeros(len(network.layout.units))
 
     def calls(self, n: int) -> int:
         """Rounds of communication in an epoch of n examples."""
@@ -87,7 +88,7 @@ class DistributedTrainer:
                 optimizers.step_all(
                     self.optimizer, sweep, self.network.layout.units, self._rates,
                     float(self.factors[batch]) if self.factors.size else 1.0, self.t[0], self.theta, self.grad,
-                    self.moment_1, self.moment_2,
+                    self.moment_1, self.moment_2, self._squares,
                 )  # fmt: skip
                 loss, count = loss + J * len(rows), count + len(rows)
             if after_call:

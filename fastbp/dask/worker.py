@@ -136,17 +136,16 @@ def partial_sums(
     examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
     if weight == 0:
         return Sums(0.0, 0.0, np.zeros(network.layout.n_parameters))
-    with team_for(n_jobs, costs.step_work(network, examples.n, examples.entries)) as team:
-        trainer = Trainer(
-            network,
-            network.layout.unflatten(theta),
-            examples,
-            batch=examples.n,
-            team=team,
-            regularization=regularization,
-            places=NO_PLACES if places is None else places,
-        )
-        cost = trainer.epoch(np.arange(examples.n)) * weight
+    trainer = Trainer(
+        network,
+        network.layout.unflatten(theta),
+        examples,
+        batch=examples.n,
+        team=team_for(n_jobs, costs.step_work(network, examples.n, examples.entries)),
+        regularization=regularization,
+        places=NO_PLACES if places is None else places,
+    )
+    cost = trainer.epoch(np.arange(examples.n)) * weight
     with np.errstate(over="ignore", invalid="ignore"):  # if the fit diverges, the solver raises the error
         grad = network.layout.flatten(trainer.grad).astype(np.float64) * weight
         return Sums(float(np.ldexp(cost, exponent)), float(np.ldexp(weight, exponent)), np.ldexp(grad, exponent))
@@ -175,8 +174,8 @@ def judge(
     """The array that `target.score` takes for these rows of a partition, and the sums of their costs and weights."""
     network = network_of(*architecture)
     examples, weight, exponent = scaled_weights(examples_of(X, targets, network.dtype, rows))
-    with team_for(n_jobs, costs.prediction_work(network, examples.n, examples.entries)) as team:
-        evaluator = Evaluator(network, examples, batch=examples.n, team=team)
-        judged, loss = evaluate(evaluator, network.layout.unflatten(theta), np.arange(examples.n), target)
+    team = team_for(n_jobs, costs.prediction_work(network, examples.n, examples.entries))
+    evaluator = Evaluator(network, examples, batch=examples.n, team=team)
+    judged, loss = evaluate(evaluator, network.layout.unflatten(theta), np.arange(examples.n), target)
     cost = loss * weight if weight else 0.0
     return judged, Sums(float(np.ldexp(cost, exponent)), float(np.ldexp(weight, exponent)), np.empty(0))

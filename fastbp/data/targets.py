@@ -5,7 +5,7 @@ The weights of examples are here too.
 
 import dataclasses
 import numbers
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 import scipy.sparse
@@ -22,6 +22,8 @@ ORDINARY = 20
 # A weight below 2^-SPREAD times the largest one counts as 0. Such a weight could not change the sum of all weights,
 # and a batch of such weights alone could divide 0 by 0.
 SPREAD = {np.dtype(np.float32): 80, np.dtype(np.float64): 900}
+# NumPy sorts, or searches, fewer than MANY labels in less time than it takes to make a table of them.
+MANY = 1000
 
 Encoded = tuple[NDArray[np.int64] | None, NDArray | None]  # (class codes, None) or (None, matrix of targets)
 
@@ -196,7 +198,8 @@ Target = Labels | Values
 
 def dense_labels(y: Any) -> NDArray:
     """y as a vector of labels or a dense indicator matrix; raises ValueError if y does not have classes."""
-    check_classification_targets(y)
+    if not _are_few_integers(y):
+        check_classification_targets(y)
     if scipy.sparse.issparse(y):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] > 1:
@@ -225,6 +228,36 @@ def exact_labels(y: Any, name: str = "y") -> Any:
     return np.array([int(label) for label in y], dtype)
 
 
+def _are_few_integers(y: Any) -> bool:
+    """Whether y is a vector of integers that `check_classification_targets` accepts without a warning.
+
+    It warns if more than half of the labels are different.
+    """
+    return are_integers(y) and 0 < len(different(y)) <= max(2, len(y) // 2)
+
+
+def are_integers(y: Any) -> TypeGuard[NDArray]:
+    """Whether y is a vector of integers or booleans."""
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biu"
+
+
+def different(labels: NDArray) -> NDArray:
+    """`np.unique` of a vector. Many integers from a small range are found without sorting, which is faster."""
+    if labels.dtype.kind in "biu" and labels.size >= MANY:
+        least, largest = int(labels.min()), int(labels.max())
+        if largest - least < labels.size:
+            is_there = np.zeros(largest - least + 1, bool)
+            is_there[_above(least, labels)] = True
+            return (np.flatnonzero(is_there).astype(np.uint64) + np.array(least).astype(np.uint64)).astype(labels.dtype)
+    return np.unique(labels)
+
+
+def _above(least: int, labels: NDArray) -> NDArray[np.int64]:
+    """labels - least for integer labels, none of them below `least`."""
+    # With 64 bits and without a sign, the difference is right even if it does not fit into the dtype of the labels.
+    return (labels.astype(np.uint64) - np.array(least).astype(np.uint64)).view(np.int64)
+
+
 def positions(classes: NDArray, labels: NDArray) -> NDArray[np.intp]:
     """The index of each label in the sorted classes. Every label must be one of the classes.
 
@@ -232,12 +265,18 @@ def positions(classes: NDArray, labels: NDArray) -> NDArray[np.intp]:
     """
     if classes.dtype != labels.dtype and classes.dtype.kind in "biuf" and labels.dtype.kind in "biuf":
         labels = labels.astype(classes.dtype)
+    if classes.dtype == labels.dtype and classes.dtype.kind in "biu" and labels.size >= MANY:
+        least, largest = int(classes[0]), int(classes[-1])
+        if largest - least < labels.size:
+            table = np.zeros(largest - least + 1, np.intp)
+            table[_above(least, classes)] = np.arange(len(classes))
+            return table[_above(least, labels)]
     return np.searchsorted(classes, labels)
 
 
 def _classes_of(y: NDArray, known: NDArray | None, *, subset: bool) -> NDArray:
     """The classes of y, or the known ones after a check of y; raises ValueError."""
-    classes = np.unique(y) if y.ndim == 1 and y.dtype != object else unique_labels(y)
+    classes = different(y) if y.ndim == 1 and y.dtype != object else unique_labels(y)
     if known is None:
         return classes
     found, expected = set(classes.tolist()), set(known.tolist())

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from ..data.examples import dtype_of
 from ..data.targets import Labels, Target, Values, strength_in_unit
@@ -33,7 +32,7 @@ from ..typing import Array
 from . import callbacks, notice
 from .fit import Fit
 from .intake import Data, Intake
-from .parameters import STOCHASTIC
+from .parameters import STOCHASTIC, random_state_of
 from .run import Run, fit_of, held_out, only_begins, shared
 from .validation_set import GivenValidation, ValidationSet, split
 
@@ -116,7 +115,7 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
             self.__dict__ |= data.attributes
         target, dtype, examples = data.target, data.dtype, data.examples
         network = self._network(data.X.shape[1], hidden, target, dtype)
-        validation, random_state = data.validation, check_random_state(self.random_state)
+        validation, random_state = data.validation, random_state_of(self.random_state)
         # partial_fit counts steps on, but fit begins at step 0. So a fit that continues another needs other units.
         n_epochs = len(self.loss_curve_) if continues and not incremental else 0
         regularization = self._regularization(len(hidden[0]), random_state, n_epochs)
@@ -270,17 +269,16 @@ class Perceptron(callbacks.CallbackSupportMixin, Intake):
     def _trainer(self, fit: Fit, batch: int, optimizer: int) -> Iterator[AnyTrainer]:
         """The trainer that the solvers use, with its threads. The trainer overwrites fit.theta."""
         network, examples = fit.network, fit.examples
-        with team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)) as team:
-            yield Trainer(
-                network,
-                fit.theta,
-                examples,
-                batch=batch,
-                team=team,
-                optimizer=optimizer,
-                rows=fit.rows,
-                **self._of_training(fit),
-            )
+        yield Trainer(
+            network,
+            fit.theta,
+            examples,
+            batch=batch,
+            team=team_for(self.n_jobs, costs.step_work(network, batch, examples.entries)),
+            optimizer=optimizer,
+            rows=fit.rows,
+            **self._of_training(fit),
+        )
 
     def _footprint(self, fit: Fit) -> Footprint:
         """An estimate of the memory of a fit on one thread."""

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-from ..data.targets import MULTILABEL, Labels, Target, exact_labels
+from ..data.targets import MULTILABEL, Labels, Target, are_integers, exact_labels
 from ..kernels.activations import HIDDEN
 from ..typing import Array
 from .base import Perceptron
@@ -150,10 +150,10 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
-        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. Whatever the bound, small work
-        runs on one thread. So does any work while another fit or prediction has the threads, and any work in a process
-        that has lost its threads by fork(). The number of threads changes no bit of the result.
+        Upper bound on threads. -1 means as many as Numba may use (by default one for each core), -2 all but one. None
+        means the same as -1, but one thread in a joblib worker or a Dask task, because other workers use the other
+        cores. Whatever the bound, small work runs on one thread. So does any work while another fit or prediction has
+        the other threads. The number of threads changes no bit of the result.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Factor of each class. It multiplies the weights of the class's examples, those in a validation set included.
         'balanced' is n_samples / (n_classes * count of the class), counted in y. For a multilabel target, a list
@@ -493,6 +493,36 @@ class BackpropClassifier(ClassifierMixin, Perceptron):
         """
         now = self._as_now()
         return now._decisions(X, lambda output: now._fitted_target().predict(output))
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy of `predict`; for a multilabel target, the share of rows with all labels right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Examples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each example.
+
+        Returns
+        -------
+        score : float
+            Share of right predictions, from 0 to 1.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `predict`; or y or sample_weight is not valid.
+        """
+        predicted = self.predict(X)
+        alike = are_integers(y) and are_integers(predicted) and (y.dtype, y.size) == (predicted.dtype, predicted.size)
+        if alike and sample_weight is None:
+            return float((predicted == y).mean())  # accuracy_score would first sort the labels
+        from sklearn.metrics import accuracy_score  # imported here, because most fits do not need it
+
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     @if_probabilities
     def predict_proba(self, X: ArrayLike) -> Array:

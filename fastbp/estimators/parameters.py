@@ -11,9 +11,11 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.metaestimators import available_if
 
 from ..data.targets import Target
@@ -29,6 +31,7 @@ from ..training.stochastic import Epochs
 
 STOCHASTIC = ("sgd", "adam")  # the solvers that step after every minibatch
 MOST_PARAMETERS = sys.maxsize // 8  # a larger network in float64 has more bytes than an array can have
+PLAIN = frozenset((int, float, bool, str, type(None), np.float64, np.int64))  # types of values that cannot change
 AUTO_BATCH = 200  # the largest batch with batch_size='auto', as in scikit-learn
 
 Hidden = tuple[tuple[int, ...], tuple[str, ...]]  # widths and activations of the hidden layers
@@ -71,6 +74,26 @@ class ScorerOptions(StrOptions):
 
     def __str__(self) -> str:
         return f"{super().__str__()} or the name of a scorer of scikit-learn"
+
+
+class _NoSeed(ISeedSequence):
+    """A seed for a generator that is seeded again before its first draw."""
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
+        return np.zeros(n_words, dtype)
+
+
+def random_state_of(value: Any) -> np.random.RandomState:
+    """scikit-learn's `check_random_state`, but faster for an integer.
+
+    NumPy first seeds each RandomState from the operating system, which takes as long as setting up a small network.
+    """
+    if type(value) is not int:
+        return check_random_state(value)
+    no_seed: Any = _NoSeed()  # NumPy's annotations do not know that MT19937 takes it
+    random_state = np.random.RandomState(np.random.MT19937(no_seed))
+    random_state.seed(value)
+    return random_state
 
 
 class Parameters(BaseEstimator):
@@ -164,6 +187,20 @@ class Parameters(BaseEstimator):
     def _get_param_names(cls) -> list[str]:
         """The names of the parameters. scikit-learn would read the signature for each copy of an estimator."""
         return list(super()._get_param_names())
+
+    def _validate_params(self) -> None:
+        """Check each parameter on its own, as scikit-learn does; raises InvalidParameterError.
+
+        Values that were legal before are not checked again, because a search fits many estimators with equal values.
+        """
+        parameters = self.get_params(deep=False)
+        values = tuple(parameters.values())
+        kinds = tuple(tuple(map(type, value)) if type(value) is tuple else type(value) for value in values)
+        if all(PLAIN.issuperset(kind if type(kind) is tuple else (kind,)) for kind in kinds):
+            of: Any = type(self)
+            _check_each(of, tuple(parameters), kinds, values)
+        else:  # another value may change, or may not be hashable
+            super()._validate_params()
 
     # ---------------------------------------------------------------- of the network
 
@@ -330,6 +367,16 @@ class Parameters(BaseEstimator):
             shuffled_by=random_state if self.shuffle else None,
             only_one=only_one,
         )
+
+
+@functools.lru_cache(maxsize=256)
+def _check_each(of: Any, names: tuple[str, ...], kinds: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+    """Check parameters of a class. kinds: the types of the values, because the cache takes 1, 1.0 and True as one.
+
+    The cache does not keep errors, so values that are not legal are checked every time.
+    """
+    parameters = dict(zip(names, values, strict=True))
+    validate_parameter_constraints(of._parameter_constraints, parameters, caller_name=of.__name__)
 
 
 def is_stochastic(estimator: Parameters) -> bool:

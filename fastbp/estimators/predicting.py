@@ -14,7 +14,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 
-from ..data.examples import Examples, as_examples
+from ..data.examples import FLOATS, Examples, as_examples
 from ..data.targets import MULTILABEL, Target, Values
 from ..network import architecture, costs
 from ..network.architecture import Network, network_of
@@ -100,7 +100,7 @@ class Predictor(Parameters, Checked):
                 f"coefs_ and intercepts_ must be lists with an array per layer after the input, got {coefs!r:.100} and "
                 f"{intercepts!r:.100}."
             )
-        return [np.shape(coef) for coef in coefs], [np.shape(intercept) for intercept in intercepts]
+        return [*map(_shape, coefs)], [*map(_shape, intercepts)]
 
     def _checked_outputs(self) -> int:
         """n_outputs_, after a check that it fits classes_ and the kind of the target; raises ValueError."""
@@ -162,7 +162,8 @@ class Predictor(Parameters, Checked):
         shapes are needed, for the error message. found: the shapes of coefs_ and intercepts_, if they are known
         already.
         """
-        coefs, intercepts = list(pairwise(network.widths)), [(width,) for width in network.widths[1:]]
+        coefs = network.layout.shapes
+        intercepts = [shape[1:] for shape in coefs]
         found = found or self._weight_shapes()
         if found != (coefs, intercepts):
             raise ValueError(
@@ -189,10 +190,33 @@ class Predictor(Parameters, Checked):
 
     def _outputs(self, X: Any) -> Array:
         """a^(L) of X: (n_samples, S_L)."""
-        return self._outputs_of(*self._validated_for_prediction(X))
+        output = self._output_of_row(X)
+        return self._outputs_of(*self._validated_for_prediction(X)) if output is None else output
+
+    def _output_of_row(self, X: Any) -> Array | None:
+        """a^(L) if X is an array of one row, and neither X nor a^(L) needs an error message; otherwise None.
+
+        The kernel checks whether X is finite, because a call of NumPy takes longer than the whole check.
+        """
+        if not (self._has_features_of(X) and len(X) == 1 and X.dtype in FLOATS):
+            return None
+        network = self._network_for(X)
+        output, are_finite = self._run_row(X, network)
+        return output if are_finite else None
+
+    def _run_row(self, X: Any, network: Network) -> tuple[Array, bool]:
+        """(a^(L) of a single row X, whether the row and a^(L) are finite)."""
+        x = np.ascontiguousarray(X[0])
+        if x.dtype != network.dtype:
+            with np.errstate(over="ignore"):  # an overflow is an error only if it makes an output that is not finite
+                x = x.astype(network.dtype)
+        return evaluation.predict_row(network, self.coefs_, self.intercepts_, x)
 
     def _decisions(self, X: Any, decide: Callable[[Array], NDArray]) -> NDArray:
         """decide(a^(L)) for the rows of X. Many rows are done in parts, so that memory never holds all their a^(L)."""
+        output = self._output_of_row(X)
+        if output is not None:
+            return decide(output)
         X, network = self._validated_for_prediction(X)
         n, rows = X.shape[0], costs.output_rows(network)
         if n <= rows:
@@ -203,13 +227,11 @@ class Predictor(Parameters, Checked):
     def _outputs_of(self, X: Any, network: Network, examples: Examples | None = None) -> Array:
         """a^(L) of validated X. examples: those of X in the dtype of the network, if they are made already."""
         if X.shape[0] == 1 and not scipy.sparse.issparse(X):
-            with np.errstate(over="ignore"):  # an overflow is an error only if it makes an output that is not finite
-                row = np.asarray(X[0]).astype(network.dtype)
-            output = evaluation.predict_row(network, self.coefs_, self.intercepts_, row)
+            output = self._run_row(X, network)[0]
         else:
             examples = examples or as_examples(X, network.dtype)
-            with team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
-                output = evaluation.predict(network, self._theta(network), examples, np.arange(examples.n), team)
+            team = team_for(self._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries))
+            output = evaluation.predict(network, self._theta(network), examples, np.arange(examples.n), team)
         refuse_overflow(X, output)
         return output
 
@@ -234,11 +256,16 @@ class Predictor(Parameters, Checked):
         now = self._as_now()
         X, network = now._validated_for_prediction(X)
         examples = as_examples(X, network.dtype)
-        with team_for(now._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries)) as team:
-            layers = evaluation.hidden_layers(network, now._theta(network), examples, team)
+        team = team_for(now._checked_jobs(), costs.prediction_work(network, examples.n, examples.entries))
+        layers = evaluation.hidden_layers(network, now._theta(network), examples, team)
         for layer in layers:
             refuse_overflow(X, layer)
         return layers
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    """np.shape, but faster for an array."""
+    return values.shape if type(values) is np.ndarray else np.shape(values)
 
 
 def check_classes(classes: Any) -> None:

@@ -133,10 +133,10 @@ class BackpropRegressor(QuantileScoreMixin, Perceptron):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         The dtype of weights and arithmetic. 'auto' is float32 if X is float32, otherwise float64.
     n_jobs : int or None, default=None
-        Upper bound on threads. -1 means all of Numba's threads, -2 all but one. None means all threads, but one thread
-        in a joblib worker or a Dask task, because other workers use the other cores. Whatever the bound, small work
-        runs on one thread. So does any work while another fit or prediction has the threads, and any work in a process
-        that has lost its threads by fork(). The number of threads changes no bit of the result.
+        Upper bound on threads. -1 means as many as Numba may use (by default one for each core), -2 all but one. None
+        means the same as -1, but one thread in a joblib worker or a Dask task, because other workers use the other
+        cores. Whatever the bound, small work runs on one thread. So does any work while another fit or prediction has
+        the other threads. The number of threads changes no bit of the result.
     monitor : str or callable, default='score'
         The measure of progress of `early_stopping`. 'score' is the R^2. 'loss' is the mean cost in
         `validation_loss_curve_`, and less is better. A scorer of scikit-learn is given by its name or as a callable

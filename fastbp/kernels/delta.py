@@ -50,7 +50,7 @@ def _weigh(weights, order, start, rows, padded, delta, cost):
 
 
 @inlined
-def backward(layers, theta_t, activations, first, n, plan, extras):
+def backward(layers, theta, theta_t, activations, first, n, plan, extras):
     """delta^(l) = (delta^(l+1) Theta^(l)[1:]^T) * g'(z^(l)) for l = L - 1 ... 2, on n rows of the chunk from `first`.
 
     Reads delta^(L) and overwrites z^(l) of the hidden layers. There is no delta^(1). In a layer with dropout, the
@@ -68,4 +68,7 @@ def backward(layers, theta_t, activations, first, n, plan, extras):
                 i_a, _ = panel_at(a, first, column)
                 differentiate(layer.slope, part(a.data, i_a, n * step), part(z.data, i_z, n * step))
         delta = z_of(following, activations, plan)
-        affine(layer, first, n, delta, theta_t, layer.theta_t, z, runtime(True))
+        weights, i = theta_t, layer.theta_t
+        if following.dots:  # theta itself is transposed, after the biases
+            weights, i = theta, layer.theta + following.padded
+        affine(layer, first, n, delta, weights, i, z, runtime(True))

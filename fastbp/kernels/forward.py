@@ -9,7 +9,7 @@ from .records import a_of, z_of
 
 
 @inlined
-def forward(layers, theta, theta_t, activations, inputs, rows, plan, extras):
+def forward(layers, theta, activations, inputs, rows, plan, extras):
     """Copy these rows of X into a^(1), and compute z^(l) and a^(l) up to z^(L); overwrites these rows of a and z.
 
     In a hidden layer with dropout, g'(z^(l)) overwrites z^(l), and then `drop_units` changes a^(l) and g'(z^(l)).
@@ -25,8 +25,7 @@ def forward(layers, theta, theta_t, activations, inputs, rows, plan, extras):
                 (inputs, rows, activations.starts, a.data, a.offset, theta, layer.theta, layer.width, z),
             )
         elif following.dots:
-            transpose = part(theta_t, layer.theta_t, (1 + following.width) * layer.padded)
-            call(following.dots, (first, n, a, theta, layer.theta, transpose, z))
+            call(following.dots, (first, n, a, theta, layer.theta, z))
         else:
             affine(following, first, n, a, theta, layer.theta, z, runtime(False))
         if l + 1 < last:

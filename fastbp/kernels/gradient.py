@@ -8,15 +8,16 @@ import math
 
 from .compiling.jit import call, entry, inlined, linked, runtime
 from .elementary import constant
+from .machine.pointers import pointed
 from .machine.registers import VECTOR_BYTES
-from .machine.simd import check_multiple, load, multiply_add, part, splat, store, zeros
+from .machine.simd import check_multiple, lanes_of, load, multiply_add, panel_of, part, splat, store, zeros
 from .machine.simd import tile as shape
 from .machine.subnormals import flush_subnormals, restore_subnormals
-from .machine.vectors import add, copy, scale, square, total, transposed
-from .optimizers import update_unit
+from .machine.vectors import add, copy, square, total, transposed
+from .optimizers import Sums, update
 from .panels import Strided, place
-from .products import PANEL_BYTES, narrow_outer_sum, outer_sum
-from .records import UNIT_BYTES, a_of, z_of
+from .products import narrow_outer_sum, outer_sum
+from .records import a_of, z_of
 from .sparse import Sorted
 
 # For each unit, NORM_SIZE numbers take sums of squares, one for each lane of a vector. A vector of float32 has the most
@@ -26,12 +27,14 @@ NORM_SIZE = VECTOR_BYTES // 4
 
 @inlined
 def _transpose(layers, unit, theta, theta_t):
-    """Copy a unit's parameters into theta_t, transposed. The delta recursion and narrow layers read theta_t."""
+    """Copy a unit's parameters into theta_t, transposed, for the delta recursion."""
     l = unit.layer
-    if l == 0 or unit.row == 0:
-        return  # theta_t has no biases, and no Theta^(1), because there is no delta^(1)
     layer, following = layers[l], layers[l + 1]
-    lanes, panel = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    # theta_t has no biases, and no Theta^(1), because there is no delta^(1). Before a narrow layer, theta itself is
+    # transposed.
+    if l == 0 or unit.row == 0 or following.dots:
+        return
+    lanes, panel = lanes_of(theta), panel_of(theta)
     step, columns = unit.n_columns, min(unit.n_columns, following.width - unit.column)
     n_rows, first = unit.n_rows, unit.row - 1  # row r of Theta is column r - 1 of theta_t
     for begin in range(0, n_rows, lanes):
@@ -68,7 +71,7 @@ def _finish_gradient(grad, theta, i, n, alpha, weight):
     n: whole vectors. Each lane of a vector adds up squares in theta's dtype. Then the lanes are added in float64.
     """
     scale, strength = splat(shape(1, 1), grad, 1.0 / weight), splat(shape(1, 1), grad, alpha)
-    lanes, squares = VECTOR_BYTES // grad.itemsize, zeros(shape(1, 1), grad)
+    lanes, squares = lanes_of(grad), zeros(shape(1, 1), grad)
     check_multiple(n, lanes)
     for k in range(0, n, lanes):
         row = load(shape(1, 1), theta, i + k, 0)
@@ -86,11 +89,10 @@ def sorted_of_group(scratch, group, width):
 
 
 @inlined
-def _gradient(job, unit, group, first, n, g, scratch_offset):
+def _gradient(job, unit, group, first, n, g):
     """g = sum of [1, a]^T delta for a unit, over rows [first, first + n) of the chunk; overwrites g.
 
-    The rows are those of a group, or all rows of the chunk. scratch_offset: where the thread's free room in `tiles`
-    begins.
+    The rows are those of a group, or all rows of the chunk.
     """
     layer, following = job.layers[unit.layer], job.layers[unit.layer + 1]
     activations, width = job.activations, unit.n_columns
@@ -108,27 +110,27 @@ def _gradient(job, unit, group, first, n, g, scratch_offset):
             (unit.row - 1, unit.n_rows, found, activations.a, layer.a, delta, g, width),
         )
     elif unit.row > 0 and following.dots:
-        tiles, room = job.scratch.tiles, UNIT_BYTES // g.itemsize
-        scratch = part(tiles, scratch_offset, room - g.size)
-        narrow_outer_sum(layer, unit.n_rows, n, a, delta, following.width, g, width, scratch)
+        narrow_outer_sum(layer, unit, n, a, delta, g)
     else:
-        kernel = following.outer_full if width == PANEL_BYTES // g.itemsize else following.outer_last
+        kernel = following.outer_full if width == panel_of(g) else following.outer_last
         outer_sum(kernel, unit.n_rows, n, a, delta, g)
 
 
 @linked
-def add_gradient_of_group(job, units_begin, units_end, tile_offset, group, first, n, batch_begins):
+def add_gradient_of_group(work, units_begin, units_end, tile_offset, group, first, n, batch_begins):
     """Add the gradient of a group's rows [first, first + n) to the group's copy of `grad`, for some units.
 
-    If `batch_begins`, the gradient overwrites the copy. tile_offset: where the thread's part of `tiles` begins.
+    If `batch_begins`, the gradient overwrites the copy. work: pointer to a `step.Work`. tile_offset: where the thread's
+    part of `tiles` begins.
     """
+    job = pointed(work).job
     tiles, grad = job.scratch.tiles, job.parameters.grad
     before = flush_subnormals()
     for u in range(units_begin, units_end):
         unit = job.units[u]
         size, offset = unit.n_rows * unit.n_columns, group * job.parameters.theta.size + unit.offset
         g = part(grad, offset, size) if batch_begins else part(tiles, tile_offset, size)
-        _gradient(job, unit, group, first, n, g, tile_offset + size)
+        _gradient(job, unit, group, first, n, g)
         if not batch_begins:
             add(g, 0, grad, offset, size)
     restore_subnormals(before)
@@ -140,7 +142,7 @@ def _sum_squares(g, sums):
 
     The sums are in float64, where no square of a float32 overflows.
     """
-    lanes = VECTOR_BYTES // g.itemsize
+    lanes = lanes_of(g)
     check_multiple(g.size, lanes)
     for q in range(sums.size):
         sums[q] = 0.0
@@ -165,36 +167,41 @@ def clipping_factor(norms, max_norm):
 
 
 @inlined
-def _update(job, unit, g, step, extras):
-    """Update a unit of theta and its transposed copy. g: the gradient of the unit. step: a `Step`."""
+def _update(job, u, sums, step):
+    """Update unit u of theta and its transposed copy. sums: the `Sums` of the unit. step: a `Step`."""
     theta, theta_t, _, moment_1, moment_2 = job.parameters
-    update_unit(job.plan.sweep, job.rates, step, theta, unit, g, moment_1, moment_2, extras)
+    unit = job.units[u]
+    update(job.plan.sweep, job.rates, step, sums, theta, unit, moment_1, moment_2, job.scratch.squares, u)
     _transpose(job.layers, unit, theta, theta_t)
 
 
 @linked
-def step_units(job, units_begin, units_end, step, extras):
-    """Scale the gradients of some units in `grad` by the clipping factor, then update these units. step: a `Step`."""
+def step_units(work, units_begin, units_end, step, extras):
+    """Scale the gradients of some units in `grad` by the clipping factor, then update these units.
+
+    work: pointer to a `step.Work`. step: a `Step`.
+    """
+    job = pointed(work).job
     grad = job.parameters.grad
     before = flush_subnormals()
     clipping = clipping_factor(extras.norms, job.rates.max_norm)
     for u in range(units_begin, units_end):
         unit = job.units[u]
         g = part(grad, unit.offset, unit.n_rows * unit.n_columns)
-        if clipping != 1.0:
-            scale(g, 0, g.size, clipping)
-        _update(job, unit, g, step, extras)
+        _update(job, u, Sums(g, 0.0, clipping), step)
     restore_subnormals(before)
 
 
 @linked
-def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight, extras):
+def update_units(work, units_begin, units_end, tile_offset, chunk, step, weight, extras):
     """Sum the gradient of some units over the chunk's rows.
 
     If there are several groups, `grad` already has the sum of each group, so only these sums are added up. After a
     batch's last chunk, if W > 0, add the L2 term, divide by W, and update the units. If the plan clips, `step_units`
-    updates the units instead. If the plan has no sweep, theta stays as it is. step: a `Step`. weight: W of the batch.
+    updates the units instead. If the plan has no sweep, theta stays as it is. work: pointer to a
+    `step.Work`. step: a `Step`. weight: W of the batch.
     """
+    job = pointed(work).job
     plan, scratch = job.plan, job.scratch
     theta, grad = job.parameters.theta, job.parameters.grad
     tiles, squares, rates = scratch.tiles, scratch.squares, job.rates
@@ -210,15 +217,16 @@ def update_units(job, units_begin, units_end, tile_offset, chunk, step, weight, 
             for group in range(1, plan.n_groups):
                 add(grad, group * theta.size + offset, g, 0, size)
         else:
-            _gradient(job, unit, runtime(0), runtime(0), chunk.rows, g, tile_offset + size)
+            _gradient(job, unit, runtime(0), runtime(0), chunk.rows, g)
             if not chunk.batch_begins:
                 add(grad, offset, g, 0, size)
         if chunk.batch_ends and weight > 0.0:
             alpha = 0.0 if unit.row == 0 else rates.alpha
-            sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
-            squares[u] = 0.0 if alpha == 0.0 else sum_of_squares
             if steps:
-                _update(job, unit, g, step, extras)
+                _update(job, u, Sums(g, alpha, 1.0 / weight), step)
+            else:
+                sum_of_squares = _finish_gradient(g, theta, offset, size, alpha, weight)
+                squares[u] = 0.0 if unit.row == 0 else sum_of_squares
             if extras is not None and plan.clips:
                 _sum_squares(g, part(extras.norms, u * NORM_SIZE, NORM_SIZE))
         if not grouped and not (chunk.batch_ends and steps):

@@ -1,26 +1,25 @@
 """Predictions: the forward pass and the output activation, by one thread or by a crew of threads."""
 
-from numba import prange
-
-from .compiling.jit import call, entry, linked, parallel_entry, runtime
+from .compiling.jit import call, entry, linked, runtime
 from .forward import forward
 from .gather import Inputs, Rows
 from .losses import outputs
-from .machine.barrier import assemble, join, meet, n_threads, share
+from .machine.barrier import meet
+from .machine.crew import run_together, share
 from .machine.registers import ROWS
 from .machine.simd import part
 from .records import Activations
 
 
 @linked
-def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out):
+def _run_predictions(layers, plan, theta, activations, inputs, chunk, out):
     """out = a^(L) of some rows of a chunk, block by block. chunk: these rows, as a `Rows`."""
     layer = layers[layers.size - 1]
     width, padded = layer.width, layer.padded
     stop = chunk.first + chunk.n
     for i in range(chunk.first, stop, plan.block):
         rows = Rows(chunk.order, chunk.start, i, min(plan.block, stop - i))
-        forward(layers, theta, theta_t, activations, inputs, rows, plan, None)
+        forward(layers, theta, activations, inputs, rows, plan, None)
         a = part(activations.a, layer.a + i * padded, rows.n * padded)
         z = part(activations.z, layer.z + i * padded, rows.n * padded)
         outputs(plan.outputs, layer.g, z, a, rows.n, width, padded)
@@ -30,11 +29,10 @@ def _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, o
 
 
 @linked
-def _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+def _predict(rank, members, crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
     """One member's part of a prediction: its share of each chunk."""
     layers, plan = tables[0], tables[1][0]
     activations, inputs = Activations(*activations), Inputs(*inputs)
-    theta, theta_t = parameters
     first_task, last_task = share(runtime(0), n_tasks, rank, members)
     for begin in range(start, stop, plan.chunk):
         rows = min(plan.chunk, stop - begin)
@@ -49,27 +47,15 @@ def _predict(rank, members, crew, tables, parameters, activations, inputs, order
         for i in range(first_task, last_task):
             first, last = min(i * task_rows, rows), min((i + 1) * task_rows, rows)
             chunk = Rows(order, begin, first, last - first)
-            _run_predictions(layers, plan, theta, theta_t, activations, inputs, chunk, out)
+            _run_predictions(layers, plan, theta, activations, inputs, chunk, out)
 
 
 @entry
-def predict_serial(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
+def predict(crew, n_threads, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); overwrites these rows of out. out: (n, S_L).
 
-    crew: scratch, see barrier.py. tables: layers and plan. parameters: theta and theta_t. activations: the fields of
+    crew: see barrier.py. n_threads: the largest number of threads. tables: layers and plan. activations: the fields of
     `Activations`. inputs: the fields of `Inputs`. n_tasks: number of tasks of a chunk.
     """
-    _predict(
-        runtime(0), runtime(1), crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out
-    )  # fmt: skip
-
-
-@parallel_entry
-def predict_parallel(crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out):
-    """`predict_serial` with its tasks in parallel."""
-    most = min(n_threads(), n_tasks)
-    assemble(crew)
-    for _ in prange(most):
-        rank, members = join(crew, most)
-        if rank < members:
-            _predict(rank, members, crew, tables, parameters, activations, inputs, order, start, stop, n_tasks, out)
+    arguments = (crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out)
+    run_together(crew, min(n_threads, n_tasks), _predict, arguments)

@@ -1,23 +1,36 @@
 """The two matrix products of backpropagation, as loops of register tiles.
 
 Theta^(l) has 1 + S_l rows and a padded number of columns. It is stored as panels as wide as a full tile, W columns: all
-rows of the first W columns, then all rows of the next W columns, and so on. The last panel may be narrower. The a^(l)
-and z^(l) lie in panels too, see panels.py, so a tile reads its operands contiguously. The padded numbers of columns are
-multiples of a vector, so there is no scalar remainder; the last rows may use smaller tiles. Tiles of all heights add
-up the terms of a sum in the same order, so the bits of a row of a result depend on that row alone.
+rows of the first W columns, then all rows of the next W columns, and so on. The last panel may be narrower. Before a
+narrow layer, Theta^(l) is stored as a vector of biases, and then panels of the transposed weights, each with a row of
+zeros in front. The a^(l) and z^(l) lie in panels too, see panels.py, so a tile reads its operands contiguously. The
+padded numbers of columns are multiples of a vector, so there is no scalar remainder; the last rows may use smaller
+tiles. Tiles of all heights add up the terms of a sum in the same order, so the bits of a row of a result depend on that
+row alone.
 """
 
 from .compiling.jit import call, deferred, inlined
 from .compiling.kinds import BOOL, INT, VECTOR
 from .elementary import constant
 from .machine.registers import HALF, ROWS, VECTOR_BYTES, VECTORS
-from .machine.simd import check_multiple, columns, load, multiply_add, prefetch, rank1, store, tile, zeros
+from .machine.simd import (
+    check_multiple,
+    columns,
+    lanes_of,
+    load,
+    multiply_add,
+    panel_of,
+    prefetch,
+    rank1,
+    store,
+    tile,
+    zeros,
+)
 from .machine.vectors import first_columns, store_sums
 from .panels import PANELS, STRIDED, Strided, panel_at, place
 
 PANEL_BYTES = VECTORS * VECTOR_BYTES
-# A unit of parameters has at most UNIT_ROWS rows of Theta, except before a narrow layer. The tiles of a unit share its
-# fixed cost.
+# A unit of parameters has at most UNIT_ROWS rows of a panel. The tiles of a unit share its fixed cost.
 UNIT_ROWS = 3 * ROWS
 # One operand of each product is prefetched AHEAD steps of the loop before its use. Measured with 784 inputs: without
 # prefetching, `affine` reaches 70 % of the CPU's peak of fused multiply-adds in float64, and 86 % in float32. With
@@ -109,7 +122,7 @@ def affine(layer, first, rows, x, theta, it, z, scale):
     layer: record of z's layer; it has the addresses of the functions above. x, z: Panels. theta: panels (1 + x.width,
     z.padded), from theta[it].
     """
-    lanes, width = VECTOR_BYTES // theta.itemsize, PANEL_BYTES // theta.itemsize
+    lanes, width = lanes_of(theta), panel_of(theta)
     check_multiple(z.padded, lanes)
     for column in range(0, z.padded, width):
         kernel = layer.affine_full if z.padded - column >= width else layer.affine_last
@@ -118,29 +131,28 @@ def affine(layer, first, rows, x, theta, it, z, scale):
 
 
 @inlined
-def _dots_tile(shape, row, x, width, theta_t, k, bias, z, iz, ldz):
-    lanes, panel = columns(shape, x.data), PANEL_BYTES // x.data.itemsize
+def _dots_tile(shape, row, x, width, theta, it, k, bias, z, iz, ldz):
+    lanes, panel = columns(shape, x.data), panel_of(x.data)
     acc = zeros(shape, x.data)
     for left in range(0, x.padded, panel):
         i, ldx = place(x, row, left)
         n = min(panel, x.padded - left)
-        i_t = left * (1 + width) + (1 + k) * n
+        i_t = it + left * (1 + width) + (1 + k) * n
         for p in range(0, n, lanes):
             x_p = load(shape, x.data, i + p, ldx)
             if x.width - left - p < lanes:  # the padding of x may be NaN, if an earlier layer has inf
                 x_p = first_columns(x_p, x.width - left - p)
-            acc = multiply_add(acc, x_p, load(shape, theta_t, i_t + p, 0))
+            acc = multiply_add(acc, x_p, load(shape, theta, i_t + p, 0))
     store_sums(acc, bias, z, iz + k, ldz)
 
 
-@deferred(INT, INT, PANELS, VECTOR, INT, VECTOR, PANELS)
-def dots(first, rows, x, theta, it, theta_t, z):
+@deferred(INT, INT, PANELS, VECTOR, INT, PANELS)
+def dots(first, rows, x, theta, it, z):
     """z = theta[0] + x theta[1:] for a narrow z, on rows [first, first + rows); overwrites these rows of z.
 
     A tile of `affine` would compute a whole vector of columns, mostly padding. Here the vectors lie along the sum.
 
-    x: Panels of a hidden layer. theta: one panel, from theta[it]. theta_t: its transpose in panels, see gradient.py. z:
-    one panel.
+    x: Panels of a hidden layer. theta: the biases, then the transposed weights in panels, from theta[it]. z: one panel.
     """
     i = first
     while i < first + rows:
@@ -148,11 +160,11 @@ def dots(first, rows, x, theta, it, theta_t, z):
         for k in range(z.width):
             (iz, ldz), bias = panel_at(z, i, 0), theta[it + k]
             if left > HALF:
-                _dots_tile(tile(ROWS, 1), i, x, z.width, theta_t, k, bias, z.data, iz, ldz)
+                _dots_tile(tile(ROWS, 1), i, x, z.width, theta, it + z.padded, k, bias, z.data, iz, ldz)
             elif left > 1:
-                _dots_tile(tile(HALF, 1), i, x, z.width, theta_t, k, bias, z.data, iz, ldz)
+                _dots_tile(tile(HALF, 1), i, x, z.width, theta, it + z.padded, k, bias, z.data, iz, ldz)
             else:
-                _dots_tile(tile(1, 1), i, x, z.width, theta_t, k, bias, z.data, iz, ldz)
+                _dots_tile(tile(1, 1), i, x, z.width, theta, it + z.padded, k, bias, z.data, iz, ldz)
         i += ROWS if left > HALF else HALF if left > 1 else 1
 
 
@@ -215,15 +227,13 @@ def outer_sum(kernel, rows, m, a, delta, grad):
 
 
 @inlined
-def narrow_outer_sum(layer, rows, m, a, delta, width, grad, n, scratch):
-    """`outer_sum` for few columns (`width`): sum the transpose, which fills whole vectors, and transpose back.
+def narrow_outer_sum(layer, unit, m, a, delta, grad):
+    """`outer_sum` for a unit before a narrow layer, whose parameters are transposed.
 
-    layer: record of a's layer. grad: (rows, n), contiguous, overwritten; its columns from `width` on become 0. scratch:
-    (width, rows), rows rounded up to whole vectors.
+    layer: record of a's layer. grad: (unit.n_columns, unit.n_rows), contiguous; its columns for padding become 0.
     """
-    panel = PANEL_BYTES // grad.itemsize
-    step = min(panel, _round_up(rows, VECTOR_BYTES // grad.itemsize))
-    outer_sum(layer.outer_full if step == panel else layer.outer_last, width, m, delta, a, scratch)
-    for r in range(rows):
-        for k in range(n):
-            grad[r * n + k] = scratch[k * step + r] if k < width else constant(0, grad[0])
+    n_rows, width = unit.n_rows, unit.n_columns
+    outer_sum(layer.outer_full if n_rows == panel_of(grad) else layer.outer_last, width, m, delta, a, grad)
+    for r in range(layer.width + 1 - unit.row, n_rows):  # a^(l) of a padded unit need not be 0
+        for k in range(width):
+            grad[k * n_rows + r] = constant(0, grad[0])

@@ -106,9 +106,9 @@ class Parameters(NamedTuple):
     """The parameters, their gradient and the optimiser's moments."""
 
     theta: NDArray  # Theta^(l) of all layers, in panels, see products.py
-    theta_t: (
-        NDArray  # for each l a row of zeros, which `affine` takes for biases, then Theta^(l)[1:] transposed, in panels
-    )
+    # For each l a row of zeros, which `affine` takes for biases, then Theta^(l)[1:] transposed, in panels. There is
+    # nothing for an l before a narrow layer, because theta has this form there.
+    theta_t: NDArray
     grad: NDArray  # for each group of a chunk's rows, an array with theta's layout
     moment_1: NDArray  # with theta's layout: the velocity of momentum, or Adam's mean of the gradient
     moment_2: NDArray  # with theta's layout: Adam's mean of the squared gradient

@@ -17,8 +17,7 @@ from .compiling.jit import deferred, inlined
 from .compiling.kinds import INT, INTS, VECTOR, named
 from .elementary import constant
 from .gather import INPUTS, ROWS_OF_CHUNK, rows_of_X
-from .machine.registers import VECTOR_BYTES
-from .machine.simd import check_multiple, load, part, rank1, store, tile, zeros
+from .machine.simd import check_multiple, lanes_of, load, part, rank1, store, tile, zeros
 from .panels import PANELS, STRIDED, panel_at, place
 
 
@@ -109,7 +108,7 @@ def first_affine(inputs, rows, starts, x, ix, theta, it, k, z):
 
     x: the values of the chunk's entries, from x[ix]. theta: panels (1 + k, z.padded), from theta[it]. k: columns of X.
     """
-    indices, lanes = inputs.indices, VECTOR_BYTES // theta.itemsize
+    indices, lanes = inputs.indices, lanes_of(theta)
     check_multiple(z.padded, lanes)
     for r in range(rows.first, rows.first + rows.n):
         begin, n, p = ix + starts[r], starts[r + 1] - starts[r], inputs.indptr[rows.order[rows.start + r]]
@@ -139,7 +138,7 @@ def sparse_outer_sum(first, n, found, x, ix, delta, grad, width):
     found: the result of `sort_entries`. x: the values of the entries begin at x[ix]. delta: (rows, width), one panel.
     grad: (n, width), contiguous.
     """
-    lanes = VECTOR_BYTES // grad.itemsize
+    lanes = lanes_of(grad)
     check_multiple(width, lanes)
     for r in range(n):
         begin, end, i = found.heads[first + r], found.heads[first + r + 1], r * width

@@ -18,16 +18,17 @@ gradients of the groups. The number of groups does not depend on the number of t
 
 from typing import NamedTuple
 
-from numba import prange
 from numpy.typing import NDArray
 
-from .compiling.jit import call, entry, inlined, linked, parallel_entry, runtime
+from .compiling.jit import call, entry, inlined, linked, runtime
 from .delta import backward, delta_of_outputs
 from .dropout import Masks
 from .forward import forward
 from .gather import Inputs, Rows, Targets, total_weight
 from .gradient import add_gradient_of_group, sorted_of_group, step_units, update_units
-from .machine.barrier import assemble, join, meet, n_threads, share
+from .machine.barrier import meet
+from .machine.crew import run_together, share
+from .machine.pointers import pointed, pointer_to
 from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
 from .optimizers import step_of
@@ -39,8 +40,16 @@ class Member(NamedTuple):
 
     rank: int  # from 0
     n: int  # number of members of the crew
-    crew: NDArray  # see barrier.py
+    crew: NDArray  # see crew.py
     tile_offset: int  # where the member's part of `tiles` begins
+
+
+class Work(NamedTuple):
+    """The arguments of every phase of a call. A phase gets a pointer to them, see machine/pointers.py."""
+
+    member: Member
+    job: Job
+    examples: Examples
 
 
 class Chunk(NamedTuple):
@@ -68,20 +77,22 @@ def _rows_of(i, n, chunk):
 
 
 @linked
-def _run_examples(job, examples, start, first, stop, extras):
+def _run_examples(work, start, first, stop, extras):
     """Compute the costs of rows [first, stop) of a chunk, block by block; if the plan learns, also all delta^(l).
 
     start: the chunk begins with example order[start].
     """
+    work = pointed(work)
+    job, examples = work.job, work.examples
     layers, plan, activations, scratch = job.layers, job.plan, job.activations, job.scratch
     theta, theta_t = job.parameters.theta, job.parameters.theta_t
     before = flush_subnormals()
     for i in range(first, stop, plan.block):
         rows = Rows(examples.order, start, i, min(plan.block, stop - i))
-        forward(layers, theta, theta_t, activations, examples.inputs, rows, plan, extras)
+        forward(layers, theta, activations, examples.inputs, rows, plan, extras)
         delta_of_outputs(layers[layers.size - 1], activations, scratch, examples.targets, rows, plan, job.rates, extras)
         if plan.learns:
-            backward(layers, theta_t, activations, i, rows.n, plan, extras)
+            backward(layers, theta, theta_t, activations, i, rows.n, plan, extras)
     restore_subnormals(before)
 
 
@@ -102,11 +113,12 @@ def _prepare_sparse(member, plan, examples, starts, scratch, width, chunk):
 
 
 @linked
-def examples_phase(member, job, examples, chunk, extras):
+def examples_phase(work, chunk, extras):
     """Each member runs its share of the chunk's examples.
 
     If there are several tasks, and as many groups, the member also sums the gradients of the groups in its share.
     """
+    member, job, examples = pointed(work)
     plan, n_tasks = job.plan, job.tasks.size - 1
     if plan.examples_begin == 0:
         if member.rank == 0:
@@ -117,10 +129,10 @@ def examples_phase(member, job, examples, chunk, extras):
     begin, end = share(plan.examples_begin, plan.examples_end, member.rank, member.n)
     for i in range(begin, end):
         first, last = _rows_of(i, n_tasks, chunk)
-        _run_examples(job, examples, chunk.start, first, last, extras)
+        _run_examples(work, chunk.start, first, last, extras)
         if plan.n_groups == n_tasks > 1:
             add_gradient_of_group(
-                job, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
+                work, runtime(0), job.units.size, member.tile_offset, i, first, last - first, chunk.batch_begins
             )
     meet(member.crew, member.n)
     if member.rank == 0 and plan.examples_begin < n_tasks and plan.examples_end == n_tasks:
@@ -129,8 +141,9 @@ def examples_phase(member, job, examples, chunk, extras):
 
 
 @linked
-def group_phase(member, job, chunk):
+def group_phase(work, chunk):
     """If there are several groups, and more tasks than groups, sum the gradient of each group's rows."""
+    member, job, _ = pointed(work)
     plan, n_tasks, tasks = job.plan, job.tasks.size - 1, job.tasks
     if not 1 < plan.n_groups < n_tasks:
         return
@@ -141,35 +154,37 @@ def group_phase(member, job, chunk):
         group, task = i % plan.n_groups, i // plan.n_groups * plan.n_groups
         first, last = _rows_of(group, plan.n_groups, chunk)
         add_gradient_of_group(
-            job, tasks[task], tasks[task + plan.n_groups], member.tile_offset, group, first, last - first,
+            work, tasks[task], tasks[task + plan.n_groups], member.tile_offset, group, first, last - first,
             chunk.batch_begins,
         )  # fmt: skip
     meet(member.crew, member.n)
 
 
 @linked
-def update_phase(member, job, chunk, extras):
+def update_phase(work, chunk, extras):
     """Each member runs `update_units` for its share of the units.
 
     If there are several groups, `update_units` runs only after the last chunk of a batch.
     """
+    member, job, _ = pointed(work)
     plan, progress = job.plan, job.progress
     begin, end = share(plan.update_begin, plan.update_end, member.rank, member.n)
     if plan.n_groups == 1 or chunk.batch_ends:
         step = _step_at(chunk, job, extras)
         begin, end = job.tasks[begin], job.tasks[end]
-        update_units(job, begin, end, member.tile_offset, chunk, step, progress.batch_weight, extras)
+        update_units(work, begin, end, member.tile_offset, chunk, step, progress.batch_weight, extras)
     meet(member.crew, member.n)
 
 
 @linked
-def step_phase(member, job, chunk, extras):
+def step_phase(work, chunk, extras):
     """If the plan clips, each member updates its share of the units after the last chunk of a batch."""
+    member, job, _ = pointed(work)
     plan = job.plan
     if plan.clips and chunk.batch_ends:
         begin, end = share(plan.step_begin, plan.step_end, member.rank, member.n)
         if job.progress.batch_weight > 0.0:
-            step_units(job, job.tasks[begin], job.tasks[end], _step_at(chunk, job, extras), extras)
+            step_units(work, job.tasks[begin], job.tasks[end], _step_at(chunk, job, extras), extras)
         meet(member.crew, member.n)
 
 
@@ -212,7 +227,7 @@ def _finish_batch(progress, squares, alpha, rows):
 
 @linked
 def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, stop, extras):
-    """One member's share of each phase of each chunk. rank, n: see `Member`. Other arguments: see `train_serial`."""
+    """One member's share of each phase of each chunk. rank, n: see `Member`. Other arguments: see `train`."""
     tables = Tables(*tables)
     parameters = Parameters(*parameters)
     member = Member(rank, n, crew, rank * (UNIT_BYTES // parameters.theta.itemsize))
@@ -222,13 +237,14 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
         Scratch(*buffers[3:]), tables.rates[0], progress,
     )  # fmt: skip
     data = Examples(Inputs(*examples[:5]), Targets(*examples[5:]), order)
+    work = pointer_to(Work(member, job, data))
     while start < stop:
         chunk = _chunk_at(start, order, plan)
-        examples_phase(member, job, data, chunk, extras)
-        group_phase(member, job, chunk)
-        update_phase(member, job, chunk, extras)
+        examples_phase(work, chunk, extras)
+        group_phase(work, chunk)
+        update_phase(work, chunk, extras)
         if extras is not None:
-            step_phase(member, job, chunk, extras)
+            step_phase(work, chunk, extras)
         if rank == 0 and chunk.batch_ends and plan.finishes:
             rows = (chunk.start + chunk.rows - 1) % plan.batch + 1
             _finish_batch(progress, job.scratch.squares, job.rates.alpha, rows)
@@ -242,7 +258,7 @@ def _extras_of(extras):
 
 
 @entry
-def train_serial(crew, tables, parameters, buffers, examples, order, start, stop):
+def train(crew, n_threads, tables, parameters, buffers, examples, order, start, stop):
     """Train on examples order[start:stop], which are whole chunks, batch by batch.
 
     Batches begin at multiples of the plan's batch in `order`. If the plan has no sweep, theta stays as it is, and the
@@ -251,37 +267,16 @@ def train_serial(crew, tables, parameters, buffers, examples, order, start, stop
     tasks of the examples phase, and the next ones those of the update phase. If the plan clips, further calls do those
     of the step phase.
 
-    crew: scratch, see barrier.py. tables: the fields of `Tables`. parameters: the fields of `Parameters`. buffers: the
-    fields of `Activations`, then those of `Scratch`. examples: the fields of `Inputs`, then those of `Targets`.
+    crew: see barrier.py. n_threads: the largest number of threads. tables: the fields of `Tables`. parameters: the
+    fields of `Parameters`. buffers: the fields of `Activations`, then those of `Scratch`. examples: the fields of
+    `Inputs`, then those of `Targets`.
     """
-    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop, None)
+    most = min(n_threads, tables[2].size - 1)
+    run_together(crew, most, _train, (crew, tables, parameters, buffers, examples, order, start, stop, None))
 
 
 @entry
-def train_serial_with_extras(crew, tables, parameters, buffers, extras, examples, order, start, stop):
-    """`train_serial` with extras: the fields of `dropout.Masks`, then the other fields of `Extras`."""
-    more = _extras_of(extras)
-    _train(runtime(0), runtime(1), crew, tables, parameters, buffers, examples, order, start, stop, more)
-
-
-@parallel_entry
-def train_parallel(crew, tables, parameters, buffers, examples, order, start, stop):
-    """`train_serial` with its tasks in parallel."""
-    most = min(n_threads(), tables[2].size - 1)
-    assemble(crew)
-    for _ in prange(most):
-        rank, members = join(crew, most)
-        if rank < members:
-            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, None)
-
-
-@parallel_entry
-def train_parallel_with_extras(crew, tables, parameters, buffers, extras, examples, order, start, stop):
-    """`train_serial_with_extras` with its tasks in parallel."""
-    most = min(n_threads(), tables[2].size - 1)
-    assemble(crew)
-    for _ in prange(most):
-        rank, members = join(crew, most)
-        if rank < members:
-            more = _extras_of(extras)
-            _train(rank, members, crew, tables, parameters, buffers, examples, order, start, stop, more)
+def train_with_extras(crew, n_threads, tables, parameters, buffers, extras, examples, order, start, stop):
+    """`train` with extras: the fields of `dropout.Masks`, then the other fields of `Extras`."""
+    most, more = min(n_threads, tables[2].size - 1), _extras_of(extras)
+    run_together(crew, most, _train, (crew, tables, parameters, buffers, examples, order, start, stop, more))

@@ -53,7 +53,7 @@ class HalvingSearchCV(SideBySide):
     scoring : str, callable, list, tuple or dict, default=None
         What to measure, as in scikit-learn. None: the `score` of the estimator.
     n_jobs : int, default=None
-        Number of candidates that train at once. None: as many as Numba has threads, or one in a worker of joblib or of
+        Number of candidates that train at once. None: as many as Numba may use, or one in a worker of joblib or of
         Dask.
     refit : bool, str or callable, default=True
         Whether to fit the best candidate to all examples; the scorer that decides which candidates survive; or a

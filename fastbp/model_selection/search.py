@@ -176,7 +176,7 @@ class GridSearchCV(SideBySide, model_selection.GridSearchCV):
     scoring : str, callable, list, tuple or dict, default=None
         What to measure, as in scikit-learn. None: the `score` of the estimator.
     n_jobs : int, default=None
-        Number of candidates that train at once. None: as many as Numba has threads, or one in a worker of joblib or of
+        Number of candidates that train at once. None: as many as Numba may use, or one in a worker of joblib or of
         Dask.
     refit : bool, str or callable, default=True
         Whether to fit the best candidate to all examples; the scorer that decides which one is the best; or a function
@@ -229,7 +229,7 @@ class RandomizedSearchCV(SideBySide, model_selection.RandomizedSearchCV):
     scoring : str, callable, list, tuple or dict, default=None
         What to measure, as in scikit-learn. None: the `score` of the estimator.
     n_jobs : int, default=None
-        Number of candidates that train at once. None: as many as Numba has threads, or one in a worker of joblib or of
+        Number of candidates that train at once. None: as many as Numba may use, or one in a worker of joblib or of
         Dask.
     refit : bool, str or callable, default=True
         Whether to fit the best candidate to all examples; the scorer that decides which one is the best; or a function

@@ -17,7 +17,7 @@ from .memory import aligned_zeros, kept, round_up
 # A layer is narrow if three conditions hold: a vector has room for NARROW times its width, the layer before has at
 # least NARROW_INPUTS times its width, and the layer before is not the input. In other layers, a vector holds the sums
 # of several units. In a narrow layer most of such a vector would be padding, so a vector holds terms of a single sum
-# instead.
+# instead, and the weights that lead to the layer lie transposed in theta.
 NARROW, NARROW_INPUTS = 4, 32
 
 
@@ -45,6 +45,11 @@ class Layout:
         return len(self.widths)
 
     @kept
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shape (S_l, S_{l+1}) of each matrix of coefs."""
+        return list(pairwise(self.widths))
+
+    @kept
     def padded(self) -> tuple[int, ...]:
         """Widths rounded up to whole vectors."""
         return tuple(round_up(width, VECTOR_BYTES // self.dtype.itemsize) for width in self.widths)
@@ -57,17 +62,22 @@ class Layout:
     @kept
     def theta_offsets(self) -> tuple[int, ...]:
         """The offset of each Theta^(l) in theta, then the size of theta."""
-        sizes = [(1 + width) * padded for width, padded in zip(self.widths, self.padded[1:], strict=False)]
+        sizes = [
+            m + (1 + self.widths[l + 1]) * n if self.is_narrow(l + 1) else (1 + self.widths[l]) * m
+            for l, (n, m) in enumerate(pairwise(self.padded))
+        ]
         return tuple(accumulate(sizes, initial=0))
 
     @kept
     def transposed_sizes(self) -> tuple[int, ...]:
-        """The number of elements of each layer's transposed Theta^(l); 0 for the input and the output.
+        """The number of elements of each layer's copy of Theta^(l) in theta_t.
 
-        Theta^(1) is not transposed, because there is no delta^(1).
+        The output has none, nor has the input, because there is no delta^(1). A layer before a narrow one has none,
+        because theta itself is transposed there.
         """
         inner = range(1, self.n_layers - 1)
-        return (0, *((1 + self.widths[l + 1]) * self.padded[l] for l in inner), 0)
+        sizes = (0 if self.is_narrow(l + 1) else (1 + self.widths[l + 1]) * self.padded[l] for l in inner)
+        return (0, *sizes, 0)
 
     @property
     def n_parameters(self) -> int:
@@ -93,18 +103,14 @@ class Layout:
         return few and l > 1 and self.widths[l - 1] >= NARROW_INPUTS * self.widths[l]
 
     @kept
-    def narrow_units(self) -> NDArray[np.int64]:
-        """The units of those parameters that lead to a narrow layer."""
-        return self.units[[self.is_narrow(l + 1) for l in self.units["layer"]]]
-
-    @kept
     def units(self) -> NDArray:
         """The units of parameters, as records of `kernels.records.UNIT`, in the order of their updates."""
         return np.concatenate([self._units_of(l) for l in range(self.n_layers - 1)])
 
     def _units_of(self, l: int) -> NDArray:
-        most = self.panel if self.is_narrow(l + 1) else UNIT_ROWS
-        rows = np.arange(1, 1 + self.widths[l], most, dtype=np.int64)
+        if self.is_narrow(l + 1):
+            return self._narrow_units_of(l)
+        rows = np.arange(1, 1 + self.widths[l], UNIT_ROWS, dtype=np.int64)
         if self.fit_intercept:
             rows = np.concatenate([[0], rows])
         columns = np.arange(0, self.padded[l + 1], self.panel, dtype=np.int64)
@@ -115,21 +121,53 @@ class Layout:
         units = np.zeros(row.size, UNIT)
         units["layer"], units["row"], units["column"] = l, row, column
         units["n_columns"] = np.minimum(self.panel, self.padded[l + 1] - column)
-        units["n_rows"] = np.where(row == 0, 1, np.minimum(most, 1 + self.widths[l] - row))
+        units["n_rows"] = np.where(row == 0, 1, np.minimum(UNIT_ROWS, 1 + self.widths[l] - row))
         units["offset"] = self.theta_offsets[l] + column * (1 + self.widths[l]) + row * units["n_columns"]
         return units
 
-    def _panels(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
-        """For each panel of Theta^(l), a pair: the slice of its columns, and a view of them without padding.
+    def _narrow_units_of(self, l: int) -> NDArray:
+        """The units from layer l to a narrow layer: a vector of biases, then each panel of the transposed weights."""
+        lefts, width = np.arange(0, self.padded[l], self.panel, dtype=np.int64), self.widths[l + 1]
+        units = np.zeros(1 + lefts.size, UNIT)
+        units["layer"], units["n_rows"][0], units["n_columns"][0] = l, 1, self.padded[l + 1]
+        units["row"][1:], units["n_columns"][1:] = 1 + lefts, width
+        units["n_rows"][1:] = n_rows = np.minimum(self.panel, self.padded[l] - lefts)
+        units["offset"][0] = self.theta_offsets[l]
+        # the first row of each panel is not learned, because it is 0
+        units["offset"][1:] = self.theta_offsets[l] + self.padded[l + 1] + lefts * (1 + width) + n_rows
+        return units if self.fit_intercept else units[1:]
 
-        The view has the shape (1 + S_l, columns).
+    def _panels(self, parameters: Array, rows: int, l: int) -> Iterator[tuple[slice, Array]]:
+        """The panels of a matrix whose columns are the units of layer l.
+
+        For each panel a pair: the slice of its columns, and a view of them without padding. The view has the shape
+        (rows, columns).
         """
-        rows, start = 1 + self.widths[l], self.theta_offsets[l]
-        for left in range(0, self.widths[l + 1], self.panel):
-            stop = min(left + self.panel, self.padded[l + 1])
+        start = 0
+        for left in range(0, self.widths[l], self.panel):
+            stop = min(left + self.panel, self.padded[l])
             end = start + rows * (stop - left)
-            yield slice(left, stop), theta[start:end].reshape(rows, -1)[:, : self.widths[l + 1] - left]
+            yield slice(left, stop), parameters[start:end].reshape(rows, -1)[:, : self.widths[l] - left]
             start = end
+
+    def _biases(self, theta: Array, l: int) -> Iterator[tuple[slice, Array]]:
+        """Pairs of a slice of the intercepts from layer l to l + 1, and a view of them in theta."""
+        start, end = self.theta_offsets[l : l + 2]
+        if self.is_narrow(l + 1):
+            yield slice(None), theta[start : start + self.widths[l + 1]]
+        else:
+            for units, panel in self._panels(theta[start:end], 1 + self.widths[l], l + 1):
+                yield units, panel[0]
+
+    def _weights(self, theta: Array, l: int) -> Iterator[tuple[tuple[slice, slice], Array]]:
+        """Pairs of the slices of a part of the coefs from layer l to l + 1, and a view of this part in theta."""
+        start, end = self.theta_offsets[l : l + 2]
+        if self.is_narrow(l + 1):
+            for units, panel in self._panels(theta[start + self.padded[l + 1] : end], 1 + self.widths[l + 1], l):
+                yield (units, slice(None)), panel[1:].T
+        else:
+            for units, panel in self._panels(theta[start:end], 1 + self.widths[l], l + 1):
+                yield (slice(None), units), panel[1:]
 
     def pack(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
         """theta from scikit-learn's arrays; raises ValueError for wrong shapes.
@@ -138,25 +176,30 @@ class Layout:
         """
         theta = aligned_zeros(self.size, self.dtype)
         for l, (coef, intercept) in enumerate(self.as_kernels_read(coefs, intercepts)):
-            for units, panel in self._panels(theta, l):
-                panel[0], panel[1:] = intercept[units], coef[:, units]
+            for units, biases in self._biases(theta, l):
+                biases[:] = intercept[units]
+            for place, weights in self._weights(theta, l):
+                weights[:] = coef[place]
         return theta
 
     def as_kernels_read(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> Iterator[tuple[Array, Array]]:
         """Pairs of coefs and intercepts, contiguous and of the network's dtype; raises ValueError for wrong shapes."""
-        parts = zip(coefs, intercepts, pairwise(self.widths), strict=True)
-        for l, (coef, intercept, (n, m)) in enumerate(parts):
-            coef, intercept = self._as_kernels_read(coef), self._as_kernels_read(intercept)
+        for l, (coef, intercept, shape) in enumerate(zip(coefs, intercepts, self.shapes, strict=True)):
+            if not self._can_be_read(coef):
+                coef = self._as_kernels_read(coef)
+            if not self._can_be_read(intercept):
+                intercept = self._as_kernels_read(intercept)
             # The estimator has checked the shapes, but a fit in another thread may have replaced the arrays since.
-            if coef.shape != (n, m) or intercept.shape != (m,):
+            if coef.shape != shape or intercept.shape != shape[1:]:
                 found = f"{coef.shape} and {intercept.shape}"
-                raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {(n, m)} and {(m,)}.")
+                raise ValueError(f"Weights from layer {l} to {l + 1} have shapes {found}, not {shape} and {shape[1:]}.")
             yield coef, intercept
 
+    def _can_be_read(self, values: Any) -> bool:
+        return type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray
+
     def _as_kernels_read(self, values: Any) -> Array:
-        """The values as a contiguous array of the network's dtype, without a copy if possible."""
-        if type(values) is np.ndarray and values.dtype == self.dtype and values.flags.carray:
-            return values
+        """A copy of the values as a contiguous array of the network's dtype."""
         if np.asarray(values).dtype.kind not in "biuf":  # NumPy would convert text too
             raise ValueError(f"coefs_ and intercepts_ must hold numbers, got dtype {np.asarray(values).dtype}.")
         return np.array(values, self.dtype, order="C", subok=False)
@@ -167,8 +210,10 @@ class Layout:
         for l in range(self.n_layers - 1):
             coef = np.empty((self.widths[l], self.widths[l + 1]), self.dtype)
             intercept = np.empty(self.widths[l + 1], self.dtype)
-            for units, panel in self._panels(theta, l):
-                intercept[units], coef[:, units] = panel[0], panel[1:]
+            for units, biases in self._biases(theta, l):
+                intercept[units] = biases
+            for place, weights in self._weights(theta, l):
+                coef[place] = weights
             coefs.append(coef)
             intercepts.append(intercept)
         return coefs, intercepts

@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
-import numba
-
 # Between two trials, a kernel keeps the better number of threads. The length of this pause is a multiple of the latest
 # trial's time, because that time is the cost of a trial. The multiple is SHORTEST_PAUSE after a trial that changed the
 # number. After each trial that kept the number, the multiple doubles, up to LONGEST_PAUSE. Only the time of calls
@@ -93,11 +91,12 @@ class Pace:
     def __init__(self, n_threads: int):
         self._state = _State(n_threads, 1)
 
-    def run(self, kernel: Callable[..., Any], args: tuple[Any, ...], work: float) -> Any:
+    def run(self, call: Callable[[int], Any], work: float) -> Any:
+        """`call(n)`, with n threads. work: floating-point operations of this call, roughly."""
         state = self._state.begun(time.perf_counter())
-        numba.set_num_threads(state.other if state.tries else state.best)
+        n_threads = state.other if state.tries else state.best
         start = time.perf_counter()
-        result = kernel(*args)
+        result = call(n_threads)
         now = time.perf_counter()
         after = state.tried(now - start, work) if state.tries else state.called(now - start, work)
         self._state = after._replace(last_call=now)

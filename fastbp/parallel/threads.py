@@ -1,11 +1,12 @@
 """Jobs in Python threads. Each thread does one job after the other.
 
-The jobs call the serial kernels, which need none of Numba's threads. So Numba's threading layer does not matter.
+The jobs call kernels on one thread each, so they need none of the workers of crew.py.
 """
 
 import contextvars
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,13 +42,15 @@ def in_threads(jobs: Sequence[Callable[[], Any]], n_threads: int, stop: threadin
     config, stop = get_config(), stop or threading.Event()
     results: list[Any] = [None] * len(jobs)
     errors: list[BaseException] = []
-    todo = iter(range(len(jobs)))  # a call of `next` is one bytecode into C, so no two threads get the same job
+    todo = deque(range(len(jobs)))  # threads may share a deque, also in a Python without the GIL, but not an iterator
 
     def work(gate: Any) -> None:
         try:
             with one_thread(), config_context(**config):  # scikit-learn's configuration belongs to a thread
-                for i in todo:
-                    if stop.is_set():
+                while not stop.is_set():
+                    try:
+                        i = todo.popleft()
+                    except IndexError:  # no job is left
                         return
                     results[i] = jobs[i]()
         except BaseException as error:

@@ -105,7 +105,7 @@ class Progress:
         An example is 'Round 3/6 [###-------] 5/16 networks, best loss 0.25, epochs 7/16 2/40, 3.0 s'.
         Here two networks are in training, and the first is in epoch 7 of 16.
         """
-        running = list(self._epochs.values())
+        running = list(self._epochs.copy().values())  # other threads change the dict
         share = (self._n_ended + sum(epoch / last for epoch, last in running)) / max(self._n_networks, 1)
         bar = ("#" * int(share * BAR_WIDTH)).ljust(BAR_WIDTH, "-")
         trained = f"{self._n_trained}/{self._n_networks} networks"

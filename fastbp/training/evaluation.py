@@ -1,5 +1,6 @@
 """Outputs of a network: predictions, hidden activations, and the evaluation of a theta on given examples."""
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,9 +10,10 @@ from ..data.examples import Examples
 from ..data.targets import Target
 from ..kernels import losses
 from ..kernels.activations import ELEMENTWISE
-from ..kernels.row import forward_row
+from ..kernels.row import Layer, forward_row
 from ..network import costs
 from ..network.architecture import Network
+from ..network.memory import CACHE_LINE
 from ..parallel.team import Team
 from ..typing import Array
 from .trainer import Evaluator
@@ -44,17 +46,31 @@ def outputs_in_blocks(space: Workspace, theta: Array, order: NDArray[np.int64]) 
         yield part, out[: part.stop - start]
 
 
-def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[Array], x: Array) -> Array:
-    """a^(L) of one example, of shape (1, S_L), from scikit-learn's arrays. The bits are those of `predict`."""
-    a = x
-    for l, (coef, intercept) in enumerate(network.layout.as_kernels_read(coefs, intercepts), 1):
-        name = network.activations[l - 1]
-        g = ELEMENTWISE[name].g.address(network.dtype) if name in ELEMENTWISE else 0
-        output = losses.OUTPUTS[name].address(network.dtype) if l == network.n_layers - 1 else 0
-        z, x = np.zeros((2, network.layout.padded[l]), network.dtype)
-        forward_row(a, coef.reshape(-1), intercept, network.layout.is_narrow(l), g, output, z, x)
-        a = x
-    return a[np.newaxis, : network.widths[-1]].copy()
+@functools.lru_cache(maxsize=64)
+def _row_layers(network: Network) -> tuple[list[tuple[int, ...]], int]:
+    """(the fields of `kernels.row.Layer` for each layer after the input, the size of the scratch memory)."""
+    layers, layout, dtype = [], network.layout, network.dtype
+    x, end = -1, 0
+    for l, name in enumerate(network.activations, 1):
+        padded = layout.padded[l]
+        g = ELEMENTWISE[name].g.address(dtype) if name in ELEMENTWISE else 0
+        output = losses.OUTPUTS[name].address(dtype) if l == network.n_layers - 1 else 0
+        layers.append(tuple(Layer(x, end, end + padded, padded, layout.is_narrow(l), g, output)))
+        x, end = end + padded, end + 2 * padded
+    return layers, end + CACHE_LINE // dtype.itemsize
+
+
+def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[Array], x: Array) -> tuple[Array, bool]:
+    """(a^(L) of one example, whether x and a^(L) are finite), from scikit-learn's arrays.
+
+    x: (S_1,), contiguous and of the network's dtype. a^(L) has the shape (1, S_L), and the bits of `predict`.
+    """
+    (layers, size), dtype = _row_layers(network), network.dtype
+    scratch, out, are_finite = np.zeros(size, dtype), np.empty((1, network.widths[-1]), dtype), True
+    weights = network.layout.as_kernels_read(coefs, intercepts)
+    for (coef, intercept), layer in zip(weights, layers, strict=True):
+        are_finite &= forward_row(coef, intercept, x, scratch, layer, out)
+    return out, are_finite
 
 
 def predict(network: Network, theta: Array, examples: Examples, order: NDArray[np.int64], team: Team) -> Array:

@@ -69,7 +69,7 @@ def footprint(
     if n_validation:
         rows = round_up(min(costs.chunk_rows(network), n_validation), ROWS)
         output = min(costs.output_rows(network), n_validation) * network.widths[-1] * size
-        training += theta + theta_t + _space(network, examples, rows) + 2 * output + 8 * n_validation
+        training += theta + _space(network, examples, rows) + 2 * output + 8 * n_validation
     if keeps_best:
         training += theta + kept
     return Footprint(training, coefs + n_moments * theta + kept)

@@ -11,7 +11,7 @@ from ..kernels import shuffle as kernels
 
 # For fewer rows than FEWEST, it does not pay to load the kernel. For at most MOST rows, NumPy draws in 32 bits, like
 # the kernel.
-FEWEST, MOST = 1000, 1 << 32
+FEWEST, MOST = 500, 1 << 32
 # A call into the kernel exchanges at most CALL_EXCHANGES pairs, in some hundredths of a second, so that Ctrl-C is
 # answered promptly.
 CALL_EXCHANGES = 1 << 22

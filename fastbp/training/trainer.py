@@ -94,8 +94,6 @@ class _Passes(Workspace):
             for share in shares
         ]
         self._row_work = row_work
-        extras = "_with_extras" if self._extras else ""
-        self._kernels = f"train_serial{extras}", f"train_parallel{extras}"
         self._calls_of: dict[int, list[Call]] = {}
 
     def _calls(self, n: int) -> list[Call]:
@@ -123,18 +121,19 @@ class _Passes(Workspace):
         Ctrl-C is answered and `after_call` is called.
         """
         order = as_order(order)
-        self._epoch_sums[:] = 0
-        kernel, buffers = getattr(step, self._kernels[self.team.n_threads > 1]), (*self.activations, *self._scratch)
+        self._epoch_sums.fill(0)
+        kernel = step.train_with_extras if self._extras else step.train
+        buffers = (*self.activations, *self._scratch)
         extras = (self._with_seed(),) if self._extras else ()
         for start, stop, tables, work in self._calls(len(order)):
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
-                kernel, self.crew, tables, self._parameters, buffers, *extras, examples, order_of_call, start, stop,
+                kernel, tables, self._parameters, buffers, *extras, examples, order_of_call, start, stop,
                 work=work,
             )  # fmt: skip
             if after_call:
                 after_call()
-        loss, rows = self._epoch_sums
+        loss, rows = self._epoch_sums.tolist()
         return float(loss / rows) if rows else math.nan
 
 
@@ -180,7 +179,7 @@ class Evaluator(_Passes):
     def __init__(self, network: Network, examples: Examples, *, batch: int, team: Team):
         theta, nothing = np.zeros(network.layout.size, network.dtype), np.zeros(0, network.dtype)
         super().__init__(network, theta, examples, batch=batch, team=team, chunk=None)
-        self._parameters = (theta, self.theta_t, nothing, nothing, nothing)
+        self._parameters = (theta, nothing, nothing, nothing, nothing)
         no_entries = np.zeros(0, np.int64)
         self._scratch = records.Scratch(self._y, self._cost, nothing, np.zeros(0), no_entries, no_entries, no_entries)
         self.plan["n_groups"] = 1
@@ -189,7 +188,6 @@ class Evaluator(_Passes):
     def loss(self, theta: Array, order: NDArray[np.int64]) -> float:
         """J at theta over the examples of `order`, without the L2 term. One batch must hold all of them."""
         self.theta[:] = theta
-        self._transpose_narrow(theta)
         return self.epoch(order)
 
 
@@ -251,6 +249,7 @@ class Trainer(_Passes):
         self.optimizer, dtype, size = optimizer, network.dtype, network.layout.size
         n_groups = costs.n_groups(network, min(self.chunk, batch))
         n_tasks = round_up(team.n_threads, n_groups)
+        self.theta_t = aligned_zeros(sum(network.layout.transposed_sizes), dtype)
         grads = aligned_zeros(n_groups * size, dtype)
         self.grad = grads[:size]
         self.moment_1 = aligned_zeros(size if optimizer != optimizers.NONE else 0, dtype)

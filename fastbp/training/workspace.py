@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.examples import Examples, as_order
-from ..kernels import gather, gradient, losses, prediction, products, records, sparse
+from ..kernels import gather, losses, prediction, products, records, sparse
 from ..kernels.activations import ELEMENTWISE
 from ..kernels.compiling.jit import Deferred
-from ..kernels.machine import barrier
 from ..kernels.machine.registers import ROWS, VECTOR_BYTES, VECTORS
 from ..network import costs
 from ..network.architecture import Network
@@ -110,15 +109,11 @@ class Workspace:
         a[0] = 1
         starts = np.zeros(self.chunk + 1 if self.by_entries else 0, np.int64)
         self.activations = records.Activations(a, z, starts)
-        self.theta_t = aligned_zeros(sum(network.layout.transposed_sizes), network.dtype)
-        self.crew = np.zeros(barrier.CREW_FIELDS, np.int64)
 
     def predict(self, theta: Array, order: NDArray[np.int64], out: Array) -> None:
         """out = a^(L) of the examples of `order`, which are all different; out has the shape (len(order), S_L)."""
-        kernel = prediction.predict_serial if self.team.n_threads == 1 else prediction.predict_parallel
         order, row_work = as_order(order), costs.row_work(self.network, self.examples.entries)
         rows_per_call = self.chunk * max(1, self._rows_per_call // self.chunk)
-        self._transpose_narrow(theta)
         # Asking for this address compiles the kernel. `_tables` does not ask for it, so that only predictions wait for
         # the compilation.
         self.plan["outputs"] = losses.OUTPUTS[self.network.activations[-1]].address(self.network.dtype)
@@ -126,15 +121,9 @@ class Workspace:
             stop = min(start + rows_per_call, len(order))
             examples, order_of_call = self.examples.read(order, start, stop)
             self.team.run(
-                kernel, self.crew, (self.layers, self.plan), (theta, self.theta_t), tuple(self.activations),
+                prediction.predict, (self.layers, self.plan), theta, tuple(self.activations),
                 examples[:5], order_of_call, start, stop, self.team.n_threads, out, work=(stop - start) * row_work,
             )  # fmt: skip
-
-    def _transpose_narrow(self, theta: Array) -> None:
-        """Fill the part of theta_t that the forward pass reads."""
-        units = self.network.layout.narrow_units
-        if len(units):
-            gradient.transpose_all(self.layers, units, theta, self.theta_t)
 
     def activation(self, l: int, rows: int) -> Array:
         """The activations of layer l for the last chunk, of shape (rows, width). Layer 0 is the input."""

@@ -1,8 +1,10 @@
 """python -m fastbp: its options, its exit codes, and the job info."""
 
+import platform
 import re
 import subprocess
 import sys
+import sysconfig
 
 import numba
 import numpy as np
@@ -13,6 +15,7 @@ from fastbp.cli.main import main
 from fastbp.kernels.compiling import cache
 from fastbp.kernels.compiling.jit import VARIANT
 from fastbp.kernels.machine import registers
+from fastbp.parallel import team
 
 
 @pytest.mark.parametrize(
@@ -59,10 +62,23 @@ def test_info_prints_versions_cpu_and_threads(capsys):
         assert printed[name].split(",")[0] == version
     assert printed["vectors"].startswith(f"{registers.VECTOR_BYTES} bytes: {registers.VECTOR_BYTES // 4} float32")
     assert printed["tile"] == f"{registers.ROWS} rows of 3 vectors"
-    assert printed["threads"].startswith(numba.threading_layer())
+    assert printed["threads"] == f"at most {team.upper_bound(None)}"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+@pytest.mark.parametrize(
+    ("disabled", "enabled", "says"),
+    [(None, True, ""), (0, True, ""), (1, False, ", without the GIL"), (1, True, ", with the GIL")],
+)
+def test_info_says_whether_a_python_with_free_threads_has_them(capsys, monkeypatch, disabled, enabled, says):
+    asked = sysconfig.get_config_var
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: disabled if "GIL" in name else asked(name))
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: enabled, raising=False)
+    assert main(["info"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Python"))
+    assert line.partition(platform.platform())[2].partition(", because")[0] == says
+
+
+@pytest.mark.posix
 def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     folder = next(cache.folders())
@@ -77,7 +93,7 @@ def test_info_shows_what_is_in_each_cache_folder_and_why_one_is_refused(capsys, 
 
     conditions = cache.conditions(VARIANT)
     keys = {
-        "a": f"train_serial (array(float32, 1d, C),) {conditions}",
+        "a": f"train (array(float32, 1d, C),) {conditions}",
         "b": "of another CPU",
         "d": f"shuffle (array(int64, 1d, C),) {conditions}",
     }

@@ -285,7 +285,7 @@ def test_a_deep_schema_is_refused(folder, tmp_path, capsys):
     (tmp_path / "deep").touch()
     with zipfile.ZipFile(tmp_path / "deep", "w") as archive:
         archive.writestr("schema.json", "[" * 100_000 + "]" * 100_000)
-    assert "recursion" in refusal(folder, tmp_path / "deep", capsys)
+    assert re.search("recursion|[Ss]tack overflow", refusal(folder, tmp_path / "deep", capsys))  # before and since 3.14
 
 
 def test_a_rewritten_file_is_the_same_model(folder, tmp_path):

@@ -40,6 +40,7 @@ def test_an_error_in_the_middle_of_writing_leaves_the_existing_file_whole(error,
     assert {path.name for path in folder.iterdir()} == {"m"}
 
 
+@pytest.mark.posix
 def test_a_process_killed_in_the_middle_of_writing_leaves_the_existing_file_whole():
     pathlib.Path("m").write_bytes(b"what was there")
     program = """
@@ -55,6 +56,7 @@ write_whole("m", write)
     assert pathlib.Path("m").read_bytes() == b"what was there"
 
 
+@pytest.mark.posix
 def test_a_file_is_on_the_disk_before_it_gets_its_name(monkeypatch):
     events, fsync, replace = [], os.fsync, pathlib.Path.replace
 
@@ -73,6 +75,7 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(monkeypatch):
     assert pathlib.Path("m").read_bytes() == b"12345"
 
 
+@pytest.mark.posix
 def test_permissions_and_links_stay_and_a_new_file_gets_the_usual_ones():
     mask = os.umask(0o027)
     try:

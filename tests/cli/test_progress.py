@@ -6,7 +6,6 @@ import pathlib
 import platform
 import sys
 
-import numba
 import pytest
 
 from fastbp.cli import machine, progress
@@ -98,11 +97,3 @@ def test_a_machine_is_described_as_far_as_it_is_known(monkeypatch):
     assert machine.load() is None
     assert not machine.busy(None)
     assert "load" not in machine.described(None)
-
-
-def test_no_threading_layer_is_an_empty_name(monkeypatch):
-    def none_loads():
-        raise ValueError
-
-    monkeypatch.setattr(numba, "get_num_threads", none_loads)
-    assert machine.threading_layer() == ""

@@ -96,7 +96,7 @@ def test_other_errors_with_the_same_code_are_not_taken_for_a_closed_pipe(monkeyp
         main(["info"])
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the reader of a pipe of POSIX")
+@pytest.mark.posix
 def test_a_process_whose_reader_is_gone_ends_without_a_word():
     reader, writer = os.pipe()
     os.close(reader)

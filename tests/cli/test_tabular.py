@@ -329,9 +329,13 @@ def test_a_bad_file_gives_one_line_and_no_model(what, capsys):
     [
         (["nowhere.csv"], "cannot read nowhere.csv: No such file or directory"),
         (["."], "cannot read .: Is a directory"),
-        (["people.csv", "--output", "no/m"], "cannot write no/m: there is no directory .*/no"),
+        (["people.csv", "--output", "no/m"], "cannot write no/m: there is no directory .*no"),
         (["people.csv", "--output", "."], "cannot write .: it is a directory"),
-        (["people.csv", "--output", os.devnull], "cannot write /dev/null: it is not a regular file"),
+        pytest.param(
+            ["people.csv", "--output", os.devnull],
+            "cannot write /dev/null: it is not a regular file",
+            marks=pytest.mark.posix,
+        ),
         (["people.csv", "--output", "./people.csv"], "./people.csv is to be written, but is also another file"),
         (["people.csv", "--task", "regression"], "column 'bought', the target, is not numbers, as regression needs: "),
         (["people.csv", "--held-out", "0.99"], "--held-out 0.99 of 300 rows leaves 3 of them to train on"),

@@ -22,7 +22,7 @@ def submitted(client, *n_jobs):
     return client.gather([client.submit(fit_and_threads, n, pure=False) for n in n_jobs])
 
 
-def test_a_fit_in_a_task_of_a_process_has_one_thread_unless_n_jobs_says_more_and_the_same_bits(dask_client, safe_layer):
+def test_a_fit_in_a_task_of_a_process_has_one_thread_unless_n_jobs_says_more_and_the_same_bits(dask_client):
     expected, _ = fit_and_threads(1)
     digests, threads = zip(*submitted(dask_client, None, None, 1, 2), strict=True)
     assert digests == 4 * (expected,)

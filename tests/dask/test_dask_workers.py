@@ -19,8 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def n_threads(n_jobs):
-    with team_for(n_jobs, 10 * MIN_WORK) as team:
-        return team.n_threads
+    return team_for(n_jobs, 10 * MIN_WORK).n_threads
 
 
 def submitted(client, *n_jobs):
@@ -37,7 +36,7 @@ def by_joblib(client, *n_jobs):
 
 
 @pytest.mark.parametrize("run", [submitted, delayed, by_joblib])
-def test_in_a_task_n_jobs_none_is_one_thread_and_a_number_is_honoured(run, dask_client, safe_layer):
+def test_in_a_task_n_jobs_none_is_one_thread_and_a_number_is_honoured(run, dask_client):
     assert run(dask_client, None, None, 1, 2, -1) == [1, 1, 1, 2, 4]
 
 
@@ -51,12 +50,11 @@ at_once = threading.Barrier(2)
 
 
 def n_threads_beside_another():
-    with team_for(None, 10 * MIN_WORK) as team:
-        at_once.wait(60)
-        return team.n_threads
+    at_once.wait(60)
+    return team_for(None, 10 * MIN_WORK).n_threads
 
 
-def test_tasks_at_once_in_one_process_have_a_thread_each_and_its_client_has_them_all(safe_layer):
+def test_tasks_at_once_in_one_process_have_a_thread_each_and_its_client_has_them_all():
     cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0")
     with cluster, cluster.get_client() as client:
         assert client.gather([client.submit(n_threads_beside_another, pure=False) for _ in range(2)]) == [1, 1]

@@ -40,7 +40,7 @@ SOUND = {
     "kernels/machine/barrier.py": "",
     "kernels/compiling/jit.py": "from . import cache",
     "kernels/compiling/cache.py": "import os",
-    "parallel/team.py": "from .pace import Pace",
+    "parallel/team.py": "from .pace import Pace\nfrom ..kernels.machine.simd import load",
     "parallel/pace.py": "",
     "typing.py": "from numpy.typing import NDArray",
     "extras.py": "",
@@ -70,7 +70,6 @@ UNSOUND = [
     ("data/examples.py", "from ..training import trainer", "imports training.trainer: not downwards"),
     ("network/costs.py", "from ..data.examples import read", "imports data.examples.read: not downwards"),
     ("kernels/products.py", "from ..parallel.team import Team", "imports parallel.team.Team: not downwards"),
-    ("parallel/pace.py", "from ..kernels import products", "imports kernels.products: not downwards"),
     ("extras.py", "from .version import __version__", "imports version.__version__: not downwards"),
     ("kernels/elementary.py", "from ..typing import Array", "kernels imports nothing but itself"),
     (
@@ -78,8 +77,9 @@ UNSOUND = [
         "from ...typing import Array",
         "Array: kernels imports nothing but itself",
     ),
-    ("parallel/pace.py", "from .. import extras", "parallel imports nothing but itself"),
-    ("network/costs.py", "from ..parallel import team", "network does not import parallel"),
+    ("parallel/pace.py", "from .. import extras", "parallel imports nothing but itself and kernels"),
+    ("network/costs.py", "from ..parallel import team", "imports parallel.team: not downwards"),
+    ("parallel/team.py", "from ..network import costs", "imports network.costs: not downwards"),
     ("dask/worker.py", "from ..estimators import base", "of dask, only its __init__ imports estimators"),
     ("dask/cluster.py", "import fastbp.estimators.base", "of dask, only its __init__ imports estimators"),
     ("dask/__init__.py", "from ..model_selection import search", "of dask, only its halving imports model_selection"),
@@ -107,7 +107,7 @@ def test_imports_only_go_down():
 
 def test_a_package_that_keeps_the_rules_is_not_complained_of():
     assert complaints(SOUND) == []
-    assert len(list(arrows_of(SOUND))) == 39  # counted by hand
+    assert len(list(arrows_of(SOUND))) == 40  # counted by hand
 
 
 @pytest.mark.parametrize(("path", "line", "said"), UNSOUND)

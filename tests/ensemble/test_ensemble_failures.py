@@ -80,7 +80,7 @@ class TestMembersThatFail:
     @both
     def test_do_not_stop_the_others_by_another_error(self, kind, monkeypatch):
         X, y = problem(KINDS[kind])
-        train, calls = step.train_serial, []
+        train, calls = step.train, []
 
         def short_of_memory(*args):
             calls.append(args)
@@ -88,7 +88,7 @@ class TestMembersThatFail:
                 raise MemoryError("no more")
             return train(*args)
 
-        monkeypatch.setattr(step, "train_serial", short_of_memory)
+        monkeypatch.setattr(step, "train", short_of_memory)
         model = ensemble(kind, n_jobs=1)
         with pytest.warns(FitFailedWarning, match=r"1 of 4 members failed and are left out: \[0\]\. Member 0: no more"):
             model.fit(X, y)
@@ -182,7 +182,7 @@ class TestErrors:
         params, X, y, given, message = BAD[name](X, y)
         model.set_params(**params)
         before, kept = dict(vars(model)), copy.deepcopy(vars(model.members_[0]))
-        monkeypatch.setattr(step, "train_serial", None)
+        monkeypatch.setattr(step, "train", None)
         with pytest.raises(ValueError, match=message):
             model.fit(X, y, **given)
         assert vars(model).keys() == before.keys()
@@ -266,7 +266,7 @@ class TestErrors:
     def test_of_memory_name_the_number_of_members_and_what_there_is(self, kind, monkeypatch):
         X, y = problem(KINDS[kind])
         monkeypatch.setattr(footprint, "physical_memory", lambda: 1 << 20)
-        monkeypatch.setattr(step, "train_serial", None)
+        monkeypatch.setattr(step, "train", None)
         model = ensemble(kind, {"hidden_layer_sizes": (500, 500)}, n_members=3, n_jobs=1)
         with pytest.raises(
             MemoryError, match=r"^n_members=3 networks, 1 of them in training .* need about \d+ MiB, .* has 1 MiB"
@@ -332,7 +332,7 @@ def test_a_warning_of_several_members_is_said_once_with_their_numbers(kind):
 
 def interrupt_at_call(monkeypatch, number: int) -> None:
     """Send the process SIGINT, as Ctrl-C does, in this call of the training kernel. The first call is 1."""
-    train, calls = step.train_serial, itertools.count(1)
+    train, calls = step.train, itertools.count(1)
 
     def call(*args):
         this = next(calls)
@@ -341,13 +341,14 @@ def interrupt_at_call(monkeypatch, number: int) -> None:
             os.kill(os.getpid(), signal.SIGINT)  # this wakes the main thread, and raise_signal does not
             time.sleep(0.2)  # until the main thread has answered it
 
-    monkeypatch.setattr(step, "train_serial", call)
+    monkeypatch.setattr(step, "train", call)
 
 
 LONG = {"max_iter": 100_000, "tol": 0, "n_iter_no_change": 100_000}
 
 
 @pytest.mark.usefixtures("press_ctrl_c")
+@pytest.mark.posix
 class TestInterrupt:
     @pytest.mark.parametrize("selection", ["average", "greedy"])
     @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -428,14 +429,14 @@ class TestInterrupt:
 
         X, y = problem(KINDS[kind])
         model = ensemble(kind).fit(X, y)
-        before, expected, predict = dict(vars(model)), output(model, X), prediction.predict_serial
+        before, expected, predict = dict(vars(model)), output(model, X), prediction.predict
 
         def call(*args):
             predict(*args)
             signal.raise_signal(signal.SIGINT)
 
         with monkeypatch.context() as patch:
-            patch.setattr(prediction, "predict_serial", call)
+            patch.setattr(prediction, "predict", call)
             with pytest.raises(KeyboardInterrupt):
                 model.predict(X)
         assert vars(model) == before

@@ -287,7 +287,7 @@ class TestInterrupt:
 
         X, y = iris()
         start = small(solver="sgd", learning_rate_init=1e-30, max_iter=1).fit(X, y)
-        monkeypatch.setattr(step, "train_serial", interrupted)
+        monkeypatch.setattr(step, "train", interrupted)
         with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             clf = small(solver=solver, n_jobs=1).fit(X, y)
         assert_array_equal(clf.predict_proba(X), start.predict_proba(X))
@@ -419,7 +419,7 @@ class TestEarlyStoppingAcrossCalls:
         def interrupted(*args):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(step, "train_serial", interrupted)
+        monkeypatch.setattr(step, "train", interrupted)
         with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
             clf.fit(X, y, X_val=X_val, y_val=y_val)
         assert_array_equal(clf.coefs_[0], best)

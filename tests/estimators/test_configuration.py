@@ -54,6 +54,19 @@ class TestConfiguration:
         assert model.n_iter_ == plain.n_iter_ > 0
         assert_same_bits(model, plain)
 
+    @pytest.mark.parametrize(
+        ("name", "legal", "equal"), [("shuffle", True, 1), ("max_iter", 3, 3.0), ("early_stopping", False, 0.0)]
+    )
+    @both
+    def test_a_value_of_a_wrong_type_is_refused_even_after_an_equal_value_of_the_right_type(
+        self, estimator, name, legal, equal
+    ):
+        X, y = problem(estimator)
+        for _ in range(2):
+            small(estimator, **{name: legal}).fit(X, y)
+            with pytest.raises(ValueError, match=f"The '{name}' parameter of {estimator.__name__} must be "):
+                small(estimator, **{name: equal}).fit(X, y)
+
     @pytest.mark.parametrize("sizes", [10**25, (3, 2**60), [2**40, 2**40]])
     @both
     def test_layers_beyond_all_memory_are_refused_by_name(self, estimator, sizes):

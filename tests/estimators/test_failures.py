@@ -113,8 +113,8 @@ def at(owner, name, number, error):
 
 fails("divergence", ValueError, change=lambda given: given | {"X": np.sign(given["X"]) * 1e308})
 fails("no memory for the examples", MemoryError, at(examples, "_read_only", 0, MemoryError()))
-fails("no memory for the buffers", MemoryError, at(workspace, "aligned_zeros", 2, MemoryError()))
-fails("no memory in the first step", MemoryError, at(step, "train_serial", 0, MemoryError()))
+fails("no memory for the buffers", MemoryError, at(workspace, "aligned_zeros", 1, MemoryError()))
+fails("no memory in the first step", MemoryError, at(step, "train", 0, MemoryError()))
 fails("no memory for the result", MemoryError, at(Layout, "unpack", 0, MemoryError()))
 fails("a callback that raises", Failure, lambda _: raising_callback(Failure()))
 fails("a callback that raises StopIteration", StopIteration, lambda _: raising_callback(StopIteration()))
@@ -232,7 +232,7 @@ class Interrupting:
 
     def __init__(self, monkeypatch, number: int, *names: str):
         self.calls, self._number = 0, number
-        for name in names or ("train_serial", "predict_serial"):
+        for name in names or ("train", "predict"):
             monkeypatch.setattr(ENTRIES[name], name, self._wrapped(entry(name)))
 
     def _wrapped(self, kernel):
@@ -278,7 +278,7 @@ class TestInterrupt:
         X, y = problem(estimator)
         model = small(estimator, early_stopping=True, validation_fraction=0.3, max_iter=50)
         with monkeypatch.context() as patch:
-            Interrupting(patch, 7, "predict_serial")  # the second of five calls in the second epoch
+            Interrupting(patch, 7, "predict")  # the second of five calls in the second epoch
             with interrupted:
                 model.fit(X, y)
         shorter = small(estimator, early_stopping=True, validation_fraction=0.3, max_iter=1).fit(X, y)
@@ -324,7 +324,7 @@ class TestInterrupt:
         start = small(BackpropClassifier, **params, learning_rate_init=1e-300).fit(X, y).coefs_
         after = small(BackpropClassifier, **params).fit(X, y).coefs_
         with monkeypatch.context() as patch:
-            Interrupting(patch, 12, "train_serial")  # the fourth call of the second phase
+            Interrupting(patch, 12, "train")  # the fourth call of the second phase
             with interrupted:
                 model = small(BackpropClassifier, **params).fit(X, y)
         moved = [found == new for found, new in zip(model.coefs_, after, strict=True)]

@@ -152,7 +152,7 @@ def test_the_metadata_are_complete_and_pass_the_index_s_check(distributions, whe
         assert metadata[field]
     classifiers = metadata.get_all("Classifier")
     assert "Typing :: Typed" in classifiers
-    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)} <= set(classifiers)
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14, 15)} <= set(classifiers)
     required = [name for name in metadata.get_all("Requires-Dist") if "extra ==" not in name]
     assert sorted(re.match(r"\w[\w-]*", name).group() for name in required) == ["numba", "numpy", "scikit-learn"]
 

@@ -4,37 +4,31 @@ import pytest
 
 from support.programs import run
 
-
-@pytest.fixture(scope="module")
-def expected(warm_cache):
-    """Digest of a serial fit and prediction."""
-    return run("import json; from support import programs; print(json.dumps(programs.digest(n_jobs=1)))", warm_cache)
-
-
 OURS = "assert programs.digest() == expected"
 FOREIGN = "programs.foreign_kernel(programs.np.ones(1000))"
 
-# FORK prints whether the parent runs in parallel after the fork, and how a child and a grandchild ended.
+# FORK prints whether the parent runs in parallel after the fork, and how a child and a grandchild ended, which also run
+# in parallel.
 FORK = """
 import fastbp, json
 from support import programs
 expected, calls = "{expected}", programs.Calls()
 {launch}
-def serially():
-    before = calls.count
-    return programs.digest() == expected and calls.count == before
-child = programs.in_child(serially)
-grandchild = programs.in_child(lambda: programs.status(programs.in_child(serially)) == 0)
-before = calls.count
+def in_parallel():
+    before = calls.parallel
+    return programs.digest() == expected and calls.parallel > before
+child = programs.in_child(in_parallel)
+grandchild = programs.in_child(lambda: programs.status(programs.in_child(in_parallel)) == 0)
+before = calls.parallel
 assert programs.digest() == expected
-print(json.dumps([calls.count > before, programs.status(child), programs.status(grandchild)]))
+print(json.dumps([calls.parallel > before, programs.status(child), programs.status(grandchild)]))
 """
 
 
 @pytest.mark.parametrize("launch", [pytest.param(OURS, id="ours"), pytest.param(FOREIGN, id="foreign")])
-def test_after_a_parallel_kernel_and_fork_everybody_can_fit(layer, launch, expected, warm_cache):
+def test_after_a_parallel_kernel_and_fork_everybody_can_fit_in_parallel(launch, expected, warm_cache):
     found = run(FORK.format(expected=expected, launch=launch), warm_cache)
-    assert found == [layer != "workqueue", 0, 0]
+    assert found == [True, 0, 0]
 
 
 # LATE_IMPORT is like FORK, but fastbp is imported after the fork. So fastbp has not seen the fork.
@@ -42,20 +36,19 @@ LATE_IMPORT = """
 import json
 from support import programs
 programs.foreign_kernel(programs.np.ones(1000))
-def serially():
+def in_parallel():
     calls = programs.Calls()
-    return programs.digest() == "{expected}" and calls.count == 0
-child = programs.in_child(serially)
-grandchild = programs.in_child(lambda: programs.status(programs.in_child(serially)) == 0)
+    return programs.digest() == "{expected}" and calls.parallel > 0
+child = programs.in_child(in_parallel)
+grandchild = programs.in_child(lambda: programs.status(programs.in_child(in_parallel)) == 0)
 calls = programs.Calls()
 assert programs.digest() == "{expected}"
-print(json.dumps([calls.count > 0, programs.status(child), programs.status(grandchild)]))
+print(json.dumps([calls.parallel > 0, programs.status(child), programs.status(grandchild)]))
 """
 
 
-def test_a_child_that_imports_fastbp_after_the_fork_can_fit(layer, expected, warm_cache):
-    found = run(LATE_IMPORT.format(expected=expected), warm_cache)
-    assert found == [layer != "workqueue", 0, 0]
+def test_a_child_that_imports_fastbp_after_the_fork_can_fit_in_parallel(expected, warm_cache):
+    assert run(LATE_IMPORT.format(expected=expected), warm_cache) == [True, 0, 0]
 
 
 # Work of a thread while another thread forks. Each may hold a lock that a fit needs.
@@ -197,7 +190,7 @@ def test_a_fork_and_the_first_shuffle_of_a_process_do_not_wait_for_each_other(wa
     assert run(FIRST_SHUFFLE, warm_cache) == [False, False, False]
 
 
-def test_a_child_forked_by_a_callback_can_finish_the_fit(expected, warm_cache, safe_layer):
+def test_a_child_forked_by_a_callback_can_finish_the_fit(expected, warm_cache):
     assert run(FORK_WITHIN.replace("EXPECTED", expected), warm_cache) == [0, expected]
 
 
@@ -210,15 +203,15 @@ read, write = os.pipe()
 def serve():
     os.close(write)
     os.read(read, 1)
-    return {programs.digest_of(model) for _ in range(20)} == {"EXPECTED"} and calls.count == 0
+    return {programs.digest_of(model) for _ in range(20)} == {"EXPECTED"} and calls.parallel > 0
 children = [programs.in_child(serve) for _ in range(4)]
 os.close(write)
 parent = programs.digest_of(model)
-print(json.dumps([[programs.status(child) for child in children], parent, calls.count > 0]))
+print(json.dumps([[programs.status(child) for child in children], parent, calls.parallel > 0]))
 """
 
 
-def test_four_children_of_a_server_predict_at_once_with_the_model_it_fitted(expected, warm_cache, safe_layer):
+def test_four_children_of_a_server_predict_at_once_with_the_model_it_fitted(expected, warm_cache):
     found = run(SERVER.replace("EXPECTED", expected), warm_cache)
     assert found == [[0, 0, 0, 0], expected, True]
 
@@ -233,10 +226,10 @@ print(json.dumps([found, programs.digest()]))
 """
 
 
-@pytest.mark.parametrize(("method", "parallel"), [("fork", False), ("spawn", True), ("forkserver", True)])
-def test_workers_of_multiprocessing_find_the_same_bits(method, parallel, expected, warm_cache, safe_layer):
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_of_multiprocessing_run_in_parallel_and_find_the_same_bits(method, expected, warm_cache):
     found, parent = run(POOL.format(method=method), warm_cache)
-    assert [(digest, calls > 0) for digest, calls in found] == [(expected, parallel)] * 4
+    assert [(digest, calls > 0) for digest, calls in found] == [(expected, True)] * 4
     assert parent == expected
 
 
@@ -260,9 +253,7 @@ print(json.dumps(found))
         pytest.param("'threading'", id="threading"),
     ],
 )
-def test_in_a_joblib_worker_a_fit_is_serial_unless_n_jobs_asks_for_threads(
-    config, n_jobs, expected, warm_cache, safe_layer
-):
+def test_in_a_joblib_worker_a_fit_is_serial_unless_n_jobs_asks_for_threads(config, n_jobs, expected, warm_cache):
     found = run(JOBLIB.format(config=config, n_jobs=n_jobs), warm_cache, JOBLIB_START_METHOD="forkserver")
     assert [digest for digest, _ in found] == [expected] * 3
     assert any(calls for _, calls in found) == (n_jobs is not None)

@@ -16,7 +16,7 @@ import pytest
 import fastbp
 from fastbp.kernels.compiling import cache, jit
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permissions of POSIX")
+pytestmark = pytest.mark.posix  # owners and permissions
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -186,8 +186,7 @@ def test_only_kernels_whose_sources_are_part_of_the_folders_name_are_kept():
     assert not isinstance(theirs._cache, cache.KernelCache)
     kept = [kernel.__name__ for kernel in jit.KEPT]
     entries = {"forward_row", "shuffle", "step_all", "transpose_all"}
-    entries |= {"train_serial", "train_parallel", "predict_serial", "predict_parallel"}
-    entries |= {"train_serial_with_extras", "train_parallel_with_extras"}
+    entries |= {"train", "train_with_extras", "predict", "serve"}
     assert {"adam", "relu", "softmax", "affine_3", "sort_entries", *entries} <= set(kept)
     assert len(kept) == len(set(kept)) == len(entries) + len(jit.DEFERRED)  # the names of kernels name their files
     assert all(isinstance(kernel._cache, cache.KernelCache) for kernel in jit.KEPT)
@@ -441,7 +440,7 @@ PROGRAM = """
 from fastbp import textbook
 from fastbp.kernels import prediction
 a = textbook.forward([[0.0]], [[[1.0]]], None, out_activation="softplus")
-stats = prediction.predict_serial.stats
+stats = prediction.predict.stats
 print(float(a[-1][0, 0]), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 

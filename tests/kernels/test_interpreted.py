@@ -1,6 +1,8 @@
 """The kernels without the compiler: the twin of each intrinsic, its checks, and a fit in a process of its own."""
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -187,3 +189,19 @@ print(json.dumps(found))
 def test_without_the_compiler_every_mistake_of_the_debug_mode_is_an_exception(tmp_path):
     expected = {mistake.__name__: message for mistake, message in mistakes.MISTAKES.items()}
     assert run(MAKE_ALL, tmp_path, NUMBA_DISABLE_JIT="1") == expected
+
+
+class Slow(dict):
+    """A dict that lets other threads run before it takes a value."""
+
+    def __setitem__(self, key, value):
+        time.sleep(0.01)
+        super().__setitem__(key, value)
+
+
+def test_threads_that_ask_for_addresses_at_once_get_different_ones(monkeypatch):
+    monkeypatch.setattr(interpreted, "_kernels", Slow())
+    with ThreadPoolExecutor(4) as pool:
+        addresses = list(pool.map(lambda i: interpreted.address(i, ()), range(8)))
+    assert sorted(addresses) == list(range(1, 9))
+    assert [interpreted._kernels[address][0] for address in addresses] == list(range(8))

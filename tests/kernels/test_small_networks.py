@@ -47,14 +47,16 @@ def predict_member(rank, members, crew, tables, parameters, activations, inputs,
 
 
 class Members(Tasks):
-    """Three Python threads share the tasks, however many cores the machine has."""
+    """Three Python threads share the tasks, in interpreted mode too."""
+
+    def __init__(self, n_threads):
+        super().__init__(n_threads)
+        self.crew = np.zeros(barrier.CREW_FIELDS, np.int64)
 
     def run(self, kernel, *args, work):
-        member = train_member if kernel is step.train_parallel else predict_member
-        crew, *_ = args
-        crew[:] = 0
+        member = train_member if kernel is step.train else predict_member
         with ThreadPoolExecutor(3) as pool:
-            for done in [pool.submit(member, rank, 3, *args) for rank in range(3)]:
+            for done in [pool.submit(member, rank, 3, self.crew, *args) for rank in range(3)]:
                 done.result()
 
 
@@ -146,10 +148,10 @@ def test_threads_that_predict_wait_for_each_other_before_a_chunk_of_another_size
     problem = Problem((5, 9, 20, 3), np.dtype(np.float64), form=form, rows=117)
     order = np.arange(117)
     expected = predict(problem.network, problem.theta, problem.examples, order, Team(1))
-    space, out = Workspace(problem.network, problem.examples, 117, Members(3), chunk=96), np.full_like(expected, np.nan)
-    space.predict(problem.theta, order, out)
+    team, out = Members(3), np.full_like(expected, np.nan)
+    Workspace(problem.network, problem.examples, 117, team, chunk=96).predict(problem.theta, order, out)
     np.testing.assert_array_equal(out, expected)
-    assert space.crew[barrier.PASSED] >= 2  # threads share chunks of 96 and 21 rows differently
+    assert team.crew[barrier.PASSED] >= 2  # threads share chunks of 96 and 21 rows differently
 
 
 @pytest.mark.parametrize(("widths", "out"), [((4, 1), "logistic"), ((4, 6, 3), "softmax")], ids=str)
@@ -225,7 +227,7 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
         gradient.loss_and_gradient(found.theta)
         optimizers.step_all(
             code, sweep, problem.network.layout.units, found._rates, 1.0, t, found.theta, gradient.grad, found.moment_1,
-            found.moment_2,
+            found.moment_2, np.zeros(len(problem.network.layout.units)),
         )  # fmt: skip
         expected.epoch(np.arange(29))
     np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-13)
@@ -235,7 +237,8 @@ def test_steps_of_gradients_that_were_summed_elsewhere_are_those_of_an_epoch(nam
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
 def test_one_row_predicted_without_packing_is_that_of_the_reference(widths, dtype):
     problem = Problem(widths, dtype, loss="squared_error", out="logistic", rows=1)
-    found = predict_row(problem.network, problem.coefs, problem.intercepts, problem.X[0])
+    found, are_finite = predict_row(problem.network, problem.coefs, problem.intercepts, problem.X[0])
+    assert are_finite
     expected = reference.forward(
         problem.dense, problem.coefs, problem.intercepts, activation="tanh", out_activation="logistic"
     )

@@ -3,10 +3,13 @@
 Coverage sees these tests too, see test_small_networks.py.
 """
 
+import math
+
 import numpy as np
 import pytest
 
 from fastbp.kernels import optimizers, user_loss
+from fastbp.kernels.compiling import jit
 from fastbp.kernels.user_loss import UserLoss, compiled, is_function
 from fastbp.network import costs
 from fastbp.parallel.team import Team
@@ -159,3 +162,19 @@ def test_a_loss_of_the_users_own_is_that_of_its_formula():
     assert_close(stepped(problem), expected, F64)
     problem.theta[:] = 1e4
     assert np.isnan(problem.trainer().loss_and_gradient(problem.theta))
+
+
+@jit.entry
+def step_sizes(rates, ts, out):
+    for i in range(ts.size):
+        out[i] = optimizers.step_size(optimizers.ADAM, rates[0], ts[i])
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.99999), (0.0, 0.9)])
+def test_the_step_size_of_adam_is_exact_where_powers_are_left_out(betas):
+    rates, ts = np.zeros(1, optimizers.RATES), np.array([1, 2, 79, 81, 399, 401, 39_999, 40_001, 10**7], np.int64)
+    rates["eta"], rates["beta_1"], rates["beta_2"] = 0.001, *betas
+    out = np.zeros(len(ts))
+    step_sizes(rates, ts, out)
+    expected = [0.001 * math.sqrt(1 - betas[1] ** int(t)) / (1 - betas[0] ** int(t)) for t in ts]
+    np.testing.assert_array_equal(out, expected)

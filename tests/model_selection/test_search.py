@@ -297,7 +297,7 @@ def test_a_supervised_selection_sees_only_the_training_rows():
 # ---------------------------------------------------------------- threads and interrupts
 
 
-def test_candidates_train_side_by_side(safe_layer):
+def test_candidates_train_side_by_side():
     threads, together = set(), threading.Barrier(2, timeout=60)
 
     def meet(epoch, max_iter, loss):

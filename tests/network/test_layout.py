@@ -1,5 +1,7 @@
 """The layout of parameters: packing, padding and units."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -67,7 +69,11 @@ def test_units_cover_every_parameter_once(dtype, widths):
     covered = np.zeros(shape.layout.size, int)
     for unit in shape.layout.units:
         covered[unit.offset : unit.offset + unit.n_rows * unit.n_columns] += 1
-    assert (covered == 1).all()
+    ones = [np.ones((n, m)) for n, m in pairwise(widths)]
+    parameters = shape.layout.pack(ones, [coef[0] for coef in ones]) == 1
+    assert parameters.sum() == shape.layout.n_parameters
+    assert (covered[parameters] == 1).all()
+    assert covered.max() == 1
 
 
 def test_weights_of_another_shape_are_refused_before_they_are_copied():

@@ -1,5 +1,6 @@
 """The threads of BLAS."""
 
+import contextlib
 import threading
 
 import pytest
@@ -7,6 +8,7 @@ from threadpoolctl import threadpool_info
 
 from fastbp.parallel import blas
 from fastbp.parallel.blas import one_blas_thread
+from support.interrupts import at_every_bytecode
 
 
 def test_overlapping_users_of_one_blas_thread_leave_blas_as_it_was():
@@ -110,3 +112,20 @@ def test_a_forked_child_gets_the_threads_back_that_a_user_in_another_thread_had_
         blas._lock, blas._users, blas._shared = before
         leave.set()
         thread.join()
+
+
+def test_after_an_interrupt_the_next_user_of_one_blas_thread_leaves_blas_as_it_was(monkeypatch):
+    monkeypatch.setattr(blas, "PATIENCE_SECONDS", 0.01)
+
+    def n_threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    def call():
+        with blas.one_blas_thread():
+            assert set(n_threads()) <= {1}
+
+    before, n = n_threads(), -1
+    for n in at_every_bytecode({blas.__file__, contextlib.__file__}, call):
+        call()
+        assert n_threads() == before, n
+    assert n > 100

@@ -22,17 +22,18 @@ def test_a_team_compares_calls_of_one_kernel_only(monkeypatch):
 
 
 class Machine:
-    """A clock, and a kernel. `seconds` has the time of the kernel for each number of threads."""
+    """A clock, a crew and a kernel. `seconds` has the time of the kernel for each number of threads."""
 
     def __init__(self, monkeypatch, seconds):
         self.now, self.n_threads, self.seconds, self.calls = 0.0, None, seconds, []
         monkeypatch.setattr(pace.time, "perf_counter", lambda: self.now)
-        monkeypatch.setattr(pace.numba, "set_num_threads", self.use)
+        monkeypatch.setattr("fastbp.parallel.team.CREW", self)
 
-    def use(self, n_threads):
+    def run(self, kernel, n_threads, *args):
         self.n_threads = n_threads
+        return kernel(*args)
 
-    def kernel(self, result):
+    def kernel(self, result=None):
         self.now += self.seconds[self.n_threads]
         self.calls.append(self.n_threads)
         return result
@@ -107,7 +108,7 @@ def test_threads_that_have_to_wake_up_get_time_for_it(monkeypatch):
     def kernel():
         if machine.n_threads == 4 and machine.calls[-3:] != [4] * 3:
             machine.now += 0.001
-        machine.kernel(None)
+        machine.kernel()
 
     for _ in range(100):
         team = Team(4, 1e6)
@@ -133,11 +134,14 @@ def test_an_interrupt_between_any_two_bytecodes_never_breaks_a_pace(monkeypatch)
     machine = Machine(monkeypatch, {1: 0.010, 4: 0.003})
     paced, n = pace.Pace(4), -1
 
+    def call_with(n_threads):
+        return machine.run(machine.kernel, n_threads)
+
     def call():
         for seconds in (0.003, 0.3, 0.003):  # trials begin, are won and are lost
             machine.seconds[4] = seconds
             for _ in range(15):
-                paced.run(machine.kernel, ("result",), 1.0)
+                paced.run(call_with, 1.0)
             machine.now += 11.0
 
     for n in at_every_bytecode({pace.__file__}, call):

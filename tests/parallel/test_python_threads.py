@@ -3,6 +3,7 @@
 import contextvars
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -26,6 +27,16 @@ def test_as_many_jobs_run_at_once_as_there_are_threads():
     assert threading.get_ident() not in names
 
 
+def test_every_job_is_done_once_however_often_the_threads_take_turns():
+    interval, done = sys.getswitchinterval(), []
+    sys.setswitchinterval(1e-6)
+    try:
+        in_threads([lambda i=i: done.append(i) for i in range(5000)], 8)
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(done) == list(range(5000))
+
+
 def test_the_first_error_is_raised_and_no_other_job_begins():
     begun, stop = [], threading.Event()
 
@@ -45,13 +56,13 @@ def test_a_job_sees_the_context_and_the_configuration_of_its_caller_and_one_thre
     variable.set(7)
 
     def job():
-        with team_for(None, 1e12) as team:
-            return variable.get(), get_config()["assume_finite"], team.n_threads, side_by_side(None)
+        return variable.get(), get_config()["assume_finite"], team_for(None, 1e12).n_threads, side_by_side(None)
 
     with config_context(assume_finite=True):
         assert in_threads([job] * 3, 2) == [(7, True, 1, 1)] * 3
 
 
+@pytest.mark.posix
 def test_ctrl_c_is_raised_once_the_jobs_have_ended():
     begun, ended, stop = threading.Barrier(3, timeout=30), [], threading.Event()
 

@@ -19,15 +19,13 @@ FLOORS = (
     ("estimators", "textbook", "encoding"),
     ("training",),
     ("data",),
-    ("network",),
-    ("kernels", "parallel"),
+    ("network", "parallel"),
+    ("kernels",),
     ("typing", "extras", "live_line", "version"),
 )
 FLOOR_OF = {folder: -number for number, floor in enumerate(FLOORS) for folder in floor}
-# These folders import nothing of fastbp except themselves, not even from the floors below.
-ALONE = ("kernels", "parallel")
-# (from, to): arrows that go down and are forbidden all the same.
-NEVER = (("network", "parallel"),)
+# {folder: the only folders of fastbp besides itself that it may import}
+ALONE = {"kernels": (), "parallel": ("kernels",)}
 # {(folder, imported folder): the only file of the folder that may import it}
 ONLY = {("dask", "estimators"): "__init__", ("dask", "model_selection"): "halving"}
 # From top to bottom, within kernels/: a group imports only from itself and from groups below it.
@@ -127,10 +125,8 @@ def broken_rules(arrow: Arrow) -> Iterator[str]:
     if source != target:
         if FLOOR_OF[target] >= FLOOR_OF[source]:
             yield "not downwards"
-        if source in ALONE:
-            yield f"{source} imports nothing but itself"
-        if (source, target) in NEVER:
-            yield f"{source} does not import {target}"
+        if source in ALONE and target not in ALONE[source]:
+            yield f"{source} imports nothing but {' and '.join(('itself', *ALONE[source]))}"
         only = ONLY.get((source, target))
         if only and arrow.path != f"{source}/{only}.py":
             yield f"of {source}, only its {only} imports {target}"

@@ -3,12 +3,9 @@
 from fastbp.kernels import gradient, prediction, step
 
 ENTRIES = {
-    "train_serial": step,
-    "train_parallel": step,
-    "train_serial_with_extras": step,
-    "train_parallel_with_extras": step,
-    "predict_serial": prediction,
-    "predict_parallel": prediction,
+    "train": step,
+    "train_with_extras": step,
+    "predict": prediction,
     "transpose_all": gradient,
 }
 
@@ -16,3 +13,8 @@ ENTRIES = {
 def entry(name):
     """The entry of that name."""
     return getattr(ENTRIES[name], name)
+
+
+def is_parallel(args):
+    """Whether a call of `train`, `train_with_extras` or `predict` with these arguments may have several threads."""
+    return args[1] > 1

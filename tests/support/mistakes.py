@@ -95,7 +95,10 @@ def call_by_address(address, arguments):
 
 
 def update_part_of_a_vector(x):
-    call_by_address(optimizers.adam.address(x.dtype), (RATES[0], 0.1, x, 0, 9, x, x, x))
+    call_by_address(
+        optimizers.adam.address(x.dtype),
+        (RATES[0], optimizers.Step(0.1, 1.0), optimizers.Sums(x[:9], 0.0, 1.0), x, 0, x, x, x, 0),
+    )
 
 
 def sparse_gradient_of_part_of_a_vector(x):

@@ -68,28 +68,23 @@ def data():
 
 
 class Calls:
-    """Calls of kernels, by default the parallel ones, from now on: their number, the most at once, the most threads."""
+    """Calls of the kernels `train` and `predict` from now on: their number, and that of calls with several threads."""
 
-    def __init__(self, *names):
+    def __init__(self):
         from support.entries import ENTRIES, entry
 
-        self.count = self.most_at_once = self.most_threads = self._now = 0
+        self.count = self.parallel = self.most_threads = 0
         self._lock = threading.Lock()
-        for name in names or ("train_parallel", "predict_parallel"):
+        for name in ("train", "predict"):
             setattr(ENTRIES[name], name, self._counting(entry(name)))
 
     def _counting(self, kernel):
-        def call(*args):
+        def call(crew, n_threads, *args):
             with self._lock:
                 self.count += 1
-                self._now += 1
-                self.most_at_once = max(self.most_at_once, self._now)
-                self.most_threads = max(self.most_threads, numba.get_num_threads())
-            try:
-                return kernel(*args)
-            finally:
-                with self._lock:
-                    self._now -= 1
+                self.parallel += n_threads > 1
+                self.most_threads = max(self.most_threads, n_threads)
+            return kernel(crew, n_threads, *args)
 
         return call
 
@@ -97,7 +92,7 @@ class Calls:
 def in_worker(n_jobs=None):
     """[digest, calls of parallel kernels] of a fit and a prediction, for pools of workers."""
     calls = Calls()
-    return [digest(n_jobs), calls.count]
+    return [digest(n_jobs), calls.parallel]
 
 
 def in_threads(n, function):

@@ -7,6 +7,7 @@ import scipy.sparse
 from fastbp.data.examples import as_examples
 from fastbp.kernels import optimizers
 from fastbp.network.architecture import Network
+from fastbp.parallel.crew import CREW
 from fastbp.parallel.team import Team
 from fastbp.training.optimizer_state import set_rates
 from fastbp.training.trainer import Trainer
@@ -42,10 +43,10 @@ def trainer(shape, theta, examples, **kwargs):
 
 
 class Tasks(Team):
-    """A team that may run more tasks than the machine has threads."""
+    """A team that always has all of its threads, even if the machine has fewer cores."""
 
     def run(self, kernel, *args, work):
-        return kernel(*args)
+        return CREW.run(kernel, self.n_threads, *args)
 
 
 def data_forms(shape, rng, n):

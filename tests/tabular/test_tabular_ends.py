@@ -22,7 +22,7 @@ from support.fits import output
 from support.tabular import bits, both, networks, problem, small
 
 N_SCOUTS = len(recipe.ENCODINGS)  # candidates 0 to 4, in two rounds; then the race has the others
-KERNEL = "train_serial_with_extras"  # trains with a planned learning rate
+KERNEL = "train_with_extras"  # trains with a planned learning rate
 
 late = pytest.warns(UserWarning, match=r"^max_seconds=.* was over before all networks were trained\. The best")
 interrupted = pytest.warns(UserWarning, match=r"^Training interrupted by user\.$")

@@ -13,6 +13,7 @@ from fastbp.kernels.machine import registers
 from fastbp.network import costs
 from fastbp.network.architecture import Network
 from fastbp.network.memory import aligned_zeros
+from fastbp.parallel.crew import CREW
 from fastbp.parallel.team import Team
 from fastbp.training import shuffling
 from fastbp.training.optimizer_state import set_rates
@@ -27,14 +28,14 @@ BOUND = 5e9
 
 
 class Counter:
-    """Counts the floating-point operations of calls into the serial kernels. It makes the calls if `runs`."""
+    """Counts the floating-point operations of calls into the kernels. It makes the calls if `runs`."""
 
     def __init__(self, monkeypatch, *, runs: bool):
         self.calls: list[float] = []
         self.trained = self.predicted = 0  # rows that were trained on, rows that were predicted
-        self._train, self._predict, self._runs = step.train_serial, prediction.predict_serial, runs
-        monkeypatch.setattr(step, "train_serial", self.train)
-        monkeypatch.setattr(prediction, "predict_serial", self.predict)
+        self._train, self._predict, self._runs = step.train, prediction.predict, runs
+        monkeypatch.setattr(step, "train", self.train)
+        monkeypatch.setattr(prediction, "predict", self.predict)
 
     @staticmethod
     def weights(layers, examples_inputs) -> tuple[float, int]:
@@ -45,7 +46,7 @@ class Counter:
         return entries * widths[1], sum(n * m for n, m in pairwise(widths[1:]))
 
     def train(self, *args) -> None:
-        _, tables, _, _, examples, _, start, stop = args
+        _, _, tables, _, _, examples, _, start, stop = args
         layers, units, tasks, (plan,), *_ = tables
         share = plan.examples_begin, plan.examples_end, plan.update_begin, plan.update_end
         first, others = self.weights(layers, examples[:5])
@@ -66,7 +67,7 @@ class Counter:
             self._train(*args)
 
     def predict(self, *args) -> None:
-        _, (layers, _), _, _, inputs, _, start, stop, *_ = args
+        _, _, (layers, _), _, _, inputs, _, start, stop, *_ = args
         first, others = self.weights(layers, inputs)
         self.calls.append(2.0 * (stop - start) * (first + others))
         self.predicted += stop - start
@@ -186,10 +187,10 @@ def test_a_bound_far_below_a_chunk_holds_in_every_solver_and_changes_no_bit(name
 def test_a_chunk_in_several_calls_gives_the_bits_of_one_call_on_any_number_of_threads(n_threads, monkeypatch):
     class Tasks(Team):
         def run(self, kernel, *args, work):
-            _, tables, *_ = args
+            tables, *_ = args
             plan = tables[records.Tables._fields.index("plan")]
             shares.append(tuple(plan[["examples_begin", "examples_end", "update_begin", "update_end"]][0]))
-            return kernel(*args)
+            return CREW.run(kernel, self.n_threads, *args)
 
     shares: list[tuple[int, ...]] = []
     shape = Network((30, 64, 64, 3), ("tanh", "relu", "softmax"), "log_loss", np.dtype(np.float64))

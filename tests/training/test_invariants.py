@@ -21,7 +21,7 @@ from fastbp.kernels import step
 from fastbp.network.architecture import Network
 from fastbp.parallel import team
 from fastbp.training.trainer import Trainer
-from support.entries import ENTRIES, entry
+from support.entries import ENTRIES, entry, is_parallel
 from support.networks import (
     DTYPES,
     KINDS,
@@ -38,11 +38,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture
 def parallel_calls(monkeypatch) -> list[str]:
-    """The names of the parallel kernels that are called. All work is declared worth the threads."""
-    if numba.get_num_threads() < 2:
-        pytest.skip("one thread: the parallel kernels are never used")
-    if numba.threading_layer() == "workqueue":
-        pytest.skip("the parallel kernels are never used under workqueue, because it aborts when two threads launch")
+    """The names of the kernels that are called with several threads. All work is declared worth the threads."""
+    if team.upper_bound(None) < 2:
+        pytest.skip("one thread: no call is parallel")
     monkeypatch.setattr(team, "MIN_WORK", 0)
     calls: list[str] = []
 
@@ -51,16 +49,16 @@ def parallel_calls(monkeypatch) -> list[str]:
             self.name, self.kernel, self.py_func = name, kernel, kernel.py_func
 
         def __call__(self, *args):
-            calls.append(self.name)
+            if is_parallel(args):
+                calls.append(self.name)
             return self.kernel(*args)
 
         @property
         def signatures(self):
             return self.kernel.signatures
 
-    for name, module in ENTRIES.items():
-        if name.endswith("_parallel"):
-            monkeypatch.setattr(module, name, Spy(name, entry(name)))
+    for name in ("train", "train_with_extras", "predict"):
+        monkeypatch.setattr(ENTRIES[name], name, Spy(name, entry(name)))
     return calls
 
 
@@ -97,7 +95,7 @@ class TestThreads:
         serial = clf.predict_proba(X)
         assert not parallel_calls
         parallel = clf.set_params(n_jobs=2).predict_proba(X)
-        assert parallel_calls == ["predict_parallel"]
+        assert parallel_calls == ["predict"]
         assert_array_equal(serial, parallel)
 
     @pytest.mark.parametrize("option", ["sample_weight", "multilabel", "early_stopping", "partial_fit", "sparse"])
@@ -149,18 +147,18 @@ class TestCompilation:
         counts = []
         for depth in range(6):
             clone(clf).set_params(hidden_layer_sizes=(5,) * depth).fit(X, y).predict(X)
-            counts.append((len(step.train_serial.signatures), compiled()))
+            counts.append((len(step.train.signatures), compiled()))
         assert all(count == counts[0] for count in counts)
 
     def test_depths_0_to_5_compile_nothing_new_in_parallel(self, parallel_calls):
         X, y = problem()
-        serial, counts = step.train_serial.signatures, []
+        network(n_jobs=1).fit(X, y).predict(X)
+        counts = [compiled()]
         for depth in range(6):
             network(n_jobs=2, hidden_layer_sizes=(5,) * depth).fit(X, y).predict(X)
             counts.append(compiled())
-        assert set(parallel_calls) == {"train_parallel", "predict_parallel"}
+        assert set(parallel_calls) == {"train", "predict"}
         assert all(count == counts[0] for count in counts)
-        assert step.train_serial.signatures == serial
 
     def test_read_only_sparse_data_compile_nothing_new(self):
         X, y = problem()
@@ -395,8 +393,7 @@ class TestWideSparse:
             shape = Network((n_features, 8, 1), ("tanh", "logistic"), "log_loss", np.dtype("float64"))
             examples = as_examples(X, shape.dtype, codes=np.arange(self.N) % 2)
             assert np.shares_memory(examples.X64, X.data)  # not even the entries are copied
-            with team.team_for(1, 1) as held:
-                trainer = Trainer(shape, np.zeros(shape.layout.size), examples, batch=batch, team=held)
+            trainer = Trainer(shape, np.zeros(shape.layout.size), examples, batch=batch, team=team.team_for(1, 1))
             sizes.append(trainer.activations.a.size)
             assert trainer.activations.z.size < 2 * 8 * (batch + 64)
         # a_0 has the entries, and the two layers of 8 and 1 units are padded

@@ -204,8 +204,7 @@ def test_members_run_in_other_threads_and_each_has_one():
 
     def look(i, run):
         seen.append((threading.get_ident(), sklearn.get_config()["assume_finite"]))
-        with team.team_for(None, 1e12) as crew:
-            return crew.n_threads
+        return team.team_for(None, 1e12).n_threads
 
     members = Population([beginner(clone(BASE), Shared()) for _ in range(3)], 2)
     with sklearn.config_context(assume_finite=True):
@@ -219,9 +218,6 @@ def test_as_many_members_train_at_once_as_the_rules_for_threads_allow(monkeypatc
     assert [team.side_by_side(n_jobs) for n_jobs in (None, 1, 2)] == [3, 1, 2]
     with team.one_thread():
         assert team.side_by_side(None) == 1
-    monkeypatch.setattr(team, "lost_threads", lambda: True)
-    assert team.side_by_side(None) == 1
-    monkeypatch.setattr(team, "lost_threads", lambda: False)
     monkeypatch.setattr(team, "in_joblib_worker", lambda: True)
     assert [team.side_by_side(n_jobs) for n_jobs in (None, 2)] == [1, 2]
     assert population.side_by_side is team.side_by_side

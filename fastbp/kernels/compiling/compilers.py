@@ -21,8 +21,8 @@ PRIVATE = {
     "numba.core.compiler_machinery": ("PassManager.finalize",),
 }
 
-# IDLE_PASSES are passes of Numba that find nothing to do in a kernel without `prange`, because such a kernel has no
-# closures and no expressions of whole arrays. These passes would take 0.26 s of a first fit's 5.5 s (measured).
+# IDLE_PASSES are passes of Numba that find nothing to do in a kernel, because a kernel has no closures and no
+# expressions of whole arrays. These passes would take 0.26 s of a first fit's 5.5 s (measured).
 IDLE_PASSES = ("InlineClosureLikes", "InlineInlinables", "InlineOverloads", "NopythonRewrites")
 
 
@@ -52,7 +52,7 @@ def _compilers():
             self._finalized = True  # otherwise each use of this library would link all that it needs again
 
     class KernelCompiler(Compiler):
-        """Numba's compiler with the garbage collector off, and without IDLE_PASSES for serial functions.
+        """Numba's compiler with the garbage collector off, and without IDLE_PASSES.
 
         The garbage collector would take 0.5 s of a first fit's 5.7 s (measured), and free little, because most objects
         are still in use.
@@ -60,8 +60,6 @@ def _compilers():
 
         def define_pipelines(self):
             (pipeline,) = super().define_pipelines()
-            if self.state.flags.auto_parallel.enabled:
-                return [pipeline]
             short = PassManager(pipeline.pipeline_name)
             short.passes += [each for each in pipeline.passes if each[0].__name__ not in IDLE_PASSES]
             short.finalize()

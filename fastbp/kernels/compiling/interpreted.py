@@ -8,6 +8,7 @@ rounded before it is added to a sum, as on a CPU without FMA (fused multiply-add
 """
 
 import functools
+import threading
 
 import numba
 import numpy as np
@@ -54,14 +55,16 @@ def entry(function):
 
 
 # _kernels maps an address, here just a number, to a deferred kernel and to the dtypes of its parameters, see
-# `_declared`.
+# `_declared`. Threads may ask for addresses at once, and each needs its own number.
 _kernels: dict[int, tuple] = {}
+_one_at_a_time = threading.Lock()
 
 
 def address(function, kinds):
     """A number other than 0 by which `call` finds the function; kinds: Numba's types of its parameters."""
-    _kernels[len(_kernels) + 1] = function, _declared(kinds)
-    return len(_kernels)
+    with _one_at_a_time:
+        _kernels[len(_kernels) + 1] = function, _declared(kinds)
+        return len(_kernels)
 
 
 def _declared(kinds):

@@ -52,7 +52,7 @@ def _kept(function, **options):
     return dispatcher
 
 
-# There is no fastmath, because serial and parallel kernels must give the same bits. With fastmath's flags `reassoc` and
+# There is no fastmath, because every number of threads must give the same bits. With fastmath's flags `reassoc` and
 # `contract`, one function may round differently in two callers. The flag `nnan` would remove the checks for NaN.
 # NumPy's error model keeps division branch-free.
 # Nobody calls a kernel from C.
@@ -76,17 +76,8 @@ def inlined(function):
 
 
 def entry(function):
-    """Compile a serial function that Python calls, and keep the machine code on disk."""
+    """Compile a function that Python calls, and keep the machine code on disk."""
     return _run_here(_kept(function))
-
-
-def parallel_entry(function):
-    """Compile a function that Python calls and whose `prange` loops run on Numba's threads.
-
-    No other kernel may call a parallel entry: a caller that is loaded from the cache can crash. The serial version of a
-    parallel entry must be another function, because two versions of *one* function would share a cache entry.
-    """
-    return _run_here(_kept(function, parallel=True))
 
 
 def _run_here(dispatcher):
@@ -108,7 +99,7 @@ def emit_check(builder, holds, message, *values):
 
     message: a format of printf for `values`, which are 64-bit integers.
     """
-    # The check raises no exception, because an exception cannot leave a thread of a parallel loop. Py_FatalError is no
+    # The check raises no exception, because other threads may wait for the thread that raises it. Py_FatalError is no
     # way out: if two threads call it, the second one aborts while the first one still writes its message. One call of
     # write() writes the whole message. After abort(), faulthandler shows the caller if it is enabled.
     i32, void = ir.IntType(32), ir.VoidType()

@@ -1,13 +1,7 @@
-"""The crew of a call: the threads that work on it together, and how they wait for each other.
+"""How the threads of a crew wait for each other: atomic operations on words that they share, and the barrier.
 
-A step of training may take only some tens of microseconds, and Numba needs several microseconds to begin and to end a
-parallel region. So a call has a single region, and its threads meet at a barrier between the phases of each step.
-
-Nothing guarantees that the tasks of a region run at the same time. A threading layer may run them one after the other
-in one thread, and a busy machine may not give this process all of its cores. So the first thread waits a moment for the
-others, and then divides the work among the threads that have come. These threads are running, so no barrier waits for a
-thread that never comes. A late thread finds the work already divided and returns. The number of members never changes a
-bit of the result.
+A step of training may take only some tens of microseconds, so the threads of a call stay together for all of its steps,
+and meet at a barrier between the phases of each step. See crew.py for how they come together.
 """
 
 import threading
@@ -17,28 +11,29 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ..compiling.jit import inlined, intrinsic, linked
+from ..compiling.jit import intrinsic, linked
 from ..compiling.target import AARCH64, LINUX, MACHINE, WINDOWS, X86_64
 
-# Fields of `crew`, an array of 64-bit integers. Each field has a cache line of its own.
-#   COME     number of threads that have come
-#   MEMBERS  number of threads that take part; 0 until the work is divided
+# Fields of `crew`, an array of 64-bit integers that all threads of this process share. Each field has a cache line of
+# its own.
+#   BUSY     1 while the workers are at the disposal of a call
+#   SEATS    number of workers that may still join the call; 0 or less: none
+#   MOST     number of threads that the call may have at most
+#   MEMBERS  number of threads that take part in the call; 0 until that is known
+#   CODE     address of the function that each member runs
+#   DATA     address of the arguments of the function
+#   CORE     the core of the first member
 #   WAITING  number of members that wait at the barrier
-#   PASSED   number of times that the members have passed the barrier
-#   CORE     the core of the first thread
-COME, MEMBERS, WAITING, PASSED, CORE, CREW_FIELDS = range(0, 96, 16)
-SHARED_OUT = 1 << 32  # when no thread may join any more, COME is at least SHARED_OUT
+#   PASSED   number of times that members have passed the barrier
+#   AWAKE    number of workers that look for calls or work on one
+#   STOP     1 if the workers must go home
+BUSY, SEATS, MOST, MEMBERS, CODE, DATA, CORE, WAITING, PASSED, AWAKE, STOP, CREW_FIELDS = range(0, 192, 16)
 
 # A waiting thread looks LOOKS times whether it may go on (0.1 ms or more). After that it sleeps between two looks.
 # Threads that never sleep may stay together on one core for seconds (measured), because the operating system moves a
 # thread mainly when the thread wakes up. Threads that sleep too soon miss short phases: with a tenth of LOOKS, two
 # threads went to sleep in turns (measured).
 LOOKS = 5_000
-# The first thread sleeps at most about NAPS times, some 50 us each time. Then it goes on without the late threads. The
-# system often wakes an idle thread on the first thread's core, and there the idle thread cannot run before the first
-# thread sleeps. Without naps, 40 to 100 % of the calls after a pause of a tenth of a second ran entirely on one thread
-# (measured).
-NAPS = 20
 
 # The instruction by which a core rests between two looks, and its operands. On AArch64 this is isb, a barrier that
 # empties the pipeline. The instruction `yield` would be the counterpart of x86's pause, but most cores skip it at once.
@@ -192,56 +187,6 @@ def _leave(typingctx, core):
     return types.void(types.int64), codegen
 
 
-def _plain_n_threads():
-    return 2  # in interpreted mode the first iteration of `prange` does all the work, and the second comes too late
-
-
-@intrinsic(_plain_n_threads)
-def n_threads(typingctx):
-    """The number of threads of this thread's next parallel region."""
-
-    def codegen(context, builder, sig, args):
-        # Compiled code of numba.get_num_threads would contain an address that is valid only in this process. So this
-        # code calls the C function by its name.
-        function = ir.FunctionType(context.get_value_type(types.intp), [])
-        return builder.call(cgutils.get_or_insert_function(builder.module, function, "get_num_threads"), [])
-
-    return types.intp(), codegen
-
-
-@inlined
-def assemble(crew):
-    """Empty the crew, before a parallel region begins."""
-    for field in range(CREW_FIELDS):
-        crew[field] = 0
-
-
-@linked
-def join(crew, most):
-    """(rank, members): the number of this thread, from 0, and the number of threads that take part, at most `most`.
-
-    The rank of a thread that comes too late is at least `members`.
-    """
-    rank, looks = _add_to(crew, COME, 1), 0
-    if rank == 0:
-        _exchange(crew, CORE, _core())
-        while _read(crew, COME) < most and looks < LOOKS + NAPS:
-            _pause(looks)
-            looks += 1
-        _exchange(crew, MEMBERS, min(_exchange(crew, COME, SHARED_OUT), most))
-    elif rank < most:
-        # Two threads on one core would take turns at each barrier, until the system separates them after some
-        # milliseconds. So this thread leaves the first thread's core. Measured after a pause of a tenth of a second: a
-        # fit of five epochs of digits takes 3.4 ms, and 11.9 ms without this move.
-        core = _core()
-        if core > 0 and core == _read(crew, CORE):
-            _leave(core)
-        while _read(crew, MEMBERS) == 0:
-            _pause(looks)
-            looks += 1
-    return rank, _read(crew, MEMBERS)
-
-
 @linked
 def meet(crew, members):
     """Wait for all members. Afterwards every member sees everything that any member wrote before."""
@@ -255,10 +200,3 @@ def meet(crew, members):
         while _read(crew, PASSED) == passed:
             _pause(looks)
             looks += 1
-
-
-@inlined
-def share(first, last, rank, members):
-    """[begin, end) of a member's share of the tasks [first, last)."""
-    n = last - first
-    return first + n * rank // members, first + n * (rank + 1) // members

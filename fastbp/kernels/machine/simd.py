@@ -28,8 +28,8 @@ from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
-from ..compiling.jit import CHECKED, emit_check, intrinsic
-from .registers import VECTOR_BYTES, Emitter, Shape, Tile, emit_bounds_check
+from ..compiling.jit import CHECKED, emit_check, inlined, intrinsic
+from .registers import VECTOR_BYTES, VECTORS, Emitter, Shape, Tile, emit_bounds_check
 
 # ---------------------------------------------------------------- shared by the twins
 
@@ -116,6 +116,18 @@ def columns(typingctx, shape, like):
         return context.get_constant(types.intp, size.vectors * size.lanes)
 
     return types.intp(shape, like), codegen
+
+
+@inlined
+def lanes_of(x):
+    """Number of elements of a vector with the dtype of array x; a constant in compiled code."""
+    return columns(tile(1, 1), x)
+
+
+@inlined
+def panel_of(x):
+    """Number of columns of a full panel of parameters with the dtype of array x; a constant in compiled code."""
+    return columns(tile(1, VECTORS), x)
 
 
 def _plain_splat(shape, like, value):

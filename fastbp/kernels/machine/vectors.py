@@ -12,8 +12,9 @@ from numba import types
 from numba.core import cgutils
 
 from ..compiling.jit import inlined, intrinsic
+from ..compiling.target import ESTIMATES
 from .registers import VECTOR_BYTES, Emitter, Shape, emit_sum
-from .simd import PlainShape, check_multiple, load, part, prefetch, rows_at, splat, store, tile
+from .simd import PlainShape, check_multiple, lanes_of, load, part, prefetch, rows_at, store, tile
 
 
 @intrinsic(lambda like: PlainShape(VECTOR_BYTES // like.itemsize, 1, VECTOR_BYTES))
@@ -122,9 +123,9 @@ def _emit_over_root(emit, x, v, epsilon):
     the number of correct bits. At the end, the remainders v - root^2 and x - d * quotient correct the root and the
     quotient. The bits are those of a square root and a division, unless a remainder is too small for a normal number.
 
-    The CPU's own root and division would make vectors wait for each other. Without them, a step in float64 takes 10 %
-    less time on 100000 rows of 8 features with hidden layers (128, 32), and 17 % less time on 1000 rows of 16 features
-    with hidden layers (32, 16) (measured).
+    On Intel's CPUs, the CPU's own root and division would make vectors wait for each other. Without them, a step in
+    float64 takes 10 % less time on 100000 rows of 8 features with hidden layers (128, 32), and 17 % less time on 1000
+    rows of 16 features with hidden layers (32, 16) (measured on Rocket Lake). See ESTIMATES for AMD's CPUs.
     """
     builder, fma, bits = emit.builder, emit.multiply_add, emit.size * 8
     n = emit.vector.count
@@ -170,7 +171,7 @@ def over_root(typingctx, x, v, epsilon):
 
     def codegen(context, builder, sig, args):
         emit = Emitter(context, builder, x)
-        if VECTOR_BYTES == 64:
+        if ESTIMATES:
             return emit.map(functools.partial(_emit_over_root, emit), *args)
         return emit.map(lambda x, v, e: builder.fdiv(x, builder.fadd(emit.call("sqrt", v), e)), *args)
 
@@ -180,7 +181,7 @@ def over_root(typingctx, x, v, epsilon):
 @inlined
 def prefetch_all(x, i, n):
     """Prefetch x[i : i + n] into the cache."""
-    for k in range(i, i + n, VECTOR_BYTES // x.itemsize):
+    for k in range(i, i + n, lanes_of(x)):
         prefetch(tile(1, 1), x, k)
     prefetch(tile(1, 1), x, i + n - 1)  # x[i] may lie anywhere in a cache line, so the end may lie in one more line
 
@@ -191,7 +192,7 @@ def copy(x, i, a, j, n):
 
     The last vector may overlap the one before it, so that nothing after a[j + n - 1] is written.
     """
-    lanes = VECTOR_BYTES // a.itemsize
+    lanes = lanes_of(a)
     if n < lanes:
         x_i, a_j = part(x, i, n), part(a, j, n)
         for k in range(n):
@@ -203,19 +204,9 @@ def copy(x, i, a, j, n):
 
 
 @inlined
-def scale(x, i, n, factor):
-    """x[i : i + n] *= factor; n: a multiple of the number of elements of a vector."""
-    lanes = VECTOR_BYTES // x.itemsize
-    check_multiple(n, lanes)
-    factors = splat(tile(1, 1), x, factor)
-    for k in range(i, i + n, lanes):
-        store(load(tile(1, 1), x, k, 0) * factors, x, k, 0)
-
-
-@inlined
 def add(x, i, a, j, n):
     """a[j : j + n] += x[i : i + n]; n: a multiple of the number of elements of a vector."""
-    lanes = VECTOR_BYTES // a.itemsize
+    lanes = lanes_of(a)
     check_multiple(n, lanes)
     for k in range(0, n, lanes):
         store(load(tile(1, 1), a, j + k, 0) + load(tile(1, 1), x, i + k, 0), a, j + k, 0)
