@@ -69,7 +69,7 @@ def predict_row(network: Network, coefs: Sequence[Array], intercepts: Sequence[A
     scratch, out, are_finite = np.zeros(size, dtype), np.empty((1, network.widths[-1]), dtype), True
     weights = network.layout.as_kernels_read(coefs, intercepts)
     for (coef, intercept), layer in zip(weights, layers, strict=True):
-        are_finite &= forward_row(coef, intercept, x, scratch, layer, out)
+        are_finite = forward_row(coef, intercept, x, scratch, layer, out) and are_finite
     return out, are_finite
 
 

@@ -63,7 +63,7 @@ THREADS = """
 import json
 from support import programs
 calls = programs.Calls()
-print(json.dumps([programs.digest(), calls.count]))
+print(json.dumps([programs.digest(), calls.parallel]))
 """
 
 
