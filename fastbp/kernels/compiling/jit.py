@@ -81,10 +81,15 @@ def entry(function):
 
 
 def _run_here(dispatcher):
-    """The kernel as Python calls it. A kernel for another CPU is only compiled for its arguments, and returns None."""
+    """The kernel as Python calls it. A kernel for another CPU is only compiled for its arguments, and returns 0."""
     if not levels.building:
         return dispatcher
-    return lambda *args: dispatcher.compile(tuple(map(dispatcher.typeof_pyval, args))) and None
+
+    def compile_only(*args):
+        dispatcher.compile(tuple(map(dispatcher.typeof_pyval, args)))
+        return 0
+
+    return compile_only
 
 
 def intrinsic(twin, *, prefer_literal=False):
