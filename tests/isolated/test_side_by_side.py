@@ -1,4 +1,4 @@
-"""Searches that train candidates side by side: every threading layer, fork, daemon threads, a SIGINT from outside."""
+"""Searches that train candidates side by side: fork, daemon threads, a SIGINT from outside."""
 
 import json
 import os
@@ -37,7 +37,7 @@ print(json.dumps([
 """
 
 
-def test_searches_at_once_and_in_forked_children_have_the_results_of_one_thread(layer, warm_cache):
+def test_searches_at_once_and_in_forked_children_have_the_results_of_one_thread(warm_cache):
     assert run(SEARCH + EVERYWHERE, warm_cache) == [True, [True] * 3, 0, 0]
 
 
