@@ -5,7 +5,7 @@ from .forward import forward
 from .gather import Inputs, Rows
 from .losses import outputs
 from .machine.barrier import meet
-from .machine.crew import run_together, share
+from .machine.crew import share, together
 from .machine.registers import ROWS
 from .machine.simd import part
 from .records import Activations
@@ -50,6 +50,9 @@ def _predict(rank, members, crew, tables, theta, activations, inputs, order, sta
             _run_predictions(layers, plan, theta, activations, inputs, chunk, out)
 
 
+_predict_together = together(_predict)
+
+
 @entry
 def predict(crew, n_threads, tables, theta, activations, inputs, order, start, stop, n_tasks, out):
     """out[i] = a^(L) of example order[i], for i in [start, stop); overwrites these rows of out. out: (n, S_L).
@@ -58,4 +61,4 @@ def predict(crew, n_threads, tables, theta, activations, inputs, order, start, s
     `Activations`. inputs: the fields of `Inputs`. n_tasks: number of tasks of a chunk.
     """
     arguments = (crew, tables, theta, activations, inputs, order, start, stop, n_tasks, out)
-    run_together(crew, min(n_threads, n_tasks), _predict, arguments)
+    _predict_together(crew, min(n_threads, n_tasks), arguments)

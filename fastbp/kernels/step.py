@@ -27,7 +27,7 @@ from .forward import forward
 from .gather import Inputs, Rows, Targets, total_weight
 from .gradient import add_gradient_of_group, sorted_of_group, step_units, update_units
 from .machine.barrier import meet
-from .machine.crew import run_together, share
+from .machine.crew import share, together
 from .machine.pointers import pointed, pointer_to
 from .machine.registers import ROWS
 from .machine.subnormals import flush_subnormals, restore_subnormals
@@ -251,6 +251,9 @@ def _train(rank, n, crew, tables, parameters, buffers, examples, order, start, s
         start += chunk.rows
 
 
+_train_together = together(_train)
+
+
 @inlined
 def _extras_of(extras):
     seed, places, factors, norms = extras
@@ -272,11 +275,11 @@ def train(crew, n_threads, tables, parameters, buffers, examples, order, start, 
     `Inputs`, then those of `Targets`.
     """
     most = min(n_threads, tables[2].size - 1)
-    run_together(crew, most, _train, (crew, tables, parameters, buffers, examples, order, start, stop, None))
+    _train_together(crew, most, (crew, tables, parameters, buffers, examples, order, start, stop, None))
 
 
 @entry
 def train_with_extras(crew, n_threads, tables, parameters, buffers, extras, examples, order, start, stop):
     """`train` with extras: the fields of `dropout.Masks`, then the other fields of `Extras`."""
     most, more = min(n_threads, tables[2].size - 1), _extras_of(extras)
-    run_together(crew, most, _train, (crew, tables, parameters, buffers, examples, order, start, stop, more))
+    _train_together(crew, most, (crew, tables, parameters, buffers, examples, order, start, stop, more))

@@ -1,4 +1,4 @@
-"""Searches that train candidates side by side: threads of others, fork, daemon threads, a SIGINT from outside."""
+"""Searches that train candidates side by side: fork, daemon threads, a SIGINT from outside."""
 
 import json
 import os

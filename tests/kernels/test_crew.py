@@ -10,7 +10,7 @@ import pytest
 
 from fastbp.kernels.compiling import interpreted, jit
 from fastbp.kernels.machine.barrier import AWAKE, BUSY, CREW_FIELDS, MEMBERS, MOST, SEATS, STOP, meet
-from fastbp.kernels.machine.crew import join, run_together, serve, share
+from fastbp.kernels.machine.crew import join, serve, share, together
 
 
 @jit.linked
@@ -24,9 +24,12 @@ def _count(rank, members, crew, calls, numbers):
             calls[-1] += 1
 
 
+_count_together = together(_count)
+
+
 @jit.entry
 def count(crew, most, calls, numbers):
-    run_together(crew, most, _count, (crew, calls, numbers))
+    _count_together(crew, most, (crew, calls, numbers))
 
 
 @jit.entry

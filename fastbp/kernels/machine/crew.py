@@ -12,6 +12,8 @@ threads that have come. These threads are running, so no barrier waits for a thr
 finds no seat, and goes on looking. The number of members never changes a bit of the result.
 """
 
+import threading
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -48,39 +50,6 @@ NAPS = 20
 IDLE_LOOKS, IDLE_NAPS = 20_000, 100
 
 MEMBER = (types.intp, types.intp, types.intp)  # the arguments of a job's function: DATA, rank, members
-
-
-def _plain_job(function, arguments):
-    def member(data, rank, members):
-        function(rank, members, *arguments)
-
-    return interpreted.address(member, MEMBER), 0
-
-
-@intrinsic(_plain_job)
-def _job(typingctx, function, arguments):
-    """(code, data) of a job that runs `function(rank, members, *arguments)` for each member.
-
-    The arguments lie on the stack of the caller, so the caller must not return before the members are done.
-    """
-    signature = function.get_call_type(typingctx, (types.intp, types.intp, *arguments), {})
-
-    def codegen(context, builder, sig, args):
-        data = cgutils.alloca_once_value(builder, args[1])
-        kind = context.call_conv.get_function_type(types.none, MEMBER)
-        code = ir.Function(builder.module, kind, builder.module.get_unique_name("fastbp_job"))
-        code.linkage = "internal"
-        inner = ir.IRBuilder(code.append_basic_block())
-        address, rank, members = context.call_conv.get_arguments(code)
-        values = cgutils.unpack_tuple(inner, inner.load(inner.inttoptr(address, data.type)), len(arguments))
-        compiled = context.get_function(function, signature)
-        context.add_linking_libs(compiled.libs)
-        compiled(inner, [rank, members, *values])
-        context.call_conv.return_value(inner, context.get_dummy_value())
-        word = context.get_value_type(types.intp)
-        return context.make_tuple(builder, sig.return_type, [builder.ptrtoint(each, word) for each in (code, data)])
-
-    return types.UniTuple(types.intp, 2)(function, arguments), codegen
 
 
 @linked
@@ -124,20 +93,67 @@ def join(crew):
     return _read(crew, MOST) - seat, _read(crew, MEMBERS)
 
 
-@linked
-def run_together(crew, most, function, arguments):
-    """Run `function(rank, members, *arguments)` in this thread, with rank 0, and in workers that come in time.
+def _job_of(function):
+    """An intrinsic that returns (code, data) of a job: each member runs `function(rank, members, *arguments)`.
 
-    most: the number of members is at most `most`, and at least 1.
+    The arguments lie on the stack of the caller, so the caller must not return before the members are done.
     """
-    members, shares = 1, most > 1 and _exchange(crew, BUSY, 1) == 0
-    if shares:
-        code, data = _job(function, arguments)
-        members = assemble(crew, most, code, data)
-    function(runtime(0), members, *arguments)
-    if shares:
-        meet(crew, members)
-        _exchange(crew, BUSY, 0)
+
+    arguments_of: dict[int, tuple] = {}  # in interpreted mode: the arguments of the latest job of each thread
+
+    def member(data, rank, members):
+        function(rank, members, *arguments_of[data])
+
+    code = interpreted.address(member, MEMBER) if interpreted.ENABLED else 0
+
+    def plain(arguments):
+        arguments_of[threading.get_ident()] = arguments
+        return code, threading.get_ident()
+
+    @intrinsic(plain)
+    def job(typingctx, arguments):
+        signature = types.Dispatcher(function).get_call_type(typingctx, (types.intp, types.intp, *arguments), {})
+
+        def codegen(context, builder, sig, args):
+            data = cgutils.alloca_once_value(builder, args[0])
+            kind = context.call_conv.get_function_type(types.none, MEMBER)
+            code = ir.Function(builder.module, kind, builder.module.get_unique_name("fastbp_job"))
+            code.linkage = "internal"
+            inner = ir.IRBuilder(code.append_basic_block())
+            address, rank, members = context.call_conv.get_arguments(code)
+            pointer = inner.inttoptr(address, data.type)
+            values = [inner.load(cgutils.gep_inbounds(inner, pointer, 0, i)) for i in range(len(arguments))]
+            compiled = context.get_function(types.Dispatcher(function), signature)
+            context.add_linking_libs(compiled.libs)
+            compiled(inner, [rank, members, *values])
+            context.call_conv.return_value(inner, context.get_dummy_value())
+            word = context.get_value_type(types.intp)
+            return context.make_tuple(builder, sig.return_type, [builder.ptrtoint(x, word) for x in (code, data)])
+
+        return types.UniTuple(types.intp, 2)(arguments), codegen
+
+    return job
+
+
+def together(function):
+    """A function `run(crew, most, arguments)` that runs `function(rank, members, *arguments)` in each member of a call.
+
+    This thread has rank 0. The others are workers that come in time. There are at most `most` members.
+    """
+    job = _job_of(function)
+
+    @inlined
+    def run(crew, most, arguments):
+        members, shares = 1, most > 1 and _exchange(crew, BUSY, 1) == 0
+        code, data = job(arguments)
+        if shares:
+            members = assemble(crew, most, code, data)
+        call(code, (data, runtime(0), members))
+        if shares:
+            meet(crew, members)
+            _exchange(crew, BUSY, 0)
+
+    return run
 
 
 @entry
