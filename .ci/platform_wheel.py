@@ -21,7 +21,7 @@ MACHINES = {"x86": "x86_64", "aarch64": "aarch64"}
 
 class PlatformWheel(BuildHookInterface):
     def dependencies(self) -> list[str]:
-        """The kernels are compiled by the package itself, so the build needs what the package needs."""
+        """The build imports the package to compile the kernels, so it needs what the package needs."""
         return self.metadata.core.dependencies if os.environ.get(SWITCH) else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a machine with many cores would do with the workloads: a model, with constants measured on this machine.
+"""A model of the workloads on a machine with many cores. Its constants are measured on this machine.
 
 python benchmarks/many_cores.py [--cores 4 8 16 64] [--rounds 5]
 
@@ -93,7 +93,7 @@ class Step(NamedTuple):
 
 
 class Machine(NamedTuple):
-    meet: float  # seconds of a meeting, for each thread but one
+    meet: float  # seconds that each thread after the first adds to a meeting
     read: float  # seconds for a byte that another core has written
 
 
@@ -108,7 +108,7 @@ def fastest(one: float, step: Step, machine: Machine) -> int:
 
 
 def limit(one: float, step: Step, machine: Machine, threads: int) -> str:
-    """What takes most of the time that a step on so many threads loses."""
+    """The largest loss of a step on so many threads: "imbalance", "meetings" or "exchange"."""
     meetings, bytes_ = (constant * term for constant, term in zip(machine, step.terms(threads), strict=True))
     lost = {
         "imbalance": one * (step.imbalance(threads) - 1) / threads,
@@ -120,10 +120,10 @@ def limit(one: float, step: Step, machine: Machine, threads: int) -> str:
 
 def calibrated(ones: Sequence[float], twos: Sequence[float], steps: Sequence[Step]) -> Machine:
     """The constants for which the model is nearest to the measured times on two threads."""
-    rows = [np.array(step.terms(2)) / two for step, two in zip(steps, twos, strict=True)]
+    terms = np.array([np.array(step.terms(2)) / two for step, two in zip(steps, twos, strict=True)])
     rest = [1 - one * step.imbalance(2) / 2 / two for one, two, step in zip(ones, twos, steps, strict=True)]
-    rows_, scale = np.array(rows), np.abs(rows).max(axis=0)
-    found, _ = nnls(rows_ / scale, np.array(rest))
+    scale = terms.max(axis=0)  # bytes are far more than meetings
+    found, _ = nnls(terms / scale, np.array(rest))
     return Machine(*(found / scale).tolist())
 
 
