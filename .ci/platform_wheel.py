@@ -15,8 +15,6 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SWITCH = "FASTBP_PREBUILT"
-# The machines of the levels, by the first part of the level's name, in the words of a wheel's tag.
-MACHINES = {"x86": "x86_64", "aarch64": "aarch64"}
 
 
 class PlatformWheel(BuildHookInterface):
@@ -36,33 +34,33 @@ class PlatformWheel(BuildHookInterface):
             subprocess.run(compile_all, cwd=self.root, env=environment, check=True)
         build_data["force_include"][self._folder.name] = "fastbp/kernels/prebuilt"
         build_data["pure_python"] = False
-        build_data["tag"] = _tag(levels)
+        build_data["tag"] = _tag(sorted({level.machine for level in levels.values()}))
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if hasattr(self, "_folder"):
             self._folder.cleanup()
 
-    def _levels(self) -> list[str]:
+    def _levels(self) -> dict[str, Any]:
+        """The levels of the package that the variable names."""
         sys.path.insert(0, self.root)
         from fastbp.kernels.compiling.levels import LEVELS  # this module imports only the standard library
 
         sys.path.remove(self.root)
         wanted = os.environ[SWITCH].replace(",", " ").split()
-        levels = list(LEVELS) if wanted == ["all"] else wanted
-        if unknown := sorted(set(levels) - set(LEVELS)):
+        names = list(LEVELS) if wanted == ["all"] else wanted
+        if unknown := sorted(set(names) - set(LEVELS)):
             raise ValueError(f"{SWITCH} names levels of {', '.join(LEVELS)}, or is all; got {', '.join(unknown)}")
-        return levels
+        return {name: LEVELS[name] for name in names}
 
 
-def _tag(levels: list[str]) -> str:
-    """The tag of the wheel: this Python, and the platforms of the levels.
+def _tag(machines: list[str]) -> str:
+    """The tag of the wheel: this Python, and the platforms of the machines, whose names LLVM and wheels share.
 
     On Linux the machine code needs only functions that every C library of manylinux2014 has.
     """
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
     interface = python + sys.abiflags if hasattr(sys, "abiflags") else python
     if sys.platform == "linux":
-        machines = sorted({MACHINES[level.partition("-")[0]] for level in levels})
         platforms = ".".join(f"manylinux_2_17_{machine}" for machine in machines)
     else:
         platforms = sysconfig.get_platform().replace("-", "_").replace(".", "_")
