@@ -36,7 +36,7 @@ SOUND = {
     "kernels/__init__.py": "",
     "kernels/products.py": "from .machine.simd import load\nfrom .compiling import jit\nfrom .elementary import _e",
     "kernels/elementary.py": "from .compiling.jit import inlined",
-    "kernels/machine/simd.py": "from ..compiling.jit import inlined\nfrom .barrier import _meet",
+    "kernels/machine/simd.py": "from ..compiling.jit import inlined\nfrom .barrier import meet",
     "kernels/machine/barrier.py": "",
     "kernels/compiling/jit.py": "from . import cache",
     "kernels/compiling/cache.py": "import os",

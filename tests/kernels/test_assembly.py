@@ -11,7 +11,7 @@ from numba.core import cgutils
 
 from fastbp.kernels.compiling import jit, levels, target
 from fastbp.kernels.compiling.levels import AARCH64, X86_64
-from fastbp.kernels.machine import barrier, subnormals
+from fastbp.kernels.machine import cores, subnormals
 
 TRIPLES = {
     "x86_64-unknown-linux-gnu": X86_64,
@@ -50,7 +50,7 @@ def words_of(code):
     ("triple", "rest"), [("x86_64-unknown-linux-gnu", "pause"), ("aarch64-unknown-linux-gnu", "isb")]
 )
 def test_a_waiting_core_rests_between_two_looks(triple, rest):
-    code = assembly(triple, lambda builder, _: barrier._emit_rest(builder, TRIPLES[triple]))
+    code = assembly(triple, lambda builder, _: cores._emit_rest(builder, TRIPLES[triple]))
     assert rest in words_of(code)
 
 
@@ -63,7 +63,7 @@ def test_a_waiting_core_rests_between_two_looks(triple, rest):
     ],
 )
 def test_a_thread_that_has_waited_long_lets_others_run_but_never_sleeps_for_milliseconds(triple, windows, sleep):
-    code = assembly(triple, lambda builder, _: barrier._emit_sleep(builder, windows))
+    code = assembly(triple, lambda builder, _: cores._emit_sleep(builder, windows))
     assert sleep in words_of(code)
     assert "Sleep" not in words_of(code)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fastbp.kernels.compiling import interpreted, jit
-from fastbp.kernels.machine import barrier
 from fastbp.kernels.machine.barrier import CREW_FIELDS, meet
+from fastbp.kernels.machine.cores import current_core, leave
 
 
 @jit.entry
@@ -43,12 +43,12 @@ def several_cores(cores):
 
 @jit.entry
 def core():
-    return barrier._core()
+    return current_core()
 
 
 @jit.entry
-def leave(core):
-    barrier._leave(core)
+def leave_core(core):
+    leave(core)
 
 
 def test_a_thread_moves_to_another_core_and_may_return(several_cores):
@@ -56,7 +56,7 @@ def test_a_thread_moves_to_another_core_and_may_return(several_cores):
         os.sched_setaffinity(0, {at})
         os.sched_setaffinity(0, several_cores)  # the system does not move the thread at once
         before = core()
-        leave(before)
+        leave_core(before)
         assert 0 < core() != before
         assert os.sched_getaffinity(0) == several_cores
 
@@ -64,7 +64,7 @@ def test_a_thread_moves_to_another_core_and_may_return(several_cores):
 def test_a_thread_that_may_run_on_one_core_stays_there(several_cores):
     last = max(several_cores)
     os.sched_setaffinity(0, {last})
-    leave(core())
+    leave_core(core())
     assert core() == last + 1
     assert os.sched_getaffinity(0) == {last}
 

@@ -20,25 +20,9 @@ from numba.core import cgutils
 
 from ..compiling import interpreted
 from ..compiling.jit import call, entry, inlined, intrinsic, linked, runtime
-from .barrier import (
-    AWAKE,
-    BUSY,
-    CODE,
-    CORE,
-    DATA,
-    LOOKS,
-    MEMBERS,
-    MOST,
-    SEATS,
-    STOP,
-    _add_to,
-    _core,
-    _exchange,
-    _leave,
-    _pause,
-    _read,
-    meet,
-)
+from .atomics import add_to, exchange, read
+from .barrier import AWAKE, BUSY, CODE, CORE, DATA, MEMBERS, MOST, SEATS, STOP, meet
+from .cores import LOOKS, current_core, leave, pause
 
 # The first thread sleeps at most NAPS times, some 50 us each time. Then it goes on without the late workers. The system
 # often wakes a worker on the first thread's core, and there the worker cannot run before the first thread sleeps.
@@ -58,39 +42,39 @@ def assemble(crew, most, code, data):
 
     This thread must have set BUSY, and is the member of rank 0.
     """
-    _exchange(crew, CODE, code)
-    _exchange(crew, DATA, data)
-    _exchange(crew, MOST, most)
-    _exchange(crew, MEMBERS, 0)
-    _exchange(crew, CORE, _core())
-    _exchange(crew, SEATS, most - 1)
-    looks, awake = 0, _read(crew, AWAKE) >= most - 1
-    while _read(crew, SEATS) > 0 and looks < LOOKS + NAPS:
-        _pause(looks if awake else LOOKS + NAPS - looks)  # if workers have to wake up, the naps come first
+    exchange(crew, CODE, code)
+    exchange(crew, DATA, data)
+    exchange(crew, MOST, most)
+    exchange(crew, MEMBERS, 0)
+    exchange(crew, CORE, current_core())
+    exchange(crew, SEATS, most - 1)
+    looks, awake = 0, read(crew, AWAKE) >= most - 1
+    while read(crew, SEATS) > 0 and looks < LOOKS + NAPS:
+        pause(looks if awake else LOOKS + NAPS - looks)  # if workers have to wake up, the naps come first
         looks += 1
-    members = most - max(_exchange(crew, SEATS, 0), 0)
-    _exchange(crew, MEMBERS, members)
+    members = most - max(exchange(crew, SEATS, 0), 0)
+    exchange(crew, MEMBERS, members)
     return members
 
 
 @linked
 def join(crew):
     """(rank, members) of this worker in the job on offer; (0, 0) if there is no seat."""
-    seat = _read(crew, SEATS)
+    seat = read(crew, SEATS)
     if seat > 0:
-        seat = _add_to(crew, SEATS, -1)
+        seat = add_to(crew, SEATS, -1)
     if seat <= 0:
         return 0, 0
     # Two threads on one core would take turns at each barrier, until the system separates them after some
     # milliseconds. So this thread leaves the first thread's core. Measured after a pause of a tenth of a second: a
     # fit of five epochs of digits takes 3.4 ms, and 11.9 ms without this move.
-    core, looks = _core(), 0
-    if core > 0 and core == _read(crew, CORE):
-        _leave(core)
-    while _read(crew, MEMBERS) == 0:
-        _pause(looks)
+    core, looks = current_core(), 0
+    if core > 0 and core == read(crew, CORE):
+        leave(core)
+    while read(crew, MEMBERS) == 0:
+        pause(looks)
         looks += 1
-    return _read(crew, MOST) - seat, _read(crew, MEMBERS)
+    return read(crew, MOST) - seat, read(crew, MEMBERS)
 
 
 def _job_of(function):
@@ -144,14 +128,14 @@ def together(function):
 
     @inlined
     def run(crew, most, arguments):
-        members, shares = 1, most > 1 and _exchange(crew, BUSY, 1) == 0
+        members, shares = 1, most > 1 and exchange(crew, BUSY, 1) == 0
         code, data = job(arguments)
         if shares:
             members = assemble(crew, most, code, data)
         call(code, (data, runtime(0), members))
         if shares:
             meet(crew, members)
-            _exchange(crew, BUSY, 0)
+            exchange(crew, BUSY, 0)
 
     return run
 
@@ -159,17 +143,17 @@ def together(function):
 @entry
 def serve(crew):
     """Take part in calls of other threads, until none has come for some milliseconds or STOP is set."""
-    _add_to(crew, AWAKE, 1)
-    looks = LOOKS - IDLE_LOOKS  # `_pause` sleeps from LOOKS on
-    while looks < LOOKS + IDLE_NAPS and _read(crew, STOP) == 0:
+    add_to(crew, AWAKE, 1)
+    looks = LOOKS - IDLE_LOOKS  # `pause` sleeps from LOOKS on
+    while looks < LOOKS + IDLE_NAPS and read(crew, STOP) == 0:
         rank, members = join(crew)
         if rank > 0:
-            call(_read(crew, CODE), (_read(crew, DATA), rank, members))
+            call(read(crew, CODE), (read(crew, DATA), rank, members))
             meet(crew, members)
             looks = LOOKS - IDLE_LOOKS
-        _pause(looks)
+        pause(looks)
         looks += 1
-    _add_to(crew, AWAKE, -1)
+    add_to(crew, AWAKE, -1)
 
 
 @inlined
