@@ -126,13 +126,13 @@ def together(function):
     """
     job = _job_of(function)
 
-    @inlined
+    @linked
     def run(crew, most, arguments):
         members, shares = 1, most > 1 and exchange(crew, BUSY, 1) == 0
-        code, data = job(arguments)
         if shares:
+            code, data = job(arguments)
             members = assemble(crew, most, code, data)
-        call(code, (data, runtime(0), members))
+        function(runtime(0), members, *arguments)
         if shares:
             meet(crew, members)
             exchange(crew, BUSY, 0)
