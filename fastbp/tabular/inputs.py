@@ -5,6 +5,7 @@ from __future__ import annotations  # help() then shows ArrayLike, not what it s
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
@@ -52,6 +53,17 @@ class Inputs:
             self[name]  # fits it
         return self._encoders[name]
 
+    def repeats(self, name: str, others: Iterable[str]) -> bool:
+        """Whether this encoding is equal to one of the others on this table. If it is, its memory is freed.
+
+        Encodings are equal if no column has numbers, or if the table is so large that all of them have the same limits.
+        """
+        encoded, _ = self[name]
+        equal = any(_are_equal(encoded, self[other][0]) for other in others)
+        if equal:
+            del self._encoded[name]
+        return equal
+
     def width(self, name: str) -> int:
         """The number of inputs of a network with this encoding."""
         return int(self[name][0].shape[1])
@@ -67,6 +79,15 @@ class Inputs:
         self._encoded = {name: encoded for name, encoded in self._encoded.items() if name in kept}
 
 
+def _arrays(table: Any) -> tuple[NDArray, ...]:
+    return (table.data, table.indices, table.indptr) if issparse(table) else (table,)
+
+
 def _n_bytes(table: Any) -> int:
-    arrays = (table.data, table.indices, table.indptr) if issparse(table) else (table,)
-    return sum(array.nbytes for array in arrays)
+    return sum(array.nbytes for array in _arrays(table))
+
+
+def _are_equal(a: Any, b: Any) -> bool:
+    if a.shape != b.shape or issparse(a) != issparse(b):
+        return False
+    return all(np.array_equal(x, y) for x, y in zip(_arrays(a), _arrays(b), strict=True))

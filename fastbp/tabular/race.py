@@ -148,14 +148,17 @@ class Race:
     # ---------------------------------------------------------------- before the training
 
     def _encoded(self, candidates: Sequence[int]) -> list[int]:
-        """The candidates whose encodings are ready before the end. At least one is made, even if it is late."""
+        """The candidates that begin: those whose encodings are ready before the end and differ from earlier ones.
+
+        At least one encoding is made, even if it is late.
+        """
         ready: list[str] = []
         for name in dict.fromkeys(self.candidates[i].encoding for i in candidates):
             if ready and self._end is not None and time.monotonic() >= self._end:
                 self.late = True
                 break
-            ready.append(name)
-            self._inputs.encoder(name)
+            if not self._inputs.repeats(name, ready):
+                ready.append(name)
         return [i for i in candidates if self.candidates[i].encoding in ready]
 
     def _check_memory(self, candidates: Sequence[int]) -> None:

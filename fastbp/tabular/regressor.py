@@ -92,9 +92,10 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
     Notes
     -----
     No encoding is the best for all tables, so the table is encoded in several ways. First, scouts compare the
-    encodings: each encoding has a scout, which trains two small networks, and their losses rank the encodings. Then
-    candidates run a race. A candidate has one of the three best encodings. The parameters of its networks are drawn:
-    layers, activation, dropout, learning rate, weight decay and others.
+    encodings: each encoding has a scout, which trains two small networks, and their losses rank the encodings. If an
+    encoding is equal to an earlier one on this table, its scout trains no network. Then candidates run a race. A
+    candidate has one of the three best encodings. The parameters of its networks are drawn: layers, activation,
+    dropout, learning rate, weight decay and others.
 
     The race has four rounds, or `n_networks` rounds if `n_networks` is less than four. Each round holds out another
     eighth of the rows. In each round, every candidate that is still in the race trains a network on the other rows, by

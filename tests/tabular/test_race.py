@@ -1,10 +1,13 @@
 """The race trains and chooses the networks that an obvious slow twin chooses. Folds and the recipe are checked too."""
 
+import itertools
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import BackpropClassifier, BackpropRegressor, TableEncoder, TabularClassifier, TabularRegressor
@@ -52,8 +55,10 @@ def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
     for each in candidates:
         encoder = recipe.encoder(each.encoding, X.shape, {"random_state": 3})
         encoded[each.encoding] = encoder.fit_transform(X, y), encoder.transform(X_VAL)
+    names = list(encoded)
+    repeated = {b for a, b in itertools.combinations(names, 2) if np.array_equal(encoded[a][0], encoded[b][0])}
     networks = {i: [] for i in range(len(candidates))}
-    left = list(networks)
+    left = [i for i in networks if candidates[i].encoding not in repeated]
 
     def mean_loss(i):
         return np.mean([loss(network) for network in networks[i]])
@@ -81,7 +86,7 @@ def assert_same(race, first, kept, n_kept, expected, left):
     """The losses of all candidates from `first` on, and the networks of those that are left, are those of the twin."""
     assert kept == [first + i for i in left[:n_kept]]
     for i, networks in expected.items():
-        assert race.losses[first + i] == [loss(network) for network in networks]
+        assert race.losses.get(first + i, []) == [loss(network) for network in networks]
     assert set(race.networks) == {first + i for i in left}
     for i in race.networks:
         for found, network in zip(race.networks[i], expected[i - first], strict=True):
@@ -203,6 +208,46 @@ def test_there_is_a_legal_scout_for_each_encoding_and_they_differ_in_nothing_els
     BackpropClassifier(**scouts[0].network)._validate_params()
 
 
+def trained_scouts(model):
+    """The encodings of the scouts that have trained networks."""
+    scouts = model.candidates_[: len(recipe.ENCODINGS)]
+    return [each["encoding"] for each in scouts if each["losses"]]
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_equal_encodings_are_one(is_sparse):
+    rng = np.random.default_rng(0)
+    n_columns, n_values = (8, 40) if is_sparse else (1, 3)
+    text = pd.DataFrame(rng.integers(0, n_values, (400, n_columns)), columns=list("abcdefgh")[:n_columns])
+    text = text.map("city {}".format)
+    inputs = Inputs(text, rng.random(400), None, {"random_state": 0})
+    first, *others = recipe.ENCODINGS
+    assert issparse(inputs[first][0]) == is_sparse
+    n_bytes = inputs.n_bytes
+    for name in others:
+        assert inputs.repeats(name, [first])
+        assert inputs.n_bytes == n_bytes  # that of the other encoding is free
+    with_numbers = Inputs(text.assign(size=rng.normal(size=400)), rng.random(400), None, {"random_state": 0})
+    assert [with_numbers.repeats(name, [first]) for name in others] == [False, False, False, True]  # no few numbers
+
+
+def test_a_table_that_has_one_encoding_has_one_scout_and_all_candidates_have_this_encoding():
+    X, y = table(60)[["city"]], targets(BackpropClassifier)[0][:60]
+    model = TabularClassifier(n_networks=1, random_state=0).fit(X, y)
+    assert trained_scouts(model) == ["8 quantiles"]
+    assert {each["encoding"] for each in model.candidates_[len(recipe.ENCODINGS) :]} == {"8 quantiles"}
+    assert len(model.encoders_) == 1
+
+
+def test_a_table_so_long_that_encodings_have_the_same_limits_has_fewer_scouts(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = X[:, 0] > 0
+    monkeypatch.setattr(recipe, "MOST_ELEMENTS", 300 * 3 * 20)  # 18 bins
+    model = TabularClassifier(n_networks=1, random_state=0).fit(X, y)
+    assert trained_scouts(model) == ["8 quantiles", "16 quantiles", "48 quantiles"]
+
+
 def test_the_estimator_runs_this_race(monkeypatch):
     found, run = [], Race.run
 
@@ -219,7 +264,7 @@ def test_the_estimator_runs_this_race(monkeypatch):
     for n_networks, shape, n_kept in ((1, (1, 4), 1), (3, (3, 4), 1), (4, (4, 4), 1), (5, (4, 8), 2)):
         found, encodings, drawn = [], [], []
         TabularClassifier(n_networks, random_state=0).fit(X, y)
-        assert found == [((2, 5), 8, 5), (shape, 8, n_kept)]
+        assert found == [((2, 5), 8, 4), (shape, 8, n_kept)]
         assert drawn[0] == list(recipe.ENCODINGS)
         turns = [recipe.TURNS[i % len(recipe.TURNS)] for i in range(shape[1])]
         assert drawn[1] == [encodings[0][turn] for turn in turns]
