@@ -282,8 +282,8 @@ def _warnings(race: Race, max_seconds: float | None) -> list[tuple[str, type[War
             forget_frames(error)
         said.append(
             (
-                f"{len(race.failed)} candidates failed and are left out: {sorted(race.failed)}. Candidate {first}: "
-                f"{race.failed[first]}",
+                f"{len(race.failed)} candidates failed: {sorted(race.failed)}. They are left out if there are others. "
+                f"Candidate {first}: {race.failed[first]}",
                 FitFailedWarning,
             )
         )

@@ -1,11 +1,14 @@
 """The race of the candidates: which of them stay, and the networks of those that stay.
 
 In each round, all candidates that are still in the race train a network, side by side, one thread each. Each round
-holds out another fold. The loss on this fold stops the networks. The candidates with the least mean loss over all
-rounds so far stay. So a bad candidate costs one network. A good one gets networks that were trained on different rows.
+holds out another fold. The loss on this fold stops the networks, and compares them. The first round begins with a
+trial: all candidates train for some epochs, and the worse half leaves. After the first round, the worse half of the
+others leaves. So most candidates cost less than a network, and the best ones get networks that were trained on
+different rows.
 """
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -24,6 +27,8 @@ from .folds import Rows
 from .inputs import Inputs
 from .progress import Progress
 from .recipe import Candidate
+
+TRIAL = 4  # the trial is as long as a TRIAL-th of the longest training
 
 
 class Network(NamedTuple):
@@ -92,8 +97,9 @@ class Race:
     def run(self, candidates: Sequence[Candidate], seeds: NDArray[np.integer], n_kept: int) -> list[int]:
         """Let these candidates run the race. Returns the indices of those that stay, the best first.
 
-        Half of the candidates leave after each round, but at least n_kept stay. Networks that are in training when the
-        race ends early keep the weights that they have. In that case, candidates of the run before may stay as well.
+        Half of the candidates leave after the trial, but at least n_kept stay. After the first round, n_kept stay.
+        Networks that are in training when the race ends early keep the weights that they have. In that case, candidates
+        of the run before may stay as well.
 
         Parameters
         ----------
@@ -109,7 +115,7 @@ class Race:
         MemoryError
             The machine has too little memory.
         ValueError
-            All candidates that were still in the race failed.
+            All candidates failed in the first round.
         Exception
             Before the first round, the exception of a candidate that cannot begin.
         """
@@ -117,13 +123,13 @@ class Race:
         self.candidates += candidates
         self._inputs.keep(each.encoding for each in candidates)
         left = self._encoded(range(first, len(self.candidates)))
-        self._check_memory(left)
+        self._check_memory(left, n_kept)
         for number, row in enumerate(seeds):
             if self.ended_early and self.networks:
                 break
-            self._round(number, left, {i: int(row[i - first]) for i in left})
+            self._round(number, left, {i: int(row[i - first]) for i in left}, n_kept)
             failed = [i for i in left if i in self.failed]
-            left = self._ranked(left)[: max(len(left) // 2, n_kept)]
+            left = self._ranked(left)[:n_kept]
             if not (self._ranked(self.networks) if self.ended_early else left):
                 i = min(failed)
                 message = f"All {len(failed)} candidates failed. Candidate {i}: {self.failed[i]}"
@@ -133,8 +139,12 @@ class Race:
         return self._ranked(self.networks)[:n_kept]
 
     def _ranked(self, candidates: Iterable[int]) -> list[int]:
-        """The candidates among these that have networks and have not failed, the least mean loss first."""
-        return sorted([i for i in candidates if i in self.networks and i not in self.failed], key=self._mean_loss)
+        """The candidates among these that have networks, the least mean loss first.
+
+        Those that failed in a later round are left out if there are others.
+        """
+        trained = [i for i in candidates if i in self.networks]
+        return sorted([i for i in trained if i not in self.failed] or trained, key=self._mean_loss)
 
     def _mean_loss(self, i: int) -> float:
         return float(np.mean([network.loss for network in self.networks[i]]))
@@ -161,21 +171,22 @@ class Race:
                 ready.append(name)
         return [i for i in candidates if self.candidates[i].encoding in ready]
 
-    def _check_memory(self, candidates: Sequence[int]) -> None:
+    def _check_memory(self, candidates: Sequence[int], n_kept: int) -> None:
         """Raise MemoryError if the machine has less memory than the first round needs. Later rounds need less."""
-        n_threads = min(side_by_side(self._n_jobs), len(candidates))
+        n = len(candidates)
+        at_once = min(side_by_side(self._n_jobs), n) if _after_trial(n, n_kept) == n else n
         footprints = [self._begin(i, 0, 0).footprint() for i in candidates]
         refuse_too_much(
-            memory.peak(footprints, n_threads, self._inputs.n_bytes),
-            f"{len(candidates)} networks, {n_threads} of them in training at a time, and the encoded table",
+            memory.peak(footprints, at_once, self._inputs.n_bytes),
+            f"{n} networks, {at_once} of them in training at a time, and the encoded table",
             "",
             "Set a smaller n_networks or n_jobs, or pass fewer rows or columns.",
         )
 
     # ---------------------------------------------------------------- a round
 
-    def _round(self, number: int, left: Sequence[int], seeds: dict[int, int]) -> None:
-        """Let the candidates that are still in the race train one network each."""
+    def _round(self, number: int, left: Sequence[int], seeds: dict[int, int], n_kept: int) -> None:
+        """Let the candidates that are still in the race train one network each, or only half of them after a trial."""
         self._progress.round_begins(len(left))
         # The largest networks begin first, so that no thread waits long for the last one.
         left = sorted(left, key=lambda i: -self._inputs.width(self.candidates[i].encoding))
@@ -187,14 +198,15 @@ class Race:
             self._settle(left[place], run)
 
         try:
-            seconds = None if self._end is None else self._end - time.monotonic()
-            done = population.advance(range(len(left)), None, ended, seconds)
-            self.late |= len(done) + len(population.errors) < len(left)
+            if places := self._trial(population, left, n_kept):
+                self._advance(population, places, None, ended)
         except KeyboardInterrupt:
             self.interrupted = True
+        if self.ended_early:
+            population.interrupt()
         self.failed |= {left[place]: error for place, error in population.errors.items()}
-        for place in population.begun:
-            if population[place].ended and population[place].n_iter:
+        for place in population.begun:  # after an early end
+            if population[place].n_iter:
                 self._settle(left[place], population[place], is_early=True)
         if self.interrupted and not self.networks:
             raise KeyboardInterrupt
@@ -202,6 +214,42 @@ class Race:
             if self.late and not self.networks and i not in self.failed:
                 self._train_one_epoch(i, begin[place])
         self._progress.round_ends()
+
+    def _trial(self, population: Population[Run], left: Sequence[int], n_kept: int) -> Sequence[int]:
+        """Let the candidates train for some epochs. Returns the places of those that stay; none if the race has ended.
+
+        If no candidate would leave, there is no trial.
+        """
+        n = _after_trial(len(left), n_kept)
+        if n == len(left):
+            return range(n)
+
+        def tried(place: int, run: Run) -> float:
+            try:
+                run.show()
+                return self._task.loss(run.estimator)
+            except Exception as error:
+                population.errors[place] = error
+                return math.inf
+
+        longest = max(self.candidates[i].network["max_iter"] for i in left)
+        losses = self._advance(population, range(len(left)), -(-longest // TRIAL), tried)
+        if self.late:
+            return []
+        ranked = sorted([place for place in losses if place not in population.errors], key=lambda place: losses[place])
+        for place in losses.keys() - set(ranked[:n]):
+            population.drop(place)
+        self._progress.leave(len(ranked[n:]))
+        return ranked[:n]
+
+    def _advance(
+        self, population: Population[Run], places: Sequence[int], n_epochs: int | None, after: Callable[[int, Run], Any]
+    ) -> dict[int, Any]:
+        """`population.advance` until the end of the race."""
+        seconds = None if self._end is None else self._end - time.monotonic()
+        found = population.advance(places, n_epochs, after, seconds)
+        self.late |= any(place not in found and place not in population.errors for place in places)
+        return found
 
     def _train_one_epoch(self, i: int, begin: Callable[[], Run]) -> None:
         population = Population([begin], 1)
@@ -231,11 +279,13 @@ class Race:
     def _settle(self, i: int, run: Run, *, is_early: bool = False) -> None:
         """Turn a run that has ended into a network.
 
-        is_early: whether the run was ended before its last epoch. Then its network is left out if it is worse than the
-        mean of the other networks of candidate i.
+        is_early: whether the run ends before its last epoch. Then its network is left out if it is worse than the mean
+        of the other networks of candidate i.
         """
         loss = None
         try:
+            if is_early:
+                run.advance()  # a run that waits after the trial ends here, because the population is interrupted
             run.settle()
             network = run.estimator
             network._best_theta = network._last_theta = network._optimizer_state = None  # only later fits need them
@@ -246,3 +296,8 @@ class Race:
         except Exception as error:
             self.failed[i] = error
         self._progress.network_ends(loss)
+
+
+def _after_trial(n: int, n_kept: int) -> int:
+    """How many of n candidates stay after the trial."""
+    return max(n // 2, min(n_kept, n))

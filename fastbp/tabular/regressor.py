@@ -100,12 +100,12 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
     The race has four rounds, or `n_networks` rounds if `n_networks` is less than four. Each round holds out another
     eighth of the rows. In each round, every candidate that is still in the race trains a network on the other rows, by
     Adam with decoupled weight decay. The network keeps the weights of the epoch with the least loss on the rows held
-    out. After the first round and after the second, half of the candidates leave the race: those with the larger mean
-    losses. So a quarter of the candidates stay to the end, and the predictions are averages over `n_networks` of their
-    networks. These networks were trained on different rows. With a validation set of your own, all networks train on
-    all rows, and the validation set takes the part of the rows held out. A table of fewer than 16 rows has parts of two
-    or three rows instead of eighths. If there are fewer than four rows, none is held out, and the losses are those of
-    the training.
+    out. The first round begins with a trial: all candidates train for a quarter of the epochs, and the half with the
+    larger losses leaves. After the first round, half of the others leave. So a quarter of the candidates stays to the
+    end, and the predictions are averages over `n_networks` of their networks. These networks were trained on different
+    rows. With a validation set of your own, all networks train on all rows, and the validation set takes the part of
+    the rows held out. A table of fewer than 16 rows has parts of two or three rows instead of eighths. If there are
+    fewer than four rows, none is held out, and the losses are those of the training.
 
     With the loss 'squared_error', about half of the candidates learn by the Huber loss, so that outliers count less.
     But 1 - R^2 on the rows held out is the loss that compares all epochs and all candidates.
@@ -113,8 +113,8 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
     Missing values, text, dates, ids, constant columns and unseen categories need no preparation, see TableEncoder. If
     no column of X helps to predict, the fit warns. Examples with a sample_weight of zero are left out.
 
-    The memory holds the encoded table once for each encoding that is still in use. Numbers in wide or long tables have
-    fewer bins, so that the encoded table stays small enough.
+    The memory holds the encoded table once for each encoding that is still in use, and in the trial all networks at
+    once. Numbers in wide or long tables have fewer bins, so that the encoded table stays small enough.
 
     Ctrl-C ends the training with a warning, and the best networks so far are kept. If there is no network yet, the fit
     raises KeyboardInterrupt.

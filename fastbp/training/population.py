@@ -67,6 +67,10 @@ class Population(Generic[Member]):
         """Free the memory of a member."""
         self._members.pop(i, None)
 
+    def interrupt(self) -> None:
+        """From now on, a member that is advanced alone ends as after Ctrl-C. `advance` and `each` undo this."""
+        self._interrupted.set()
+
     def advance(
         self,
         members: Iterable[int],

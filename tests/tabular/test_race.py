@@ -1,6 +1,7 @@
 """The race trains and chooses the networks that an obvious slow twin chooses. Folds and the recipe are checked too."""
 
 import itertools
+import math
 import warnings
 
 import numpy as np
@@ -39,11 +40,11 @@ def alone(kind, network, seed):
     return BackpropRegressor("huber" if network.get("huber") else "squared_error", monitor="score", **given)
 
 
-def loss(network):
-    """The log loss of the best epoch, or 1 - R^2."""
+def loss(network, n_epochs=None):
+    """The log loss of the best epoch, or 1 - R^2. n_epochs: of the first epochs only."""
     if isinstance(network, BackpropClassifier):
-        return min(network.validation_loss_curve_)
-    return 1 - max(network.validation_scores_)
+        return min(network.validation_loss_curve_[:n_epochs])
+    return 1 - max(network.validation_scores_[:n_epochs])
 
 
 def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
@@ -64,6 +65,7 @@ def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
         return np.mean([loss(network) for network in networks[i]])
 
     for number, row in enumerate(seeds):
+        trained = {}
         for i in left:
             inputs, inputs_val = encoded[candidates[i].encoding]
             network = alone(kind, candidates[i].network, row[i])
@@ -77,8 +79,13 @@ def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 network.fit(inputs[rest], y[rest], WEIGHTS[rest], **given)
-            networks[i].append(network)
-        left = sorted(left, key=mean_loss)[: max(n_kept, len(left) // 2)]
+            trained[i] = network
+        if number == 0 and n_kept < len(left):
+            quarter = math.ceil(max(each.network["max_iter"] for each in candidates) / 4)
+            left = sorted(left, key=lambda i: loss(trained[i], quarter))[: max(n_kept, len(left) // 2)]
+        for i in left:
+            networks[i].append(trained[i])
+        left = sorted(left, key=mean_loss)[:n_kept]
     return networks, left
 
 

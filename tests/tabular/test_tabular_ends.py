@@ -193,6 +193,28 @@ class TestCtrlC:
             with pytest.raises(NotFittedError):
                 model.predict(X)
 
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    @both
+    def test_in_the_trial_ends_the_networks_that_wait(self, kind, n_jobs, press_ctrl_c, monkeypatch):
+        X, y = problem(kind)
+        trials, begin = [], race.Race._trial
+
+        def begun(self, *args):
+            trials.append(itertools.count())
+            return begin(self, *args)
+
+        def press(epoch, max_iter, loss):
+            if len(trials) == 3 and next(trials[2]) == 20:  # after two rounds of scouts; a trial has 8 epochs of 30
+                press_ctrl_c()
+                time.sleep(0.2)
+
+        monkeypatch.setattr(race.Race, "_trial", begun)
+        model = small(kind, n_networks=2, n_jobs=n_jobs)
+        with watch(press), interrupted:
+            model.fit(X, y)
+        assert sum(len(candidate["losses"]) for candidate in model.candidates_[N_SCOUTS:]) in (3, 4)
+        assert next(trials[2]) <= 26  # each of the networks has at most one more epoch
+
     @both
     def test_while_the_table_is_encoded_raises_and_leaves_the_estimator_as_it_was(
         self, kind, press_ctrl_c, monkeypatch
@@ -234,7 +256,7 @@ class TestCandidatesThatFail:
         bad = next(i for i in drawn if len(expected.candidates_[i]["losses"]) == 1)  # it leaves after a round
         diverging(monkeypatch, lambda i: i == bad)
         model = small(kind, n_networks=2)
-        with pytest.warns(FitFailedWarning, match=rf"^1 candidates failed and are left out: \[{bad}\]\. .*diverged"):
+        with pytest.warns(FitFailedWarning, match=rf"^1 candidates failed: \[{bad}\]\. They are left out .*diverged"):
             model.fit(X, y)
         assert bits(model) == bits(expected)
         assert model.candidates_[bad]["losses"] == []
@@ -243,7 +265,7 @@ class TestCandidatesThatFail:
     def test_may_be_scouts_whose_encodings_are_left_out(self, kind, monkeypatch):
         diverging(monkeypatch, lambda i: i in (0, 1, 3))
         model = small(kind, n_networks=2)
-        with pytest.warns(FitFailedWarning, match=r"^3 candidates failed and are left out: \[0, 1, 3\]\. "):
+        with pytest.warns(FitFailedWarning, match=r"^3 candidates failed: \[0, 1, 3\]\. They are left out "):
             model.fit(*problem(kind))
         assert {candidate["encoding"] for candidate in model.candidates_[N_SCOUTS:]} == {"48 quantiles"}
 
@@ -278,13 +300,45 @@ class TestCandidatesThatFail:
             return begin(self, i, number, seed)
 
         monkeypatch.setattr(race.Race, "_begin", fail)
-        model = small(TabularClassifier, n_networks=2, n_jobs=1)
+        model = small(TabularClassifier, n_networks=8, n_jobs=1)
         with pytest.warns(FitFailedWarning, match="no more"):
             model.fit(X, y)
         assert len(model.candidates_[best[0]]["losses"]) == 1
         assert model.candidates_[best[0]]["learning_rate_init"] not in {
             each.learning_rate_init for each in networks(model)
         }
+        assert len(networks(model)) == 4  # those of the other candidate
+
+    def test_in_a_later_round_keep_the_networks_that_they_have_if_there_is_no_other_candidate(self, monkeypatch):
+        X, y = problem(TabularClassifier)
+        begin = race.Race._begin
+
+        def fail(self, i, number, seed):
+            if i >= N_SCOUTS and number == 1:
+                raise MemoryError("no more")
+            return begin(self, i, number, seed)
+
+        monkeypatch.setattr(race.Race, "_begin", fail)
+        model = small(TabularClassifier, n_networks=3)
+        with pytest.warns(
+            FitFailedWarning, match=r"^1 candidates failed: .*\. They are left out if there are others\."
+        ):
+            model.fit(X, y)
+        assert len(networks(model)) == 2
+
+    def test_in_the_trial_are_left_out(self, monkeypatch):
+        X, y = problem(TabularClassifier)
+        loss, calls = TabularClassifier._validation_loss, itertools.count()
+
+        def fail(self, network):
+            if next(calls) == 2 * N_DISTINCT:  # the first one after the scouts
+                raise MemoryError("no more")
+            return loss(self, network)
+
+        monkeypatch.setattr(TabularClassifier, "_validation_loss", fail)
+        model = small(TabularClassifier, n_networks=2, n_jobs=1)
+        with pytest.warns(FitFailedWarning, match=r"^1 candidates failed: .*: no more$"):
+            model.fit(X, y)
         assert len(networks(model)) == 2
 
     def test_at_their_end_are_left_out_too(self, monkeypatch, capsys):
@@ -297,17 +351,17 @@ class TestCandidatesThatFail:
 
         monkeypatch.setattr(Run, "settle", fail)
         model = small(TabularClassifier, verbose=True)
-        with pytest.warns(FitFailedWarning, match=r"^1 candidates failed and are left out: \[\d\]\. .*: no more$"):
+        with pytest.warns(FitFailedWarning, match=r"^1 candidates failed: \[\d\]\. They are left out .*: no more$"):
             model.fit(*problem(TabularClassifier))
         assert "Round 1/3 [##########] 3/4 networks" in capsys.readouterr().out
-        assert sum(len(candidate["losses"]) for candidate in model.candidates_) == 3 + 3 + 4
+        assert sum(len(candidate["losses"]) for candidate in model.candidates_) == 3 + 3 + 2
 
     @both
     def test_after_the_time_is_over_do_not_stop_another_candidate(self, kind, monkeypatch):
         ready = race.Race._encoded
         monkeypatch.setattr(race.Race, "_encoded", lambda self, some: [ready(self, [i])[0] for i in some])
         diverging(monkeypatch, lambda i: i in (3, 4))  # those with the most inputs, which come first
-        with late, pytest.warns(FitFailedWarning, match=r"^2 candidates failed and are left out: \[3, 4\]\."):
+        with late, pytest.warns(FitFailedWarning, match=r"^2 candidates failed: \[3, 4\]\. They are left out"):
             model = small(kind, n_networks=16, max_seconds=1e-9).fit(*problem(kind))
         assert sum(len(candidate["losses"]) for candidate in model.candidates_) == len(networks(model)) == 1
 
@@ -345,12 +399,12 @@ class TestMemory:
         model = small(kind).fit(X, y)
         before, check = dict(vars(model)), race.Race._check_memory
 
-        def checked(self, left):
+        def checked(self, left, n_kept):
             monkeypatch.setattr(footprint, "physical_memory", lambda: 1 << (40 if 0 in left else 10))
-            check(self, left)
+            check(self, left, n_kept)
 
         monkeypatch.setattr(race.Race, "_check_memory", checked)
-        with pytest.raises(MemoryError, match=r"^4 networks, 1 of them in training at a time, and the encoded table "):
+        with pytest.raises(MemoryError, match=r"^4 networks, 4 of them in training at a time, and the encoded table "):
             model.set_params(n_jobs=1).fit(X, y)
         assert vars(model) == before | {"n_jobs": 1}
 
