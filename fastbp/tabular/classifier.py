@@ -85,7 +85,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
     The race has four rounds, or `n_networks` rounds if `n_networks` is less than four. Each round holds out another
     eighth of the rows. In each round, every candidate that is still in the race trains a network on the other rows, by
     Adam with decoupled weight decay. The network keeps the weights of the epoch with the least loss on the rows held
-    out. The first round begins with a trial: all candidates train for a quarter of the epochs, and the half with the
+    out. The first round begins with a trial: all candidates train for a fifth of their epochs, and the half with the
     larger losses leaves. After the first round, half of the others leave. So a quarter of the candidates stays to the
     end, and the predictions are averages over `n_networks` of their networks. These networks were trained on different
     rows. With a validation set of your own, all networks train on all rows, and the validation set takes the part of

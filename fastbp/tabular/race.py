@@ -28,7 +28,7 @@ from .inputs import Inputs
 from .progress import Progress
 from .recipe import Candidate
 
-TRIAL = 4  # the trial is as long as a TRIAL-th of the longest training
+TRIAL = 5  # in the trial, a network has a TRIAL-th of its epochs
 
 
 class Network(NamedTuple):
@@ -232,8 +232,10 @@ class Race:
                 population.errors[place] = error
                 return math.inf
 
-        longest = max(self.candidates[i].network["max_iter"] for i in left)
-        losses = self._advance(population, range(len(left)), -(-longest // TRIAL), tried)
+        def n_epochs(place: int) -> int:
+            return math.ceil(self.candidates[left[place]].network["max_iter"] / TRIAL)
+
+        losses = self._advance(population, range(len(left)), n_epochs, tried)
         if self.late:
             return []
         ranked = sorted([place for place in losses if place not in population.errors], key=lambda place: losses[place])
@@ -243,7 +245,11 @@ class Race:
         return ranked[:n]
 
     def _advance(
-        self, population: Population[Run], places: Sequence[int], n_epochs: int | None, after: Callable[[int, Run], Any]
+        self,
+        population: Population[Run],
+        places: Sequence[int],
+        n_epochs: Callable[[int], int] | None,
+        after: Callable[[int, Run], Any],
     ) -> dict[int, Any]:
         """`population.advance` until the end of the race."""
         seconds = None if self._end is None else self._end - time.monotonic()

@@ -74,7 +74,7 @@ class Population(Generic[Member]):
     def advance(
         self,
         members: Iterable[int],
-        n_epochs: int | None,
+        n_epochs: int | Callable[[int], int] | None,
         after: Callable[[int, Member], Result],
         seconds: float | None = None,
     ) -> dict[int, Result]:
@@ -83,8 +83,8 @@ class Population(Generic[Member]):
         Parameters
         ----------
         members : iterable of int
-        n_epochs : int or None
-            None: to the end.
+        n_epochs : int, callable or None
+            A function gives the number for member i. None: to the end.
         after : callable
             Called in the thread that has trained the member. It may drop the member.
         seconds : float, optional
@@ -110,7 +110,7 @@ class Population(Generic[Member]):
         def train(i: int) -> None:
             try:
                 member = self._begun(i)
-                member.advance(n_epochs)
+                member.advance(n_epochs(i) if callable(n_epochs) else n_epochs)
             except Exception as error:
                 self.errors[i] = error
                 self.drop(i)

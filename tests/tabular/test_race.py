@@ -81,8 +81,8 @@ def twin(kind, candidates, seeds, n_kept, y, held_out, validation):
                 network.fit(inputs[rest], y[rest], WEIGHTS[rest], **given)
             trained[i] = network
         if number == 0 and n_kept < len(left):
-            quarter = math.ceil(max(each.network["max_iter"] for each in candidates) / 4)
-            left = sorted(left, key=lambda i: loss(trained[i], quarter))[: max(n_kept, len(left) // 2)]
+            fifths = [math.ceil(each.network["max_iter"] / 5) for each in candidates]
+            left = sorted(left, key=lambda i: loss(trained[i], fifths[i]))[: max(n_kept, len(left) // 2)]
         for i in left:
             networks[i].append(trained[i])
         left = sorted(left, key=mean_loss)[:n_kept]

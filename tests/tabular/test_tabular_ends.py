@@ -204,7 +204,7 @@ class TestCtrlC:
             return begin(self, *args)
 
         def press(epoch, max_iter, loss):
-            if len(trials) == 3 and next(trials[2]) == 20:  # after two rounds of scouts; a trial has 8 epochs of 30
+            if len(trials) == 3 and next(trials[2]) == 20:  # after two rounds of scouts; a trial has 6 epochs of 30
                 press_ctrl_c()
                 time.sleep(0.2)
 
@@ -253,7 +253,7 @@ class TestCandidatesThatFail:
         X, y = problem(kind)
         expected = small(kind, n_networks=2).fit(X, y)
         drawn = range(N_SCOUTS, len(expected.candidates_))
-        bad = next(i for i in drawn if len(expected.candidates_[i]["losses"]) == 1)  # it leaves after a round
+        bad = next(i for i in drawn if not expected.candidates_[i]["losses"])  # it leaves after the trial
         diverging(monkeypatch, lambda i: i == bad)
         model = small(kind, n_networks=2)
         with pytest.warns(FitFailedWarning, match=rf"^1 candidates failed: \[{bad}\]\. They are left out .*diverged"):
