@@ -32,7 +32,7 @@ from accuracy_tables import Table, load, names, split
 from sklearn.metrics import log_loss, r2_score
 
 from fastbp import TabularClassifier, TabularRegressor
-from fastbp.tabular import base, recipe
+from fastbp.tabular import base, race, recipe
 
 Patch = tuple[Any, str, Any]  # an object, the name of an attribute, and its value in the variant
 
@@ -49,6 +49,7 @@ VARIANTS: dict[str, list[Patch]] = {
     "no exact few numbers": [(recipe, "ENCODINGS", {k: v for k, v in recipe.ENCODINGS.items() if "few" not in k})],
     "no piecewise linear encoding": [(recipe, "ENCODINGS", {"scaled": {"numbers": "robust+scores"}})],
     "no race: all candidates stay": [(base, "CANDIDATES", 1)],
+    "no trial: the first round has all candidates": [(race, "_after_trial", lambda n, n_kept: n)],
     "six candidates for each that stays": [(base, "CANDIDATES", 6)],
     "no Huber loss": [(recipe, "HUBER", (False,))],
     "no dropout": [(recipe, "DROPOUTS", (0.0,))],

@@ -101,6 +101,25 @@ def test_a_waiting_member_predicts_as_a_shorter_fit():
     assert not members[0].ended
 
 
+def test_members_may_train_for_different_numbers_of_epochs():
+    nets, shared = [clone(BASE).set_params(max_iter=n) for n in (2, 4, 9)], Shared()
+    members = Population([beginner(net, shared) for net in nets], 2)
+    found = members.advance(range(3), lambda i: i + 2, lambda i, run: (run.n_iter, run.ended))
+    assert found == {0: (2, True), 1: (3, False), 2: (4, False)}
+
+
+def test_waiting_members_of_an_interrupted_population_end_when_they_are_advanced():
+    nets, shared = [clone(BASE), clone(BASE)], Shared()
+    members = Population([beginner(net, shared) for net in nets], 2)
+    members.advance([0, 1], 3, lambda i, run: None)
+    members.interrupt()
+    members[0].advance()
+    assert members[0].ended
+    assert members[0].n_iter <= 4
+    members.advance([1], None, lambda i, run: None)  # takes the interrupt back
+    assert members[1].n_iter == 9
+
+
 def test_a_member_that_fails_is_recorded_and_the_rest_go_on():
     bad = clone(BASE).set_params(learning_rate_init=1e200)
     nets = [clone(BASE), bad, clone(BASE).set_params(hidden_layer_sizes=(-1,)), clone(BASE).set_params(alpha=1.0)]
