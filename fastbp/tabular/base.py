@@ -111,7 +111,8 @@ class Tabular(Checked):
 
     def _validation_loss(self, network: Any) -> float:
         """The loss of a network on the rows that it was not trained on. It compares all networks."""
-        return float(np.nanmin(network.validation_loss_curve_ or network.loss_curve_))
+        losses = np.asarray(network.validation_loss_curve_ or network.loss_curve_)
+        return float(np.nanmin(losses, initial=np.inf))
 
     def _vote(self, network: Any, outputs: Array) -> Array:
         """The votes of a network in float64: probabilities or numbers, made from its outputs a^(L)."""
@@ -282,8 +283,8 @@ def _warnings(race: Race, max_seconds: float | None) -> list[tuple[str, type[War
             forget_frames(error)
         said.append(
             (
-                f"{len(race.failed)} candidates failed: {sorted(race.failed)}. They are left out if there are others. "
-                f"Candidate {first}: {race.failed[first]}",
+                f"Networks of {len(race.failed)} candidates failed and are left out: {sorted(race.failed)}. Candidate "
+                f"{first}: {race.failed[first]}",
                 FitFailedWarning,
             )
         )

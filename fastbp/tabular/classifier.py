@@ -28,8 +28,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
     Parameters
     ----------
     n_networks : int, default=16
-        Number of networks in the average. The fit trains at least twice this number, and before them two small networks
-        for each encoding.
+        Number of networks in the average. The fit trains more networks than this, and before them up to two small
+        networks for each encoding.
     categorical_features : 'from_dtype', array-like or None, default='from_dtype'
         The columns that hold categories even if they look like numbers, as in TableEncoder.
     class_weight : dict, 'balanced' or None, default=None
@@ -55,8 +55,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
         of X helps to predict, or if all y are equal. Then the predictions do not depend on X.
     candidates_ : list of dict
         One dict for each scout, and then one for each candidate of the race, see Notes. 'encoding' is the name of its
-        encoding, and 'losses' has the log loss of each of its networks on the rows held out. The other keys are
-        parameters of its networks. 'huber' has no effect on classes. The list is empty if there are no networks.
+        encoding, and 'losses' has the log loss of each of its networks on the rows held out. 'losses' is empty if no
+        network of it was trained to the end. The other keys are parameters of its networks. 'huber' has no effect on
+        classes. The list is empty if there are no networks.
     dropped_columns_ : dict of str to str
         The columns that are left out, with the reasons. They may be missing from X in a prediction.
     column_kinds_ : dict of str to str

@@ -53,10 +53,11 @@ class Inputs:
             self[name]  # fits it
         return self._encoders[name]
 
-    def repeats(self, name: str, others: Iterable[str]) -> bool:
-        """Whether this encoding is equal to one of the others on this table. If it is, its memory is freed.
+    def drop_if_equal(self, name: str, others: Iterable[str]) -> bool:
+        """Free the memory of an encoding if it is equal to one of the others on this table. Returns whether it is.
 
-        Encodings are equal if no column has numbers, or if the table is so large that all of them have the same limits.
+        For instance, all encodings are equal if no column has numbers, and some are if the columns have few different
+        numbers, or if the table is so large that the encodings have the same limits.
         """
         encoded, _ = self[name]
         equal = any(_are_equal(encoded, self[other][0]) for other in others)

@@ -73,9 +73,10 @@ class Progress:
                 self._least = min(self._least, loss)
         self._draw()
 
-    def leave(self, n_networks: int) -> None:
-        """This number of networks of the round are not trained to their ends."""
-        self._n_networks -= n_networks
+    def networks_leave(self, n: int) -> None:
+        """So many networks of this round leave, and will not end. No network is in training."""
+        self._epochs.clear()
+        self._n_networks -= n
 
     def round_ends(self) -> None:
         """The round is over. Its line stays."""

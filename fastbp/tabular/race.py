@@ -28,7 +28,7 @@ from .inputs import Inputs
 from .progress import Progress
 from .recipe import Candidate
 
-TRIAL = 5  # in the trial, a network has a TRIAL-th of its epochs
+TRIAL = 5  # in the trial, a network trains for a TRIAL-th of its epochs
 
 
 class Network(NamedTuple):
@@ -72,7 +72,7 @@ class Race:
         The networks of the candidates that are still in the race. Until the first round of a run has ended, there are
         also those of the run before.
     failed : dict of int to Exception
-        The candidates whose training failed, and why.
+        The candidates of which a network failed in training, and why. They keep their other networks.
     interrupted : bool
         Whether Ctrl-C has ended the race.
     late : bool
@@ -115,7 +115,7 @@ class Race:
         MemoryError
             The machine has too little memory.
         ValueError
-            All candidates failed in the first round.
+            No candidate is left, because those that stayed after the trial failed in the first round.
         Exception
             Before the first round, the exception of a candidate that cannot begin.
         """
@@ -132,19 +132,15 @@ class Race:
             left = self._ranked(left)[:n_kept]
             if not (self._ranked(self.networks) if self.ended_early else left):
                 i = min(failed)
-                message = f"All {len(failed)} candidates failed. Candidate {i}: {self.failed[i]}"
+                message = f"No candidate is left, because {len(failed)} failed. Candidate {i}: {self.failed[i]}"
                 raise ValueError(message) from self.failed[i]
             if not self.ended_early:
                 self._free(left)
         return self._ranked(self.networks)[:n_kept]
 
     def _ranked(self, candidates: Iterable[int]) -> list[int]:
-        """The candidates among these that have networks, the least mean loss first.
-
-        Those that failed in a later round are left out if there are others.
-        """
-        trained = [i for i in candidates if i in self.networks]
-        return sorted([i for i in trained if i not in self.failed] or trained, key=self._mean_loss)
+        """The candidates among these that have networks, the least mean loss first."""
+        return sorted([i for i in candidates if i in self.networks], key=self._mean_loss)
 
     def _mean_loss(self, i: int) -> float:
         return float(np.mean([network.loss for network in self.networks[i]]))
@@ -167,26 +163,30 @@ class Race:
             if ready and self._end is not None and time.monotonic() >= self._end:
                 self.late = True
                 break
-            if not self._inputs.repeats(name, ready):
+            if not self._inputs.drop_if_equal(name, ready):
                 ready.append(name)
         return [i for i in candidates if self.candidates[i].encoding in ready]
 
     def _check_memory(self, candidates: Sequence[int], n_kept: int) -> None:
         """Raise MemoryError if the machine has less memory than the first round needs. Later rounds need less."""
         n = len(candidates)
-        at_once = min(side_by_side(self._n_jobs), n) if _after_trial(n, n_kept) == n else n
+        if _after_trial(n, n_kept) < n:
+            at_once, how, smaller = n, "all of them in memory during a trial", "n_networks"
+        else:
+            at_once = min(side_by_side(self._n_jobs), n)
+            how, smaller = f"{at_once} of them in training at a time", "n_networks or n_jobs"
         footprints = [self._begin(i, 0, 0).footprint() for i in candidates]
         refuse_too_much(
             memory.peak(footprints, at_once, self._inputs.n_bytes),
-            f"{n} networks, {at_once} of them in training at a time, and the encoded table",
+            f"{n} networks, {how}, and the encoded table",
             "",
-            "Set a smaller n_networks or n_jobs, or pass fewer rows or columns.",
+            f"Set a smaller {smaller}, or pass fewer rows or columns.",
         )
 
     # ---------------------------------------------------------------- a round
 
     def _round(self, number: int, left: Sequence[int], seeds: dict[int, int], n_kept: int) -> None:
-        """Let the candidates that are still in the race train one network each, or only half of them after a trial."""
+        """Let each candidate in the race train a network. If there is a trial, half of them leave after it."""
         self._progress.round_begins(len(left))
         # The largest networks begin first, so that no thread waits long for the last one.
         left = sorted(left, key=lambda i: -self._inputs.width(self.candidates[i].encoding))
@@ -241,7 +241,7 @@ class Race:
         ranked = sorted([place for place in losses if place not in population.errors], key=lambda place: losses[place])
         for place in losses.keys() - set(ranked[:n]):
             population.drop(place)
-        self._progress.leave(len(ranked[n:]))
+        self._progress.networks_leave(len(ranked[n:]))
         return ranked[:n]
 
     def _advance(

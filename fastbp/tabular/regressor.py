@@ -35,8 +35,8 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
     Parameters
     ----------
     n_networks : int, default=16
-        Number of networks in the average. The fit trains at least twice this number, and before them two small networks
-        for each encoding.
+        Number of networks in the average. The fit trains more networks than this, and before them up to two small
+        networks for each encoding.
     loss : {'squared_error', 'absolute_error', 'quantile', 'poisson', 'gamma'}, default='squared_error'
         The loss, as in BackpropRegressor. It decides what is predicted: the mean, the median ('absolute_error') or
         quantiles. The means of 'poisson' and 'gamma' are positive.
@@ -70,8 +70,8 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
         One dict for each scout, and then one for each candidate of the race, see Notes. 'encoding' is the name of its
         encoding, and 'losses' has the loss of each of its networks on the rows held out. With the loss 'squared_error',
         these losses are 1 - R^2, and 'huber' says whether its networks learn by the Huber loss. With other losses,
-        'huber' has no effect. The other keys are parameters of its networks. The list is empty if there are no
-        networks.
+        'huber' has no effect. 'losses' is empty if no network of it was trained to the end. The other keys are
+        parameters of its networks. The list is empty if there are no networks.
     dropped_columns_ : dict of str to str
         The columns that are left out, with the reasons. They may be missing from X in a prediction.
     column_kinds_ : dict of str to str
@@ -289,7 +289,7 @@ class TabularRegressor(QuantileScoreMixin, Tabular):
 
     def _validation_loss(self, network: Any) -> float:
         if self.loss == "squared_error" and network.validation_scores_:
-            return 1 - float(np.nanmax(network.validation_scores_))
+            return 1 - float(np.nanmax(np.asarray(network.validation_scores_), initial=-np.inf))
         return super()._validation_loss(network)
 
     def _vote(self, network: Any, outputs: Array) -> Array:

@@ -68,7 +68,7 @@ class Population(Generic[Member]):
         self._members.pop(i, None)
 
     def interrupt(self) -> None:
-        """From now on, a member that is advanced alone ends as after Ctrl-C. `advance` and `each` undo this."""
+        """After this, `population[i].advance()` ends member i as Ctrl-C would, until `advance` or `each` is called."""
         self._interrupted.set()
 
     def advance(

@@ -232,10 +232,10 @@ def test_equal_encodings_are_one(is_sparse):
     assert issparse(inputs[first][0]) == is_sparse
     n_bytes = inputs.n_bytes
     for name in others:
-        assert inputs.repeats(name, [first])
+        assert inputs.drop_if_equal(name, [first])
         assert inputs.n_bytes == n_bytes  # that of the other encoding is free
     with_numbers = Inputs(text.assign(size=rng.normal(size=400)), rng.random(400), None, {"random_state": 0})
-    assert [with_numbers.repeats(name, [first]) for name in others] == [False, False, False, True]  # no few numbers
+    assert [with_numbers.drop_if_equal(name, [first]) for name in others] == [False, False, False, True]
 
 
 def test_a_table_that_has_one_encoding_has_one_scout_and_all_candidates_have_this_encoding():

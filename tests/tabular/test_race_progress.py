@@ -72,6 +72,21 @@ def test_networks_that_train_side_by_side_have_their_epochs_in_one_line(monkeypa
     assert "0/2 networks, epochs 3/40 5/16, " in sys.stdout.getvalue()
 
 
+def test_networks_that_leave_after_the_trial_are_no_longer_in_the_line(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "200")
+    shown_progress = Progress(1, LiveLine())
+    shown_progress.round_begins(4)
+    shown_progress.epoch_ends(6, 30, 1.0)
+    shown_progress.networks_leave(2)
+    shown_progress.network_ends(0.5)
+    shown_progress.network_ends(0.25)
+    shown_progress.round_ends()
+    last = sys.stdout.getvalue().split("\r")[-1]
+    assert "Round 1/1 [##########] 2/2 networks, best loss 0.25, 0" in last
+    assert "epochs" not in last
+
+
 def data():
     X = np.random.default_rng(0).normal(size=(60, 2))
     return X, X[:, 0] > 0

@@ -16,6 +16,7 @@ from fastbp.estimators.run import Run
 from fastbp.kernels import step
 from fastbp.network import costs
 from fastbp.tabular import race, recipe
+from fastbp.tabular.progress import Progress
 from fastbp.training import footprint
 from fastbp.training.observer import watch
 from support.fits import output
@@ -88,6 +89,23 @@ class TestMaxSeconds:
             best = min(range(N_DISTINCT), key=lambda i: np.mean(losses[i]))
             assert model.encoders_[0].n_bins == recipe.ENCODINGS[list(recipe.ENCODINGS)[best]]["n_bins"]
         assert (kept == {recipe.SCOUT["learning_rate_init"]}) == (n_rounds < 3)
+
+    @both
+    def test_that_are_over_in_the_trial_keep_no_network_that_would_have_trained_on(self, kind, monkeypatch):
+        X, y = problem(kind)
+        trial, ends, n_epochs = race.Race._trial, [0.0], itertools.count()
+
+        def begun(self, population, left, n_kept):
+            ends.append(1e6 if n_kept < len(left) else 0.0)
+            return trial(self, population, left, n_kept)
+
+        monkeypatch.setattr(race.Race, "_trial", begun)
+        monkeypatch.setattr(race, "time", types.SimpleNamespace(monotonic=lambda: time.monotonic() + ends[-1]))
+        model = small(kind, n_networks=2, max_seconds=1e5)
+        with watch(lambda *_: (next(n_epochs), time.sleep(0.001))), late:
+            model.fit(X, y)
+        assert next(n_epochs) <= 2 * N_DISTINCT * 10 + 4 * 6 + 4
+        assert len(networks(model)) == 2
 
     @pytest.mark.parametrize("seconds", [0, -1.0, np.nan, "1"])
     @both
@@ -216,6 +234,18 @@ class TestCtrlC:
         assert next(trials[2]) <= 26  # each of the networks has at most one more epoch
 
     @both
+    def test_between_the_trial_and_the_rest_of_the_round_ends_the_networks_that_wait(self, kind, monkeypatch):
+        def interrupt(self, n):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Progress, "networks_leave", interrupt)
+        model, n_epochs = small(kind, n_networks=2), itertools.count()
+        with watch(lambda *_: next(n_epochs)), interrupted:
+            model.fit(*problem(kind))
+        assert [len(candidate["losses"]) for candidate in model.candidates_[N_SCOUTS:]].count(1) == 2
+        assert next(n_epochs) <= 2 * N_DISTINCT * 10 + 4 * 6 + 2  # the scouts, the trial, and one more epoch each
+
+    @both
     def test_while_the_table_is_encoded_raises_and_leaves_the_estimator_as_it_was(
         self, kind, press_ctrl_c, monkeypatch
     ):
@@ -256,7 +286,7 @@ class TestCandidatesThatFail:
         bad = next(i for i in drawn if not expected.candidates_[i]["losses"])  # it leaves after the trial
         diverging(monkeypatch, lambda i: i == bad)
         model = small(kind, n_networks=2)
-        with pytest.warns(FitFailedWarning, match=rf"^1 candidates failed: \[{bad}\]\. They are left out .*diverged"):
+        with pytest.warns(FitFailedWarning, match=rf"^Networks of 1 candidates failed .*: \[{bad}\]\. .*diverged"):
             model.fit(X, y)
         assert bits(model) == bits(expected)
         assert model.candidates_[bad]["losses"] == []
@@ -265,15 +295,18 @@ class TestCandidatesThatFail:
     def test_may_be_scouts_whose_encodings_are_left_out(self, kind, monkeypatch):
         diverging(monkeypatch, lambda i: i in (0, 1, 3))
         model = small(kind, n_networks=2)
-        with pytest.warns(FitFailedWarning, match=r"^3 candidates failed: \[0, 1, 3\]\. They are left out "):
+        with pytest.warns(FitFailedWarning, match=r"^Networks of 3 candidates failed and are left out: \[0, 1, 3\]\. "):
             model.fit(*problem(kind))
         assert {candidate["encoding"] for candidate in model.candidates_[N_SCOUTS:]} == {"48 quantiles"}
 
     @pytest.mark.parametrize(
         ("failing", "said"),
         [
-            (range(9), r"^All 4 candidates failed\. Candidate 0: .*Training diverged in epoch 1"),
-            (range(N_SCOUTS, 9), r"^All 4 candidates failed\. Candidate 5: .*Training diverged in epoch 1"),
+            (range(9), r"^No candidate is left, because 4 failed\. Candidate 0: .*diverged in epoch 1"),
+            (
+                range(N_SCOUTS, 9),
+                r"^No candidate is left, because 4 failed\. Candidate 5: .*diverged in epoch 1",
+            ),
         ],
         ids=["all", "all but the scouts"],
     )
@@ -288,43 +321,24 @@ class TestCandidatesThatFail:
             model.fit(X, y)
         assert vars(model) == before
 
-    def test_in_a_later_round_are_left_out_with_all_their_networks(self, monkeypatch):
+    @pytest.mark.parametrize(("n_networks", "n_left"), [(3, 1), (8, 5)])
+    def test_in_a_later_round_keep_their_other_networks(self, n_networks, n_left, monkeypatch):
         X, y = problem(TabularClassifier)
-        best, begin = [], race.Race._begin
+        failing, begin = [], race.Race._begin
 
         def fail(self, i, number, seed):
-            if i >= N_SCOUTS and number == 1 and not best:
-                best.append(i)
-            if number >= 1 and i in best:
+            if i >= N_SCOUTS and number == 1 and not failing:
+                failing.append(i)
+            if number >= 1 and i in failing:
                 raise MemoryError("no more")
             return begin(self, i, number, seed)
 
         monkeypatch.setattr(race.Race, "_begin", fail)
-        model = small(TabularClassifier, n_networks=8, n_jobs=1)
-        with pytest.warns(FitFailedWarning, match="no more"):
+        model = small(TabularClassifier, n_networks=n_networks, n_jobs=1)
+        with pytest.warns(FitFailedWarning, match=r"^Networks of 1 candidates failed and are left out: .*: no more$"):
             model.fit(X, y)
-        assert len(model.candidates_[best[0]]["losses"]) == 1
-        assert model.candidates_[best[0]]["learning_rate_init"] not in {
-            each.learning_rate_init for each in networks(model)
-        }
-        assert len(networks(model)) == 4  # those of the other candidate
-
-    def test_in_a_later_round_keep_the_networks_that_they_have_if_there_is_no_other_candidate(self, monkeypatch):
-        X, y = problem(TabularClassifier)
-        begin = race.Race._begin
-
-        def fail(self, i, number, seed):
-            if i >= N_SCOUTS and number == 1:
-                raise MemoryError("no more")
-            return begin(self, i, number, seed)
-
-        monkeypatch.setattr(race.Race, "_begin", fail)
-        model = small(TabularClassifier, n_networks=3)
-        with pytest.warns(
-            FitFailedWarning, match=r"^1 candidates failed: .*\. They are left out if there are others\."
-        ):
-            model.fit(X, y)
-        assert len(networks(model)) == 2
+        assert len(model.candidates_[failing[0]]["losses"]) == 1
+        assert len(networks(model)) == n_left
 
     def test_in_the_trial_are_left_out(self, monkeypatch):
         X, y = problem(TabularClassifier)
@@ -337,7 +351,7 @@ class TestCandidatesThatFail:
 
         monkeypatch.setattr(TabularClassifier, "_validation_loss", fail)
         model = small(TabularClassifier, n_networks=2, n_jobs=1)
-        with pytest.warns(FitFailedWarning, match=r"^1 candidates failed: .*: no more$"):
+        with pytest.warns(FitFailedWarning, match=r"^Networks of 1 candidates failed .*: no more$"):
             model.fit(X, y)
         assert len(networks(model)) == 2
 
@@ -351,7 +365,7 @@ class TestCandidatesThatFail:
 
         monkeypatch.setattr(Run, "settle", fail)
         model = small(TabularClassifier, verbose=True)
-        with pytest.warns(FitFailedWarning, match=r"^1 candidates failed: \[\d\]\. They are left out .*: no more$"):
+        with pytest.warns(FitFailedWarning, match=r"^Networks of 1 candidates failed .*: \[\d\]\. .*: no more$"):
             model.fit(*problem(TabularClassifier))
         assert "Round 1/3 [##########] 3/4 networks" in capsys.readouterr().out
         assert sum(len(candidate["losses"]) for candidate in model.candidates_) == 3 + 3 + 2
@@ -361,14 +375,17 @@ class TestCandidatesThatFail:
         ready = race.Race._encoded
         monkeypatch.setattr(race.Race, "_encoded", lambda self, some: [ready(self, [i])[0] for i in some])
         diverging(monkeypatch, lambda i: i in (3, 4))  # those with the most inputs, which come first
-        with late, pytest.warns(FitFailedWarning, match=r"^2 candidates failed: \[3, 4\]\. They are left out"):
+        with (
+            late,
+            pytest.warns(FitFailedWarning, match=r"^Networks of 2 candidates failed .*: \[3, 4\]\."),
+        ):
             model = small(kind, n_networks=16, max_seconds=1e-9).fit(*problem(kind))
         assert sum(len(candidate["losses"]) for candidate in model.candidates_) == len(networks(model)) == 1
 
     @both
     def test_after_the_time_is_over_are_an_error_if_there_is_no_other(self, kind, monkeypatch):
         diverging(monkeypatch, lambda i: i == 0)  # no other encoding is ready
-        with pytest.raises(ValueError, match=r"^All 1 candidates failed\. Candidate 0: .*diverged"):
+        with pytest.raises(ValueError, match=r"^No candidate is left, because 1 failed\. Candidate 0: .*diverged"):
             small(kind, max_seconds=1e-9).fit(*problem(kind))
 
 
@@ -404,7 +421,7 @@ class TestMemory:
             check(self, left, n_kept)
 
         monkeypatch.setattr(race.Race, "_check_memory", checked)
-        with pytest.raises(MemoryError, match=r"^4 networks, 4 of them in training at a time, and the encoded table "):
+        with pytest.raises(MemoryError, match=r"^4 networks, all of them in memory during a trial, and the "):
             model.set_params(n_jobs=1).fit(X, y)
         assert vars(model) == before | {"n_jobs": 1}
 
