@@ -5,8 +5,8 @@ step. So the calls of a kernel are timed. Now and then, a *trial* makes some cal
 Then the kernel goes on with the faster number. The number of threads never changes a bit of the result.
 
 benchmarks/busy.py measured five jobs of some tenths of a second each on two cores. Times are in multiples of the time
-of one thread. Beside a process that keeps a core busy, two threads took 1.3 to 10.7 without trials, and 0.95 to 3.6
-with trials. On the quiet machine they took 0.73 to 1.58 without trials, and 0.73 to 1.31 with trials. Another rule was
+of one thread. Beside a process that keeps a core busy, two threads took 1.1 to 12.8 without trials, and 1.0 to 4.1
+with trials. On the quiet machine they took 0.59 to 1.75 without trials, and 0.60 to 1.39 with trials. Another rule was
 no better: a team returned to one thread whenever its members slept at the barrier. Beside the busy process, the jobs
 took 1.1 to 3.6 with this rule. It also missed cases where two threads were slow without sleeping.
 """
