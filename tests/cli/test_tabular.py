@@ -96,7 +96,7 @@ def test_train_prints_what_it_reads_and_the_held_out_score_beside_the_majority(f
         "target 'bought': classification, 2 classes; 240 rows to train on, 60 held out",
     ]
     assert printed.splitlines()[: len(report)] == report
-    assert re.search(r"^14 networks trained, 1 kept, \d+[.]\d s", printed, re.M)
+    assert re.search(r"^12 networks trained, 1 kept, \d+[.]\d s", printed, re.M)
     score, baseline = (
         float(number) for number in re.findall(r"^  (?:networks|majority, .*?) {2,}(\S+)", printed, re.M)
     )
