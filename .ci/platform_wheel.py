@@ -19,7 +19,7 @@ SWITCH = "FASTBP_PREBUILT"
 
 class PlatformWheel(BuildHookInterface):
     def dependencies(self) -> list[str]:
-        """The build imports the package to compile the kernels, so it needs what the package needs."""
+        """The build compiles the kernels, so it imports the package, and needs the dependencies of the package."""
         return self.metadata.core.dependencies if os.environ.get(SWITCH) else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

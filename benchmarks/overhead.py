@@ -1,4 +1,4 @@
-"""What fits do outside of the kernels, and how near a prediction is to the peak: python benchmarks/overhead.py
+"""Time what fits do outside of the kernels, and compare a prediction with the peak: python benchmarks/overhead.py
 
 Outside of the training kernels are checks, copies, labels, shuffling, set-up and the Python code of each epoch.
 """
@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from peak import fma_peak
@@ -23,39 +24,29 @@ from fastbp.parallel.team import Team
 
 SECONDS = 0.2  # a round repeats each case for about this time
 PREDICTION = Workload(200_000, 54, (256, 128), 7, 200, epochs=1)
-_run = Team.run
 
 
-class Clock:
-    """The time that calls take, and the part of it that is spent in kernels."""
+def timed(call: Callable[[], Any]) -> tuple[float, float]:
+    """(microseconds of a call, microseconds of it outside of the kernels): medians of calls for SECONDS."""
+    in_kernels, run = 0.0, Team.run
 
-    def __init__(self) -> None:
-        self.in_kernels = 0.0
+    def timed_run(team: Team, *args: Any, **options: Any) -> Any:
+        nonlocal in_kernels
+        start = time.perf_counter()
+        result = run(team, *args, **options)
+        in_kernels += time.perf_counter() - start
+        return result
 
-    def __enter__(self) -> Clock:
-        def run(team: Team, *args: Any, **options: Any) -> Any:
-            start = time.perf_counter()
-            result = _run(team, *args, **options)
-            self.in_kernels += time.perf_counter() - start
-            return result
-
-        Team.run = run  # type: ignore[assignment, method-assign]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        Team.run = _run  # type: ignore[method-assign]
-
-    def time(self, call: Callable[[], Any]) -> tuple[float, float]:
-        """(microseconds of a call, microseconds of it outside of the kernels): medians of calls for SECONDS."""
-        both: list[tuple[float, float]] = []
-        end = time.perf_counter() + SECONDS
+    both: list[tuple[float, float]] = []
+    end = time.perf_counter() + SECONDS
+    with patch.object(Team, "run", timed_run):
         while not both or time.perf_counter() < end:
-            self.in_kernels, start = 0.0, time.perf_counter()
+            in_kernels, start = 0.0, time.perf_counter()
             call()
             whole = time.perf_counter() - start
-            both.append((1e6 * whole, 1e6 * (whole - self.in_kernels)))
-        whole, outside = (statistics.median(values) for values in zip(*both, strict=True))
-        return whole, outside
+            both.append((1e6 * whole, 1e6 * (whole - in_kernels)))
+    whole, outside = (statistics.median(values) for values in zip(*both, strict=True))
+    return whole, outside
 
 
 def cases() -> dict[str, Callable[[], Any]]:
@@ -109,12 +100,11 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     found: dict[str, list[tuple[float, float]]] = {}
-    with Clock() as clock:
-        for turn in range(options.rounds + 1):  # the first turn compiles
-            for name, call in cases().items():
-                both = clock.time(call)
-                if turn:
-                    found.setdefault(name, []).append(both)
+    for turn in range(options.rounds + 1):  # the first turn compiles
+        for name, call in cases().items():
+            both = timed(call)
+            if turn:
+                found.setdefault(name, []).append(both)
     print(f"{'microseconds':32}{'fit':>10}{'outside':>10}{'share':>8}")
     for name, values in found.items():
         whole, outside = (statistics.median(column) for column in zip(*values, strict=True))

@@ -42,7 +42,7 @@ def _network_of_one_weight(dtype: np.dtype) -> tuple[Network, Array, Examples]:
 
 
 def _train(dtype: np.dtype) -> None:
-    """Compile the entries of a training without extras, and what the workers need."""
+    """Compile the code of the workers, and of a training without extras."""
     prepare()
     network, theta, examples = _network_of_one_weight(dtype)
     shuffling.shuffle(np.arange(shuffling.FEWEST, dtype=np.int64), np.random.RandomState())

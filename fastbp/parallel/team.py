@@ -55,7 +55,7 @@ def in_dask_task() -> bool:
 
 
 def _available() -> int:
-    """The number of threads that Numba may use in this thread: `NUMBA_NUM_THREADS`, or what the user has set since.
+    """The number of threads that Numba allows. It is `NUMBA_NUM_THREADS` until the user sets another number.
 
     Numba's own threads stay asleep, and on macOS they may not even exist. `get_num_threads` would start them.
     """

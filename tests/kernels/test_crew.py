@@ -1,4 +1,4 @@
-"""The members of a call: who comes in time, what each of them does, and when the workers leave."""
+"""Which workers become members of a call, what the members do, and when the workers leave."""
 
 import os
 import threading

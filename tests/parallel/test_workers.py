@@ -1,4 +1,4 @@
-"""The workers: when they start, wake up and sleep, what a fork and the end of the process do, and interrupts."""
+"""When the workers start, wake up, sleep and end, also after a fork or an interrupt."""
 
 import time
 
